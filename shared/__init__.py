@@ -1,0 +1,1 @@
+"""The domain, and what every function stands on. Never imports `functions` or `infra`."""

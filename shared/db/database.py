@@ -1,0 +1,200 @@
+"""Transactions on PostgreSQL.
+
+`tenant()` sets `app.user` for the transaction, and row-level security shows that owner's rows only. `system()` takes the role
+`docuvault_system`, which sees all rows: for work without a tenant. Both cost one round trip to open and one to commit.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg.rows import class_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from shared.config import settings
+from shared.db.wake import Waker
+from shared.errors import Unavailable
+
+log = logging.getLogger("docuvault.db")
+
+CONNECT_TIMEOUT_SECONDS = 5
+POOL_WAIT_SECONDS = 10.0
+STATEMENT_TIMEOUT_SECONDS = 30
+
+Params = Mapping[str, Any] | Sequence[Any]
+Row = TypeVar("Row")
+
+
+class Transaction:
+    """One open transaction. SQL is written out; parameters are bound (`%(name)s` or `%s`)."""
+
+    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        self.connection = connection
+        self._wakes: list[tuple[str, str]] = []
+        self._callbacks: list[Callable[[], None]] = []
+
+    async def execute(self, sql: str, params: Params = ()) -> int:
+        """Runs a statement; the number of rows it touched."""
+        return (await self.connection.execute(_text(sql), params or None)).rowcount
+
+    async def fetch_all(self, sql: str, params: Params = (), *, row: type[Row]) -> list[Row]:
+        """All rows, each as `row(**columns)`."""
+        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+            await cursor.execute(_text(sql), params or None)
+            return await cursor.fetchall()
+
+    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row]) -> Row | None:
+        """The first row as `row(**columns)`, or None."""
+        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+            await cursor.execute(_text(sql), params or None)
+            return await cursor.fetchone()
+
+    async def fetch_value(self, sql: str, params: Params = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = await (await self.connection.execute(_text(sql), params or None)).fetchone()
+        return found[0] if found else None
+
+    def wake(self, channel: str, payload: str = "") -> None:
+        """NOTIFY after the commit, from another connection, coalesced (inside, it would serialise all committers)."""
+        self._wakes.append((channel, payload))
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` once the transaction is committed; never if it is not."""
+        self._callbacks.append(callback)
+
+
+class Database:
+    """A lazily opened pool of connections to one PostgreSQL."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            url,
+            min_size=0,
+            max_size=pool_size,
+            open=False,
+            timeout=POOL_WAIT_SECONDS,
+            max_idle=120,
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "prepare_threshold": 2,
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c jit=off",
+                "application_name": "docuvault",
+            },
+        )
+        self._opening = asyncio.Lock()
+        self._open = False
+        self.waker = Waker(url)
+
+    @asynccontextmanager
+    async def tenant(self, owner_id: UUID) -> AsyncIterator[Transaction]:
+        """A transaction that sees `owner_id`'s rows only. Raises Unavailable where PostgreSQL cannot be reached."""
+        async with self._transaction(f"BEGIN; SET LOCAL app.user = '{UUID(str(owner_id))}'") as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Transaction]:
+        """A transaction that sees all rows: sign-in by address, look-up of tokens, broker, schedules, admin.
+
+        A test lists the modules that may call this. Raises Unavailable where PostgreSQL cannot be reached.
+        """
+        async with self._transaction("BEGIN; SET LOCAL ROLE docuvault_system") as transaction:
+            yield transaction
+
+    async def close(self) -> None:
+        """Closes the pool; what is still running is given two seconds."""
+        await self.waker.close()
+        if self._open:
+            self._open = False
+            await self._pool.close(timeout=2)
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[Transaction]:
+        connection = await self._connection()
+        try:
+            try:
+                await connection.execute(_text(begin), prepare=False)
+            except psycopg.OperationalError:
+                # A connection the server has closed since its last use (a restart): once more on a fresh one.
+                await self._pool.putconn(connection)
+                await self._pool.check()
+                connection = await self._connection()
+                await connection.execute(_text(begin), prepare=False)
+            transaction = Transaction(connection)
+            try:
+                yield transaction
+                await connection.execute("COMMIT")
+            except BaseException:
+                if not connection.closed:
+                    await _rollback(connection)
+                raise
+        except psycopg.OperationalError as lost:
+            if _is_outage(connection, lost):
+                raise Unavailable("The database cannot be reached just now; try again in a moment.") from lost
+            raise
+        finally:
+            await self._pool.putconn(connection)
+        for callback in transaction._callbacks:
+            callback()
+        if transaction._wakes:
+            self.waker.wake(transaction._wakes)
+
+    async def _connection(self) -> psycopg.AsyncConnection[Any]:
+        if not self._open:
+            async with self._opening:
+                if not self._open:
+                    await self._pool.open()
+                    self._open = True
+        try:
+            return await self._pool.getconn()
+        except (PoolTimeout, psycopg.OperationalError) as lost:
+            raise Unavailable("The database cannot be reached just now; try again in a moment.") from lost
+
+
+class TenantDatabase:
+    """What an HTTP function gets as `call.db`: transactions of one owner."""
+
+    def __init__(self, database: Database, owner_id: UUID) -> None:
+        self._database = database
+        self.owner_id = owner_id
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._database.tenant(self.owner_id) as transaction:
+            yield transaction
+
+
+_databases: WeakKeyDictionary[asyncio.AbstractEventLoop, Database] = WeakKeyDictionary()
+
+
+def database() -> Database:
+    """The running event loop's database, by DATABASE_URL."""
+    loop = asyncio.get_running_loop()
+    found = _databases.get(loop)
+    if found is None:
+        found = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
+    return found
+
+
+async def _rollback(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Ends the transaction whatever state it is in; a connection that cannot even do that is closed, not reused."""
+    try:
+        await asyncio.shield(connection.execute("ROLLBACK"))
+    except BaseException:
+        await connection.close()
+        raise
+
+
+def _is_outage(connection: psycopg.AsyncConnection[Any], error: psycopg.OperationalError) -> bool:
+    # 57P01-57P03: shutting down or starting up; 53300: too many connections.
+    return connection.closed or error.sqlstate in (None, "57P01", "57P02", "57P03", "53300")
+
+
+def _text(sql: str) -> Any:
+    """psycopg types its queries as LiteralString; ours are constants of the modules they stand in."""
+    return sql

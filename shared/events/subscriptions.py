@@ -1,0 +1,16 @@
+"""Which functions each event wakes. Generated from the functions' declarations by `./scripts/generate`; do not edit."""
+
+from typing import NamedTuple
+
+
+class Subscription(NamedTuple):
+    function: str
+    queue: str
+
+
+SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
+    "document.extracted": (Subscription("classify_document", "documents"),),
+    "document.stored": (Subscription("extract_document", "documents"),),
+    "email.requested": (Subscription("send_email", "email"),),
+    "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
+}
