@@ -1,0 +1,1 @@
+"""The function runtime and everything around it."""

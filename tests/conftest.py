@@ -1,0 +1,113 @@
+"""What every test may ask for. Integration tests run on the real services, which the first of them starts (tests/services.py).
+
+`db`, `redis` and `services` give the run's shared services: a test makes its own rows under its own `owner`, and flushes, stops and counts nothing
+that is shared. Tests that restart or flush things take `own_services` or `own_valkey`.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from tests import services as run_services
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from infra.local.services import Services, Valkey
+    from shared.db import Database
+
+_holder = pytest.StashKey[object]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Once a run, before anything reads the settings: pytest-xdist's workers inherit the environment.
+    if not hasattr(config, "workerinput"):
+        config.stash[_holder] = run_services.prepare()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    holder = config.stash.get(_holder, None)
+    if holder is not None:
+        run_services.finish(holder)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[None]:
+    """PostgreSQL (migrated), Valkey and the S3 store, as the settings name them."""
+    run_services.wait_until_started()
+    yield
+
+
+@pytest.fixture(scope="session")
+async def db(services: None) -> "AsyncIterator[Database]":
+    """The database, as functions see it: `async with db.tenant(owner) as tx`."""
+    from shared.db import database
+
+    opened = database()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def new_owner(db: "Database") -> Callable[[], Awaitable[UUID]]:
+    """Makes a fresh user row; its id."""
+    from shared.ids import new_id
+
+    async def make() -> UUID:
+        owner_id = new_id()
+        async with db.system() as tx:
+            await tx.execute(
+                "INSERT INTO users (id, email, password_hash) VALUES (%(id)s, %(email)s, %(hash)s)",
+                {"id": owner_id, "email": f"{owner_id.hex}@example.org", "hash": "!"},
+            )
+        return owner_id
+
+    return make
+
+
+@pytest.fixture
+async def owner(new_owner: Callable[[], Awaitable[UUID]]) -> UUID:
+    """A fresh user: each test is a tenant of its own."""
+    return await new_owner()
+
+
+@pytest.fixture
+async def other_owner(new_owner: Callable[[], Awaitable[UUID]]) -> UUID:
+    """A second fresh user, who must not see the first one's things."""
+    return await new_owner()
+
+
+@pytest.fixture
+async def redis(services: None) -> "Redis":
+    """A client of the shared Valkey. Use keys of your own; never flush."""
+    from shared.redis_client import redis_client
+
+    return redis_client()
+
+
+@pytest.fixture
+async def own_valkey(tmp_path: Path) -> "AsyncIterator[Valkey]":
+    """A Valkey of this test alone: flush it, stop it, start it again. `own_valkey.url` is its REDIS_URL."""
+    from infra.local.services import Valkey, free_port_block
+
+    valkey = Valkey(tmp_path / "valkey", tmp_path, free_port_block(1), secrets.token_hex(20))
+    await valkey.start()
+    yield valkey
+    await valkey.kill()
+
+
+@pytest.fixture
+async def own_services(tmp_path: Path) -> "AsyncIterator[Services]":
+    """PostgreSQL, Valkey and S3 store of this test alone: `.environ()`, `.postgres`, `.valkey`, `.store`, each with start/stop/kill."""
+    from infra.local.services import services_for_tests
+
+    own = services_for_tests(tmp_path)
+    await own.start()
+    yield own
+    await own.kill()
