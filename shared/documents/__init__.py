@@ -1,0 +1,1 @@
+"""Documents: uploads, the library, quotas, search, topics, trash, and what changed."""

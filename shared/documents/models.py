@@ -1,0 +1,79 @@
+"""A document as clients see it, and the one piece of SQL that selects it.
+
+`Document` is api.md's `Document`, member for member. Every query that answers documents (get, list, search, server-sent events) selects
+`DOCUMENT_COLUMNS` from `documents AS d` with `row=Document`, so that all of them say the same.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.faas.models import AnswerModel
+
+Status = Literal["uploading", "stored", "extracted", "ready", "failed"]
+AIPolicy = Literal["inherit", "local_only", "never"]
+StorageProvider = Literal["minio", "google_drive", "onedrive", "nextcloud", "webdav"]
+
+
+class TopicRef(AnswerModel):
+    """A topic a document is filed under."""
+
+    id: UUID
+    name: str
+
+
+class DocumentError(AnswerModel):
+    """Why a document is `failed`: `code` for machines, `detail` for people."""
+
+    step: str
+    code: str
+    detail: str
+
+
+class StorageRef(AnswerModel):
+    """Where the original is kept."""
+
+    provider: StorageProvider
+    connection_id: UUID | None = None
+
+
+class Document(AnswerModel):
+    """A document; `size` in bytes, `language` as ISO 639-1, `sha256` in lower-case hex."""
+
+    id: UUID
+    filename: str
+    title: str
+    size: int
+    content_type: str
+    status: Status
+    error: DocumentError | None = None
+    page_count: int | None = None
+    language: str | None = None
+    sha256: str | None = None
+    topics: list[TopicRef] = []
+    ai_policy: AIPolicy
+    storage: StorageRef
+    created_at: datetime
+    updated_at: datetime
+    trashed_at: datetime | None = None
+
+
+class DocumentHit(Document):
+    """A document found by a query; `snippet` is HTML with the matches between `<mark>` and all else escaped."""
+
+    snippet: str | None = None
+    score: float | None = None
+
+
+DOCUMENT_COLUMNS = """
+    d.id, d.filename, d.title, d.size, d.content_type, d.status, d.error, d.page_count, d.language, d.sha256,
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object('id', topics.id, 'name', topics.name) ORDER BY lower(topics.name))
+        FROM document_topics JOIN topics ON topics.id = document_topics.topic_id
+        WHERE document_topics.owner_id = d.owner_id AND document_topics.document_id = d.id
+    ), '[]') AS topics,
+    d.ai_policy,
+    jsonb_build_object('provider', d.storage_provider, 'connection_id', d.connection_id) AS storage,
+    d.created_at, d.updated_at, d.trashed_at
+"""
+"""The columns of `Document`, from `documents AS d`; also good in the RETURNING of an UPDATE or INSERT aliased `d`."""
