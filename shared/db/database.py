@@ -83,7 +83,7 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "prepare_threshold": 2,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c jit=off",
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c jit=off -c timezone=UTC",
                 "application_name": "docuvault",
             },
         )
@@ -94,7 +94,7 @@ class Database:
     @asynccontextmanager
     async def tenant(self, owner_id: UUID) -> AsyncIterator[Transaction]:
         """A transaction that sees `owner_id`'s rows only. Raises Unavailable where PostgreSQL cannot be reached."""
-        async with self._transaction(f"BEGIN; SET LOCAL app.user = '{UUID(str(owner_id))}'") as transaction:
+        async with self._transaction(f"BEGIN; SET LOCAL app.\"user\" = '{UUID(str(owner_id))}'") as transaction:
             yield transaction
 
     @asynccontextmanager
@@ -105,6 +105,11 @@ class Database:
         """
         async with self._transaction("BEGIN; SET LOCAL ROLE docuvault_system") as transaction:
             yield transaction
+
+    async def ping(self) -> None:
+        """Returns if PostgreSQL answers. Raises Unavailable where it does not."""
+        async with self._transaction("BEGIN READ ONLY"):
+            pass
 
     async def close(self) -> None:
         """Closes the pool; what is still running is given two seconds."""

@@ -1,0 +1,34 @@
+"""GET /health: whether the database, the object store and Redis answer."""
+
+from typing import Literal
+
+from shared.faas import AnswerModel, Call, endpoint
+from shared.observability import health as checks
+
+
+class Check(AnswerModel):
+    ok: bool
+    latency_ms: float
+    detail: str | None = None
+
+
+class Checks(AnswerModel):
+    database: Check
+    object_store: Check
+    redis: Check
+
+
+class Health(AnswerModel):
+    status: Literal["ok", "degraded"]
+    checks: Checks
+
+
+@endpoint("GET", "/health", auth="none", returns=Health)
+async def health(call: Call) -> Health:
+    found = await checks.check_all()
+    return Health.model_validate(
+        {
+            "status": "ok" if all(check.ok for check in found.values()) else "degraded",
+            "checks": {name: {"ok": c.ok, "latency_ms": c.latency_ms, "detail": c.detail} for name, c in found.items()},
+        }
+    )

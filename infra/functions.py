@@ -1,0 +1,54 @@
+"""Finds the functions: every file under `functions/`, imported under its bare name as functions-framework does."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS, EndpointDeclaration, EventDeclaration
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ROOT / "functions"
+EVENT_AREAS = ("events", "schedules")
+
+
+class NotOneFunction(Exception):
+    """A file under `functions/` does not declare exactly the one function it is named after."""
+
+
+def http_functions() -> list[EndpointDeclaration]:
+    """Every HTTP function, by name."""
+    return [ENDPOINTS[_load(path)] for path in _files(events=False)]
+
+
+def event_functions() -> list[EventDeclaration]:
+    """Every event function and schedule, by name."""
+    return [EVENT_FUNCTIONS[_load(path)] for path in _files(events=True)]
+
+
+def files() -> list[Path]:
+    """Every function's file."""
+    return sorted([*_files(events=False), *_files(events=True)])
+
+
+def _files(*, events: bool) -> Iterator[Path]:
+    for path in sorted(FUNCTIONS.glob("*/*.py"), key=lambda path: path.stem):
+        if (path.parent.name in EVENT_AREAS) == events and not path.stem.startswith("_"):
+            yield path
+
+
+def _load(path: Path) -> str:
+    name = path.stem
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    if name not in ENDPOINTS and name not in EVENT_FUNCTIONS:
+        raise NotOneFunction(f"{path.relative_to(ROOT)} must declare one function called {name}")
+    return name

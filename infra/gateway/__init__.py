@@ -1,0 +1,1 @@
+"""Routes HTTP to functions: in this process, or to their service URLs."""

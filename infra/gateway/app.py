@@ -1,0 +1,46 @@
+"""The gateway's ASGI application.
+
+Without FUNCTION_URL_TEMPLATE every function runs in this process; with it, requests are handed on to the functions' services.
+"""
+
+from infra.functions import http_functions
+from infra.gateway.remote import RemoteFunctions
+from shared.config import settings
+from shared.faas import draining
+from shared.faas.http import AsgiScope, Receive, Remote, Router, Send, serve
+
+
+class Gateway:
+    """ASGI application over a set of declarations."""
+
+    def __init__(self, router: Router, remote: Remote | None = None) -> None:
+        self._router = router
+        self._remote = remote
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await serve(self._router, scope, receive, send, remote=self._remote)
+        elif scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+
+def create() -> Gateway:
+    """The gateway for this process's settings."""
+    template = settings().function_url_template
+    return Gateway(Router(http_functions()), RemoteFunctions(template) if template else None)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            draining.start()
+            from shared.db import database
+
+            await database().close()
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,98 @@
+"""What a function is, declared once: the decorators record it here, and all else (routes, OpenAPI, manifests) is derived."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+
+Auth = Literal["none", "user", "admin", "cookie"]
+Queue = Literal["documents", "email", "system"]
+Scope = Literal[
+    "documents:read",
+    "documents:write",
+    "topics:read",
+    "topics:write",
+    "ai:read",
+    "ai:write",
+    "cloud:read",
+    "cloud:write",
+    "account:read",
+]
+
+
+@dataclass(frozen=True)
+class EndpointDeclaration:
+    """An HTTP function."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    auth: Auth
+    scope: Scope | None
+    body: type[BaseModel] | Literal["stream"] | None
+    query: type[BaseModel] | None
+    returns: type[BaseModel] | str | None
+    status: int
+    errors: tuple[str, ...]
+    rate_limits: tuple[str, ...]
+    idempotent: bool
+    max_body: int
+    secret_answer: bool
+    handler: Callable[[Any], Awaitable[Any]]
+
+    @property
+    def service(self) -> str:
+        """The name it is deployed under."""
+        return self.name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class EventDeclaration:
+    """A function woken by an event: a domain event, a bucket notification, or the clock."""
+
+    name: str
+    event_type: str
+    queue: Queue
+    schedule: str | None
+    summary: str
+    handler: Callable[[Any], Awaitable[None]]
+
+    @property
+    def service(self) -> str:
+        """The name it is deployed under."""
+        return self.name.replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an event function gets: `data` is JSON."""
+
+    id: UUID
+    type: str
+    owner_id: UUID | None
+    subject: str
+    data: Mapping[str, Any]
+    time: datetime
+
+
+class DuplicateName(Exception):
+    """Two functions have one name; names are unique across the project."""
+
+
+ENDPOINTS: dict[str, EndpointDeclaration] = {}
+EVENT_FUNCTIONS: dict[str, EventDeclaration] = {}
+
+
+def declare(declaration: EndpointDeclaration | EventDeclaration) -> None:
+    """Records a function. Raises DuplicateName where another handler has that name already."""
+    known = ENDPOINTS.get(declaration.name) or EVENT_FUNCTIONS.get(declaration.name)
+    if known is not None and known.handler.__code__.co_filename != declaration.handler.__code__.co_filename:  # type: ignore[attr-defined]
+        raise DuplicateName(declaration.name)
+    if isinstance(declaration, EndpointDeclaration):
+        ENDPOINTS[declaration.name] = declaration
+    else:
+        EVENT_FUNCTIONS[declaration.name] = declaration

@@ -1,0 +1,120 @@
+"""How an event travels: a CloudEvent 1.0 in HTTP binary mode, signed by the broker, checked by the function.
+
+functions-framework hands a function the parsed event alone, so the signature rides in extension attributes: `dvtime` (when it was signed),
+`dvkeyid` (which key) and `dvsignature`, HMAC-SHA256 over the canonical JSON (RFC 8785) of id, source, type, subject, time, dvtime and data. The
+owner is part of `source`. A signature is good for five minutes; each attempt is signed anew.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+from uuid import UUID
+
+from shared.faas.declarations import Event
+
+VALID = timedelta(minutes=5)
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far in the future a signature may have been made: clocks differ between machines."""
+
+REJECTED_HEADER = "X-DocuVault-Rejected"
+
+_SOURCE = "/docuvault"
+_OWNED_SOURCE = "/docuvault/owners/"
+
+
+class Untrusted(Exception):
+    """The event is not signed by a broker of ours, or not any more: unsigned, tampered with, stale, or by a key that is gone."""
+
+
+class Unsignable(Exception):
+    """The event's data has no canonical JSON (NaN, integers beyond 2**53, lone surrogates): it can never be delivered."""
+
+
+@dataclass(frozen=True)
+class _Key:
+    id: str
+    secret: bytes
+
+
+@lru_cache(maxsize=8)
+def _keys(secrets: tuple[bytes, ...]) -> tuple[_Key, ...]:
+    return tuple(_Key(derive(secret, b"docuvault delivery key id", 8).hex(), derive(secret, b"docuvault delivery signature", 32)) for secret in secrets)
+
+
+def derive(secret: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA256 (RFC 5869) without salt; `length` at most 32 bytes, one block."""
+    extracted = hmac.digest(bytes(32), secret, hashlib.sha256)
+    return hmac.digest(extracted, info + b"\x01", hashlib.sha256)[:length]
+
+
+def request_for(event: Event, secrets: Sequence[bytes], now: datetime) -> tuple[dict[str, str], bytes]:
+    """Headers and body of the POST that delivers `event`, signed with the first of `secrets`. Raises Unsignable."""
+    key = _keys(tuple(secrets))[0]
+    source = _SOURCE if event.owner_id is None else f"{_OWNED_SOURCE}{event.owner_id}"
+    time = _rfc3339(event.time)
+    signed_at = _rfc3339(now)
+    signature = _signature(key, str(event.id), source, event.type, event.subject, time, signed_at, event.data)
+    headers = {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": str(event.id),
+        "ce-source": source,
+        "ce-type": _encoded(event.type),
+        "ce-time": time,
+        "ce-dvtime": signed_at,
+        "ce-dvkeyid": key.id,
+        "ce-dvsignature": signature,
+    }
+    if event.subject:
+        headers["ce-subject"] = _encoded(event.subject)
+    return headers, json.dumps(event.data, separators=(",", ":")).encode()
+
+
+def verified_event(attributes: Mapping[str, Any], data: Any, secrets: Sequence[bytes], now: datetime) -> Event:
+    """The event as the broker signed it, from a CloudEvent's attributes. Raises Untrusted."""
+    try:
+        key_id, signature = str(attributes["dvkeyid"]), str(attributes["dvsignature"])
+        signed_at, time, source = str(attributes["dvtime"]), str(attributes["time"]), str(attributes["source"])
+        event_id, type_ = str(attributes["id"]), unquote(str(attributes["type"]))
+    except KeyError as missing:
+        raise Untrusted(f"the event has no {missing}") from None
+    subject = unquote(str(attributes.get("subject") or ""))
+    key = next((key for key in _keys(tuple(secrets)) if key.id == key_id), None)
+    if key is None:
+        raise Untrusted("the event is signed with a key that is not known here")
+    try:
+        expected = _signature(key, event_id, source, type_, subject, time, signed_at, data)
+    except Unsignable as unsignable:
+        raise Untrusted(str(unsignable)) from None
+    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
+        raise Untrusted("the event's signature does not fit")
+    # From here on all attributes are the broker's own words.
+    if not now - VALID <= datetime.fromisoformat(signed_at) <= now + CLOCK_SKEW:
+        raise Untrusted(f"the event's signature of {signed_at} is stale")
+    owner_id = UUID(source.removeprefix(_OWNED_SOURCE)) if source.startswith(_OWNED_SOURCE) else None
+    return Event(id=UUID(event_id), type=type_, owner_id=owner_id, subject=subject, data=data, time=datetime.fromisoformat(time))
+
+
+def _signature(key: _Key, event_id: str, source: str, type_: str, subject: str, time: str, signed_at: str, data: Any) -> str:
+    import rfc8785
+
+    try:
+        message = rfc8785.dumps([event_id, source, type_, subject, time, signed_at, data])
+    except (rfc8785.CanonicalizationError, RecursionError, TypeError, AttributeError) as broken:
+        raise Unsignable(f"the event's data has no canonical JSON: {broken}") from None
+    return hmac.digest(key.secret, message, hashlib.sha256).hex()
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _encoded(value: str) -> str:
+    """Percent-encoded as CloudEvents' HTTP binding asks for header values (section 3.1.3.2); the SDK does not decode it."""
+    return quote(value, safe="!#$&'()*+,/:;<=>?@[]^`{|}~")

@@ -1,0 +1,97 @@
+"""`@endpoint`: declares an HTTP function and lets functions-framework serve it alone."""
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import functions_framework.aio
+from pydantic import BaseModel
+
+from shared.faas.declarations import Auth, EndpointDeclaration, Scope, declare
+from shared.faas.http import Router, serve
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import Receive, Send
+    from starlette.types import Scope as AsgiScope
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+JSON_BODY_LIMIT = 64 * 1024
+"""Bytes a JSON body may have where the endpoint says nothing else."""
+
+
+def endpoint(
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
+    path: str,
+    *,
+    auth: Auth,
+    scope: Scope | None = None,
+    body: type[BaseModel] | Literal["stream"] | None = None,
+    query: type[BaseModel] | None = None,
+    returns: type[BaseModel] | str | None = None,
+    status: int = 200,
+    errors: Sequence[str] = (),
+    rate_limits: Sequence[str] = (),
+    idempotent: bool = False,
+    max_body: int = JSON_BODY_LIMIT,
+    secret_answer: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Declares the function below as `method path`.
+
+    - `auth`: `none`; `user` (access token, or an API token with `scope`; without a scope API tokens are refused); `admin`; `cookie`
+      (the refresh cookie may authorise it, so the Origin rule holds; the function checks the cookie).
+    - `body`, `query`: pydantic models; `body="stream"` leaves the bytes to the function (`call.stream`).
+    - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
+    - `errors`: the problem codes of its own, beside those every endpoint may answer.
+    - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count per client address, on top of the general ones.
+    - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed).
+    - `max_body`: bytes.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        declaration = EndpointDeclaration(
+            name=handler.__name__,
+            method=method,
+            path=path,
+            summary=_summary(handler),
+            auth=auth,
+            scope=scope,
+            body=body,
+            query=query,
+            returns=returns,
+            status=204 if returns is None and status == 200 else status,
+            errors=tuple(errors),
+            rate_limits=tuple(rate_limits),
+            idempotent=idempotent,
+            max_body=max_body,
+            secret_answer=secret_answer,
+            handler=handler,
+        )
+        declare(declaration)
+        router = Router([declaration])
+
+        @functools.wraps(handler)
+        async def alone(request: "Request") -> "_Served":
+            return _Served(router, request.scope)
+
+        registered: Handler = functions_framework.aio.http(alone)
+        return registered
+
+    return decorate
+
+
+class _Served:
+    """What functions-framework gets back: an ASGI answer made by the same code that serves the gateway."""
+
+    def __init__(self, router: Router, scope: "AsgiScope") -> None:
+        self._router = router
+        self._scope = scope
+
+    async def __call__(self, scope: "AsgiScope", receive: "Receive", send: "Send") -> None:
+        await serve(self._router, self._scope, receive, send)
+
+
+def _summary(handler: Handler) -> str:
+    documentation = handler.__doc__ or handler.__globals__.get("__doc__") or handler.__name__
+    return str(documentation).strip()

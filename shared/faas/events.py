@@ -1,0 +1,117 @@
+"""Event functions: woken by a domain event, a bucket notification, or the clock.
+
+    @on_event("document.stored", queue="documents")
+    async def extract_document(event: Event) -> None: ...
+
+The decorators record the declaration and build on `functions_framework.aio.cloud_event`, so each function also serves alone. A function
+sees only events that a broker of ours signed within the last five minutes. It returns: done. It raises Rejected: it will never
+succeed, a dead letter at once. It raises anything else: the broker tries again later.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from fnmatch import fnmatchcase
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from shared.clock import now
+from shared.config import settings
+from shared.faas.declarations import Event, EventDeclaration, Queue, declare
+from shared.faas.delivery import REJECTED_HEADER, Untrusted, verified_event
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+    from starlette.exceptions import HTTPException
+
+log = logging.getLogger("docuvault.events")
+
+EventFunction = Callable[[Event], Awaitable[None]]
+CloudEventFunction = Callable[["CloudEvent"], Coroutine[Any, Any, None]]
+
+_DETAIL_LIMIT = 500
+
+
+class Rejected(Exception):
+    """This event will never succeed; the message says why, for an admin who looks at dead letters."""
+
+
+def on_event(type: str, *, queue: Queue = "documents") -> Callable[[EventFunction], CloudEventFunction]:
+    """Woken by each domain event of `type`, as `shared.events.publish` names it."""
+    return _declared(type, queue, schedule=None)
+
+
+def on_bucket_event(pattern: str, *, queue: Queue = "documents") -> Callable[[EventFunction], CloudEventFunction]:
+    """Woken by bucket notifications whose event name fits `pattern`, e.g. `s3:ObjectCreated:*`; the subject is the object's key.
+
+    `data` has bucket, key, size (bytes), etag, content_type, sequencer, event_name and event_time, each None where the store did not tell.
+    """
+    return _declared(pattern, queue, schedule=None)
+
+
+def on_schedule(cron: str, *, queue: Queue = "system") -> Callable[[EventFunction], CloudEventFunction]:
+    """Woken by the clock at each tick of `cron` (five fields, UTC): once a tick however many brokers run.
+
+    After an outage the last missed tick is made up for, the ones before it are not. `data` has `tick` (RFC 3339).
+    """
+
+    def decorate(function: EventFunction) -> CloudEventFunction:
+        return _declared(f"schedule.{function.__name__}", queue, schedule=cron)(function)  # type: ignore[attr-defined]
+
+    return decorate
+
+
+def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callable[[EventFunction], CloudEventFunction]:
+    def decorate(function: EventFunction) -> CloudEventFunction:
+        from functions_framework import aio
+
+        name: str = function.__name__  # type: ignore[attr-defined]
+
+        @wraps(function)
+        async def handler(cloud_event: "CloudEvent") -> None:
+            await _handle(name, event_type, function, cloud_event)
+
+        declare(
+            EventDeclaration(
+                name=name,
+                event_type=event_type,
+                queue=queue,
+                schedule=schedule,
+                summary=(function.__doc__ or "").strip().partition("\n")[0],
+                handler=function,
+            )
+        )
+        served: CloudEventFunction = aio.cloud_event(handler)
+        return served
+
+    return decorate
+
+
+async def _handle(name: str, event_type: str, function: EventFunction, cloud_event: "CloudEvent") -> None:
+    """Runs the function; its failures become HTTP answers that the broker understands."""
+    try:
+        event = verified_event(cloud_event.get_attributes(), cloud_event.get_data(), settings().secret_key, now())
+    except Untrusted as untrusted:
+        log.warning("event refused", extra={"fields": {"function": name, "reason": str(untrusted)}})
+        raise _answer(401, str(untrusted)) from None
+    fields: dict[str, Any] = {"function": name, "event": str(event.id), "type": event.type}
+    started = time.perf_counter()
+    try:
+        if not fnmatchcase(event.type, event_type):
+            raise Rejected(f"{name} is woken by {event_type}, not by {event.type}")
+        await function(event)
+    except Rejected as rejected:
+        log.warning("event rejected", extra={"fields": {**fields, "reason": str(rejected)}})
+        raise _answer(422, str(rejected), rejected=True) from None
+    except Exception as failed:
+        # The whole story goes to the log; an admin sees the exception's first line beside the delivery.
+        log.exception("event function failed", extra={"fields": fields})
+        raise _answer(500, f"{type(failed).__name__}: {failed}") from failed
+    log.info("event handled", extra={"fields": {**fields, "ms": round((time.perf_counter() - started) * 1000, 2)}})
+
+
+def _answer(status: int, detail: str, *, rejected: bool = False) -> "HTTPException":
+    from starlette.exceptions import HTTPException
+
+    first_line = detail.strip().partition("\n")[0][:_DETAIL_LIMIT]
+    return HTTPException(status, detail=first_line, headers={REJECTED_HEADER: "1"} if rejected else None)

@@ -1,0 +1,136 @@
+"""`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): per caller and operation, for 24 hours.
+
+The first call with a key reserves it and keeps its answer; a replay gives that answer again. Only successes are kept: after a failure the
+key is free again. An answer that holds a secret is not kept, its replay is 409 `already_done`.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from psycopg.types.json import Jsonb
+
+from shared.db import TenantDatabase
+from shared.errors import AlreadyDone, Conflict, DomainError, ValidationFailed
+from shared.faas.answers import Answer
+from shared.faas.declarations import EndpointDeclaration
+
+KEPT_HOURS = 24
+ABANDONED_AFTER_SECONDS = 120
+"""A first call that has not ended by then (its process died) no longer blocks its key."""
+KEY_LENGTH = 255
+
+
+class FirstStillRuns(Conflict):
+    code, title = "idempotency_conflict", "The first request with this Idempotency-Key is still running"
+
+
+class KeyReused(ValidationFailed):
+    code, title = "idempotency_key_reused", "This Idempotency-Key was used for another request"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    request_hash: bytes
+    state: str
+    status: int | None
+    headers: list[list[str]] | None
+    body: bytes | None
+
+
+async def once(
+    db: TenantDatabase,
+    declaration: EndpointDeclaration,
+    key: str,
+    request: bytes,
+    run: Callable[[], Awaitable[Answer]],
+) -> Answer:
+    """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed."""
+    if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
+        raise ValidationFailed(
+            f"Idempotency-Key must have 1 to {KEY_LENGTH} printable characters.",
+            errors=[{"loc": ["header", "Idempotency-Key"], "msg": f"must have 1 to {KEY_LENGTH} printable characters"}],
+        )
+    digest = hashlib.sha256(request).digest()
+    kept = await _reserve(db, declaration.name, key, digest)
+    if kept is not None:
+        if kept.request_hash != digest:
+            raise KeyReused("Use a new Idempotency-Key for a new request.", errors=[])
+        if kept.state == "running":
+            raise FirstStillRuns("Wait for the first request to end, then repeat this one.", headers={"Retry-After": "1"})
+        if kept.state == "secret":
+            raise AlreadyDone
+        headers = [(name, value) for name, value in kept.headers or []]
+        return Answer(kept.status or 200, kept.body or b"", [*headers, ("idempotent-replayed", "true")])
+    try:
+        answer = await run()
+    except BaseException:
+        await _release(db, declaration.name, key)
+        raise
+    if answer.status >= 400 or not isinstance(answer.body, bytes):
+        await _release(db, declaration.name, key)
+    else:
+        await _keep(db, declaration, key, answer)
+    return answer
+
+
+async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _Kept | None:
+    """None when the key is now ours; else what is kept under it."""
+    async with db.transaction() as tx:
+        parameters = {"owner": db.owner_id, "operation": operation, "key": key, "hash": digest}
+        reserved = await tx.fetch_value(
+            f"""
+            INSERT INTO idempotency_keys AS kept (owner_id, operation, key, request_hash, state)
+            VALUES (%(owner)s, %(operation)s, %(key)s, %(hash)s, 'running')
+            ON CONFLICT (owner_id, operation, key) DO UPDATE
+            SET request_hash = excluded.request_hash, state = 'running', created_at = now(), status = NULL, headers = NULL, body = NULL
+            WHERE kept.created_at < now() - interval '{KEPT_HOURS} hours'
+               OR (kept.state = 'running' AND kept.created_at < now() - interval '{ABANDONED_AFTER_SECONDS} seconds')
+            RETURNING true
+            """,
+            parameters,
+        )
+        if reserved:
+            return None
+        kept = await tx.fetch_one(
+            """
+            SELECT request_hash, state, status, headers, body FROM idempotency_keys
+            WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s
+            """,
+            parameters,
+            row=_Kept,
+        )
+    if kept is None:
+        raise FirstStillRuns("The first request with this key has just failed; repeat this one.", headers={"Retry-After": "1"})
+    return kept
+
+
+async def _keep(db: TenantDatabase, declaration: EndpointDeclaration, key: str, answer: Answer) -> None:
+    secret = declaration.secret_answer
+    async with db.transaction() as tx:
+        await tx.execute(
+            """
+            UPDATE idempotency_keys SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s
+            WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s
+            """,
+            {
+                "owner": db.owner_id,
+                "operation": declaration.name,
+                "key": key,
+                "state": "secret" if secret else "done",
+                "status": answer.status,
+                "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
+                "body": None if secret else answer.body,
+            },
+        )
+
+
+async def _release(db: TenantDatabase, operation: str, key: str) -> None:
+    try:
+        async with db.transaction() as tx:
+            await tx.execute(
+                "DELETE FROM idempotency_keys WHERE owner_id = %s AND operation = %s AND key = %s AND state = 'running'",
+                (db.owner_id, operation, key),
+            )
+    except DomainError:
+        pass  # The key frees itself after ABANDONED_AFTER_SECONDS.

@@ -1,0 +1,52 @@
+"""Which other origins may call (CORS), and which may use the refresh cookie (the Origin rule of the API)."""
+
+from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.config import settings
+
+EXPOSED = b"x-request-id, retry-after, content-disposition, location"
+
+
+@lru_cache(maxsize=1)
+def _cors_origins() -> frozenset[str]:
+    return frozenset({*settings().cors_origins, origin_of(settings().frontend_url)})
+
+
+@lru_cache(maxsize=1)
+def _cookie_origins() -> frozenset[str]:
+    return _cors_origins() | {origin_of(settings().backend_url)}
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a URL (RFC 6454)."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_cors_origin(origin: str) -> bool:
+    """Whether pages of `origin` may read our answers."""
+    return origin in _cors_origins()
+
+
+def cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
+    """The headers an answer to a request from `origin` carries."""
+    if not is_cors_origin(origin):
+        return [(b"vary", b"origin")]
+    return [
+        (b"vary", b"origin"),
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", EXPOSED),
+    ]
+
+
+def may_use_cookie(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """The Origin rule: absent and no cross-site fetch metadata, or the request's own origin, ours, or one of CORS_ORIGINS."""
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site", "same-origin") == "same-origin"
+    own = f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+    return origin == own or origin in _cookie_origins()
