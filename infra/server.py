@@ -43,7 +43,7 @@ async def _serve(application: Any, host: str, port: int) -> None:
 
     from shared.faas import draining
 
-    server = Server(application, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False, backlog=1024, websockets=False)
+    server: Any = Server(application, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False, backlog=1024, websockets=False)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

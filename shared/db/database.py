@@ -83,7 +83,8 @@ class Database:
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
                 "prepare_threshold": 2,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s -c jit=off -c timezone=UTC",
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s "
+                "-c jit=off -c timezone=UTC",
                 "application_name": "docuvault",
             },
         )

@@ -1,4 +1,7 @@
-"""Which functions each event wakes. Generated from the functions' declarations by `./scripts/generate`; do not edit."""
+"""Which functions each event wakes.
+
+Generated from the functions' declarations by `./scripts/generate`; do not edit.
+"""
 
 from typing import NamedTuple
 
@@ -9,8 +12,4 @@ class Subscription(NamedTuple):
 
 
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
-    "document.extracted": (Subscription("classify_document", "documents"),),
-    "document.stored": (Subscription("extract_document", "documents"),),
-    "email.requested": (Subscription("send_email", "email"),),
-    "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
 }

@@ -1,10 +1,10 @@
 """The declarations a function is made of, on top of functions-framework's ASGI side.
 
-    @endpoint("GET", "/api/documents/{document_id}", auth="user", scope="documents:read", returns=Document, errors=["not_found"])
-    async def get_document(call: Call) -> Document: ...
+@endpoint("GET", "/api/documents/{document_id}", auth="user", scope="documents:read", returns=Document, errors=["not_found"])
+async def get_document(call: Call) -> Document: ...
 
-    @on_event("document.stored", queue="documents")
-    async def extract_document(event: Event) -> None: ...
+@on_event("document.stored", queue="documents")
+async def extract_document(event: Event) -> None: ...
 """
 
 from shared.faas.answers import Answer

@@ -18,12 +18,12 @@ SIGNATURE_SECONDS = 60
 
 
 def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The client's IP address as text; `0.0.0.0` where the connection has none (a unix socket)."""
+    """The client's IP address as text; `unknown` where the connection has none (a unix socket)."""
     signed = headers.get(SIGNED_ADDRESS_HEADER)
     if signed is not None and (address := _verified(signed)) is not None:
         return address
     peer = scope.get("client")
-    address = str(peer[0]) if peer else "0.0.0.0"
+    address = str(peer[0]) if peer else "unknown"
     proxies = settings().trusted_proxies
     if not proxies:
         return address

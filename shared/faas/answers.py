@@ -32,7 +32,7 @@ class Answer:
         return cls(204, b"", headers)
 
     @classmethod
-    def bytes(cls, body: bytes, content_type: str, *, status: int = 200, headers: Iterable[Header] = ()) -> "Answer":
+    def content(cls, body: bytes, content_type: str, *, status: int = 200, headers: Iterable[Header] = ()) -> "Answer":
         """`body` as it is."""
         return cls(status, body, [("content-type", content_type), *headers])
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import functions_framework.aio
 from pydantic import BaseModel
@@ -75,8 +75,7 @@ def endpoint(
         async def alone(request: "Request") -> "_Served":
             return _Served(router, request.scope)
 
-        registered: Handler = functions_framework.aio.http(alone)
-        return registered
+        return cast(Handler, functions_framework.aio.http(cast(Any, alone)))
 
     return decorate
 

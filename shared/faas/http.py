@@ -249,9 +249,7 @@ async def _principal(declaration: EndpointDeclaration, scope: AsgiScope, headers
         raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
     from shared.identity.access import authenticate
 
-    principal = await authenticate(
-        token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", "")
-    )
+    principal = await authenticate(token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", ""))
     if principal.scopes is not None:
         if declaration.scope is None:
             raise Forbidden("API tokens may not do this; sign in instead.")
@@ -487,5 +485,3 @@ def _log_request(started: float, method: str, status: int, name: str, request_id
                 }
             },
         )
-
-

@@ -44,3 +44,5 @@ def configure(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("docuvault").setLevel(level.upper())
+    # The pool repeats each failed attempt to connect; what failed for it is said by whoever asked.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -1,0 +1,75 @@
+"""`./scripts/generate`: writes all that is derived from the functions' declarations; `--check` only says whether it is stale."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.functions import ROOT, event_functions, http_functions
+from shared.faas.openapi import describe
+
+SUBSCRIPTIONS_HEAD = '''"""Which functions each event wakes.
+
+Generated from the functions' declarations by `./scripts/generate`; do not edit.
+"""
+
+from typing import NamedTuple
+
+
+class Subscription(NamedTuple):
+    function: str
+    queue: str
+
+
+SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
+'''
+
+
+def generated() -> dict[Path, str]:
+    """Every generated file with what it should hold."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    description = describe(http_functions(), version=version)
+    return {
+        ROOT / "openapi.yaml": _yaml(description),
+        ROOT / "functions" / "system" / "openapi.json": json.dumps(description, ensure_ascii=False, separators=(",", ":")) + "\n",
+        ROOT / "shared" / "events" / "subscriptions.py": _subscriptions(),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status 1 where `--check` finds a file stale."""
+    check = "--check" in arguments
+    stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        name = path.relative_to(ROOT)
+        if check:
+            print(f"{name} does not say what the functions declare; run ./scripts/generate and commit it.")
+        else:
+            path.write_text(generated()[path])
+            print(f"wrote {name}")
+    if not stale:
+        print("everything generated is up to date")
+    return 1 if check and stale else 0
+
+
+def _subscriptions() -> str:
+    by_type: dict[str, list[tuple[str, str]]] = {}
+    for declaration in event_functions():
+        by_type.setdefault(declaration.event_type, []).append((declaration.name, declaration.queue))
+    lines = [
+        f'    "{event_type}": ({", ".join(f"""Subscription("{name}", "{queue}")""" for name, queue in sorted(targets))},),\n'
+        for event_type, targets in sorted(by_type.items())
+    ]
+    return SUBSCRIPTIONS_HEAD + "".join(lines) + "}\n"
+
+
+def _yaml(description: dict[str, Any]) -> str:
+    head = "# Generated from the functions' declarations by ./scripts/generate; do not edit.\n"
+    return head + str(yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=140))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

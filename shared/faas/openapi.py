@@ -1,0 +1,234 @@
+"""The OpenAPI 3.1 description, derived from the declarations."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from shared.faas.declarations import EndpointDeclaration
+
+REF = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+# The problems every operation of a kind may answer, beside those it declares itself: code -> status.
+_STATUS = {
+    "malformed_body": 400, "unauthenticated": 401, "invalid_credentials": 401, "invalid_code": 401, "invalid_token": 401,
+    "session_revoked": 401, "share_password_required": 401, "share_password_wrong": 401,
+    "forbidden": 403, "insufficient_scope": 403, "origin_not_allowed": 403, "quota_exceeded": 403, "registration_closed": 403,
+    "not_found": 404,
+    "conflict": 409, "already_done": 409, "idempotency_conflict": 409, "duplicate_document": 409, "upload_incomplete": 409,
+    "not_in_trash": 409, "topic_exists": 409, "totp_enabled": 409, "totp_not_enabled": 409, "connection_in_use": 409, "last_admin": 409,
+    "body_too_large": 413, "document_too_large": 413,
+    "unsupported_media_type": 415, "unsupported_type": 415,
+    "validation_failed": 422, "invalid_cursor": 422, "idempotency_key_reused": 422, "password_too_weak": 422, "password_breached": 422,
+    "empty_document": 422, "url_not_allowed": 422, "connection_failed": 422,
+    "rate_limited": 429,
+    "unavailable": 503, "not_configured": 503,
+}  # fmt: skip
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457 problem details. `code` is stable and for machines, `detail` for people.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg"],
+                "properties": {
+                    "loc": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+                    "msg": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> dict[str, Any]:
+    """The description of these endpoints, stable in its order."""
+    operations = sorted(declarations, key=lambda declaration: (declaration.path, declaration.method))
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = []
+    for operation in operations:
+        for model, mode in ((operation.body, "validation"), (operation.returns, "serialization")):
+            if isinstance(model, type) and (model, mode) not in models:
+                models.append((model, mode))  # type: ignore[arg-type]
+    references, definitions = models_json_schema(models, ref_template=REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "DocuVault",
+            "version": version,
+            "description": "A self-hosted document vault. Errors are RFC 9457 problems; lists are pages of `items` with a `next_cursor`.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted({**definitions.get("$defs", {}), "Problem": _PROBLEM}.items())),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API token with the scope."},
+                "refresh_cookie": {"type": "apiKey", "in": "cookie", "name": "docuvault_refresh"},
+            },
+        },
+    }
+
+
+def _operation(operation: EndpointDeclaration, references: dict[Any, Any]) -> dict[str, Any]:
+    summary, _, description = operation.summary.partition("\n\n")
+    summary = summary.replace("\n", " ").removeprefix(f"{operation.method} {operation.path}: ")
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": summary[:1].upper() + summary[1:],
+        "tags": [_tag(operation)],
+    }
+    if description:
+        described["description"] = description.strip()
+    parameters = [*_path_parameters(operation), *_query_parameters(operation)]
+    if operation.idempotent:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "description": "Repeating a request with the same key within 24 hours gives the first answer again.",
+            }
+        )
+    if parameters:
+        described["parameters"] = parameters
+    body = _request_body(operation, references)
+    if body:
+        described["requestBody"] = body
+    described["responses"] = _responses(operation, references)
+    if operation.auth in ("user", "admin"):
+        described["security"] = [{"bearer": []}]
+        if operation.scope:
+            described["x-required-scope"] = operation.scope
+    elif operation.auth == "cookie":
+        described["security"] = [{"refresh_cookie": []}, {"bearer": []}, {}]
+    else:
+        described["security"] = []
+    return described
+
+
+def _tag(operation: EndpointDeclaration) -> str:
+    parts = operation.path.strip("/").split("/")
+    area = parts[1] if parts[0] == "api" else "system"
+    return {"content": "documents", "shared": "documents"}.get(area, area)
+
+
+def _path_parameters(operation: EndpointDeclaration) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "format": "uuid"} if name.endswith("_id") else {"type": "string"},
+        }
+        for name in _PARAMETER.findall(operation.path)
+    ]
+
+
+def _query_parameters(operation: EndpointDeclaration) -> list[dict[str, Any]]:
+    if operation.query is None:
+        return []
+    schema = operation.query.model_json_schema(ref_template=REF)
+    definitions = schema.get("$defs", {})
+    required = schema.get("required", [])
+    parameters = []
+    for name, field in schema.get("properties", {}).items():
+        field = _inlined(field, definitions)
+        description = field.pop("description", None)
+        field.pop("title", None)
+        parameter = {"name": name, "in": "query", "required": name in required, "schema": field}
+        if description:
+            parameter["description"] = description
+        parameters.append(parameter)
+    return parameters
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        inlined = {key: _inlined(value, definitions) for key, value in schema.items()}
+        options = inlined.get("anyOf")
+        if isinstance(options, list) and {"type": "null"} in options:
+            # A query parameter is absent rather than null.
+            rest = [option for option in options if option != {"type": "null"}]
+            inlined.pop("anyOf")
+            inlined.update(rest[0] if len(rest) == 1 else {"anyOf": rest})
+            if inlined.get("default", ...) is None:
+                inlined.pop("default")
+        return inlined
+    if isinstance(schema, list):
+        return [_inlined(value, definitions) for value in schema]
+    return schema
+
+
+def _request_body(operation: EndpointDeclaration, references: dict[Any, Any]) -> dict[str, Any] | None:
+    if isinstance(operation.body, type):
+        required = any(field.is_required() for field in operation.body.model_fields.values())
+        return {"required": required, "content": {"application/json": {"schema": references[(operation.body, "validation")]}}}
+    if operation.body == "stream":
+        form = {
+            "type": "object",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                "allow_duplicate": {"type": "string", "enum": ["true", "false"]},
+            },
+        }
+        return {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    return None
+
+
+def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Done" if operation.status == 204 else "The answer"}
+    if isinstance(operation.returns, type):
+        success["content"] = {"application/json": {"schema": references[(operation.returns, "serialization")]}}
+    elif isinstance(operation.returns, str):
+        success["content"] = {operation.returns: {"schema": {"type": "string"}}}
+    responses: dict[str, Any] = {str(operation.status): success}
+    by_status: dict[int, list[str]] = {}
+    for code in sorted({*operation.errors, *_common_errors(operation)}):
+        by_status.setdefault(_STATUS[code], []).append(code)
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": ", ".join(f"`{code}`" for code in codes),
+            "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
+        }
+    return responses
+
+
+def _common_errors(operation: EndpointDeclaration) -> list[str]:
+    codes = ["rate_limited", "unavailable"]
+    if operation.auth in ("user", "admin"):
+        codes += ["unauthenticated", "forbidden"]
+        if operation.scope:
+            codes.append("insufficient_scope")
+    if operation.auth == "cookie":
+        codes.append("origin_not_allowed")
+    if "{" in operation.path:
+        codes.append("not_found")
+    if operation.query:
+        codes.append("validation_failed")
+    if isinstance(operation.body, type):
+        codes += ["malformed_body", "validation_failed", "body_too_large", "unsupported_media_type"]
+    if operation.idempotent:
+        codes += ["idempotency_conflict", "idempotency_key_reused", "validation_failed"]
+        if operation.secret_answer:
+            codes.append("already_done")
+    return codes
