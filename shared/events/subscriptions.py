@@ -12,4 +12,10 @@ class Subscription(NamedTuple):
 
 
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
+    "document.extracted": (Subscription("classify_document", "documents"),),
+    "document.stored": (Subscription("extract_document", "documents"),),
+    "email.requested": (Subscription("send_email", "email"),),
+    "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
+    "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
+    "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
 }
