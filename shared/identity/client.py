@@ -1,0 +1,67 @@
+"""Who is at the other end of a call, as far as it shows."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Protocol
+
+from shared.identity.keys import base64url
+
+MAX_USER_AGENT = 512
+"""Characters of a User-Agent that are kept."""
+
+
+class _Call(Protocol):
+    client_address: str
+    user_agent: str
+    accept_language: str
+
+    @property
+    def cookies(self) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Address and browser of a caller; `device` is the cookie that says an account has signed in from it before."""
+
+    address: str
+    user_agent: str
+    accept_language: str
+    device: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, call: _Call) -> "Client":
+        """From an HTTP call."""
+        from shared.identity.cookies import DEVICE_COOKIE
+
+        return cls(call.client_address, call.user_agent, call.accept_language, call.cookies.get(DEVICE_COOKIE))
+
+    @property
+    def fingerprint(self) -> str:
+        """The `fgp` claim of tokens issued to this client."""
+        return fingerprint(self.user_agent, self.accept_language)
+
+    @property
+    def network(self) -> str:
+        """What limits count by: an IPv4 address, or the /64 of an IPv6 one."""
+        try:
+            address = ip_address(self.address)
+        except ValueError:
+            return self.address
+        if isinstance(address, IPv6Address):
+            mapped = address.ipv4_mapped
+            return str(mapped) if mapped else str(ip_network((address, 64), strict=False))
+        return str(address)
+
+    @property
+    def shown_user_agent(self) -> str:
+        """The User-Agent as it is stored: one line, of bounded length."""
+        return "".join(character for character in self.user_agent if character.isprintable())[:MAX_USER_AGENT]
+
+
+@lru_cache(maxsize=4096)
+def fingerprint(user_agent: str, accept_language: str) -> str:
+    """A hash of User-Agent and Accept-Language: a token taken to another browser is refused."""
+    text = f"{user_agent}\0{accept_language}".encode("utf-8", "surrogatepass")
+    return base64url(hashlib.sha256(b"docuvault fgp\0" + text).digest()[:16])

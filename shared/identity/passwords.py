@@ -1,0 +1,145 @@
+"""Passwords: Argon2id off the event loop, a bounded number at once, and the rules of NIST SP 800-63B.
+
+At least 12 and at most 128 characters, any character, no composition rules; Unicode is normalised with NFKC (SP 800-63B, section 5.1.1.2).
+Parameters are settings (default OWASP's: 19 MiB, 2 passes, 1 lane) and a hash made with others is replaced at the next sign-in.
+"""
+
+import asyncio
+import os
+import secrets
+import threading
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.config import settings
+from shared.errors import Unavailable
+from shared.identity.errors import PasswordTooWeak
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+MIN_LENGTH = 12
+MAX_LENGTH = 128
+MIN_DISTINCT = 5
+"""Different characters a password needs: `aaaaaaaaaaaa` is none."""
+MAX_WAITING = 256
+"""Hashes that may wait in one process (about three seconds' work); beyond that callers are told to come back."""
+NICENESS = 10
+
+Result = TypeVar("Result")
+
+_threads: ThreadPoolExecutor | None = None
+_waiting = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a password is right; `upgraded` is a new hash to store where the old one's parameters are not today's."""
+
+    right: bool
+    upgraded: str | None = None
+
+
+def normalise(password: str) -> str:
+    """The form that is hashed."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def check_rules(password: str, *, email: str = "") -> None:
+    """Raises PasswordTooWeak where the rules are not met. The breach check is another one's (`breach`)."""
+    text = normalise(password)
+    if len(text) < MIN_LENGTH:
+        raise PasswordTooWeak(f"A password has at least {MIN_LENGTH} characters.")
+    if len(text) > MAX_LENGTH:
+        raise PasswordTooWeak(f"A password has at most {MAX_LENGTH} characters.")
+    if len(set(text)) < MIN_DISTINCT:
+        raise PasswordTooWeak(f"A password has at least {MIN_DISTINCT} different characters.")
+    if email and text.casefold() == normalise(email).casefold():
+        raise PasswordTooWeak("The password is your address; choose another one.")
+
+
+async def hash_password(password: str) -> str:
+    """The Argon2id hash to store. Raises Unavailable where too many wait."""
+    encoded = _encode(password)
+    return await _off_loop(lambda: _hasher().hash(encoded))
+
+
+async def verify_password(password: str, stored: str | None) -> Verdict:
+    """Whether `password` belongs to `stored`; without one (an unknown account) the same work is done, and the answer is no.
+
+    Raises Unavailable where too many wait.
+    """
+    encoded = _encode(password)
+    return await _off_loop(lambda: _verify(encoded, stored))
+
+
+def _verify(password: bytes, stored: str | None) -> Verdict:
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    hasher = _hasher()
+    try:
+        hasher.verify(stored or _no_ones_hash(), password)
+    except InvalidHashError:
+        # Not a hash (an account made without a password): the same work, the same answer.
+        with suppress(VerificationError):
+            hasher.verify(_no_ones_hash(), password)
+        return Verdict(False)
+    except VerificationError:
+        return Verdict(False)
+    if stored is None:
+        return Verdict(False)
+    return Verdict(True, hasher.hash(password) if hasher.check_needs_rehash(stored) else None)
+
+
+def _encode(password: str) -> bytes:
+    # One character more than is allowed: an overlong password must not become right by being cut.
+    return normalise(password)[: MAX_LENGTH + 1].encode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=4)
+def _hasher_with(memory_kib: int, time_cost: int, parallelism: int) -> "PasswordHasher":
+    from argon2 import PasswordHasher
+    from argon2.low_level import Type
+
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism, hash_len=32, salt_len=16, type=Type.ID)
+
+
+def _hasher() -> "PasswordHasher":
+    return _hasher_with(settings().argon2_memory_kib, settings().argon2_time, settings().argon2_parallelism)
+
+
+@lru_cache(maxsize=1)
+def _no_ones_hash() -> str:
+    """A hash that no password has, with today's parameters: made without hashing, so that the first use costs no more."""
+    import base64
+
+    def random(length: int) -> str:
+        return base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+
+    cost = f"m={settings().argon2_memory_kib},t={settings().argon2_time},p={settings().argon2_parallelism}"
+    return f"$argon2id$v=19${cost}${random(16)}${random(32)}"
+
+
+async def _off_loop(work: Callable[[], Result]) -> Result:
+    global _threads, _waiting
+    if _waiting >= MAX_WAITING:
+        raise Unavailable("Too many people are signing in just now; try again in a moment.", retry_after=3)
+    if _threads is None:
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        _threads = ThreadPoolExecutor(processors, thread_name_prefix="argon2", initializer=_be_nice)
+    _waiting += 1
+    try:
+        return await asyncio.get_running_loop().run_in_executor(_threads, work)
+    finally:
+        _waiting -= 1
+
+
+def _be_nice() -> None:
+    """Hashing yields to the event loop: on Linux, niceness is a thread's own, and Argon2 runs without the interpreter's lock."""
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
