@@ -50,7 +50,7 @@ class Document(AnswerModel):
     page_count: int | None = None
     language: str | None = None
     sha256: str | None = None
-    topics: list[TopicRef] = []
+    topics: list[TopicRef]
     ai_policy: AIPolicy
     storage: StorageRef
     created_at: datetime

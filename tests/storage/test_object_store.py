@@ -1,0 +1,162 @@
+"""The object store passes the contract of all backends, and takes from clients exactly what was signed for."""
+
+import base64
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from shared.storage import ObjectMissing, ObjectStore, PartsRefused, StorageUnavailable, object_store
+from tests.storage.contract import StorageContract
+
+PDF = "application/pdf"
+
+
+class TestObjectStore(StorageContract):
+    @pytest.fixture
+    def backend(self, services: None) -> ObjectStore:
+        return object_store()
+
+
+@pytest.fixture
+def store(services: None) -> ObjectStore:
+    return object_store()
+
+
+@pytest.fixture
+def key() -> str:
+    return f"signed/{secrets.token_hex(8)}/file.pdf"
+
+
+async def _put(url: str, content: bytes, headers: Mapping[str, str]) -> int:
+    async with httpx.AsyncClient() as client:
+        return (await client.put(url, content=content, headers=dict(headers))).status_code
+
+
+async def test_a_signed_put_takes_what_it_was_signed_for(store: ObjectStore, key: str) -> None:
+    content = b"%PDF-1.4 hello"
+    digest = hashlib.sha256(content).hexdigest()
+    upload = await store.presign_put(key, size=len(content), content_type=PDF, sha256=digest, seconds=60)
+    assert upload.headers == {
+        "Content-Type": PDF,
+        "If-None-Match": "*",
+        "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(digest)).decode(),
+    }
+    assert await _put(upload.url, content, upload.headers) == 200
+    stored = await store.stat(key)
+    assert stored is not None
+    assert (stored.size, stored.content_type) == (len(content), PDF)
+
+
+async def test_a_signed_put_refuses_another_size_type_or_hash(store: ObjectStore, key: str) -> None:
+    content = b"%PDF-1.4 hello"
+    digest = hashlib.sha256(content).hexdigest()
+    upload = await store.presign_put(key, size=len(content), content_type=PDF, sha256=digest, seconds=60)
+    assert await _put(upload.url, content + b"!", upload.headers) in (400, 403)
+    assert await _put(upload.url, content, {**upload.headers, "Content-Type": "text/html"}) in (400, 403)
+    assert await _put(upload.url, b"%PDF-1.4 HELLO", upload.headers) == 400
+    without_hash = {name: value for name, value in upload.headers.items() if name != "x-amz-checksum-sha256"}
+    assert await _put(upload.url, content, without_hash) in (400, 403)
+    assert await store.stat(key) is None
+
+
+async def test_a_signed_put_never_replaces_an_object(store: ObjectStore, key: str) -> None:
+    upload = await store.presign_put(key, size=5, content_type=PDF, sha256=None, seconds=60)
+    assert await _put(upload.url, b"first", upload.headers) == 200
+    assert await _put(upload.url, b"other", upload.headers) == 412
+    without_condition = {name: value for name, value in upload.headers.items() if name != "If-None-Match"}
+    assert await _put(upload.url, b"other", without_condition) in (400, 403)
+    assert await store.read(key, limit=5) == b"first"
+
+
+async def test_an_expired_signature_is_refused(store: ObjectStore, key: str) -> None:
+    upload = await store.presign_put(key, size=5, content_type=PDF, sha256=None, seconds=1)
+    deadline = time.monotonic() + 10
+    while (status := await _put(upload.url, b"first", upload.headers)) in (200, 412):
+        assert time.monotonic() < deadline
+    assert status in (400, 403)
+
+
+async def test_a_signed_get_names_the_file_and_answers_ranges(store: ObjectStore, key: str) -> None:
+    await store.put(key, b"0123456789", content_type=PDF)
+    disposition = "attachment; filename=\"?.pdf\"; filename*=UTF-8''%C3%BC.pdf"
+    url = await store.presign_get(key, content_type="application/octet-stream", content_disposition=disposition, seconds=60)
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(url, headers={"Range": "bytes=2-4"})
+    assert (answer.status_code, answer.content) == (206, b"234")
+    assert answer.headers["content-disposition"] == disposition
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
+async def test_an_upload_in_parts_becomes_one_object(store: ObjectStore, key: str) -> None:
+    first, last = secrets.token_bytes(5 * 2**20), b"the end"
+    upload_id = await store.begin_parts(key, content_type=PDF)
+    urls = await store.presign_parts(key, upload_id, {1: len(first), 2: len(last)}, seconds=60)
+    for url, content in zip(urls, (first, last), strict=True):
+        assert await _put(url.url, content, url.headers) == 200
+    parts = await store.list_parts(key, upload_id)
+    assert [(part.number, part.size) for part in parts] == [(1, len(first)), (2, len(last))]
+    await store.complete_parts(key, upload_id, [(part.number, part.etag) for part in parts])
+    stored = await store.stat(key)
+    assert stored is not None
+    assert (stored.size, stored.content_type) == (len(first) + len(last), PDF)
+    with pytest.raises(ObjectMissing):
+        await store.list_parts(key, upload_id)
+
+
+async def test_a_part_of_another_size_is_refused(store: ObjectStore, key: str) -> None:
+    upload_id = await store.begin_parts(key, content_type=PDF)
+    (part,) = await store.presign_parts(key, upload_id, {1: 10}, seconds=60)
+    assert await _put(part.url, bytes(11), part.headers) in (400, 403)
+    await store.abort_parts(key, upload_id)
+
+
+async def test_wrong_parts_make_no_object(store: ObjectStore, key: str) -> None:
+    upload_id = await store.begin_parts(key, content_type=PDF)
+    with pytest.raises((PartsRefused, ObjectMissing)):
+        await store.complete_parts(key, upload_id, [(1, "d41d8cd98f00b204e9800998ecf8427e")])
+    assert await store.stat(key) is None
+
+
+async def test_an_aborted_upload_in_parts_is_gone(store: ObjectStore, key: str) -> None:
+    upload_id = await store.begin_parts(key, content_type=PDF)
+    await store.abort_parts(key)
+    with pytest.raises(ObjectMissing):
+        await store.list_parts(key, upload_id)
+    await store.abort_parts(key, upload_id)
+    await store.abort_parts(key)
+
+
+async def test_a_store_that_is_not_there_is_unavailable_not_an_error() -> None:
+    store = ObjectStore(
+        endpoint="http://127.0.0.1:9", public_endpoint="http://127.0.0.1:9", region="x", access_key="a", secret_key="b", bucket="c"
+    )
+    with pytest.raises(StorageUnavailable):
+        await store.stat("key")
+    with pytest.raises(StorageUnavailable):
+        await store.check()
+
+
+async def test_urls_carry_the_public_endpoint_and_signing_is_quick() -> None:
+    store = ObjectStore(
+        endpoint="http://internal:9000",
+        public_endpoint="https://objects.example.org",
+        region="eu-central-1",
+        access_key="a",
+        secret_key="b",
+        bucket="vault",
+    )
+    upload = await store.presign_put("a/b.pdf", size=3, content_type=PDF, sha256=None, seconds=60)
+    parts = urlsplit(upload.url)
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "objects.example.org", "/vault/a/b.pdf")
+    query = parse_qs(parts.query)
+    assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host;if-none-match"]
+    assert "/eu-central-1/s3/" in query["X-Amz-Credential"][0]
+    started = time.process_time()
+    for _ in range(20):
+        await store.presign_put("a/b.pdf", size=3, content_type=PDF, sha256=None, seconds=60)
+    assert (time.process_time() - started) / 20 < 0.005
