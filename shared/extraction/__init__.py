@@ -1,0 +1,125 @@
+"""Text, pages, language and thumbnail of an untrusted document, read in a sandboxed child process.
+
+    extraction = await extract(path, filename="letter.pdf", declared_type="application/pdf")
+
+A document that makes its reader crash, loop or balloon fails alone, with a sentence a person understands (`failures.py`). What a
+document may cost stands in `limits.py`; what is locked down, in `confinement.py`. Importing this is cheap: parsers are imported in the
+fork server only.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.extraction.content_types import SUPPORTED
+from shared.extraction.failures import (
+    DocumentCorrupt,
+    DocumentEncrypted,
+    DocumentTooComplex,
+    ExtractionCrashed,
+    ExtractionFailed,
+    ExtractionOutOfMemory,
+    ExtractionTimeout,
+    SandboxUnavailable,
+    UnsupportedType,
+)
+from shared.extraction.limits import MAX_PAGES, MAX_THUMBNAIL, MAX_TITLE, Limits
+
+__all__ = [
+    "DocumentCorrupt",
+    "DocumentEncrypted",
+    "DocumentTooComplex",
+    "Extraction",
+    "ExtractionCrashed",
+    "ExtractionFailed",
+    "ExtractionOutOfMemory",
+    "ExtractionTimeout",
+    "SandboxUnavailable",
+    "UnsupportedType",
+    "extract",
+    "extract_unsandboxed",
+]
+
+_TASK = "shared.extraction.reading:read"
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What was read of a document.
+
+    `pages` is the text by page in NFC, without NUL and lone surrogates, possibly empty strings; kinds without pages have one.
+    `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` is the document's own.
+    `thumbnail` is WebP of the first page. `milliseconds` by step, for the log; "child_cpu" is CPU time, fork and confinement included.
+    """
+
+    content_type: str
+    pages: list[str]
+    page_count: int | None
+    language: str | None
+    title: str | None
+    thumbnail: bytes | None
+    milliseconds: dict[str, float]
+    truncated: bool
+
+
+async def extract(path: Path, *, filename: str, declared_type: str, limits: Limits | None = None) -> Extraction:
+    """Read the document at `path`. `filename` tells plain-text kinds apart; `declared_type` is what the client said and decides nothing.
+
+    Raises ExtractionFailed for good, SandboxUnavailable where it is worth trying again, OSError where `path` cannot be opened."""
+    import asyncio
+
+    from shared.extraction import sandbox
+
+    file = await asyncio.to_thread(open, path, "rb", buffering=0)
+    with file:
+        finished = await sandbox.run(_TASK, file, _arguments(filename), limits)
+    extraction = _checked(finished.value, finished.blob)
+    extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
+    return extraction
+
+
+def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Extraction:
+    """The same reading in this very process, for benchmarks to compare with: a crash takes the process along. Never for real documents."""
+    from shared.extraction import reading
+
+    with open(path, "rb", buffering=0) as file:
+        return _checked(*reading.read(file, _arguments(filename)))
+
+
+def _arguments(filename: str) -> dict[str, Any]:
+    from shared.config import settings
+    from shared.extraction import sandbox
+
+    return {"filename": filename[-255:], "ocr_languages": list(settings().ocr_languages), "tessdata": sandbox.tessdata()}
+
+
+def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
+    """Make an Extraction of what came out of the sandbox, believing nothing: a child that was taken over may answer anything."""
+    from shared.extraction.cleaning import clean, one_line
+
+    pages, page_count, language, title = (value.get(name) for name in ("pages", "page_count", "language", "title"))
+    milliseconds = value.get("milliseconds")
+    if not (
+        isinstance(content_type := value.get("content_type"), str)
+        and content_type in SUPPORTED
+        and isinstance(pages, list)
+        and len(pages) <= 2 * MAX_PAGES
+        and all(isinstance(page, str) for page in pages)
+        and (page_count is None or (type(page_count) is int and 0 <= page_count < 2**31))
+        and (language is None or (isinstance(language, str) and len(language) == 2 and language.isascii() and language.isalpha()))
+        and (title is None or isinstance(title, str))
+        and isinstance(milliseconds, dict)
+        and len(blob) <= MAX_THUMBNAIL
+        and (not blob or (blob[:4] == b"RIFF" and blob[8:12] == b"WEBP"))
+    ):
+        raise ExtractionCrashed()
+    return Extraction(
+        content_type=content_type,
+        pages=[clean(page) for page in pages],
+        page_count=page_count,
+        language=language,
+        title=one_line(title, MAX_TITLE) if title else None,
+        thumbnail=blob or None,
+        milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if isinstance(spent, int | float)},
+        truncated=bool(value.get("truncated")),
+    )

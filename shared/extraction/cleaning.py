@@ -1,0 +1,24 @@
+"""Text as it may be stored and shown: whatever a document held, this is what the rest of the system sees of it."""
+
+import re
+import unicodedata
+
+# NUL cannot be stored in PostgreSQL, lone surrogates cannot be encoded; the other controls say nothing to a reader
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_BREAKS = re.compile("\r\n?|[\x0b\x85\u2028]")
+_BLANKS = re.compile(r"[ \t\u00a0]+\n")
+_GAPS = re.compile(r"\n{4,}")
+
+
+def clean(text: str) -> str:
+    """NFC (Unicode Standard Annex 15), line breaks as \\n, no NUL, control characters or lone surrogates, no trailing blanks."""
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
+    text = _BREAKS.sub("\n", text)
+    text = _UNWANTED.sub("", text)
+    return _GAPS.sub("\n\n\n", _BLANKS.sub("\n", text)).strip("\n ")
+
+
+def one_line(text: str, longest: int) -> str | None:
+    """A title: cleaned, on one line, cut to `longest` characters; None if nothing remains."""
+    return " ".join(clean(text).split())[:longest].strip() or None

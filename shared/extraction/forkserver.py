@@ -1,0 +1,207 @@
+"""The process that documents' readers are forked from: it has imported everything, knows no secret and never looks at a document.
+
+`shared.extraction.sandbox` starts it with an empty environment and one descriptor, a SOCK_SEQPACKET socket. Each message on it is one
+job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}}` with three descriptors, the document (read-only), the socket for
+the answer and the lease. For each job a child is forked that confines itself and runs `function(document, arguments)`.
+
+- The child writes its answer on its socket: the length of a JSON text in 4 bytes (big-endian), the JSON text, and bytes up to the end.
+- The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …}` (status as waitpid(2) has it).
+- The other end of the lease closed means: nobody waits for this any more. The child is killed.
+- The control socket closed means: the parent is gone, by whatever death. The fork server ends, and its children with it (PDEATHSIG).
+
+multiprocessing's forkserver is not used: it inherits the parent's environment, which stays readable in memory and /proc, and talks pickle.
+"""
+
+import array
+import gc
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Never
+
+from shared.extraction import confinement
+from shared.extraction.failures import ExtractionFailed
+from shared.extraction.limits import KIB, Limits
+
+EXIT_NOT_CONFINED = 77
+"""Exit status of a child that could not be locked down and therefore parsed nothing."""
+
+_MAX_JOB = 64 * KIB
+_MAX_ERRORS = 4 * KIB
+
+Task = Callable[[BinaryIO, dict[str, Any]], tuple[dict[str, Any], bytes]]
+
+
+@dataclass
+class _Child:
+    lease: socket.socket
+    errors: int
+
+
+def main(control_descriptor: int) -> None:
+    """Serve jobs until the control socket is closed."""
+    control = socket.socket(fileno=control_descriptor)
+    control.setblocking(True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which closes the socket when it goes
+    wakeup_read, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+
+    from shared.extraction import reading
+
+    reading.warm_up()
+    ruleset = confinement.landlock_ruleset(confinement.readable_places())
+    gc.collect()
+    gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children
+
+    children: dict[int, _Child] = {}
+    selector = selectors.DefaultSelector()
+    selector.register(control, selectors.EVENT_READ)
+    selector.register(wakeup_read, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is control:
+                job = _receive(control)
+                if job is None:
+                    os._exit(0)
+                pid, child = _fork(*job, ruleset=ruleset)
+                children[pid] = child
+                selector.register(child.lease, selectors.EVENT_READ, pid)
+            elif key.fileobj == wakeup_read:
+                os.read(wakeup_read, 4096)
+            elif key.data in children:
+                _kill(key.data)
+                selector.unregister(key.fileobj)
+        for pid, status, usage in _ended():
+            if (ended := children.pop(pid, None)) is not None:
+                if ended.lease in selector.get_map():
+                    selector.unregister(ended.lease)
+                _report(ended, status, usage)
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    descriptors = array.array("i")
+    message, ancillary, _, _ = control.recvmsg(_MAX_JOB, socket.CMSG_SPACE(3 * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC)
+    if not message:
+        return None
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data)
+    return json.loads(message), list(descriptors)
+
+
+def _fork(job: dict[str, Any], descriptors: list[int], ruleset: int | None) -> tuple[int, _Child]:
+    document, answer, lease = descriptors
+    errors = os.memfd_create("errors")
+    server = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _child(job, document, answer, errors, ruleset, server)
+    os.close(document)
+    os.close(answer)
+    return pid, _Child(socket.socket(fileno=lease), errors)
+
+
+def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset: int | None, server: int) -> Never:
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(errors, 1)
+        os.dup2(errors, 2)
+        _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset]))
+        module, _, name = job["task"].partition(":")
+        task: Task = getattr(importlib.import_module(module), name)
+        limits = Limits(**job["limits"])
+        try:
+            confinement.confine(limits, server, ruleset)
+        except confinement.CannotConfine as error:
+            _complain(str(error))
+            os._exit(EXIT_NOT_CONFINED)
+        blob = b""
+        try:
+            with os.fdopen(document, "rb", buffering=0, closefd=False) as file:
+                value, blob = task(file, job["arguments"])
+            text = json.dumps({"value": value})
+        except ExtractionFailed as failure:
+            text = json.dumps({"failed": {"code": failure.code, "detail": failure.detail}})
+        except MemoryError:
+            text = json.dumps({"failed": {"code": "extraction_out_of_memory", "detail": ""}})
+        body = text.encode()
+        _write(answer, len(body).to_bytes(4, "big") + body)
+        _write(answer, blob)
+        os._exit(0)
+    except BaseException as error:
+        import traceback
+
+        _complain("".join(traceback.format_exception(error)))
+    finally:
+        os._exit(1)
+
+
+def _complain(text: str) -> None:
+    os.write(2, text.encode("utf-8", "replace")[-_MAX_ERRORS:])
+
+
+def _close_all_but(*kept: int) -> None:
+    low = 0
+    for descriptor in sorted(kept):
+        if low < descriptor:  # closerange(0, 0) becomes close_range(0, UINT_MAX)
+            os.closerange(low, descriptor)
+        low = descriptor + 1
+    os.closerange(low, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _kill(pid: int) -> None:
+    # ours and not reaped yet, so the number cannot have passed to another process
+    os.kill(pid, signal.SIGKILL)
+
+
+def _ended() -> list[tuple[int, int, resource.struct_rusage]]:
+    ended: list[tuple[int, int, resource.struct_rusage]] = []
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended.append((pid, status, usage))
+
+
+def _report(child: _Child, status: int, usage: resource.struct_rusage) -> None:
+    errors = b""
+    if status != 0:
+        size = os.fstat(child.errors).st_size
+        errors = os.pread(child.errors, _MAX_ERRORS, max(0, size - _MAX_ERRORS))
+    report = {
+        "status": status,
+        "cpu_ms": round((usage.ru_utime + usage.ru_stime) * 1000, 1),
+        "errors": errors.decode("utf-8", "replace"),
+    }
+    try:
+        child.lease.send(json.dumps(report).encode(), socket.MSG_DONTWAIT)
+    except OSError:
+        pass  # nobody waits any more
+    finally:
+        child.lease.close()
+        os.close(child.errors)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

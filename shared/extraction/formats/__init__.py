@@ -1,0 +1,40 @@
+"""How each kind of document is read: a module a kind, each with `read(file, …) -> Reading`. Runs inside the sandbox only.
+
+A reader raises an ExtractionFailed for what it understands of a failure; anything else it raises counts as a damaged file.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Reading:
+    """What a reader found: raw text by page (cleaned later), and a page count where the kind has pages."""
+
+    pages: list[str] = field(default_factory=list)
+    page_count: int | None = None
+    title: str | None = None
+    thumbnail: bytes | None = None
+    truncated: bool = False
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+
+class Stopwatch:
+    """Milliseconds by step: `lap("text")` books the time since the last lap under that name."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._clock = time.perf_counter
+        self._since = self._clock()
+        self.milliseconds: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        now = self._clock()
+        self.milliseconds[step] = round(self.milliseconds.get(step, 0) + (now - self._since) * 1000, 2)
+        self._since = now
+
+
+def as_one_page(parts: Iterable[str]) -> list[str]:
+    """One page of the parts that hold something, a blank line between them."""
+    return ["\n\n".join(part for part in parts if part and part.strip())]

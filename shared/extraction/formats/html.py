@@ -1,0 +1,88 @@
+"""HTML pages: their visible text, block by block, with the standard library's tolerant parser."""
+
+import re
+from html.parser import HTMLParser
+from typing import BinaryIO
+
+from shared.extraction.formats import Reading
+from shared.extraction.formats.plain import decode
+from shared.extraction.limits import MAX_TEXT_FILE
+
+_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{1,40})|<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([a-zA-Z0-9_:.-]{1,40})", re.I
+)
+_INVISIBLE = {"script", "style", "noscript", "template", "svg", "math", "object", "iframe", "head", "select", "canvas", "audio", "video"}
+_BLOCKS = {
+    "p", "div", "section", "article", "header", "footer", "main", "aside", "nav", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl",
+    "blockquote", "pre", "table", "form", "fieldset", "figure", "address", "hr", "body", "html", "center", "details", "summary",
+}  # fmt: skip
+_LINES = {"br", "li", "tr", "dt", "dd", "caption", "figcaption", "option", "legend", "label"}
+_SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
+
+
+def read(file: BinaryIO) -> Reading:
+    """The page's visible text as one page, its <title> as title."""
+    file.seek(0)
+    data = file.read(MAX_TEXT_FILE + 1) or b""
+    text, title = to_text(data[:MAX_TEXT_FILE])
+    return Reading(pages=[text], title=title, truncated=len(data) > MAX_TEXT_FILE)
+
+
+def to_text(page: bytes | str, declared: str | None = None) -> tuple[str, str | None]:
+    """Visible text and title of a page; never raises. `declared` is the encoding a mail header or server gave."""
+    if isinstance(page, bytes):
+        match = _CHARSET.search(page[:4096])
+        page = decode(page, declared or (match and (match[1] or match[2] or b"").decode("ascii")) or None)
+    parser = _Visible()
+    parser.feed(page)
+    parser.close()
+    return parser.text(), parser.title
+
+
+class _Visible(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._parts: list[str] = []
+        self._hidden: list[str] = []
+        self._in_title = False
+        self._preformatted = 0
+        self.title: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "title" and self.title is None and "svg" not in self._hidden:
+            self._in_title, self.title = True, ""
+        elif tag == "body":
+            self._hidden.clear()  # a head that was never closed
+        elif tag in _INVISIBLE:
+            self._hidden.append(tag)
+        if tag in _BLOCKS:
+            self._parts.append("\n\n")
+        elif tag in _LINES:
+            self._parts.append("\n")
+        elif tag in ("td", "th"):
+            self._parts.append("\t")
+        elif tag == "img" and not self._hidden:
+            self._parts.append(f" {dict(attrs).get('alt') or ''} ")
+        if tag == "pre":
+            self._preformatted += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title":
+            self._in_title = False
+        if tag in self._hidden:
+            del self._hidden[len(self._hidden) - 1 - self._hidden[::-1].index(tag) :]
+        if tag in _BLOCKS:
+            self._parts.append("\n\n")
+        if tag == "pre":
+            self._preformatted = max(0, self._preformatted - 1)
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title = (self.title or "") + data
+        elif not self._hidden:
+            self._parts.append(data if self._preformatted else _SPACE.sub(" ", data))
+
+    def text(self) -> str:
+        joined = "".join(self._parts)
+        lines = [" ".join(line.split(" ")).strip(" ") if "\t" not in line else line.strip() for line in joined.split("\n")]
+        return re.sub(r"\n{3,}", "\n\n", "\n".join(re.sub(r" {2,}", " ", line) for line in lines)).strip()

@@ -1,0 +1,96 @@
+"""E-mails (RFC 5322, MIME): the headers a person reads, the body, and the text of what is attached."""
+
+import io
+from collections.abc import Callable
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from typing import BinaryIO
+
+from shared.extraction.failures import ExtractionFailed
+from shared.extraction.formats import Reading
+from shared.extraction.formats.html import to_text
+from shared.extraction.formats.plain import decode
+from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE
+
+_SHOWN = ("From", "To", "Cc", "Date", "Subject")
+
+
+def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) -> Reading:
+    """The message as the first page, then the pages of each attachment that can be read, headed by its name.
+
+    `read_attachment(file, filename)` reads one; what it cannot read is only named."""
+    file.seek(0)
+    data = file.read(MAX_TEXT_FILE + 1) or b""
+    message = BytesParser(policy=policy.default).parsebytes(data[:MAX_TEXT_FILE])
+    assert isinstance(message, EmailMessage)
+    reading = Reading(title=_header(message, "Subject") or None, truncated=len(data) > MAX_TEXT_FILE)
+    bodies: list[str] = []
+    attachments: list[tuple[str, bytes]] = []
+    _collect(message, bodies, attachments, depth=0)
+    headers = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
+    named = [f"Attachment: {name}" for name, _ in attachments]
+    reading.pages.append("\n\n".join(("\n".join(headers + named), *bodies)))
+    reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
+    for name, content in attachments[:MAX_EMAIL_ATTACHMENTS]:
+        try:
+            attached = read_attachment(io.BytesIO(content), name)
+        except ExtractionFailed:
+            continue
+        if any(page.strip() for page in attached.pages):
+            reading.pages += [f"{name}\n\n{attached.pages[0]}", *attached.pages[1:]]
+        reading.truncated |= attached.truncated
+    return reading
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    try:
+        return str(message.get(name, "")).strip()
+    except Exception:  # the header parser of the standard library has no bottom
+        for key, value in message.raw_items():
+            if key.lower() == name.lower():
+                return str(value).strip()
+        return ""
+
+
+def _collect(part: EmailMessage, bodies: list[str], attachments: list[tuple[str, bytes]], depth: int) -> None:
+    if depth > 20:
+        return
+    kind = part.get_content_type()
+    if part.is_multipart():
+        children = [child for child in part.get_payload() if isinstance(child, EmailMessage)]
+        if kind == "multipart/alternative":
+            children = [_preferred(children)] if children else []
+        if kind == "message/rfc822":
+            for child in children:
+                bodies.append("\n".join(f"{name}: {value}" for name in _SHOWN if (value := _header(child, name))))
+        for child in children:
+            _collect(child, bodies, attachments, depth + 1)
+        return
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return
+    name = _filename(part)
+    if name or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
+        attachments.append((name or "unnamed", content))
+    elif kind == "text/html":
+        bodies.append(to_text(content, part.get_content_charset())[0])
+    else:
+        bodies.append(decode(content, part.get_content_charset()))
+
+
+def _preferred(alternatives: list[EmailMessage]) -> EmailMessage:
+    """The plain text where it says something, otherwise the richest version, which stands last (RFC 2046, 5.1.4)."""
+    for part in alternatives:
+        if part.get_content_type() == "text/plain":
+            content = part.get_payload(decode=True)
+            if isinstance(content, bytes) and len(content.strip()) > 20:
+                return part
+    return alternatives[-1]
+
+
+def _filename(part: EmailMessage) -> str:
+    try:
+        return " ".join((part.get_filename() or "").split())[:255]
+    except Exception:
+        return ""

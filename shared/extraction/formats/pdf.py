@@ -1,0 +1,126 @@
+"""PDFs, with PDFium: text and thumbnail from the one library, page by page; OCR for pages that are only a picture."""
+
+import ctypes
+import mmap
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
+from shared.extraction.formats import Reading, Stopwatch
+from shared.extraction.formats.pictures import webp
+from shared.extraction.formats.recognition import Recognizer
+from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PDF_IN_MEMORY, MAX_TEXT_CHARACTERS, OCR_DPI, THUMBNAIL_SIDE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from pypdfium2 import PdfDocument, PdfPage
+
+_POINTS_PER_INCH = 72
+_FEW_CHARACTERS = 16
+"""A page with fewer characters than this and a picture on it is taken for a scan (a scanner's stamp or page number is no text layer)."""
+
+
+def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
+    """The text of each page up to MAX_PAGES, title, thumbnail of the first page.
+
+    Raises DocumentEncrypted where a password is needed to open it, DocumentCorrupt where PDFium cannot read it."""
+    watch = Stopwatch()
+    document = _open(file)
+    reading = Reading(page_count=len(document), title=_title(document))
+    watch.lap("open")
+    characters = 0
+    scans: list[int] = []
+    for number in range(min(len(document), MAX_PAGES)):
+        try:
+            page = document[number]
+        except Exception:  # PdfiumError; a broken page does not make the others unreadable
+            reading.pages.append("")
+            continue
+        text = _text(page)
+        watch.lap("text")
+        if len(text.strip()) < _FEW_CHARACTERS and _has_picture(page):
+            scans.append(number)
+        reading.pages.append(text)
+        characters += len(text)
+        if number == 0:
+            reading.thumbnail = _thumbnail(page)
+            watch.lap("thumbnail")
+        page.close()
+        if characters > MAX_TEXT_CHARACTERS:
+            break
+    reading.truncated = len(reading.pages) < len(document)
+    for number in scans:
+        if recognizer.exhausted():
+            reading.truncated = True
+            break
+        page = document[number]
+        recognized = recognizer.text_of(_render(page, _recognition_scale(page), grayscale=True))
+        reading.pages[number] = recognized if len(recognized) > len(reading.pages[number]) else reading.pages[number]
+        page.close()
+        watch.lap("ocr")
+    reading.milliseconds = watch.milliseconds
+    return reading
+
+
+def _open(file: BinaryIO) -> "PdfDocument":
+    import pypdfium2
+    from pypdfium2 import raw
+
+    size = file.seek(0, os.SEEK_END)
+    source: Any = file
+    if 0 < size <= MAX_PDF_IN_MEMORY:
+        try:
+            # private and so writable, which ctypes insists on; nothing writes, so nothing is copied
+            source = (ctypes.c_ubyte * size).from_buffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))
+        except (OSError, ValueError):  # an attachment, which lies in memory already
+            file.seek(0)
+            source = file.read()
+    try:
+        return pypdfium2.PdfDocument(source)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
+            raise DocumentEncrypted("The PDF is protected with a password. Remove the password and upload it again.") from None
+        raise DocumentCorrupt("The PDF is damaged and cannot be opened.") from None
+
+
+def _title(document: "PdfDocument") -> str | None:
+    try:
+        return document.get_metadata_value("Title") or None
+    except Exception:
+        return None
+
+
+def _text(page: "PdfPage") -> str:
+    textpage = page.get_textpage()
+    try:
+        # U+FFFE stands where PDFium joined a word hyphenated at the end of a line
+        text: str = textpage.get_text_range().replace("\ufffe", "")
+        return text
+    finally:
+        textpage.close()
+
+
+def _has_picture(page: "PdfPage") -> bool:
+    from pypdfium2 import raw
+
+    return any(True for _ in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3))
+
+
+def _recognition_scale(page: "PdfPage") -> float:
+    width, height = page.get_size()
+    wanted = OCR_DPI / _POINTS_PER_INCH
+    pixels = max(1.0, width * wanted) * max(1.0, height * wanted)
+    return wanted if pixels <= MAX_OCR_PIXELS else wanted * (MAX_OCR_PIXELS / pixels) ** 0.5
+
+
+def _thumbnail(page: "PdfPage") -> bytes | None:
+    width, height = page.get_size()
+    longest = max(width, height)
+    if longest <= 0:
+        return None
+    return webp(_render(page, THUMBNAIL_SIDE / longest))
+
+
+def _render(page: "PdfPage", scale: float, *, grayscale: bool = False) -> "Image":
+    picture: Image = page.render(scale=scale, grayscale=grayscale, rev_byteorder=True).to_pil()
+    return picture

