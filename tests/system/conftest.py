@@ -1,0 +1,35 @@
+"""Whole stacks, on SeaweedFS and on the real MinIO."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from infra.local.services import Services
+from tests.system.stack import Stack
+
+StartStack = Callable[..., Awaitable[Stack]]
+
+
+@pytest.fixture
+async def start_stack(start_services: Callable[..., Awaitable[Services]], tmp_path: Path) -> AsyncIterator[StartStack]:
+    """`await start_stack(store="minio", settings={...})`: a running stack of this test alone."""
+    started: list[Stack] = []
+
+    async def start(*, store: str = "seaweedfs", settings: dict[str, str] | None = None) -> Stack:
+        folder = tmp_path / f"stack{len(started)}"
+        folder.mkdir()
+        stack = Stack(await start_services(store=store), folder, settings or {})
+        started.append(stack)
+        await stack.start()
+        return stack
+
+    yield start
+    for stack in started:
+        await stack.stop()
+
+
+@pytest.fixture
+async def stack(start_stack: StartStack) -> Stack:
+    """A running stack on the embedded services."""
+    return await start_stack()
