@@ -1,13 +1,12 @@
 """What every test may ask for. Integration tests run on the real services, which the first of them starts (tests/services.py).
 
-`db`, `redis` and `services` give the run's shared services: a test makes its own rows under its own `owner`, and flushes, stops and counts nothing
-that is shared. Tests that restart or flush things take `own_services` or `own_valkey`.
+`db`, `redis` and `services` give the run's shared services: a test makes its own rows under its own `owner`, and flushes, stops and counts
+nothing that is shared. Tests that restart or flush things take `own_services` or `own_valkey`.
 """
 
-import asyncio
-import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from infra.local.services import Services, Valkey
     from shared.db import Database
 
-_holder = pytest.StashKey[object]()
+_holder = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,14 +33,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     holder = config.stash.get(_holder, None)
     if holder is not None:
-        run_services.finish(holder)  # type: ignore[arg-type]
+        run_services.finish(holder)
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[None]:
+def services() -> None:
     """PostgreSQL (migrated), Valkey and the S3 store, as the settings name them."""
     run_services.wait_until_started()
-    yield
 
 
 @pytest.fixture(scope="session")
@@ -103,11 +101,26 @@ async def own_valkey(tmp_path: Path) -> "AsyncIterator[Valkey]":
 
 
 @pytest.fixture
-async def own_services(tmp_path: Path) -> "AsyncIterator[Services]":
-    """PostgreSQL, Valkey and S3 store of this test alone: `.environ()`, `.postgres`, `.valkey`, `.store`, each with start/stop/kill."""
-    from infra.local.services import services_for_tests
+async def start_services(tmp_path: Path) -> "AsyncIterator[Callable[..., Awaitable[Services]]]":
+    """Starts services of this test alone: `await start_services(store="minio", notify=True)`; `store` is `seaweedfs` by default.
 
-    own = services_for_tests(tmp_path)
-    await own.start()
-    yield own
-    await own.kill()
+    `.environ()`, `.postgres`, `.valkey`, `.store`, each with start, stop and kill. With `notify`, what is put into the bucket is
+    announced on the Redis list. Where MinIO cannot be had, the test is skipped with the reason.
+    """
+    started: list[Services] = []
+
+    async def start(*, store: str = "seaweedfs", notify: bool = True) -> "Services":
+        own = run_services.services_in(tmp_path / f"services{len(started)}", run_services.own_plan(), store=store, notify=notify)
+        started.append(own)
+        await own.start()
+        return own
+
+    yield start
+    for own in started:
+        await own.kill()
+
+
+@pytest.fixture
+async def own_services(start_services: "Callable[..., Awaitable[Services]]") -> "Services":
+    """PostgreSQL, Valkey and S3 store (announcing what is put) of this test alone, to be restarted and flushed at will."""
+    return await start_services()

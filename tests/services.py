@@ -1,7 +1,7 @@
 """The services of one test run: one set, shared by all pytest-xdist workers.
 
-The first test that needs them starts them; they are gone when the run ends, however it ends. `python -m tests.services FOLDER PORT PASSWORD SECRET` is
-the process that holds them: it listens on `FOLDER/host.sock`, answers each connection once they run (nothing, or what went wrong), and stops
+The first test that needs them starts them; they are gone when the run ends, however it ends. `python -m tests.services FOLDER` is the
+process that holds them: it listens on `FOLDER/host.sock`, answers each connection once they run (nothing, or what went wrong), and stops
 them and removes FOLDER when its standard input ends, which happens even if pytest is killed with -9.
 """
 
@@ -9,37 +9,60 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, random_keys, services_for_tests
+from infra.local.services import Postgres, SeaweedFS, Services, Store, Valkey, free_port_block, random_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "DOCUVAULT_TEST_SERVICES"
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What is decided before anything runs, so that every process of the run can have its settings at once."""
+class Plan:
+    """What is decided before anything runs, so that every process of a run can have its settings at once."""
 
-    valkey_port: int
-    valkey_password: str
-    store_port: int
-    store_secret: str
+    first_port: int
+    """Six in a row: five for the store, one for Valkey."""
+    valkey_password: str = field(default_factory=lambda: secrets.token_hex(20))
+    store_secret: str = field(default_factory=lambda: secrets.token_hex(20))
+
+
+def services_in(folder: Path, plan: Plan, *, store: str = "seaweedfs", notify: bool = False) -> Services:
+    """Services that sync nothing to disk; `store` is `seaweedfs` or `minio` (skips the test where that cannot be had)."""
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    postgres = Postgres(folder / "postgresql", logs, durable=False, max_connections=300)
+    valkey = Valkey(folder / "valkey", logs, plan.first_port + 5, plan.valkey_password)
+    chosen: Store
+    if store == "minio":
+        chosen = _minio(folder, plan, valkey)
+    else:
+        chosen = SeaweedFS(folder / "seaweedfs", logs, plan.first_port, "docuvault", plan.store_secret)
+    return Services(postgres, valkey, chosen, notify=notify)
+
+
+def own_plan() -> Plan:
+    """Fresh ports and passwords."""
+    return Plan(free_port_block(6))
 
 
 def prepare() -> subprocess.Popen[bytes]:
-    """Called once a run: sets the settings in this process's environment (workers inherit them), starts the holder; starts no service yet."""
+    """Called once a run: puts the settings into this process's environment (workers inherit it) and starts the holder.
+
+    No service runs yet.
+    """
     folder = Path(tempfile.mkdtemp(prefix="docuvault-tests-"))
-    services = services_for_tests(folder)
-    plan = _Plan(services.valkey.port, services.valkey.password, services.store.port, services.store.secret_key)
+    plan = own_plan()
     (folder / "plan.json").write_text(json.dumps(asdict(plan)))
-    os.environ.update(services.environ() | random_keys())
+    os.environ.update(services_in(folder, plan).environ() | random_keys())
     os.environ.update({"HIBP_URL": "", "DEFAULT_AI_PROVIDER": "local", "LOG_LEVEL": "warning", FOLDER_VARIABLE: str(folder)})
     return subprocess.Popen(
         [sys.executable, "-m", "tests.services", str(folder)],
@@ -51,10 +74,9 @@ def prepare() -> subprocess.Popen[bytes]:
 
 def wait_until_started() -> None:
     """Returns once the run's services answer; the first caller sets them going."""
-    path = str(Path(os.environ[FOLDER_VARIABLE]) / "host.sock")
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(120)
-        _connect(connection, path)
+        _connect(connection, str(Path(os.environ[FOLDER_VARIABLE]) / "host.sock"))
         problem = b"".join(iter(lambda: connection.recv(4096), b""))
     if problem:
         raise RuntimeError(problem.decode())
@@ -67,9 +89,20 @@ def finish(holder: subprocess.Popen[bytes]) -> None:
     holder.wait(60)
 
 
-def _connect(connection: socket.socket, path: str) -> None:
-    import time
+def _minio(folder: Path, plan: Plan, valkey: Valkey) -> Store:
+    import pytest
 
+    from infra.local.minio import MinIO
+    from infra.minio.build import BuildError, build
+
+    try:
+        program = build()
+    except BuildError as impossible:
+        pytest.skip(f"{impossible}")
+    return MinIO(program, folder / "minio", folder / "logs", plan.first_port, valkey.url, "docuvault", plan.store_secret)
+
+
+def _connect(connection: socket.socket, path: str) -> None:
     deadline = time.monotonic() + 20
     while True:
         try:
@@ -81,18 +114,8 @@ def _connect(connection: socket.socket, path: str) -> None:
             time.sleep(0.02)
 
 
-def _services(folder: Path) -> Services:
-    plan = _Plan(**json.loads((folder / "plan.json").read_text()))
-    logs = folder / "logs"
-    return Services(
-        Postgres(folder / "postgresql", logs, durable=False, max_connections=300),
-        Valkey(folder / "valkey", logs, plan.valkey_port, plan.valkey_password),
-        SeaweedFS(folder / "seaweedfs", logs, plan.store_port, "docuvault", plan.store_secret),
-    )
-
-
-async def _hold(folder: Path) -> None:
-    services = _services(folder)
+async def _hold(folder: Path, plan: Plan) -> None:
+    services = services_in(folder, plan)
     starting: asyncio.Task[str] | None = None
 
     async def start() -> str:
@@ -102,7 +125,7 @@ async def _hold(folder: Path) -> None:
             return f"The test services did not start: {failed}"
         return ""
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal starting
         if starting is None:
             starting = asyncio.create_task(start())
@@ -112,16 +135,20 @@ async def _hold(folder: Path) -> None:
         writer.close()
 
     ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), lambda: ended.set() if not os.read(sys.stdin.fileno(), 1) else None)
-    await asyncio.start_unix_server(serve, folder / "host.sock")
+
+    def read() -> None:
+        if not os.read(sys.stdin.fileno(), 1):
+            ended.set()
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), read)
+    await asyncio.start_unix_server(answer, folder / "host.sock")
     await ended.wait()
     if starting is not None:
         await starting
-        # PostgreSQL is stopped, not killed: it takes its children and its shared memory with it.
-        await asyncio.gather(services.postgres.stop(), services.valkey.kill(), services.store.kill())
+        await services.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(_hold(Path(sys.argv[1])))
+    _folder = Path(sys.argv[1])
+    asyncio.run(_hold(_folder, Plan(**json.loads((_folder / "plan.json").read_text()))))

@@ -114,6 +114,14 @@ async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signa
         await process.wait()
 
 
+def command_line(pid: int) -> str:
+    """The command line of a running process, words parted by spaces; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def last_line(log: Path) -> str:
     """The last line that says something in a log, for messages."""
     try:

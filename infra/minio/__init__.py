@@ -1,0 +1,1 @@
+"""The real MinIO: built from source, for tests and for who wants it."""
