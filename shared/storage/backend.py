@@ -108,7 +108,7 @@ class StorageBackend(Protocol):
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str | None:
         """A URL that gives the object to whoever holds it, with these two headers; None where the backend has no such thing."""
 
-    async def check(self) -> None:
+    async def ping(self) -> None:
         """Returns where the backend answers and lets us in. Raises StorageUnavailable with a sentence for people."""
 
 

@@ -126,7 +126,7 @@ class ObjectStore:
         parameters = {"ResponseContentType": content_type, "ResponseContentDisposition": content_disposition}
         return self._presign("get_object", seconds, Key=key, **parameters)
 
-    async def check(self) -> None:
+    async def ping(self) -> None:
         await self._call("head_bucket")
 
     # What a store with presigned URLs does

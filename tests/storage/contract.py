@@ -103,5 +103,5 @@ class StorageContract:
             await backend.put_stream(key, broken(), content_type="text/plain")
         assert await backend.stat(key) is None
 
-    async def test_it_checks_that_it_is_let_in(self, backend: StorageBackend) -> None:
-        await backend.check()
+    async def test_it_answers_when_it_lets_us_in(self, backend: StorageBackend) -> None:
+        await backend.ping()

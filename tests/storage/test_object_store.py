@@ -138,7 +138,7 @@ async def test_a_store_that_is_not_there_is_unavailable_not_an_error() -> None:
     with pytest.raises(StorageUnavailable):
         await store.stat("key")
     with pytest.raises(StorageUnavailable):
-        await store.check()
+        await store.ping()
 
 
 async def test_urls_carry_the_public_endpoint_and_signing_is_quick() -> None:

@@ -5,7 +5,7 @@ CREATE TABLE documents (
     owner_id          uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     filename          text NOT NULL,
     title             text NOT NULL,
-    size              bigint NOT NULL CHECK (size > 0),
+    size              bigint NOT NULL CHECK (size >= 0),        -- as declared while uploading, then as stored
     content_type      text NOT NULL,
     status            text NOT NULL CHECK (status IN ('uploading', 'stored', 'extracted', 'ready', 'failed')),
     error             jsonb,                                    -- {step, code, detail} while failed
@@ -19,8 +19,10 @@ CREATE TABLE documents (
     object_key        text NOT NULL UNIQUE,                     -- {owner}/{document}/{uuid4}{ext}
     etag              text,
     thumbnail_key     text,                                     -- .derived/{owner}/{document}/{revision}.webp
+    upload_method     text CHECK (upload_method IN ('single', 'multipart', 'through_us')),  -- these three only while uploading
     upload_id         text,                                     -- the store's multipart id
-    upload_expires_at timestamptz,                              -- set while uploading
+    upload_expires_at timestamptz,
+    looked_at         timestamptz NOT NULL DEFAULT now(),       -- when the reconciler last looked after it
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
     trashed_at        timestamptz,
@@ -31,7 +33,8 @@ CREATE INDEX documents_by_filename ON documents (owner_id, filename, id);
 CREATE INDEX documents_by_size ON documents (owner_id, size, id);
 CREATE INDEX documents_by_hash ON documents (owner_id, sha256) WHERE sha256 IS NOT NULL;
 CREATE INDEX documents_trashed ON documents (trashed_at) WHERE trashed_at IS NOT NULL;
-CREATE INDEX documents_unfinished ON documents (updated_at) WHERE status IN ('uploading', 'stored', 'extracted');
+CREATE INDEX documents_unfinished ON documents (looked_at) WHERE status IN ('uploading', 'stored', 'extracted');
+CREATE INDEX documents_expiring ON documents (upload_expires_at) WHERE status = 'uploading';
 ALTER TABLE documents ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON documents TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON documents TO docuvault_system USING (true);
@@ -66,12 +69,15 @@ ALTER TABLE document_steps ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON document_steps TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON document_steps TO docuvault_system USING (true);
 
--- An aborted or expired upload: until its URL has expired, an object that still arrives under its key is removed.
+-- An aborted or expired upload: until its URL has expired, an object that still arrives under its key is removed. No reference to users:
+-- it must outlive an account that is deleted meanwhile.
 CREATE TABLE upload_tombstones (
     object_key  text PRIMARY KEY,
     owner_id    uuid NOT NULL,
+    upload_id   text,                                           -- the store's multipart id
     expires_at  timestamptz NOT NULL
 );
+CREATE INDEX upload_tombstones_expiring ON upload_tombstones (expires_at);
 ALTER TABLE upload_tombstones ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON upload_tombstones TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON upload_tombstones TO docuvault_system USING (true);
@@ -122,7 +128,12 @@ BEGIN
     SELECT document.owner_id, change_seq, document.id, TG_OP = 'DELETE' FROM counter;
     RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER record_document_change AFTER INSERT OR UPDATE OR DELETE ON documents
+-- What clients do not see (looked_at, the upload's own columns) is no change to them.
+CREATE CONSTRAINT TRIGGER record_document_change
+    AFTER INSERT OR DELETE OR UPDATE OF
+        filename, title, size, content_type, status, error, page_count, language, sha256, ai_policy, storage_provider, connection_id,
+        updated_at, trashed_at
+    ON documents
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION record_document_change();
 
 -- migrate:down

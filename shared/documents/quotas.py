@@ -1,0 +1,66 @@
+"""What an account may hold: reserved when an upload begins, used once the object is there, released when it goes.
+
+Each function changes the owner's one row in `account_usage` inside the caller's transaction. That row is always the last one a
+transaction locks (documents come first), so two transactions never wait for each other in a circle.
+"""
+
+from uuid import UUID
+
+from shared.config import settings
+from shared.db import Transaction
+from shared.errors import DomainError
+
+
+class QuotaExceeded(DomainError):
+    status, code, title = 403, "quota_exceeded", "There is not enough room left in this account"
+
+
+class DocumentTooLarge(DomainError):
+    status, code, title = 413, "document_too_large", "The document is too large"
+
+
+def check_size(size: int) -> None:
+    """Raises DocumentTooLarge where no document may have `size` bytes."""
+    limit = settings().max_document_size
+    if size > limit:
+        raise DocumentTooLarge(f"A document may have {_in_words(limit)}; this one has {_in_words(size)}.")
+
+
+async def reserve(tx: Transaction, owner_id: UUID, size: int) -> None:
+    """Sets `size` bytes aside for an upload. Raises QuotaExceeded. Locks the account's row: what follows in `tx` has it alone."""
+    reserved = await tx.execute(
+        """
+        UPDATE account_usage SET bytes_reserved = bytes_reserved + %(size)s
+        WHERE owner_id = %(owner)s AND bytes_used + bytes_reserved + %(size)s <= coalesce(bytes_quota, %(default)s)
+        """,
+        {"owner": owner_id, "size": size, "default": settings().default_quota},
+    )
+    if not reserved:
+        raise QuotaExceeded(f"There is no room for another {_in_words(size)}. Remove documents and empty the trash, then try again.")
+
+
+async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> None:
+    """An upload has become a document: its reservation ends, its `size` bytes count."""
+    await tx.execute(
+        """
+        UPDATE account_usage
+        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s, documents = documents + 1
+        WHERE owner_id = %(owner)s
+        """,
+        {"owner": owner_id, "reserved": reserved, "size": size},
+    )
+
+
+async def release(tx: Transaction, owner_id: UUID, reserved: int) -> None:
+    """An upload was given up: its reservation ends."""
+    await tx.execute(
+        "UPDATE account_usage SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s) WHERE owner_id = %(owner)s",
+        {"owner": owner_id, "reserved": reserved},
+    )
+
+
+def _in_words(size: int) -> str:
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}".replace(".0 ", " ")
+    return f"{size} bytes"
