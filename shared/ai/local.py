@@ -1,0 +1,469 @@
+"""The provider that always works: no network, no model to download, the same answer every time, a few milliseconds a document.
+
+How it judges. Each topic is judged on its own, by points:
+
+- its *name* and *description*: the words themselves, and what `shared.ai.lexicon` knows about topics of that kind. A name of several
+  parts ("Car insurance", "Autoversicherung", "Steuern 2024") wants all of them; parts between "&", "/", "and", "und" are alternatives;
+- what the owner has *decided*: words that stand more often in documents accepted under this topic than in those of the other topics speak
+  for it, words of refused documents against it.
+
+Words count by BM25's saturation (k1 1, b 0.5), those of title, filename and the first lines more. A topic with far fewer points than the
+best one loses some, for papers mention much in passing. A logistic curve makes the points a confidence, set so that
+(tests/ai/test_local_quality.py) what reaches `FILED_FROM` is hardly ever wrong. The quote is the passage that holds the most points.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from time import perf_counter
+from typing import ClassVar
+from uuid import UUID
+
+from shared.ai.answers import ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
+from shared.ai.lexicon import Lexicon, lexicon, phrase_index
+from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
+from shared.ai.terms import COMMON, GENERIC, folded, terms, words
+
+MODEL = "docuvault-local-1"
+
+CHARACTERS_READ = 60_000
+"""Of a document, from its beginning: some twenty dense pages. What a document is shows long before; the rest would only cost time."""
+
+HEAD_CHARACTERS = 350
+"""The first lines: letterhead and subject, where a document says what it is."""
+
+SALIENT_TERMS = 96
+"""Terms of a document that are learned from, and looked up in what was learned."""
+
+PRIOR_TERM, PRIOR_GENERIC = 0.02, 0.15
+"""How often a word stands in any document, before there are documents: one in fifty; a letter's usual words more."""
+
+BACKGROUND_WEIGHT = 5.0
+"""How many documents that guess is worth."""
+
+MEAN_WORDS = 300
+NAME_WEIGHT, DESCRIPTION_WEIGHT = 2.4, 0.7
+LEARNED_WEIGHT = 4.2
+LEARNED_LIFT_MAX = 3.0
+LEARNED_TERMS_MIN = 25
+MIDPOINT, STEEPNESS = 3.2, 1.25
+REPORTED_FROM = 0.2
+"""A smaller confidence is not worth mentioning."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermCount:
+    """How many accepted and refused documents of one topic hold one term."""
+
+    topic_id: UUID
+    term: str
+    accepted: int
+    refused: int
+
+
+TermCounts = Callable[[Sequence[str]], Awaitable[Sequence[TermCount]]]
+"""Looks up what was learned about these terms, of all the owner's topics."""
+
+
+async def nothing_learned(terms: Sequence[str]) -> Sequence[TermCount]:
+    """For a caller without statistics."""
+    return ()
+
+
+def salient_terms(document: DocumentText) -> list[str]:
+    """The document's most telling words, at most `SALIENT_TERMS`, in an order of their own."""
+    return _read(document).salient()
+
+
+class LocalProvider:
+    """`AIProvider` by word statistics; `term_counts` gives what was learned."""
+
+    name: ClassVar[ProviderName] = "local"
+    in_process: ClassVar[bool] = True
+
+    def __init__(self, term_counts: TermCounts = nothing_learned) -> None:
+        self._term_counts = term_counts
+
+    async def classify(
+        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+    ) -> Classification:
+        reading = _read(document)
+        learned = await self._learned(reading, topics)
+        judged = []
+        for topic in topics:
+            evidence = _lexical(reading, topic)
+            lift = learned.get(topic.id)
+            if lift is not None:
+                evidence = evidence.joined(lift)
+            if evidence.points > 0:
+                judged.append((topic, evidence))
+        best = max((evidence.points for _, evidence in judged), default=0.0)
+        claims = []
+        for topic, evidence in judged:
+            confidence = _confidence(evidence.points) * min(1.0, 0.45 + 0.75 * evidence.points / best)
+            if confidence >= REPORTED_FROM:
+                quote, page = reading.quote(evidence.weights)
+                claims.append(ClaimedMatch(topic.id, round(confidence, 3), quote, page))
+        return Classification(checked_matches(claims, document, topics), MODEL)
+
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+        reading, known = _read(document), lexicon()
+        covered = {concept for topic in topics for part in _parts(topic.name) for factor in part for concept in factor.concepts}
+        found = []
+        for key, entry in known.entries.items():
+            points = reading.points(entry.weights)
+            if key not in covered and _confidence(points) >= 0.6:
+                name = entry.concept.german if document.language == "de" else entry.concept.english
+                quote, _ = reading.quote(entry.weights)
+                found.append((-points, name, ClaimedIdea(name, quote or "")))
+        return Ideas(checked_ideas((idea for *_, idea in sorted(found, key=lambda one: one[:2])), topics), MODEL)
+
+    async def health_check(self) -> ProviderHealth:
+        started = perf_counter()
+        probe = DocumentText("Invoice", "invoice.txt", "en", ())
+        ok = _read(probe).points(lexicon().entries["invoices"].weights) > 0
+        return ProviderHealth(ok, (perf_counter() - started) * 1000, "The built-in provider works." if ok else "The lexicon is damaged.")
+
+    async def _learned(self, reading: "_Reading", topics: Sequence[TopicOption]) -> dict[UUID, "_Evidence"]:
+        taught = [topic for topic in topics if topic.accepted or topic.refused]
+        salient = reading.salient()
+        if not taught or not salient:
+            return {}
+        return _lifts(await self._term_counts(salient), salient, taught)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Points for a topic, and what each key contributes (for the quote)."""
+
+    points: float
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def joined(self, other: "_Evidence") -> "_Evidence":
+        weights = dict(self.weights)
+        for key, weight in other.weights.items():
+            weights[key] = weights.get(key, 0.0) + weight
+        return _Evidence(self.points + other.points, weights)
+
+
+def _confidence(points: float) -> float:
+    return 1 / (1 + math.exp(-STEEPNESS * (min(points, 20.0) - MIDPOINT)))
+
+
+# Reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    """A stretch of text: a page, or (page None) the title or the filename."""
+
+    page: int | None
+    text: str
+    words: list[tuple[str, int, int]]
+
+
+class _Reading:
+    """A document's words, counted."""
+
+    def __init__(self, zones: list[_Zone], language: str | None) -> None:
+        self.zones = zones
+        self.language = language
+        self.counts: Counter[str] = Counter()
+        self._salient: list[str] | None = None
+        known = lexicon()
+        length = 0
+        head_left = HEAD_CHARACTERS
+        for zone in zones:
+            sequence = [word for word, _, _ in zone.words]
+            length += len(sequence)
+            self.counts.update(sequence)
+            head = sequence if zone.page is None else [word for word, _, end in zone.words[:HEAD_CHARACTERS] if end <= head_left]
+            if zone.page is not None:
+                head_left = max(0, head_left - len(zone.text))
+            self.counts.update(head)
+            for position, key in _phrases(sequence, known.phrases):
+                self.counts[key] += 2 if position < len(head) else 1
+        for word in [word for word in self.counts if len(word) >= 7 and " " not in word]:
+            for key in _affixes(word):
+                self.counts[key] += self.counts[word]
+        self.saturation = min(4.0, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
+
+    def points(self, weights: Mapping[str, float]) -> float:
+        """The points these weights get: each key's grow with its count, to at most twice its weight."""
+        counts, saturation = self.counts, self.saturation
+        return sum(weight * 2 * count / (count + saturation) for key, weight in weights.items() if (count := counts.get(key)))
+
+    def count_phrases(self, keys: set[str]) -> None:
+        """Counts phrases that the lexicon does not have (of a topic's name)."""
+        missing = {key for key in keys if " " in key and key not in self.counts}
+        index = phrase_index(missing)
+        if not index:
+            return
+        for zone in self.zones:
+            for _, key in _phrases([word for word, _, _ in zone.words], index):
+                self.counts[key] += 2 if zone.page is None else 1
+
+    def salient(self) -> list[str]:
+        """The most telling terms: long and frequent before short and rare; words of every letter last; in alphabetical order."""
+        if self._salient is None:
+            ranked = sorted(
+                (-(1 + math.log(count)) * (0.4 if word in GENERIC else 1.0), word)
+                for word, count in self.counts.items()
+                if len(word) >= 3 and word not in COMMON and word.isalpha()
+            )
+            self._salient = sorted(word for _, word in ranked[:SALIENT_TERMS])
+        return self._salient
+
+    def quote(self, weights: Mapping[str, float]) -> tuple[str | None, int | None]:
+        """The passage with the most points, verbatim, and its page."""
+        best: tuple[float, int, int, int] | None = None
+        index = phrase_index({key for key in weights if " " in key})
+        for number, zone in enumerate(self.zones):
+            hits = _hits(zone, weights, index)
+            # A window over the hits; a key counts once in it.
+            for first in range(len(hits)):
+                start, seen, total = hits[first][0], set[str](), 0.0
+                for _, end, key, weight in hits[first : first + 24]:
+                    if end - start > 220:
+                        break
+                    if key not in seen:
+                        seen.add(key)
+                        total += weight
+                    # Pages before title and filename where both say the same.
+                    score = total * (1.0 if zone.page is not None else 0.6)
+                    if best is None or score > best[0] + 1e-9:
+                        best = (score, number, start, end)
+        if best is None:
+            return None, None
+        _, number, start, end = best
+        zone = self.zones[number]
+        return _passage(zone.text, start, end), zone.page
+
+
+@lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
+def _read(document: DocumentText) -> _Reading:
+    zones = [_Zone(None, text, words(text)) for text in dict.fromkeys((document.title[:1000], document.filename[:1000])) if text]
+    left = CHARACTERS_READ
+    for page in document.pages:
+        if left <= 0:
+            break
+        text = page.text if len(page.text) <= left else page.text[:left]
+        left -= len(text)
+        zones.append(_Zone(page.number, text, words(text)))
+    return _Reading(zones, document.language)
+
+
+def _phrases(sequence: list[str], index: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]) -> list[tuple[int, str]]:
+    found = []
+    for position, word in enumerate(sequence):
+        if word in index:
+            for rest, key in index[word]:
+                if tuple(sequence[position + 1 : position + 1 + len(rest)]) == rest:
+                    found.append((position, key))
+    return found
+
+
+def _hits(
+    zone: _Zone, weights: Mapping[str, float], index: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]
+) -> list[tuple[int, int, str, float]]:
+    """Where in the zone the keys stand: start, end, key, weight."""
+    hits = []
+    affixes = any(key[0] == "-" or key[-1] == "-" for key in weights)
+    for position, (word, start, end) in enumerate(zone.words):
+        weight = weights.get(word, 0.0)
+        if weight:
+            hits.append((start, end, word, weight))
+        elif affixes and len(word) >= 7:
+            hits += [(start, end, key, weights[key]) for key in _affixes(word) if key in weights]
+        for rest, key in index.get(word, ()):
+            last = position + len(rest)
+            if last < len(zone.words) and all(zone.words[position + 1 + i][0] == part for i, part in enumerate(rest)):
+                hits.append((start, zone.words[last][2], key, weights[key]))
+    return hits
+
+
+_STOPS = re.compile(r"(?<=[.!?:;])\s|\n\s*\n")
+
+
+def _passage(text: str, start: int, end: int) -> str:
+    """The sentence around `start`..`end`, or what of it fits."""
+    low = max(0, start - 120)
+    begins = [match.end() for match in _STOPS.finditer(text, low, start)]
+    if begins:
+        low = begins[-1]
+    elif low:
+        gap = text.find(" ", low, start)
+        low = gap + 1 if gap >= 0 else start
+    stop = _STOPS.search(text, end, min(len(text), end + 120))
+    high = stop.start() if stop else min(len(text), end + 120)
+    if not stop and high < len(text):
+        gap = text.rfind(" ", end, high)
+        high = gap if gap >= 0 else end
+    return shortened(text[low:high].strip()) if high - low <= 300 or start - low < 60 else shortened(text[start:high].strip())
+
+
+_SYLLABLES = ("ung", "heit", "keit", "lich", "isch")
+
+
+@lru_cache(maxsize=8_192)
+def _affixes(word: str) -> tuple[str, ...]:
+    """The lexicon's compound parts that this word begins or ends with."""
+    known: Lexicon = lexicon()
+    found = []
+    for size in range(3, len(word) - 2):
+        if word[:size] in known.prefixes and not word[size:].startswith(_SYLLABLES):
+            found.append(word[:size] + "-")
+        if size >= 3 and word[size:] in known.suffixes:
+            found.append("-" + word[size:])
+    return tuple(found)
+
+
+# Topics
+
+
+@dataclass(frozen=True, slots=True)
+class _Factor:
+    """One part of a topic's name: its weights by key, and the concepts it stands for."""
+
+    weights: Mapping[str, float]
+    concepts: tuple[str, ...] = ()
+
+
+_ALTERNATIVES = re.compile(r"\s*(?:[/&,+;|]|\b(?:and|und|or|oder)\b)\s*", re.IGNORECASE)
+_UMLAUT_SPELLINGS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
+
+
+@lru_cache(maxsize=2_048)
+def _parts(name: str) -> tuple[tuple[_Factor, ...], ...]:
+    """A name's alternatives, each the factors that must all be there."""
+    alternatives = []
+    for written in _ALTERNATIVES.split(name):
+        factors = _factors(written)
+        if factors:
+            alternatives.append(factors)
+    return tuple(alternatives)
+
+
+def _factors(written: str) -> tuple[_Factor, ...]:
+    known = lexicon()
+    sequence = [word for word in terms(written) if word not in COMMON]
+    whole = " ".join(sequence)
+    if whole in known.concepts_by_name:
+        return (_concept_factor(known, known.concepts_by_name[whole], sequence),)
+    factors: list[_Factor] = []
+    plain: list[str] = []
+    for word in sequence:
+        concepts = known.concepts_by_name.get(word)
+        parts = tuple(known.concepts_by_name[key][0] for key in _affixes(word) if key in known.concepts_by_name)
+        if concepts:
+            factors.append(_concept_factor(known, concepts, [word]))
+        elif len(set(parts)) > 1:
+            factors += [_concept_factor(known, (part,), [word]) for part in dict.fromkeys(parts)]
+        elif parts and _affixes(word)[-1].startswith("-"):
+            # "Stromrechnung" is a kind of Rechnung, but not each Rechnung is one: the word itself must be there too.
+            factors += [_concept_factor(known, parts[:1], [word]), _Factor({word: NAME_WEIGHT + 0.6})]
+        else:
+            plain.append(word)
+    if plain:
+        weights = {word: NAME_WEIGHT / len(plain) for word in plain}
+        if len(plain) > 1:
+            weights[" ".join(plain)] = NAME_WEIGHT
+        for word in plain:
+            weights.update({other: weights[word] for other in _other_spellings(word)})
+        factors.append(_Factor(weights))
+    return tuple(factors)
+
+
+def _concept_factor(known: Lexicon, concepts: Sequence[str], named_by: Sequence[str]) -> _Factor:
+    weights: dict[str, float] = {}
+    for concept in concepts:
+        for key, weight in known.entries[concept].weights.items():
+            weights[key] = max(weight, weights.get(key, 0.0))
+    for word in named_by:
+        weights[word] = max(1.6, weights.get(word, 0.0))
+    return _Factor(weights, tuple(concepts))
+
+
+def _other_spellings(word: str) -> list[str]:
+    """ "vertraege" also as "vertrage", which is what "Verträge" folds to."""
+    found = []
+    for spelled, plain in _UMLAUT_SPELLINGS:
+        if spelled in word:
+            found.append(terms(word.replace(spelled, plain))[0])
+    return found
+
+
+@lru_cache(maxsize=2_048)
+def _description(text: str) -> Mapping[str, float]:
+    found = [word for word in terms(text) if len(word) >= 3 and word not in COMMON and word not in GENERIC]
+    weights = dict.fromkeys(found[:60], DESCRIPTION_WEIGHT)
+    weights.update({folded(f"{first} {second}"): 2 * DESCRIPTION_WEIGHT for first, second in pairwise(found[:60])})
+    return weights
+
+
+def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
+    """Points by name and description: the best alternative, whose factors must all have some."""
+    best = _Evidence(0.0)
+    for factors in _parts(topic.name):
+        reading.count_phrases({key for factor in factors if not factor.concepts for key in factor.weights})
+        points = [reading.points(factor.weights) for factor in factors]
+        if min(points) <= 0:
+            continue
+        # The harmonic mean: a name's parts must all be there, the weakest tells.
+        total = points[0] if len(points) == 1 else len(points) / sum(1 / one for one in points)
+        if total > best.points:
+            weights: dict[str, float] = {}
+            for factor in factors:
+                weights.update(factor.weights)
+            best = _Evidence(total, weights)
+    if topic.description:
+        weights = dict(_description(topic.description))
+        reading.count_phrases(set(weights))
+        described = reading.points(weights)
+        if described:
+            best = best.joined(_Evidence(min(described, 4.0), weights))
+    return best
+
+
+# What was learned
+
+
+def _lifts(counts: Sequence[TermCount], salient: Sequence[str], topics: Sequence[TopicOption]) -> dict[UUID, _Evidence]:
+    """Points by the owner's decisions.
+
+    For each word the log of how much more often it stands in a topic's accepted documents than in the others' (a beta prior of
+    `BACKGROUND_WEIGHT` documents stands for the world outside), averaged over the document's words; the same for the refused ones, taken
+    away.
+    """
+    in_all: Counter[str] = Counter()
+    by_topic: dict[UUID, list[TermCount]] = {}
+    for count in counts:
+        in_all[count.term] += count.accepted
+        by_topic.setdefault(count.topic_id, []).append(count)
+    documents = sum(topic.accepted for topic in topics)
+    size = max(LEARNED_TERMS_MIN, len(salient))
+    lifts: dict[UUID, _Evidence] = {}
+    for topic in topics:
+        weights: dict[str, float] = {}
+        for_it = against = 0.0
+        elsewhere = max(0, documents - topic.accepted) + BACKGROUND_WEIGHT
+        for count in by_topic.get(topic.id, ()):
+            prior = PRIOR_GENERIC if count.term in GENERIC else PRIOR_TERM
+            usual = (max(0, in_all[count.term] - count.accepted) + BACKGROUND_WEIGHT * prior) / elsewhere
+            here = (count.accepted + usual) / (topic.accepted + 1)
+            if here > usual:
+                lift = min(LEARNED_LIFT_MAX, math.log(here / usual))
+                for_it += lift
+                weights[count.term] = lift
+            there = (count.refused + usual) / (topic.refused + 1)
+            if there > here:
+                against += min(LEARNED_LIFT_MAX, math.log(there / here))
+        sure = topic.accepted / (topic.accepted + 1)
+        sure_not = topic.refused / (topic.refused + 1)
+        points = LEARNED_WEIGHT * (sure * for_it - sure_not * against) / size
+        lifts[topic.id] = _Evidence(points, weights if points > 0 else {})
+    return lifts

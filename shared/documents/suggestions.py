@@ -1,0 +1,90 @@
+"""What providers proposed for a document, and the owner's word on it.
+
+A suggestion is `open` where the provider was not sure enough, and `accepted` without a decision where it filed by itself. The owner may
+decide either way at any time, and otherwise later; the last word counts.
+"""
+
+from typing import Literal
+from uuid import UUID
+
+from shared.db import Transaction
+from shared.documents import topics
+from shared.documents.models import TopicRef
+from shared.errors import NotFound
+from shared.faas.models import AnswerModel
+
+Decision = Literal["accept", "reject"]
+
+
+class Suggestion(AnswerModel):
+    """A suggestion as clients see it; `confidence` from 0 to 1, `quote` verbatim from page `page` (None: from the title or filename)."""
+
+    id: UUID
+    topic: TopicRef
+    confidence: float
+    quote: str | None = None
+    page: int | None = None
+    provider: str
+    model: str
+    state: Literal["open", "accepted", "rejected"]
+
+
+_COLUMNS = """
+    s.id, jsonb_build_object('id', t.id, 'name', t.name) AS topic, round(s.confidence::numeric, 3)::float8 AS confidence,
+    s.quote, s.page, s.provider, s.model, s.state
+"""
+
+
+async def of_document(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> list[Suggestion]:
+    """All suggestions of one document, open ones first, surest first."""
+    return await tx.fetch_all(
+        f"""
+        SELECT {_COLUMNS}
+        FROM topic_suggestions AS s JOIN topics AS t ON t.owner_id = s.owner_id AND t.id = s.topic_id
+        WHERE s.owner_id = %(owner)s AND s.document_id = %(document)s
+        ORDER BY s.state = 'open' DESC, s.confidence DESC, s.id
+        """,
+        {"owner": owner_id, "document": document_id},
+        row=Suggestion,
+    )
+
+
+async def decide(tx: Transaction, *, owner_id: UUID, document_id: UUID, suggestion_id: UUID, decision: Decision) -> Suggestion:
+    """The owner's word: accepting files the document under the topic and learns from it; rejecting takes it out, learns, and remembers.
+
+    The same decision again changes nothing. Raises NotFound.
+    """
+    given = {"owner": owner_id, "document": document_id, "suggestion": suggestion_id}
+    topic_id: UUID | None = await tx.fetch_value(
+        """
+        SELECT topic_id FROM topic_suggestions
+        WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(suggestion)s
+        """,
+        given,
+    )
+    if topic_id is None:
+        raise NotFound("There is no such suggestion.")
+    if decision == "accept":
+        await topics.file(tx, owner_id=owner_id, document_id=document_id, topic_ids=[topic_id], source="suggestion")
+    else:
+        await topics.unfile(tx, owner_id=owner_id, document_id=document_id, topic_ids=[topic_id])
+        await tx.execute(
+            """
+            UPDATE topic_suggestions SET state = 'rejected', decided_at = now()
+            WHERE owner_id = %(owner)s AND id = %(suggestion)s AND state <> 'rejected'
+            """,
+            given,
+        )
+        await topics.learn(tx, owner_id=owner_id, document_id=document_id, topic_ids=[topic_id], accepted=False)
+    decided = await tx.fetch_one(
+        f"""
+        SELECT {_COLUMNS}
+        FROM topic_suggestions AS s JOIN topics AS t ON t.owner_id = s.owner_id AND t.id = s.topic_id
+        WHERE s.owner_id = %(owner)s AND s.id = %(suggestion)s
+        """,
+        given,
+        row=Suggestion,
+    )
+    if decided is None:
+        raise NotFound("There is no such suggestion.")
+    return decided

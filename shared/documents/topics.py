@@ -1,0 +1,255 @@
+"""The owner's topics: making them, listing them, filing documents under them, and learning from that.
+
+Filing is the owner's word or a provider's; only the owner's teaches (`topic_examples`, summed in `topic_terms` by triggers): a provider
+that learned from its own filings would grow surer of its own mistakes.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from shared.ai.local import TermCount, TermCounts
+from shared.db import TenantDatabase, Transaction
+from shared.errors import DomainError, InvalidCursor, NotFound
+from shared.faas.models import AnswerModel, Line, Page, RequestModel
+from shared.ids import new_id
+
+NAME_CHARACTERS = 100
+DESCRIPTION_CHARACTERS = 1000
+
+FiledBy = Literal["owner", "suggestion"]
+
+
+class TopicExists(DomainError):
+    """The owner has a topic of this name; upper and lower case are the same."""
+
+    status, code, title = 409, "topic_exists", "You already have a topic of this name"
+
+
+def _one_line(name: str) -> str:
+    tidy = " ".join(name.split())
+    if all(unicodedata.category(character)[0] in "CZ" for character in tidy):
+        raise ValueError("shows no character")
+    return tidy
+
+
+class NewTopic(RequestModel):
+    """A topic to make; white space around the name is dropped and within it made single spaces."""
+
+    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
+    description: (
+        Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")] | None
+    ) = None
+    color: Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)] | None = Field(default=None, examples=["#2e7d32"])
+
+
+class Topic(AnswerModel):
+    """A topic; `documents` counts those filed under it, the trash left out."""
+
+    id: UUID
+    name: str
+    description: str | None = None
+    color: str | None = None
+    documents: int
+
+
+class _Listed(Topic):
+    name_key: str
+
+
+def name_key(name: str) -> str:
+    """What makes a name unique and gives it its place: without accents first, then as it is, both in folded case.
+
+    Folding follows the Unicode standard's canonical caseless matching (section 3.13, D145).
+    """
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return f"{unicodedata.normalize('NFC', plain)}\x01{unicodedata.normalize('NFC', decomposed)}"
+
+
+async def create(db: TenantDatabase, new: NewTopic) -> Topic:
+    """Makes a topic. Raises TopicExists."""
+    topic = Topic(id=new_id(), name=new.name, description=new.description or None, color=new.color, documents=0)
+    async with db.transaction() as tx:
+        made = await tx.execute(
+            """
+            INSERT INTO topics (id, owner_id, name, name_key, description, color)
+            VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(description)s, %(color)s)
+            ON CONFLICT (owner_id, name_key) DO NOTHING
+            """,
+            {
+                "id": topic.id,
+                "owner": db.owner_id,
+                "name": topic.name,
+                "key": name_key(topic.name),
+                "description": topic.description,
+                "color": topic.color,
+            },
+        )
+    if not made:
+        raise TopicExists(f"You already have a topic “{topic.name}”.")
+    return topic
+
+
+async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None) -> Page[Topic]:
+    """The owner's topics by name. Raises InvalidCursor."""
+    from shared import cursors
+
+    after = _after(cursor)
+    async with db.transaction() as tx:
+        found = await tx.fetch_all(
+            """
+            SELECT t.id, t.name, t.description, t.color, t.name_key,
+                (
+                    SELECT count(*)
+                    FROM document_topics AS f
+                    JOIN documents AS d ON d.owner_id = f.owner_id AND d.id = f.document_id
+                    WHERE f.owner_id = t.owner_id AND f.topic_id = t.id AND d.trashed_at IS NULL
+                ) AS documents
+            FROM topics AS t
+            WHERE t.owner_id = %(owner)s AND t.name_key > %(after)s
+            ORDER BY t.name_key
+            LIMIT %(limit)s
+            """,
+            {"owner": db.owner_id, "after": after, "limit": limit + 1},
+            row=_Listed,
+        )
+    items = [Topic(**one.model_dump(exclude={"name_key"})) for one in found[:limit]]
+    more = len(found) > limit
+    return Page[Topic](items=items, next_cursor=cursors.encode([found[limit - 1].name_key], _LIST) if more else None)
+
+
+_LIST = {"list": "topics"}
+
+
+def _after(cursor: str | None) -> str:
+    if cursor is None:
+        return ""
+    from shared import cursors
+
+    values = cursors.decode(cursor, _LIST)
+    if len(values) != 1 or not isinstance(values[0], str):
+        raise InvalidCursor
+    return values[0]
+
+
+async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], source: FiledBy = "owner") -> None:
+    """Files the document under these topics, by the owner's word, and learns from it; open suggestions of them are accepted with it.
+
+    Filing it again changes nothing. Raises NotFound where the document or a topic is not the owner's.
+    """
+    wanted = sorted(set(topic_ids))
+    owned: int = await tx.fetch_value(
+        "SELECT count(*) FROM topics WHERE owner_id = %(owner)s AND id = ANY (%(topics)s)", {"owner": owner_id, "topics": wanted}
+    )
+    if owned != len(wanted):
+        raise NotFound("There is no such topic.")
+    await _touch(tx, owner_id, document_id)
+    given = {"owner": owner_id, "document": document_id, "topics": wanted, "source": source}
+    await tx.execute(
+        """
+        INSERT INTO document_topics (document_id, topic_id, owner_id, source)
+        SELECT %(document)s, topic_id, %(owner)s, %(source)s FROM unnest(%(topics)s::uuid[]) AS topic_id
+        ON CONFLICT (document_id, topic_id) DO UPDATE SET source = excluded.source, confidence = NULL WHERE document_topics.source = 'ai'
+        """,
+        given,
+    )
+    await tx.execute(
+        """
+        UPDATE topic_suggestions SET state = 'accepted', decided_at = now()
+        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s)
+            AND (state <> 'accepted' OR decided_at IS NULL)
+        """,
+        given,
+    )
+    await learn(tx, owner_id=owner_id, document_id=document_id, topic_ids=wanted, accepted=True)
+
+
+async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID]) -> None:
+    """Takes the document out of these topics, by the owner's word; where it was not in, nothing changes.
+
+    What the owner had filed is forgotten as an example; what a provider had filed becomes one of what does not belong there, and the
+    provider's suggestion counts as rejected, so that it does not come back. Raises NotFound where the document is not the owner's.
+    """
+    await _touch(tx, owner_id, document_id)
+    removed = await tx.fetch_all(
+        """
+        DELETE FROM document_topics
+        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s)
+        RETURNING topic_id, source
+        """,
+        {"owner": owner_id, "document": document_id, "topics": sorted(set(topic_ids))},
+        row=_Filing,
+    )
+    mistaken = sorted(filing.topic_id for filing in removed if filing.source == "ai")
+    given = {"owner": owner_id, "document": document_id, "topics": sorted(filing.topic_id for filing in removed)}
+    await tx.execute(
+        """
+        DELETE FROM topic_examples
+        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s) AND accepted
+        """,
+        given,
+    )
+    await tx.execute(
+        """
+        UPDATE topic_suggestions SET state = 'rejected', decided_at = now()
+        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s) AND state <> 'rejected'
+        """,
+        given,
+    )
+    await learn(tx, owner_id=owner_id, document_id=document_id, topic_ids=mistaken, accepted=False)
+
+
+async def learn(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], accepted: bool) -> None:
+    """Takes the document as an example of what belongs under these topics, or does not; a newer word replaces the older one.
+
+    A document that was never classified (its AI policy forbids it, or it could not be read) teaches nothing.
+    """
+    if not topic_ids:
+        return
+    await tx.execute(
+        """
+        INSERT INTO topic_examples AS example (document_id, topic_id, owner_id, accepted, terms)
+        SELECT document_id, topic_id, owner_id, %(accepted)s, terms
+        FROM document_terms, unnest(%(topics)s::uuid[]) AS topic_id
+        WHERE owner_id = %(owner)s AND document_id = %(document)s
+        ON CONFLICT (document_id, topic_id) DO UPDATE SET accepted = excluded.accepted, terms = excluded.terms
+        WHERE (example.accepted, example.terms) IS DISTINCT FROM (excluded.accepted, excluded.terms)
+        """,
+        {"owner": owner_id, "document": document_id, "topics": list(topic_ids), "accepted": accepted},
+    )
+
+
+def term_counts(tx: Transaction, owner_id: UUID) -> TermCounts:
+    """What was learned from this owner, for the local provider; good while `tx` is open."""
+
+    async def look_up(terms: Sequence[str]) -> list[TermCount]:
+        return await tx.fetch_all(
+            """
+            SELECT topic_id, term, accepted, refused
+            FROM topic_terms
+            WHERE owner_id = %(owner)s AND term = ANY (%(terms)s)
+            ORDER BY term, topic_id
+            """,
+            {"owner": owner_id, "terms": list(terms)},
+            row=TermCount,
+        )
+
+    return look_up
+
+
+class _Filing(AnswerModel):
+    topic_id: UUID
+    source: str
+
+
+async def _touch(tx: Transaction, owner_id: UUID, document_id: UUID) -> None:
+    """Marks the document as changed, which its watchers are told, and locks it. Raises NotFound."""
+    if not await tx.execute(
+        "UPDATE documents SET updated_at = now() WHERE owner_id = %(owner)s AND id = %(document)s",
+        {"owner": owner_id, "document": document_id},
+    ):
+        raise NotFound("There is no such document.")
