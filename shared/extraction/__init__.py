@@ -95,7 +95,7 @@ def _arguments(filename: str) -> dict[str, Any]:
 
 def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
     """Make an Extraction of what came out of the sandbox, believing nothing: a child that was taken over may answer anything."""
-    from shared.extraction.cleaning import clean, one_line
+    from shared.extraction import cleaning
 
     pages, page_count, language, title = (value.get(name) for name in ("pages", "page_count", "language", "title"))
     milliseconds = value.get("milliseconds")
@@ -115,10 +115,10 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         raise ExtractionCrashed()
     return Extraction(
         content_type=content_type,
-        pages=[clean(page) for page in pages],
+        pages=[cleaning.clean(page) for page in pages],
         page_count=page_count,
         language=language,
-        title=one_line(title, MAX_TITLE) if title else None,
+        title=cleaning.title(title, MAX_TITLE) if title else None,
         thumbnail=blob or None,
         milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if isinstance(spent, int | float)},
         truncated=bool(value.get("truncated")),

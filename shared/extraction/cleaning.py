@@ -19,6 +19,12 @@ def clean(text: str) -> str:
     return _GAPS.sub("\n\n\n", _BLANKS.sub("\n", text)).strip("\n ")
 
 
-def one_line(text: str, longest: int) -> str | None:
-    """A title: cleaned, on one line, cut to `longest` characters; None if nothing remains."""
-    return " ".join(clean(text).split())[:longest].strip() or None
+# what programs write into a title nobody gave
+_NO_TITLE = re.compile(r"untitled|unnamed|unspecified|\(?anonymous\)?|title|document\d*|dokument\d*|slide 1|powerpoint presentation", re.I)
+_PROGRAM = re.compile(r"^Microsoft (?:Office )?(?:Word|Excel|PowerPoint) - ")
+
+
+def title(text: str, longest: int) -> str | None:
+    """A document's own title: cleaned, on one line, cut to `longest` characters; None where it says nothing."""
+    line = _PROGRAM.sub("", " ".join(clean(text).split()))[:longest].strip()
+    return None if _NO_TITLE.fullmatch(line) else line or None

@@ -133,6 +133,8 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
                 value, blob = task(file, job["arguments"])
             text = json.dumps({"value": value})
         except ExtractionFailed as failure:
+            if failure.__cause__ is not None:
+                _complain(_traceback(failure.__cause__))
             text = json.dumps({"failed": {"code": failure.code, "detail": failure.detail}})
         except MemoryError:
             text = json.dumps({"failed": {"code": "extraction_out_of_memory", "detail": ""}})
@@ -141,11 +143,15 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         _write(answer, blob)
         os._exit(0)
     except BaseException as error:
-        import traceback
-
-        _complain("".join(traceback.format_exception(error)))
+        _complain(_traceback(error))
     finally:
         os._exit(1)
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
 
 
 def _complain(text: str) -> None:
@@ -185,10 +191,8 @@ def _ended() -> list[tuple[int, int, resource.struct_rusage]]:
 
 
 def _report(child: _Child, status: int, usage: resource.struct_rusage) -> None:
-    errors = b""
-    if status != 0:
-        size = os.fstat(child.errors).st_size
-        errors = os.pread(child.errors, _MAX_ERRORS, max(0, size - _MAX_ERRORS))
+    size = os.fstat(child.errors).st_size
+    errors = os.pread(child.errors, _MAX_ERRORS, max(0, size - _MAX_ERRORS)) if size else b""
     report = {
         "status": status,
         "cpu_ms": round((usage.ru_utime + usage.ru_stime) * 1000, 1),

@@ -40,7 +40,9 @@ MAX_OCR_PIXELS = 12_000_000
 OCR_DPI = 200
 MAX_OCR_PAGES = 300
 OCR_SECONDS = 480
-"""Scanned pages recognised of one document, and the wall time after which the remaining ones stay without text (truncated)."""
+OCR_PAGE_SECONDS = 60
+"""Scanned pages recognised of one document, the wall time after which the remaining ones stay without text (truncated), and that of one
+page, after which it stays without."""
 
 MAX_EMAIL_ATTACHMENTS = 20
 """Attachments of an e-mail whose text is read along with it."""

@@ -4,7 +4,7 @@ import os
 from typing import Any, BinaryIO
 
 from shared.extraction import content_types, language
-from shared.extraction.cleaning import clean, one_line
+from shared.extraction.cleaning import clean, title
 from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
 from shared.extraction.formats import Reading, Stopwatch
@@ -16,17 +16,20 @@ _OFFICE = _ZIPPED | {RTF}
 
 
 def warm_up() -> None:
-    """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document."""
+    """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document.
+
+    Starts no threads: they would not live on in the children."""
     from io import BytesIO
 
-    import charset_normalizer
+    import charset_normalizer  # noqa: F401
     import kreuzberg
     import pypdfium2
+    import tesserocr  # noqa: F401
     from PIL import Image
 
     from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
 
-    del kreuzberg, charset_normalizer
+    kreuzberg.list_document_extractors()  # fills its registry
     Image.preinit()
     Image.init()
     # PDFium sets up its fonts, Pillow its encoder on first use
@@ -64,7 +67,7 @@ def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], byt
         "pages": pages,
         "page_count": reading.page_count,
         "language": spoken,
-        "title": one_line(reading.title or "", MAX_TITLE),
+        "title": title(reading.title or "", MAX_TITLE),
         "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
         "truncated": reading.truncated or cut,
     }

