@@ -63,7 +63,8 @@ def _subscriptions() -> str:
         f'    "{event_type}": ({", ".join(f"""Subscription("{name}", "{queue}")""" for name, queue in sorted(targets))},),\n'
         for event_type, targets in sorted(by_type.items())
     ]
-    return SUBSCRIPTIONS_HEAD + "".join(lines) + "}\n"
+    schedules = [f'    "{declaration.name}": "{declaration.schedule}",\n' for declaration in event_functions() if declaration.schedule]
+    return SUBSCRIPTIONS_HEAD + "".join(lines) + "}\n\n" + "SCHEDULES: dict[str, str] = {\n" + "".join(sorted(schedules)) + "}\n"
 
 
 def _yaml(description: dict[str, Any]) -> str:

@@ -109,6 +109,11 @@ class Settings(BaseModel):
     hibp_url: str = "https://api.pwnedpasswords.com"
     function_url_template: str = ""
     worker_url: str = "http://127.0.0.1:8081"
+    worker_host: str = "127.0.0.1"
+    worker_port: int = Field(default=8081, ge=1, le=65535)
+    broker_documents_concurrency: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=1000)
+    broker_email_concurrency: int = Field(default=8, ge=1, le=1000)
+    broker_system_concurrency: int = Field(default=4, ge=1, le=1000)
     allowed_private_hosts: tuple[str, ...] = ()
     metrics_token: str = Field(default="", repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -160,7 +165,11 @@ class Settings(BaseModel):
     @field_validator("cors_origins", "allowed_private_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
-        return tuple(part.strip().rstrip("/") if "://" in part else part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip().rstrip("/") if "://" in part else part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -183,7 +192,12 @@ class Settings(BaseModel):
         return int(match[1]) * _UNITS[(match[2] or "").lower()]
 
     @field_validator(
-        "rate_limit_register", "rate_limit_login", "rate_limit_second_factor", "rate_limit_forgot", "rate_limit_account", "rate_limit_address"
+        "rate_limit_register",
+        "rate_limit_login",
+        "rate_limit_second_factor",
+        "rate_limit_forgot",
+        "rate_limit_account",
+        "rate_limit_address",
     )
     @classmethod
     def _rate(cls, value: str) -> str:

@@ -60,5 +60,6 @@ async def publish(
         },
     )
     if published is not None and targets:
-        tx.wake(DELIVERIES_CHANNEL)
+        for queue in {target.queue for target in targets}:
+            tx.wake(DELIVERIES_CHANNEL, queue)
     return published

@@ -19,3 +19,5 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
 }
+
+SCHEDULES: dict[str, str] = {}

@@ -1,8 +1,8 @@
 """How an event travels: a CloudEvent 1.0 in HTTP binary mode, signed by the broker, checked by the function.
 
-functions-framework hands a function the parsed event alone, so the signature rides in extension attributes: `dvtime` (when it was signed),
-`dvkeyid` (which key) and `dvsignature`, HMAC-SHA256 over the canonical JSON (RFC 8785) of id, source, type, subject, time, dvtime and data. The
-owner is part of `source`. A signature is good for five minutes; each attempt is signed anew.
+functions-framework hands a function the parsed event alone, so the signature rides in extension attributes: `dvtime` (when it was
+signed), `dvkeyid` (which key) and `dvsignature`, HMAC-SHA256 over the canonical JSON (RFC 8785) of id, source, type, subject, time, dvtime
+and data. The owner is part of `source`. A signature is good for five minutes; each attempt is signed anew.
 """
 
 import hashlib
@@ -44,7 +44,10 @@ class _Key:
 
 @lru_cache(maxsize=8)
 def _keys(secrets: tuple[bytes, ...]) -> tuple[_Key, ...]:
-    return tuple(_Key(derive(secret, b"docuvault delivery key id", 8).hex(), derive(secret, b"docuvault delivery signature", 32)) for secret in secrets)
+    return tuple(
+        _Key(id=derive(secret, b"docuvault delivery key id", 8).hex(), secret=derive(secret, b"docuvault delivery signature", 32))
+        for secret in secrets
+    )
 
 
 def derive(secret: bytes, info: bytes, length: int) -> bytes:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from fnmatch import fnmatchcase
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.clock import now
 from shared.config import settings
@@ -56,7 +56,7 @@ def on_schedule(cron: str, *, queue: Queue = "system") -> Callable[[EventFunctio
     """
 
     def decorate(function: EventFunction) -> CloudEventFunction:
-        return _declared(f"schedule.{function.__name__}", queue, schedule=cron)(function)  # type: ignore[attr-defined]
+        return _declared(f"schedule.{function.__name__}", queue, schedule=cron)(function)
 
     return decorate
 
@@ -65,7 +65,7 @@ def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callabl
     def decorate(function: EventFunction) -> CloudEventFunction:
         from functions_framework import aio
 
-        name: str = function.__name__  # type: ignore[attr-defined]
+        name: str = function.__name__
 
         @wraps(function)
         async def handler(cloud_event: "CloudEvent") -> None:
@@ -81,8 +81,7 @@ def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callabl
                 handler=function,
             )
         )
-        served: CloudEventFunction = aio.cloud_event(handler)
-        return served
+        return cast(CloudEventFunction, aio.cloud_event(handler))
 
     return decorate
 

@@ -15,14 +15,16 @@ ALTER TABLE events ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON events TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON events TO docuvault_system USING (true);
 
--- event x subscribed function, with the state of getting it there.
+-- event x subscribed function, with the state of getting it there: ready (now), waiting (for available_at, after a failure), running
+-- (under a lease), done, dead (given up; an admin may make it ready again).
 CREATE TABLE deliveries (
     id            uuid PRIMARY KEY,
     event_id      uuid NOT NULL REFERENCES events (id) ON DELETE CASCADE,
     function      text NOT NULL,
     queue         text NOT NULL CHECK (queue IN ('documents', 'email', 'system')),
     owner_id      uuid,
-    state         text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'running', 'done', 'dead')),
+    lane          uuid NOT NULL GENERATED ALWAYS AS (coalesce(owner_id, '00000000-0000-0000-0000-000000000000')) STORED,   -- what claims are fair across
+    state         text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'waiting', 'running', 'done', 'dead')),
     attempts      integer NOT NULL DEFAULT 0,
     available_at  timestamptz NOT NULL DEFAULT now(),
     leased_by     text,
@@ -31,8 +33,11 @@ CREATE TABLE deliveries (
     created_at    timestamptz NOT NULL DEFAULT now(),
     finished_at   timestamptz
 );
+-- Rows pass through the partial indexes quickly; vacuum must keep up with what they leave behind.
+ALTER TABLE deliveries SET (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX deliveries_event ON deliveries (event_id);
-CREATE INDEX deliveries_ready ON deliveries (queue, owner_id, available_at, id) WHERE state = 'ready';
+CREATE INDEX deliveries_ready ON deliveries (queue, lane, id) WHERE state = 'ready';
+CREATE INDEX deliveries_waiting ON deliveries (available_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_running ON deliveries (lease_until) WHERE state = 'running';
 CREATE INDEX deliveries_dead ON deliveries (created_at DESC, id DESC) WHERE state = 'dead';
 CREATE INDEX deliveries_done ON deliveries (finished_at) WHERE state = 'done';

@@ -1,0 +1,65 @@
+"""One broker: bucket notifications, the outbox and the clock, side by side. Several brokers may run at once."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+
+from infra.broker.bucket_events import BucketEvents
+from infra.broker.clock import Clock
+from infra.broker.dispatcher import Dispatcher, QueueLimit
+from infra.broker.listener import listen
+from infra.broker.targets import Targets
+from shared.config import Settings
+from shared.db import Database
+from shared.events import DELIVERIES_CHANNEL
+from shared.redis_client import redis_client
+
+WRITE_RESULTS_SECONDS = 5.0
+
+
+def queue_limits(settings: Settings) -> dict[str, QueueLimit]:
+    """Slow OCR never delays a mail: each queue has limits of its own."""
+    return {
+        "documents": QueueLimit(settings.broker_documents_concurrency, seconds=15 * 60),
+        "email": QueueLimit(settings.broker_email_concurrency, seconds=2 * 60),
+        "system": QueueLimit(settings.broker_system_concurrency, seconds=10 * 60),
+    }
+
+
+def new_broker_name() -> str:
+    """Names this process's leases and in-flight list; never used again."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping[str, QueueLimit] | None = None) -> None:
+    """Runs until `stop` is set, then lets running deliveries finish and gives back the rest."""
+    name = new_broker_name()
+    database = Database(settings.database_url, pool_size=4)
+    targets = Targets(settings.function_url_template, settings.worker_url, settings.secret_key)
+    dispatcher = Dispatcher(database, targets, name, limits or queue_limits(settings))
+    intake = [
+        asyncio.create_task(BucketEvents(database, redis_client(), name, lambda: dispatcher.wake()).run(), name="bucket events"),
+        asyncio.create_task(Clock(database, lambda: dispatcher.wake()).run(), name="clock"),
+        asyncio.create_task(listen(settings.database_url, DELIVERIES_CHANNEL, dispatcher.wake), name="listener"),
+    ]
+    delivering = asyncio.create_task(dispatcher.run(), name="dispatcher")
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        # None of these ends by itself: if one does, it is a bug, and the supervisor starts a fresh process.
+        done, _ = await asyncio.wait([stopping, delivering, *intake], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in intake:
+            task.cancel()
+        await asyncio.gather(*intake, return_exceptions=True)
+        await dispatcher.drain()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivering, WRITE_RESULTS_SECONDS)
+        stopping.cancel()
+        await targets.close()
+        await database.close()
+        await redis_client().aclose()

@@ -1,0 +1,107 @@
+"""The clock: publishes `schedule.{name}` events at the ticks of the schedules that functions declare, in UTC.
+
+A tick is published once however many brokers run: only the one that advances `schedule_ticks` publishes, with the key `name@tick`. The last
+tick missed while everything was down is published on start; a schedule seen for the first time starts with its next tick.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
+
+from shared.clock import now
+from shared.db import Database
+from shared.errors import Unavailable
+from shared.events import publish
+from shared.events.subscriptions import SCHEDULES, SUBSCRIPTIONS, Subscription
+
+log = logging.getLogger("docuvault.broker")
+
+RETRY_SECONDS = 1.0
+LONGEST_SLEEP_SECONDS = 30.0
+"""The wall clock may be set while we sleep."""
+_LOOK_BACK = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 32, 366))
+
+
+class Clock:
+    """Publishes ticks until cancelled; `published` is called after each that made an event."""
+
+    def __init__(
+        self,
+        database: Database,
+        published: Callable[[], None],
+        schedules: Mapping[str, str] = SCHEDULES,
+        subscriptions: Mapping[str, tuple[Subscription, ...]] = SUBSCRIPTIONS,
+    ) -> None:
+        self._database = database
+        self._published = published
+        self._triggers = {name: CronTrigger.from_crontab(cron, timezone=UTC) for name, cron in schedules.items()}
+        self._subscriptions = subscriptions
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            moment = now()
+            try:
+                for name in self._triggers:
+                    await self.publish_due(name, moment)
+            except (Unavailable, psycopg.Error) as lost:
+                log.warning("ticks wait for the database", extra={"fields": {"reason": str(lost)}})
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            following = min((next_tick(trigger, moment) for trigger in self._triggers.values()), default=moment + timedelta(days=1))
+            await asyncio.sleep(min(max(0.0, (following - now()).total_seconds()), LONGEST_SLEEP_SECONDS))
+
+    async def publish_due(self, name: str, moment: datetime) -> bool:
+        """Publishes the latest tick of `name` up to `moment` unless it was published before; whether it did. Raises Unavailable."""
+        tick = last_tick(self._triggers[name], moment)
+        if tick is None:
+            return False
+        async with self._database.system() as tx:
+            previous: datetime | None = await tx.fetch_value("SELECT last_tick FROM schedule_ticks WHERE name = %(name)s", {"name": name})
+            if previous is not None and previous >= tick:
+                return False
+            advanced = await tx.execute(
+                """
+                INSERT INTO schedule_ticks (name, last_tick) VALUES (%(name)s, %(tick)s)
+                ON CONFLICT (name) DO UPDATE SET last_tick = excluded.last_tick WHERE schedule_ticks.last_tick < excluded.last_tick
+                """,
+                {"name": name, "tick": tick},
+            )
+            if not advanced or previous is None:
+                return False
+            stamp = tick.isoformat().replace("+00:00", "Z")
+            published = await publish(
+                tx,
+                f"schedule.{name}",
+                owner_id=None,
+                subject=name,
+                data={"tick": stamp},
+                dedup_key=f"{name}@{stamp}",
+                subscriptions=self._subscriptions,
+            )
+        if published is not None:
+            self._published()
+        return published is not None
+
+
+def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:
+    """The first tick after `moment`."""
+    found: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
+    return found if found is not None else moment + timedelta(days=1)
+
+
+def last_tick(trigger: CronTrigger, moment: datetime) -> datetime | None:
+    """The latest tick up to and including `moment`, or None where there was none in a year."""
+    for window in _LOOK_BACK:
+        latest: datetime | None = None
+        tick: datetime | None = trigger.get_next_fire_time(None, moment - window)
+        while tick is not None and tick <= moment:
+            latest = tick
+            tick = trigger.get_next_fire_time(tick, tick + timedelta(microseconds=1))
+        if latest is not None:
+            return latest
+    return None

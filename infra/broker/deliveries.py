@@ -1,0 +1,195 @@
+"""The deliveries table as brokers use it: claim, finish, extend, release. Every function runs in the caller's system transaction.
+
+A claim is a lease: `leased_by` says whose, `attempts` which try. What a broker writes about a delivery counts only while both still fit,
+so a broker that outlived its lease changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from infra.broker.retries import MAX_ATTEMPTS
+from shared.db import Transaction
+
+LEASE_SECONDS = 15.0
+EXTEND_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A claimed delivery: which function, which try, and the event."""
+
+    id: UUID
+    function: str
+    queue: str
+    attempt: int
+    lane: UUID
+    turn: int
+    event_id: UUID
+    type: str
+    owner_id: UUID | None
+    subject: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a try ended. `delay` in seconds, for `waiting`; `counted` is False where the function was never reached."""
+
+    delivery: Delivery
+    state: Literal["done", "dead", "waiting", "ready"]
+    error: str | None = None
+    delay: float = 0.0
+    counted: bool = True
+
+
+async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUID) -> list[Delivery]:
+    """Up to `limit` ready deliveries of `queue`, leased to `broker`, spread evenly over the owners next in turn after `after`.
+
+    Owners with ready deliveries are found by walking the index from one to the next, so the cost depends on `limit` alone. Rows another
+    broker is claiming are passed over.
+    """
+    return await tx.fetch_all(
+        """
+        WITH RECURSIVE ahead AS (
+            (
+                SELECT lane, 1 AS turn FROM deliveries
+                WHERE state = 'ready' AND queue = %(queue)s AND lane > %(after)s
+                ORDER BY lane LIMIT 1
+            )
+            UNION ALL
+            SELECT following.lane, ahead.turn + 1
+            FROM ahead CROSS JOIN LATERAL (
+                SELECT lane FROM deliveries
+                WHERE state = 'ready' AND queue = %(queue)s AND lane > ahead.lane
+                ORDER BY lane LIMIT 1
+            ) AS following
+            WHERE ahead.turn < %(limit)s
+        ), behind AS (
+            (
+                SELECT lane, (SELECT count(*)::integer FROM ahead) + 1 AS turn FROM deliveries
+                WHERE state = 'ready' AND queue = %(queue)s AND lane <= %(after)s AND (SELECT count(*) FROM ahead) < %(limit)s
+                ORDER BY lane LIMIT 1
+            )
+            UNION ALL
+            SELECT following.lane, behind.turn + 1
+            FROM behind CROSS JOIN LATERAL (
+                SELECT lane FROM deliveries
+                WHERE state = 'ready' AND queue = %(queue)s AND lane > behind.lane AND lane <= %(after)s
+                ORDER BY lane LIMIT 1
+            ) AS following
+            WHERE behind.turn < %(limit)s
+        ), turns AS (
+            SELECT lane, turn FROM ahead UNION ALL SELECT lane, turn FROM behind
+        ), picked AS (
+            SELECT candidate.id, turns.turn
+            FROM turns CROSS JOIN LATERAL (
+                SELECT id FROM deliveries
+                WHERE state = 'ready' AND queue = %(queue)s AND lane = turns.lane
+                ORDER BY id
+                LIMIT (SELECT ceil(%(limit)s::numeric / greatest(count(*), 1))::integer FROM turns)
+                FOR UPDATE SKIP LOCKED
+            ) AS candidate
+            LIMIT %(limit)s
+        )
+        UPDATE deliveries
+        SET state = 'running', attempts = deliveries.attempts + 1,
+            leased_by = %(broker)s, lease_until = now() + %(lease)s * interval '1 second'
+        FROM picked, events
+        WHERE deliveries.id = picked.id AND events.id = deliveries.event_id
+        RETURNING deliveries.id, deliveries.function, deliveries.queue, deliveries.attempts AS attempt, deliveries.lane, picked.turn,
+            deliveries.event_id, events.type, events.owner_id, events.subject, events.data, events.created_at
+        """,
+        {"queue": queue, "after": after, "limit": limit, "broker": broker, "lease": LEASE_SECONDS},
+        row=Delivery,
+    )
+
+
+async def finish(tx: Transaction, broker: str, results: Sequence[Result]) -> int:
+    """Writes how tries ended; how many of them still held their lease, the others are ignored."""
+    return await tx.execute(
+        """
+        UPDATE deliveries
+        SET state = result.state,
+            attempts = deliveries.attempts - CASE WHEN result.counted THEN 0 ELSE 1 END,
+            available_at = CASE WHEN result.state = 'waiting' THEN now() + result.delay * interval '1 second'
+                ELSE deliveries.available_at END,
+            last_error = coalesce(result.error, deliveries.last_error),
+            finished_at = CASE WHEN result.state IN ('done', 'dead') THEN now() END,
+            leased_by = NULL, lease_until = NULL
+        FROM unnest(
+            %(ids)s::uuid[], %(attempts)s::integer[], %(states)s::text[], %(errors)s::text[], %(delays)s::float8[], %(counted)s::boolean[]
+        ) AS result (id, attempt, state, error, delay, counted)
+        WHERE deliveries.id = result.id AND deliveries.state = 'running'
+            AND deliveries.leased_by = %(broker)s AND deliveries.attempts = result.attempt
+        """,
+        {
+            "broker": broker,
+            "ids": [result.delivery.id for result in results],
+            "attempts": [result.delivery.attempt for result in results],
+            "states": [result.state for result in results],
+            "errors": [result.error for result in results],
+            "delays": [result.delay for result in results],
+            "counted": [result.counted for result in results],
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Held:
+    id: UUID
+
+
+async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery]) -> set[UUID]:
+    """Extends the leases of `deliveries`; the ids of those that are still `broker`'s."""
+    claimed = list(deliveries)
+    held = await tx.fetch_all(
+        """
+        UPDATE deliveries SET lease_until = now() + %(lease)s * interval '1 second'
+        FROM unnest(%(ids)s::uuid[], %(attempts)s::integer[]) AS mine (id, attempt)
+        WHERE deliveries.id = mine.id AND deliveries.state = 'running'
+            AND deliveries.leased_by = %(broker)s AND deliveries.attempts = mine.attempt
+        RETURNING deliveries.id
+        """,
+        {
+            "broker": broker,
+            "lease": LEASE_SECONDS,
+            "ids": [delivery.id for delivery in claimed],
+            "attempts": [delivery.attempt for delivery in claimed],
+        },
+        row=_Held,
+    )
+    return {row.id for row in held}
+
+
+async def release_expired(tx: Transaction) -> int:
+    """Makes deliveries ready again whose broker let the lease run out; one that has used up its attempts is dead. How many there were."""
+    return await tx.execute(
+        """
+        UPDATE deliveries
+        SET state = CASE WHEN attempts >= %(most)s THEN 'dead' ELSE 'ready' END,
+            finished_at = CASE WHEN attempts >= %(most)s THEN now() END,
+            last_error = 'the broker that ran it went away',
+            leased_by = NULL, lease_until = NULL
+        WHERE id IN (
+            SELECT id FROM deliveries WHERE state = 'running' AND lease_until < now() LIMIT 1000 FOR UPDATE SKIP LOCKED
+        )
+        """,
+        {"most": MAX_ATTEMPTS},
+    )
+
+
+async def promote_waiting(tx: Transaction) -> int:
+    """Makes deliveries ready whose time has come; how many."""
+    return await tx.execute(
+        """
+        UPDATE deliveries SET state = 'ready'
+        WHERE id IN (
+            SELECT id FROM deliveries WHERE state = 'waiting' AND available_at <= now()
+            ORDER BY available_at LIMIT 1000 FOR UPDATE SKIP LOCKED
+        )
+        """
+    )

@@ -1,0 +1,270 @@
+"""Delivering: claims what is ready, calls functions, writes down how it went.
+
+One coroutine, the pump, does all the talking to PostgreSQL, a transaction a turn: results, leases, what became ready, new claims. While a
+transaction is under way results and free places gather for the next one, so that a busy broker writes in batches and an idle one acts at
+once. Functions run as tasks, at most so many a queue.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import psycopg
+
+from infra.broker import deliveries
+from infra.broker.deliveries import Delivery, Result
+from infra.broker.retries import retry_delay
+from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
+from shared.db import Database
+from shared.errors import Unavailable
+
+log = logging.getLogger("docuvault.broker")
+
+POLL_SECONDS = 1.0
+PROBE_SECONDS = 0.25
+AHEAD_SECONDS = 0.1
+"""Claimed ahead is what can be run in this time: nothing for slow functions, so that claims stay fair and brokers share the work."""
+AHEAD_AT_MOST = 100
+DRAIN_SECONDS = 25.0
+_NO_LANE = UUID(int=0)
+
+
+@dataclass(frozen=True)
+class QueueLimit:
+    """How many deliveries of a queue run at once in one broker, and how many seconds each may take."""
+
+    concurrency: int
+    seconds: float
+
+
+@dataclass
+class _Queue:
+    name: str
+    limit: QueueLimit
+    after: UUID = _NO_LANE
+    waiting: deque[Delivery] = field(default_factory=deque)
+    running: int = 0
+    maybe_more: bool = True
+    average_seconds: float = 1.0
+
+    @property
+    def room(self) -> int:
+        """How many deliveries to claim now; 0 until it is worth a statement."""
+        ahead = min(AHEAD_AT_MOST, int(self.limit.concurrency * AHEAD_SECONDS / max(self.average_seconds, 1e-4)))
+        room = self.limit.concurrency + ahead - self.running - len(self.waiting)
+        return room if room > ahead // 2 else 0
+
+    def took(self, seconds: float) -> None:
+        self.average_seconds += 0.1 * (seconds - self.average_seconds)
+
+
+class Dispatcher:
+    """Delivers until `drain()`. `wake()` tells it that something became ready."""
+
+    def __init__(self, database: Database, targets: Targets, broker: str, limits: Mapping[str, QueueLimit]) -> None:
+        self._database = database
+        self._targets = targets
+        self._broker = broker
+        self._queues = {name: _Queue(name, limit) for name, limit in limits.items()}
+        self._tasks: dict[UUID, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._results: list[Result] = []
+        self._work = asyncio.Event()
+        self._draining = False
+        self._unreachable = False
+        self._probe: asyncio.Task[None] | None = None
+        self._extend_at = 0.0
+        self._poll_at = 0.0
+        self._retry_at = math.inf
+
+    def wake(self, queue: str = "") -> None:
+        """Something may be ready in `queue` (any, where it is empty): look at once."""
+        for known in self._queues.values():
+            known.maybe_more = known.maybe_more or queue in ("", known.name)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Delivers; returns after `drain()` once nothing runs any more."""
+        while not (self._draining and not self._tasks and not self._results):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, min(self._poll_at, self._retry_at) - time.monotonic())):
+                    await self._work.wait()
+            self._work.clear()
+            try:
+                await self._turn()
+            except (Unavailable, psycopg.Error) as lost:
+                log.warning("deliveries wait for the database", extra={"fields": {"reason": str(lost)}})
+                await asyncio.sleep(PROBE_SECONDS)
+                self.wake()
+
+    async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Claims no more, gives back what was not begun, waits for what runs. After `seconds` the rest is left to its lease."""
+        self._draining = True
+        self._put_back()
+        running = [task for _, task in self._tasks.values()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._probe is not None:
+            self._probe.cancel()
+        self._work.set()
+
+    async def _turn(self) -> None:
+        """One transaction, if there is anything to do."""
+        moment = time.monotonic()
+        held = [delivery for delivery, _ in self._tasks.values()] + [
+            delivery for queue in self._queues.values() for delivery in queue.waiting
+        ]
+        extending = bool(held) and moment >= self._extend_at
+        polling = moment >= min(self._poll_at, self._retry_at)
+        results, self._results = self._results, []
+        claiming = (
+            []
+            if self._draining or self._unreachable
+            else [queue for queue in self._queues.values() if (queue.maybe_more or polling) and queue.room]
+        )
+        if not (results or extending or polling or claiming):
+            return
+        still_held: set[UUID] = set()
+        claimed: list[tuple[_Queue, list[Delivery]]] = []
+        for queue in claiming:
+            queue.maybe_more = False
+        try:
+            async with self._database.system() as tx:
+                # At least once either way: what a crash of the server forgets is delivered again.
+                await tx.execute("SET LOCAL synchronous_commit = off")
+                if results:
+                    await deliveries.finish(tx, self._broker, results)
+                if extending:
+                    still_held = await deliveries.extend(tx, self._broker, held)
+                if polling:
+                    await deliveries.release_expired(tx)
+                    await deliveries.promote_waiting(tx)
+                for queue in claiming:
+                    claimed.append((queue, await deliveries.claim(tx, self._broker, queue.name, max(1, queue.room), queue.after)))
+        except BaseException:
+            self._results = results + self._results
+            raise
+        if extending:
+            self._extend_at = moment + deliveries.EXTEND_SECONDS
+            self._give_up([delivery for delivery in held if delivery.id not in still_held])
+        if polling:
+            self._poll_at, self._retry_at = moment + POLL_SECONDS, math.inf
+        for queue, found in claimed:
+            if found:
+                queue.after = max(found, key=lambda delivery: delivery.turn).lane
+                queue.waiting.extend(_in_turns(found))
+                # Uneven owners give fewer than asked for though there are more; only nothing means nothing.
+                queue.maybe_more = True
+                if not held:
+                    self._extend_at = moment + deliveries.EXTEND_SECONDS
+            self._start(queue)
+            if queue.maybe_more and queue.room:
+                self._work.set()
+        if self._draining or self._unreachable:
+            self._put_back()
+
+    def _put_back(self) -> None:
+        """Makes ready again what is claimed and not begun."""
+        for queue in self._queues.values():
+            self._results += [Result(delivery, "ready", counted=False) for delivery in queue.waiting]
+            queue.waiting.clear()
+        self._work.set()
+
+    def _start(self, queue: _Queue) -> None:
+        while queue.waiting and queue.running < queue.limit.concurrency and not (self._draining or self._unreachable):
+            delivery = queue.waiting.popleft()
+            queue.running += 1
+            self._tasks[delivery.id] = (delivery, asyncio.create_task(self._deliver(queue, delivery)))
+
+    async def _deliver(self, queue: _Queue, delivery: Delivery) -> None:
+        started = time.monotonic()
+        outcome: Outcome | None = None
+        try:
+            outcome = await self._targets.call(delivery, queue.limit.seconds)
+        except Exception as bug:
+            log.exception("a delivery could not be sent", extra={"fields": {"delivery": str(delivery.id)}})
+            outcome = Failed(f"{type(bug).__name__}: {bug}")
+        finally:
+            queue.running -= 1
+            queue.took(time.monotonic() - started)
+            if self._tasks.get(delivery.id, (None,))[0] is delivery:
+                del self._tasks[delivery.id]
+                if outcome is not None:
+                    self._results.append(self._result(delivery, outcome))
+            self._start(queue)
+            self._work.set()
+
+    def _result(self, delivery: Delivery, outcome: Outcome) -> Result:
+        fields = {"delivery": str(delivery.id), "function": delivery.function, "attempt": delivery.attempt}
+        match outcome:
+            case Done():
+                return Result(delivery, "done")
+            case Refused(reason):
+                log.warning("delivery rejected, it is a dead letter", extra={"fields": {**fields, "reason": reason}})
+                return Result(delivery, "dead", _storable(reason))
+            case Unreached(reason) if self._targets.shared:
+                self._pause(reason)
+                return Result(delivery, "ready", _storable(reason), counted=False)
+            case Unreached(reason) | Failed(reason):
+                delay = retry_delay(delivery.attempt)
+                if delay is None:
+                    log.error("delivery given up, it is a dead letter", extra={"fields": {**fields, "reason": reason}})
+                    return Result(delivery, "dead", _storable(reason))
+                log.warning(
+                    "delivery failed, it is tried again", extra={"fields": {**fields, "seconds": round(delay, 1), "reason": reason}}
+                )
+                self._retry_at = min(self._retry_at, time.monotonic() + delay + 0.02)
+                return Result(delivery, "waiting", _storable(reason), delay=delay)
+
+    def _give_up(self, lost: list[Delivery]) -> None:
+        """Forgets deliveries whose lease is gone: someone else runs them now."""
+        gone = {delivery.id: delivery for delivery in lost}
+        for queue in self._queues.values():
+            queue.waiting = deque(delivery for delivery in queue.waiting if gone.get(delivery.id) is not delivery)
+        for delivery in lost:
+            running = self._tasks.get(delivery.id)
+            if running is not None and running[0] is delivery:
+                log.warning(
+                    "lease lost, the result is ignored", extra={"fields": {"delivery": str(delivery.id), "function": delivery.function}}
+                )
+                del self._tasks[delivery.id]
+                running[1].cancel()
+
+    def _pause(self, reason: str) -> None:
+        """All functions live behind one address that takes no connections: claim nothing until it does."""
+        if self._unreachable or self._draining:
+            return
+        self._unreachable = True
+        log.warning("functions cannot be reached, deliveries wait", extra={"fields": {"reason": reason}})
+        self._put_back()
+        self._probe = asyncio.create_task(self._until_reachable())
+
+    async def _until_reachable(self) -> None:
+        while not await self._targets.reachable():
+            await asyncio.sleep(PROBE_SECONDS)
+        self._unreachable = False
+        log.info("functions can be reached again")
+        self.wake()
+
+
+def _in_turns(found: list[Delivery]) -> list[Delivery]:
+    """One of each owner, then the second of each, and so on."""
+    seen: dict[UUID, int] = {}
+    ranked = []
+    for delivery in sorted(found, key=lambda delivery: delivery.id):
+        rank = seen[delivery.lane] = seen.get(delivery.lane, 0) + 1
+        ranked.append((rank, delivery.turn, delivery))
+    return [delivery for _, _, delivery in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")[:2000]

@@ -1,0 +1,132 @@
+"""Reading bucket notifications as MinIO and its likes write them on the Redis list.
+
+MinIO's `access` format is a JSON array of `{"Event": [record], "EventTime": …}`; its `namespace` format and the webhooks of others wrap the
+same records as `{"Records": [record]}`; both are understood, alone or in arrays. Object keys are URL-encoded in all of them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+MAX_PAYLOAD_BYTES = 2**20
+MAX_KEY_BYTES = 1024
+"""S3's own limit of a key."""
+
+
+class Unintelligible(Exception):
+    """The payload is not a bucket notification."""
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One thing that happened to one object. `size` in bytes; None where the store did not tell."""
+
+    event_name: str
+    bucket: str
+    key: str
+    size: int | None
+    etag: str | None
+    content_type: str | None
+    sequencer: str | None
+    event_time: str | None
+
+    @property
+    def internal(self) -> bool:
+        """Whether the object is one of our own making (`.derived/`, `.audit/`), which wakes nothing."""
+        return self.key.startswith(".")
+
+    @property
+    def owner_id(self) -> UUID | None:
+        """The key's first segment, where it is an account's id."""
+        try:
+            return UUID(self.key.partition("/")[0])
+        except ValueError:
+            return None
+
+    @property
+    def dedup_key(self) -> str:
+        """Equal for the same notification received twice."""
+        return f"{self.bucket}/{self.key}/{self.sequencer or f'{self.event_time}/{self.etag}'}"
+
+    def data(self) -> dict[str, Any]:
+        """The event's data."""
+        return {
+            "bucket": self.bucket,
+            "key": self.key,
+            "size": self.size,
+            "etag": self.etag,
+            "content_type": self.content_type,
+            "sequencer": self.sequencer,
+            "event_name": self.event_name,
+            "event_time": self.event_time,
+        }
+
+
+def parse(payload: bytes) -> list[Notification]:
+    """The notifications of one list entry, at least one. Raises Unintelligible."""
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise Unintelligible(f"larger than {MAX_PAYLOAD_BYTES} bytes")
+    try:
+        entry = json.loads(payload)
+    except (ValueError, RecursionError) as broken:
+        raise Unintelligible(f"not JSON: {type(broken).__name__}") from None
+    found = [_notification(record) for record in _records(entry)]
+    if not found:
+        raise Unintelligible("no records")
+    return found
+
+
+def _records(entry: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(entry, list):
+        for part in entry:
+            yield from _records(part)
+    elif isinstance(entry, dict) and "s3" in entry:
+        yield entry
+    elif isinstance(entry, dict) and isinstance(records := entry.get("Event", entry.get("Records")), list | dict):
+        yield from _records(records)
+    else:
+        raise Unintelligible("not a notification")
+
+
+def _notification(record: dict[str, Any]) -> Notification:
+    try:
+        s3 = record["s3"]
+        event_name = _text(record["eventName"])
+        bucket = _text(s3["bucket"]["name"])
+        thing = s3["object"]
+        key = unquote_plus(_text(thing["key"]), errors="strict")
+        size = thing.get("size")
+        optional = {name: _optional_text(thing.get(name)) for name in ("eTag", "contentType", "sequencer")}
+        event_time = _optional_text(record.get("eventTime"))
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as missing:
+        raise Unintelligible(f"a record does not fit: {type(missing).__name__} {missing}") from None
+    if "\x00" in key or not key or len(key.encode()) > MAX_KEY_BYTES:
+        raise Unintelligible("a key no object can have")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**53):
+        raise Unintelligible("a size no object can have")
+    return Notification(
+        event_name=event_name if event_name.startswith("s3:") else f"s3:{event_name}",
+        bucket=bucket,
+        key=key,
+        size=size,
+        etag=optional["eTag"],
+        content_type=optional["contentType"],
+        sequencer=optional["sequencer"],
+        event_time=event_time,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("not a text")
+    # PostgreSQL's JSON holds no NUL, and lone surrogates are no Unicode text.
+    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise TypeError("not a text that can be kept")
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None or value == "" else _text(value)

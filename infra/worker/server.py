@@ -1,0 +1,61 @@
+"""Serving the worker's application with granian, in this very process: one process, no parent to forward signals."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from infra.worker.app import Worker
+from infra.worker.discovery import load_event_functions
+
+log = logging.getLogger("docuvault.worker")
+
+DRAIN_SECONDS = 25.0
+"""How long running functions may go on after a stop was asked for; the broker delivers again what was cut off."""
+
+
+class CannotServe(Exception):
+    """The address cannot be listened on."""
+
+
+async def serve(folders: Iterable[Path], host: str, port: int) -> None:
+    """Serves until SIGTERM or SIGINT, then waits for running functions. Raises CannotServe."""
+    _check_free(host, port)
+    worker = Worker(load_event_functions(folders))
+    # Its own words are about its children and being embedded; failures still come through.
+    logging.getLogger("_granian").setLevel(logging.ERROR)
+    server = Server(worker, address=host, port=port, interface=Interfaces.ASGINL, http=HTTPModes.http1, websockets=False, log_enabled=False)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.ensure_future(server.serve())
+    stopping = asyncio.ensure_future(stop.wait())
+    log.info("worker serves", extra={"fields": {"host": host, "port": port, "functions": len(worker.services)}})
+    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+        raise CannotServe(f"The worker's server on {host}:{port} ended by itself.")
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await worker.drain()
+    except TimeoutError:
+        log.warning("functions were cut off by the stop", extra={"fields": {"running": worker.running}})
+    server.stop()  # type: ignore[no-untyped-call]
+    await serving
+
+
+def _check_free(host: str, port: int) -> None:
+    """granian says why it could not bind only by a panic."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as taken:
+            raise CannotServe(f"The worker cannot listen on {host}:{port} (WORKER_HOST, WORKER_PORT): {taken.strerror}.") from None
