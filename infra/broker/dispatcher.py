@@ -248,7 +248,9 @@ class Dispatcher:
         self._probe = asyncio.create_task(self._until_reachable())
 
     async def _until_reachable(self) -> None:
-        while not await self._targets.reachable():
+        while True:
+            if await self._targets.reachable():
+                break
             await asyncio.sleep(PROBE_SECONDS)
         self._unreachable = False
         log.info("functions can be reached again")

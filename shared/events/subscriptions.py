@@ -20,4 +20,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
 }
 
-SCHEDULES: dict[str, str] = {}
+SCHEDULES: dict[str, str] = {
+    "cleanup_abandoned_uploads": "*/30 * * * *",
+    "reconcile_uploads": "* * * * *",
+}
