@@ -27,27 +27,53 @@ HERE = Path(__file__).parent
 DAY = datetime.datetime(2026, 3, 2, 9, 30, tzinfo=datetime.UTC)
 
 RENTAL = [
-    ("1 The apartment", "The landlord, Margaret Holloway, lets to the tenant, Daniel Okafor, the apartment on the second floor of 14 Linden "
-     "Street, Ashford: three rooms, a kitchen, a bathroom and a balcony facing the garden, 78 square metres in all, with cellar room number 6. "
-     "The apartment is let unfurnished. The fitted kitchen with stove, refrigerator and dishwasher belongs to the landlord."),
-    ("2 Term of the contract", "The tenancy begins on 1 April 2026 and runs for an indefinite time. The tenant may end it with a notice "
-     "period of three months to the end of a calendar month. Notice must be given in writing. The landlord may give notice only for the reasons "
-     "that the law provides."),
-    ("3 Rent and additional costs", "The monthly rent is 940 euros. Heating and water are paid in advance with 165 euros a month and settled "
-     "once a year. Rent and advance payments are due on the third working day of each month and are paid to the landlord's account "
-     "DE02 1203 0000 0000 2020 51."),
-    ("4 Deposit", "The tenant pays a deposit of 2,820 euros, three monthly rents, in three equal instalments. The landlord keeps it apart from "
-     "her own assets and returns it with interest within six months after the end of the tenancy, less what the tenant still owes."),
-    ("5 Repairs and care of the apartment", "The landlord keeps the apartment in good repair. The tenant reports damage such as damp walls, "
-     "a leaking tap or a broken window without delay. Minor repairs up to 100 euros each, and up to 300 euros a year, are borne by the tenant."),
-    ("6 Pets and subletting", "Small animals may be kept. Dogs and cats need the landlord's consent, which she may refuse only for good "
-     "reason. The tenant may take in a lodger with the landlord's written permission."),
-    ("7 House rules", "Quiet hours are from ten in the evening to six in the morning. Bicycles are kept in the cellar. The stairwell is cleaned "
-     "by the tenants in weekly turns; the plan hangs beside the letter boxes."),
-    ("8 Handing over", "At the beginning and at the end of the tenancy both parties go through the apartment and record its condition and the "
-     "readings of the meters for electricity, gas and water. The tenant receives four keys to the apartment, two to the front door and one to "
-     "the letter box."),
-]  # fmt: skip
+    (
+        "1 The apartment",
+        "The landlord, Margaret Holloway, lets to the tenant, Daniel Okafor, the apartment on the second floor of 14 Linden "
+        "Street, Ashford: three rooms, a kitchen, a bathroom and a balcony facing the garden, 78 square metres in all, with "
+        "cellar room number 6. The apartment is let unfurnished. The fitted kitchen with stove, refrigerator and dishwasher "
+        "belongs to the landlord.",
+    ),
+    (
+        "2 Term of the contract",
+        "The tenancy begins on 1 April 2026 and runs for an indefinite time. The tenant may end it with a notice period of "
+        "three months to the end of a calendar month. Notice must be given in writing. The landlord may give notice only for "
+        "the reasons that the law provides.",
+    ),
+    (
+        "3 Rent and additional costs",
+        "The monthly rent is 940 euros. Heating and water are paid in advance with 165 euros a month and settled once a year. "
+        "Rent and advance payments are due on the third working day of each month and are paid to the landlord's account DE02 "
+        "1203 0000 0000 2020 51.",
+    ),
+    (
+        "4 Deposit",
+        "The tenant pays a deposit of 2,820 euros, three monthly rents, in three equal instalments. The landlord keeps it apart "
+        "from her own assets and returns it with interest within six months after the end of the tenancy, less what the tenant "
+        "still owes.",
+    ),
+    (
+        "5 Repairs and care of the apartment",
+        "The landlord keeps the apartment in good repair. The tenant reports damage such as damp walls, a leaking tap or a "
+        "broken window without delay. Minor repairs up to 100 euros each, and up to 300 euros a year, are borne by the tenant.",
+    ),
+    (
+        "6 Pets and subletting",
+        "Small animals may be kept. Dogs and cats need the landlord's consent, which she may refuse only for good reason. The "
+        "tenant may take in a lodger with the landlord's written permission.",
+    ),
+    (
+        "7 House rules",
+        "Quiet hours are from ten in the evening to six in the morning. Bicycles are kept in the cellar. The stairwell is "
+        "cleaned by the tenants in weekly turns; the plan hangs beside the letter boxes.",
+    ),
+    (
+        "8 Handing over",
+        "At the beginning and at the end of the tenancy both parties go through the apartment and record its condition and the "
+        "readings of the meters for electricity, gas and water. The tenant receives four keys to the apartment, two to the "
+        "front door and one to the letter box.",
+    ),
+]
 
 
 def rental_contract() -> None:
@@ -111,8 +137,10 @@ def scanned_electricity_bill() -> None:
         (30, "14 Linden Street, Ashford"), (30, ""), (38, "Electricity bill for the year 2025"), (30, ""),
         (28, "Contract account: 4471 0093 2208"), (28, "Meter number: 1EMH0008412276"), (28, "Meter reading on 1 January 2025: 18,204 kWh"),
         (28, "Meter reading on 31 December 2025: 20,619 kWh"), (28, "Consumption: 2,415 kilowatt hours"), (28, ""),
-        (28, "Energy price: 2,415 kWh at 0.31 euros      748.65 euros"), (28, "Basic charge: 12 months at 9.90 euros      118.80 euros"),
-        (28, "Advance payments received                  -828.00 euros"), (32, "Amount due                                  39.45 euros"), (28, ""),
+        (28, "Energy price: 2,415 kWh at 0.31 euros      748.65 euros"),
+        (28, "Basic charge: 12 months at 9.90 euros      118.80 euros"),
+        (28, "Advance payments received                  -828.00 euros"),
+        (32, "Amount due                                  39.45 euros"), (28, ""),
         (28, "Please pay the amount due by 28 February 2026."), (28, "Your new monthly payment is 73 euros from March 2026."), (28, ""),
         (28, "A third of your electricity came from wind and sun."),
     ]  # fmt: skip
@@ -121,7 +149,7 @@ def scanned_electricity_bill() -> None:
         draw.text((130, y), text, font=ImageFont.load_default(size), fill=25)
         y += size + 26
     page = page.rotate(0.6, fillcolor=250, resample=Image.Resampling.BICUBIC)
-    speckles = random.Random(4)
+    speckles = random.Random(4)  # noqa: S311
     for _ in range(900):
         page.putpixel((speckles.randrange(1240), speckles.randrange(1754)), speckles.randrange(120, 220))
     scan = io.BytesIO()
@@ -268,7 +296,7 @@ Ihre Hausverwaltung
 
 def corrupt_pdf() -> None:
     """Begins like a PDF and is none: a broken download. Meant to end `failed`."""
-    noise = random.Random(13).randbytes(1500)
+    noise = random.Random(13).randbytes(1500)  # noqa: S311
     (HERE / "corrupt.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pag" + noise)
 
 

@@ -23,7 +23,7 @@ import sys
 import sysconfig
 import threading
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,7 +34,7 @@ from shared.extraction.failures import (
     SandboxUnavailable,
     failure,
 )
-from shared.extraction.limits import Limits
+from shared.extraction.limits import KIB, Limits
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ _BOOT = (
 )  # fmt: skip
 _OUT_OF_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|out of memory|cannot allocate memory|bad_alloc|MemoryError", re.I)
 _EXIT_NOT_CONFINED = 77
+_LONG = 512 * KIB
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits
     if not report:
         raise SandboxUnavailable("The process that reads documents was stopped; it is started again.")
     ended = json.loads(report)
-    return _finished(data, ended["status"], ended["cpu_ms"], ended["errors"], limits)
+    judge = partial(_finished, data, ended["status"], ended["cpu_ms"], ended["errors"], limits)
+    # a long text would hold the event loop up
+    return judge() if len(data) < _LONG else await asyncio.to_thread(judge)
 
 
 async def start() -> None:

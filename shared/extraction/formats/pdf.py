@@ -3,13 +3,14 @@
 import ctypes
 import mmap
 import os
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
 from shared.extraction.formats import Reading, Stopwatch
 from shared.extraction.formats.pictures import webp
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PDF_IN_MEMORY, MAX_TEXT_CHARACTERS, OCR_DPI, THUMBNAIL_SIDE
+from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PDF_IN_MEMORY, MAX_PIXELS, MAX_TEXT_CHARACTERS, OCR_DPI, THUMBNAIL_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _POINTS_PER_INCH = 72
 _FEW_CHARACTERS = 16
 """A page with fewer characters than this and a picture on it is taken for a scan (a scanner's stamp or page number is no text layer)."""
+_PICTURES_LOOKED_AT = 200
 
 
 def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
@@ -38,11 +40,14 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
             continue
         text = _text(page)
         watch.lap("text")
-        if len(text.strip()) < _FEW_CHARACTERS and _has_picture(page):
+        scanned = len(text.strip()) < _FEW_CHARACTERS
+        pictures = _picture_sizes(page) if scanned or number == 0 else []
+        bearable = all(width * height <= MAX_PIXELS for width, height in pictures)
+        if scanned and pictures and bearable:
             scans.append(number)
         reading.pages.append(text)
         characters += len(text)
-        if number == 0:
+        if number == 0 and bearable:
             reading.thumbnail = _thumbnail(page)
             watch.lap("thumbnail")
         page.close()
@@ -101,10 +106,12 @@ def _text(page: "PdfPage") -> str:
         textpage.close()
 
 
-def _has_picture(page: "PdfPage") -> bool:
-    from pypdfium2 import raw
+def _picture_sizes(page: "PdfPage") -> list[tuple[int, int]]:
+    """Width and height in pixels of the pictures among the first objects of the page: rendering it decodes them whole."""
+    from pypdfium2 import PdfImage, raw
 
-    return any(True for _ in page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3))
+    found = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
+    return [picture.get_px_size() for picture in islice(found, _PICTURES_LOOKED_AT) if isinstance(picture, PdfImage)]
 
 
 def _recognition_scale(page: "PdfPage") -> float:
