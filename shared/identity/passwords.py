@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import Field
 
 from shared.config import settings
 from shared.errors import Unavailable
@@ -30,6 +32,9 @@ MIN_DISTINCT = 5
 MAX_WAITING = 256
 """Hashes that may wait in one process (about three seconds' work); beyond that callers are told to come back."""
 NICENESS = 10
+
+Password = Annotated[str, Field(max_length=1024, repr=False)]
+"""A password in a request: the rules are checked where one is chosen; this only bounds the work."""
 
 Result = TypeVar("Result")
 

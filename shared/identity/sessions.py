@@ -182,6 +182,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
     return Rotation(Outcome.REUSED, session_id, user_id)
 
 
+async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
+    """Whose session it is, where the token is the present one or its predecessor (system transaction)."""
+    owner: UUID | None = await tx.fetch_value(
+        "SELECT user_id FROM sessions WHERE id = %(id)s AND %(hash)s IN (token_hash, previous_hash) AND ended_at IS NULL",
+        {"id": token.session_id, "hash": token.hash},
+    )
+    return owner
+
+
 async def of_user(tx: Transaction, user_id: UUID) -> list[Session]:
     """Sessions that last, newest first."""
     return await tx.fetch_all(

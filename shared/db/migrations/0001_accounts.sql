@@ -138,6 +138,16 @@ CREATE INDEX mails_sent ON mails (sent_at) WHERE sent_at IS NOT NULL;
 ALTER TABLE mails ENABLE ROW LEVEL SECURITY;
 CREATE POLICY system ON mails TO docuvault_system USING (true);
 
+-- How many mails of a kind an address was sent in this hour; the bucket is a keyed hash of both.
+CREATE TABLE mail_counts (
+    bucket  bytea PRIMARY KEY,
+    sent    integer NOT NULL,
+    since   timestamptz NOT NULL
+);
+CREATE INDEX mail_counts_age ON mail_counts (since);
+ALTER TABLE mail_counts ENABLE ROW LEVEL SECURITY;
+CREATE POLICY system ON mail_counts TO docuvault_system USING (true);
+
 -- What an admin decides at run time (registration, quotas, AI), and what was done once (the bootstrap admin).
 CREATE TABLE system_settings (
     name        text PRIMARY KEY,
@@ -148,8 +158,9 @@ ALTER TABLE system_settings ENABLE ROW LEVEL SECURITY;
 CREATE POLICY system ON system_settings TO docuvault_system USING (true);
 
 -- The app's own role has no business with any of these; only its system role has.
-REVOKE ALL ON sessions, revocations, api_tokens, attempts, totp_secrets, backup_codes, one_time_tokens, mails, system_settings FROM docuvault_app;
+REVOKE ALL ON sessions, revocations, api_tokens, attempts, totp_secrets, backup_codes, one_time_tokens, mails, mail_counts, system_settings
+    FROM docuvault_app;
 
 -- migrate:down
 
-DROP TABLE system_settings, mails, one_time_tokens, backup_codes, totp_secrets, attempts, api_tokens, revocations, sessions, users CASCADE;
+DROP TABLE system_settings, mail_counts, mails, one_time_tokens, backup_codes, totp_secrets, attempts, api_tokens, revocations, sessions, users CASCADE;

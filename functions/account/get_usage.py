@@ -1,0 +1,11 @@
+"""GET /api/account/usage: what the caller's account holds, and may hold."""
+
+from shared.faas import Call, endpoint
+from shared.identity import usage
+from shared.identity.usage import Usage
+
+
+@endpoint("GET", "/api/account/usage", auth="user", scope="account:read", returns=Usage)
+async def get_usage(call: Call) -> Usage:
+    async with call.db.transaction() as tx:
+        return await usage.of(tx, call.user.user_id)

@@ -1,0 +1,36 @@
+"""POST /api/auth/login: signs in by address and password. Unknown addresses and wrong passwords take the same time and answer the same."""
+
+from pydantic import Field, RootModel
+
+from shared.db import database
+from shared.faas import Answer, Call, RequestModel, endpoint
+from shared.identity import answers, sign_in
+from shared.identity.answers import ChallengeAnswer, SignedInAnswer
+from shared.identity.client import Client
+from shared.identity.passwords import Password
+
+
+class Credentials(RequestModel):
+    email: str = Field(max_length=320)
+    password: Password
+
+
+class LoginAnswer(RootModel[SignedInAnswer | ChallengeAnswer]):
+    pass
+
+
+@endpoint(
+    "POST",
+    "/api/auth/login",
+    auth="none",
+    body=Credentials,
+    returns=LoginAnswer,
+    errors=["invalid_credentials"],
+    rate_limits=["login"],
+    secret_answer=True,
+)
+async def login(call: Call[Credentials]) -> Answer:
+    outcome = await sign_in.with_password(database(), Client.of(call), call.body.email, call.body.password)
+    if isinstance(outcome, sign_in.SecondFactorRequired):
+        return answers.challenged(outcome)
+    return answers.signed_in(outcome)

@@ -1,0 +1,40 @@
+"""POST /api/auth/register: makes an account. The same answer whether or not the address is taken; its owner learns it by mail."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.db import database
+from shared.faas import AnswerModel, Call, Line, RequestModel, endpoint
+from shared.identity import registration
+from shared.identity.accounts import MAX_DISPLAY_NAME
+from shared.identity.addresses import Email
+from shared.identity.client import Client
+from shared.identity.passwords import Password
+
+
+class Registration(RequestModel):
+    email: Email
+    password: Password
+    display_name: Line | None = Field(default=None, max_length=MAX_DISPLAY_NAME)
+
+
+class Accepted(AnswerModel):
+    status: Literal["accepted"] = "accepted"
+
+
+@endpoint(
+    "POST",
+    "/api/auth/register",
+    auth="none",
+    body=Registration,
+    returns=Accepted,
+    status=202,
+    errors=["password_too_weak", "password_breached", "registration_closed"],
+    rate_limits=["register"],
+)
+async def register(call: Call[Registration]) -> Accepted:
+    await registration.register(
+        database(), Client.of(call), email=call.body.email, password=call.body.password, display_name=call.body.display_name
+    )
+    return Accepted()

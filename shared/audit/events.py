@@ -1,0 +1,54 @@
+"""The name of everything the audit log knows: `area:thing:what`, told apart by an outcome where it can fail."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Event(StrEnum):
+    """Every audited event."""
+
+    ACCOUNT_REGISTERED = "account:register"
+    """`detail.reason` of a failure: `address_taken`, `closed`."""
+    ACCOUNT_UPDATED = "account:update"
+    ACCOUNT_DELETED = "account:delete"
+    ACCOUNT_DATA_ERASED = "account:data_erased"
+    ADMIN_BOOTSTRAPPED = "account:bootstrap_admin"
+
+    LOGIN = "session:login"
+    """`detail.method`: `password`, `totp`, `backup_code`; a failure's `detail.reason` says what was wrong."""
+    LOGIN_DELAYED = "session:login_delayed"
+    """Refused without a look at the password: too many failures before."""
+    SECOND_FACTOR_REQUIRED = "session:second_factor_required"
+    REFRESH = "session:refresh"
+    """Only failures are written: a session refreshes a hundred times a day."""
+    REFRESH_REUSED = "session:refresh_token_reused"
+    LOGOUT = "session:logout"
+    SESSION_REVOKED = "session:revoke"
+
+    PASSWORD_RESET_REQUESTED = "password:reset_requested"  # noqa: S105
+    PASSWORD_RESET = "password:reset"  # noqa: S105
+    PASSWORD_CHANGED = "password:change"  # noqa: S105
+    PASSWORD_UPGRADED = "password:hash_upgraded"  # noqa: S105
+
+    TOTP_BEGUN = "second_factor:begin"
+    TOTP_CONFIRMED = "second_factor:confirm"
+    TOTP_DISABLED = "second_factor:disable"
+    BACKUP_CODES_REGENERATED = "second_factor:backup_codes_regenerated"
+
+    API_TOKEN_CREATED = "api_token:create"  # noqa: S105
+    API_TOKEN_REVOKED = "api_token:revoke"  # noqa: S105
+
+    ADMIN_USER_CREATED = "admin:user_created"
+    ADMIN_USER_UPDATED = "admin:user_updated"
+    ADMIN_USER_DELETED = "admin:user_deleted"
+    ADMIN_SESSIONS_REVOKED = "admin:sessions_revoked"
+    ADMIN_SETTINGS_UPDATED = "admin:settings_updated"
+    ADMIN_DELIVERY_RETRIED = "admin:delivery_retried"
+    AUDIT_VERIFIED = "admin:audit_verified"
+    AUDIT_EXPORT_DOWNLOADED = "admin:audit_export_downloaded"

@@ -1,0 +1,109 @@
+"""The one place that writes audit lines, and reads them."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from shared.audit.events import Event, Outcome
+from shared.db import Transaction
+from shared.ids import new_id
+
+MAX_PERSONAL = 512
+"""Characters kept of an address, a user agent, a mail address."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, with the personal data beside it while that is not erased."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    owner_id: UUID | None
+    action: str
+    target: str | None
+    outcome: str
+    ip: str | None
+    user_agent: str | None
+    email: str | None
+    detail: dict[str, Any]
+
+
+async def record(
+    tx: Transaction,
+    event: Event,
+    *,
+    outcome: Outcome = Outcome.SUCCESS,
+    actor: UUID | None = None,
+    owner: UUID | None = None,
+    target: str | None = None,
+    address: str | None = None,
+    user_agent: str | None = None,
+    email: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a line in the caller's transaction; one round trip.
+
+    `actor` did it, `owner` is the account it concerns (in a tenant's transaction: the tenant). `address`, `user_agent` and `email` are
+    personal and go beside the line; `detail` (JSON) and `target` go into it for good: nothing personal, and never a secret.
+    """
+    await tx.execute(
+        """
+        WITH line AS (
+            INSERT INTO audit_lines (id, action, outcome, actor_id, owner_id, target, detail, commitment)
+            VALUES (
+                %(id)s, %(action)s, %(outcome)s, %(actor)s, %(owner)s, %(target)s, %(detail)s,
+                CASE WHEN %(salt)s::bytea IS NOT NULL THEN audit_commitment(%(salt)s, %(ip)s, %(user_agent)s, %(email)s) END
+            )
+        )
+        INSERT INTO audit_personal (line_id, owner_id, salt, ip, user_agent, email)
+        SELECT %(id)s, %(owner)s, %(salt)s::bytea, %(ip)s, %(user_agent)s, %(email)s
+        WHERE %(salt)s::bytea IS NOT NULL
+        """,
+        {
+            "id": new_id(),
+            "action": event.value,
+            "outcome": outcome.value,
+            "actor": actor,
+            "owner": owner,
+            "target": target,
+            "detail": Jsonb(dict(detail or {})),
+            "salt": secrets.token_bytes(16) if address or user_agent or email else None,
+            "ip": _bounded(address),
+            "user_agent": _bounded(user_agent),
+            "email": _bounded(email),
+        },
+    )
+
+
+async def of_account(tx: Transaction, owner: UUID, *, limit: int, before: UUID | None = None) -> list[Line]:
+    """An account's own lines, newest first, those before the line `before`."""
+    return await tx.fetch_all(
+        """
+        SELECT id, at, actor_id, audit_lines.owner_id, action, target, outcome, ip, user_agent, email, detail
+        FROM audit_lines LEFT JOIN audit_personal ON line_id = id
+        WHERE audit_lines.owner_id = %(owner)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
+        ORDER BY id DESC
+        LIMIT %(limit)s
+        """,
+        {"owner": owner, "before": before, "limit": limit},
+        row=Line,
+    )
+
+
+async def erase_personal(tx: Transaction, account: UUID) -> int:
+    """Forgets what the log says about a person; the lines stay, and the chain stays whole (system transaction)."""
+    erased: int = await tx.fetch_value("SELECT audit_erase_personal(%(account)s)", {"account": account})
+    return erased
+
+
+def _bounded(text: str | None) -> str | None:
+    """One printable line: what a client sends must not be able to stop the log."""
+    if not text:
+        return None
+    return "".join(character for character in text if character.isprintable()).encode("utf-8", "ignore").decode()[:MAX_PERSONAL]

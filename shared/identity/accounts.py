@@ -1,0 +1,123 @@
+"""Accounts: the people who have one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from shared.db import Transaction
+from shared.faas.models import AnswerModel
+from shared.ids import new_id
+
+MAX_DISPLAY_NAME = 200
+
+_COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, created_at"
+
+
+class User(AnswerModel):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    role: Literal["user", "admin"]
+    second_factor: bool
+    storage_connection_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What is needed to check a sign-in."""
+
+    id: UUID
+    email: str
+    password_hash: str
+    second_factor: bool
+    usable: bool
+
+
+async def insert(
+    tx: Transaction, *, email: str, password_hash: str, display_name: str | None = None, role: Literal["user", "admin"] = "user"
+) -> UUID | None:
+    """A new account; its id, or None where the address has one already (system transaction)."""
+    made: UUID | None = await tx.fetch_value(
+        """
+        INSERT INTO users (id, email, password_hash, display_name, role)
+        VALUES (%(id)s, %(email)s, %(hash)s, %(name)s, %(role)s)
+        ON CONFLICT DO NOTHING
+        RETURNING id
+        """,
+        {"id": new_id(), "email": email, "hash": password_hash, "name": display_name, "role": role},
+    )
+    return made
+
+
+async def credentials_by_address(tx: Transaction, email: str) -> Credentials | None:
+    """Who signs in with this address (system transaction)."""
+    return await tx.fetch_one(
+        """
+        SELECT id, email, password_hash, second_factor, NOT disabled AND deleted_at IS NULL AS usable
+        FROM users WHERE lower(email) = lower(%(email)s)
+        """,
+        {"email": email.strip()},
+        row=Credentials,
+    )
+
+
+async def credentials(tx: Transaction, user_id: UUID) -> Credentials | None:
+    """What `user_id` signs in with (system transaction)."""
+    return await tx.fetch_one(
+        "SELECT id, email, password_hash, second_factor, NOT disabled AND deleted_at IS NULL AS usable FROM users WHERE id = %(id)s",
+        {"id": user_id},
+        row=Credentials,
+    )
+
+
+async def get(tx: Transaction, user_id: UUID) -> User | None:
+    """The account, unless it is disabled or being deleted."""
+    return await tx.fetch_one(
+        f"SELECT {_COLUMNS} FROM users WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL", {"id": user_id}, row=User
+    )
+
+
+async def enter(tx: Transaction, user_id: UUID, password_hash: str) -> User | None:
+    """The account, its row locked, if it may still be entered with the password that was checked (system transaction).
+
+    The lock keeps a sign-in and "end all sessions" apart: whichever comes second sees the other.
+    """
+    return await tx.fetch_one(
+        f"""
+        UPDATE users SET last_seen_at = now()
+        WHERE id = %(id)s AND password_hash = %(hash)s AND NOT disabled AND deleted_at IS NULL
+        RETURNING {_COLUMNS}
+        """,
+        {"id": user_id, "hash": password_hash},
+        row=User,
+    )
+
+
+async def store_password(tx: Transaction, user_id: UUID, password_hash: str, *, was: str | None = None) -> bool:
+    """Replaces the password's hash, where `was` is given only if it is still that one; whether it did (system transaction)."""
+    return bool(
+        await tx.execute(
+            """
+            UPDATE users SET password_hash = %(hash)s, updated_at = now()
+            WHERE id = %(id)s AND deleted_at IS NULL AND (%(was)s::text IS NULL OR password_hash = %(was)s)
+            """,
+            {"id": user_id, "hash": password_hash, "was": was},
+        )
+    )
+
+
+async def rename(tx: Transaction, user_id: UUID, display_name: str | None) -> User | None:
+    """Sets the display name (the tenant's own transaction will do)."""
+    return await tx.fetch_one(
+        f"""
+        UPDATE users SET display_name = %(name)s, updated_at = now()
+        WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL
+        RETURNING {_COLUMNS}
+        """,
+        {"id": user_id, "name": display_name},
+        row=User,
+    )

@@ -1,0 +1,86 @@
+"""Tokens that are good once, for one purpose, for a while: second-factor challenges and password resets. Stored as hashes."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from shared.db import Transaction
+from shared.identity.keys import base64url
+
+Purpose = Literal["second_factor", "password_reset"]
+
+MAX_LENGTH = 64
+MAX_FAILURES = 5
+"""Wrong codes that a challenge stands."""
+
+
+async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: timedelta, *, replacing: bool = False) -> str:
+    """A new token; with `replacing`, the user's earlier ones of that purpose are void (system transaction)."""
+    if replacing:
+        await void(tx, user_id, purpose)
+    text = base64url(secrets.token_bytes(32))
+    await tx.execute(
+        """
+        INSERT INTO one_time_tokens (token_hash, user_id, purpose, expires_at)
+        VALUES (%(hash)s, %(user)s, %(purpose)s, now() + %(lifetime)s)
+        """,
+        {"hash": _hash(text), "user": user_id, "purpose": purpose, "lifetime": lifetime},
+    )
+    return text
+
+
+async def whose(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+    """Whose token it is while it is good (system transaction)."""
+    found: UUID | None = await tx.fetch_value(
+        """
+        SELECT user_id FROM one_time_tokens
+        WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
+          AND failures < %(most)s
+        """,
+        {"hash": _hash(text), "purpose": purpose, "most": MAX_FAILURES},
+    )
+    return found
+
+
+async def attempt(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+    """Takes one of the token's few attempts, before anything is checked; whose token it is (system transaction)."""
+    found: UUID | None = await tx.fetch_value(
+        """
+        UPDATE one_time_tokens SET failures = failures + 1
+        WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
+          AND failures < %(most)s
+        RETURNING user_id
+        """,
+        {"hash": _hash(text), "purpose": purpose, "most": MAX_FAILURES},
+    )
+    return found
+
+
+async def use(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+    """Uses the token up; whose it was, or None where it is not good (any more): of many at once, one gets it (system transaction)."""
+    found: UUID | None = await tx.fetch_value(
+        """
+        UPDATE one_time_tokens SET used_at = now()
+        WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
+        RETURNING user_id
+        """,
+        {"hash": _hash(text), "purpose": purpose},
+    )
+    return found
+
+
+async def void(tx: Transaction, user_id: UUID, purpose: Purpose | None = None) -> None:
+    """Makes a user's tokens void, of one purpose or of all (system transaction)."""
+    await tx.execute(
+        """
+        UPDATE one_time_tokens SET used_at = now()
+        WHERE user_id = %(user)s AND used_at IS NULL AND (%(purpose)s::text IS NULL OR purpose = %(purpose)s)
+        """,
+        {"user": user_id, "purpose": purpose},
+    )
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text[:MAX_LENGTH].encode("utf-8", "surrogatepass")).digest()

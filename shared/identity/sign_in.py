@@ -1,0 +1,239 @@
+"""Signing in and out, and staying signed in."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from shared import audit, clock
+from shared.audit import Event, Outcome
+from shared.db import Database, Transaction
+from shared.errors import RateLimited, Unauthenticated
+from shared.identity import accounts, one_time, passwords, revocation, sessions, throttle, tokens
+from shared.identity.accounts import User
+from shared.identity.client import Client
+from shared.identity.errors import InvalidCredentials, SessionRevoked
+from shared.mail import outbox
+
+CHALLENGE_LIFETIME = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that was opened or refreshed, with its tokens."""
+
+    user: User
+    access_token: str = field(repr=False)
+    expires_in: int
+    refresh_token: str = field(repr=False)
+    device: str | None = field(default=None, repr=False)
+    """The cookie that makes this device known, where it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRequired:
+    """The password was right; the challenge leads on to the second factor."""
+
+    challenge: str = field(repr=False)
+
+
+async def with_password(db: Database, client: Client, email: str, password: str) -> SignedIn | SecondFactorRequired:
+    """Signs in by address and password.
+
+    An unknown address, a wrong password and a disabled account take the same time and give the same answer: InvalidCredentials.
+    Raises RateLimited after failures (see `throttle`), Unavailable where too many are signing in at once.
+    """
+    async with db.system() as tx:
+        found = await accounts.credentials_by_address(tx, email)
+        counted = throttle.buckets("password", email, client, user_id=found.id if found else None)
+        before = await throttle.standing(tx, counted)
+        if before.wait_seconds:
+            await _record_delay(tx, client, email, found.id if found else None)
+    throttle.refuse_if_waiting(before)
+
+    usable = found is not None and found.usable
+    verdict = await passwords.verify_password(password, found.password_hash if found and usable else None)
+
+    refusal: Exception | None = None
+    signed_in: SignedIn | SecondFactorRequired | None = None
+    async with db.system() as tx:
+        standing = await throttle.standing(tx, counted, lock=True)
+        if standing.wait_seconds:
+            # Others failed meanwhile: whoever guesses many times at once learns nothing from the rest.
+            await _record_delay(tx, client, email, found.id if found else None)
+            refusal = RateLimited(standing.wait_seconds)
+        elif found is not None and verdict.right:
+            signed_in = await _enter(tx, client, found, verdict, counted, standing)
+        if refusal is None and signed_in is None:
+            await throttle.count_failure(tx, counted, standing)
+            await audit.record(
+                tx,
+                Event.LOGIN,
+                outcome=Outcome.FAILURE,
+                owner=found.id if found else None,
+                address=client.address,
+                user_agent=client.user_agent,
+                email=email,
+                detail={"method": "password", "reason": "wrong_password" if usable else "unknown_or_disabled"},
+            )
+            refusal = InvalidCredentials()
+    if signed_in is None:
+        assert refusal is not None
+        raise refusal
+    return signed_in
+
+
+async def open_session(tx: Transaction, client: Client, user: User, *, method: str) -> SignedIn:
+    """A new session, always with new ids (system transaction, the user's row locked by `accounts.enter`)."""
+    session_id, refresh_token = await sessions.create(tx, user.id, client)
+    await audit.record(
+        tx,
+        Event.LOGIN,
+        actor=user.id,
+        owner=user.id,
+        target=str(session_id),
+        address=client.address,
+        user_agent=client.user_agent,
+        detail={"method": method},
+    )
+    access_token, expires_in = tokens.issue(user.id, user.role, session_id, client)
+    device = None if throttle.known_device(client.device, user.id) else throttle.new_device(user.id)
+    return SignedIn(user, access_token, expires_in, refresh_token, device)
+
+
+async def refresh(db: Database, client: Client, refresh_token: str | None) -> SignedIn:
+    """Spends a refresh token for the next one.
+
+    Raises Unauthenticated for none or an unknown one, SessionRevoked for a spent one (its session ends and its owner gets a mail) and
+    for one of a session that has ended.
+    """
+    if not refresh_token:
+        raise Unauthenticated("There is no refresh cookie.")
+    user: User | None = None
+    async with db.system() as tx:
+        rotation = await sessions.rotate(tx, refresh_token, client)
+        if rotation.outcome is sessions.Outcome.ROTATED:
+            assert rotation.user_id is not None
+            user = await accounts.get(tx, rotation.user_id)
+        elif rotation.outcome is sessions.Outcome.REUSED:
+            assert rotation.user_id is not None
+            await _alarm(tx, client, rotation.user_id, rotation.session_id)
+        elif rotation.user_id is not None:
+            await audit.record(
+                tx,
+                Event.REFRESH,
+                outcome=Outcome.FAILURE,
+                owner=rotation.user_id,
+                target=str(rotation.session_id),
+                address=client.address,
+                user_agent=client.user_agent,
+                detail={"reason": rotation.outcome.value},
+            )
+    if rotation.outcome is sessions.Outcome.REUSED:
+        await revocation.settled()
+    if rotation.outcome in (sessions.Outcome.REUSED, sessions.Outcome.ENDED):
+        raise SessionRevoked
+    if user is None or rotation.session_id is None or rotation.token is None:
+        raise Unauthenticated("The refresh cookie is unknown or has expired.")
+    access_token, expires_in = tokens.issue(user.id, user.role, rotation.session_id, client)
+    return SignedIn(user, access_token, expires_in, rotation.token)
+
+
+async def sign_out(db: Database, client: Client, bearer: str | None, refresh_token: str | None) -> None:
+    """Ends the sessions that the access token and the refresh token belong to, at once; never fails for want of one."""
+    ending: list[tuple[UUID, UUID]] = []
+    refused: list[str] = []
+    if bearer:
+        try:
+            token = tokens.verify(bearer)
+        except Unauthenticated:
+            pass
+        else:
+            if token.fingerprint == client.fingerprint:
+                ending.append((token.user_id, token.session_id))
+                refused.append(revocation.access_token_key(token.token_id))
+    presented = sessions.parse(refresh_token) if refresh_token else None
+    if not ending and presented is None:
+        return
+    async with db.system() as tx:
+        if presented is not None:
+            owner = await sessions.owner_of_current(tx, presented)
+            if owner is not None:
+                ending.append((owner, presented.session_id))
+        for user_id, session_id in ending:
+            if await sessions.end(tx, user_id, [session_id], sessions.EndReason.SIGNED_OUT):
+                await audit.record(
+                    tx,
+                    Event.LOGOUT,
+                    actor=user_id,
+                    owner=user_id,
+                    target=str(session_id),
+                    address=client.address,
+                    user_agent=client.user_agent,
+                )
+        await revocation.record(tx, refused)
+    await revocation.settled()
+
+
+async def _enter(
+    tx: Transaction,
+    client: Client,
+    found: accounts.Credentials,
+    verdict: passwords.Verdict,
+    counted: throttle.Buckets,
+    standing: throttle.Standing,
+) -> SignedIn | SecondFactorRequired | None:
+    user = await accounts.enter(tx, found.id, found.password_hash)
+    if user is None:
+        return None  # disabled, deleted or given another password meanwhile
+    if verdict.upgraded is not None:
+        await accounts.store_password(tx, user.id, verdict.upgraded)
+        await audit.record(tx, Event.PASSWORD_UPGRADED, owner=user.id)
+    await throttle.count_success(tx, counted, standing)
+    if not user.second_factor:
+        return await open_session(tx, client, user, method="password")
+    await audit.record(
+        tx,
+        Event.SECOND_FACTOR_REQUIRED,
+        owner=user.id,
+        address=client.address,
+        user_agent=client.user_agent,
+    )
+    return SecondFactorRequired(await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME))
+
+
+async def _alarm(tx: Transaction, client: Client, user_id: UUID, session_id: UUID | None) -> None:
+    await audit.record(
+        tx,
+        Event.REFRESH_REUSED,
+        outcome=Outcome.FAILURE,
+        owner=user_id,
+        target=str(session_id),
+        address=client.address,
+        user_agent=client.user_agent,
+    )
+    user = await accounts.get(tx, user_id)
+    if user is not None:
+        await send_alert(tx, client, user, "refresh_token_reused")
+
+
+async def send_alert(tx: Transaction, client: Client, user: User, what: str) -> None:
+    """Tells an account's owner by mail what happened (system transaction)."""
+    values = {
+        "what": what,
+        "at": clock.now().strftime("%Y-%m-%d %H:%M"),
+        "address": client.address,
+        "user_agent": client.shown_user_agent or "an unnamed program",
+    }
+    await outbox.request(tx, "security_alert", user.email, values, owner=user.id)
+
+
+async def _record_delay(tx: Transaction, client: Client, email: str, owner: UUID | None) -> None:
+    await audit.record(
+        tx,
+        Event.LOGIN_DELAYED,
+        outcome=Outcome.FAILURE,
+        owner=owner,
+        address=client.address,
+        user_agent=client.user_agent,
+        email=email,
+    )

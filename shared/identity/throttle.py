@@ -1,0 +1,159 @@
+"""A growing delay after failed attempts, instead of a lock-out.
+
+Counted per account and client network: five attempts are free, then 1 s, doubling to 15 minutes. So that many networks together cannot
+guess either, the account as a whole is counted too: twenty free, then 1 s, doubling to 30 s at most; a device or network from which the
+account has signed in before is not held up by that, and a known device has a count of its own, so nobody can lock another out.
+
+Kept in PostgreSQL: holds across processes and through any failure of Redis; with PostgreSQL gone nobody can sign in anyway (closed).
+Whoever guesses many times at once learns no more: an outcome is given only where nothing is to be waited for after the password was
+checked, either.
+"""
+
+import hashlib
+import hmac
+import math
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.db import Transaction
+from shared.errors import RateLimited
+from shared.identity.client import Client
+from shared.identity.keys import base64url, from_base64url, internal_keys
+
+FREE = 5
+MAX_SECONDS = 15 * 60
+ACCOUNT_FREE = 20
+ACCOUNT_MAX_SECONDS = 30
+FORGOTTEN_AFTER_HOURS = 24
+"""Failures are forgotten after as much quiet."""
+KNOWN_DAYS = 90
+"""How long a network counts as known after a sign-in from it."""
+_RENEW_DAYS = 89
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """What an attempt is counted under: its own place (network or device), and the account as a whole."""
+
+    own: bytes
+    account: bytes
+    known_device: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How matters stand: seconds to wait, and whether success has anything to write."""
+
+    wait_seconds: int
+    known: bool
+    clean: bool
+
+
+@dataclass(frozen=True)
+class _Row:
+    bucket: bytes
+    failures: int
+    wait: float
+    known: bool
+    fresh: bool
+
+
+def buckets(purpose: str, account: str, client: Client, *, user_id: UUID | None) -> Buckets:
+    """Where an attempt at `account` (an address, known or not) by `client` is counted. Only keyed hashes are stored."""
+    device = known_device(client.device, user_id) if user_id is not None and client.device else None
+    name = account.strip().casefold()
+    own = f"device\0{device}" if device else f"network\0{client.network}"
+    return Buckets(_key(purpose, name, own), _key(purpose, name, "account"), device is not None)
+
+
+async def standing(tx: Transaction, counted: Buckets, *, lock: bool = False) -> Standing:
+    """How long `counted` has to wait (0: not at all); with `lock`, decided one after the other (system transaction)."""
+    rows = await tx.fetch_all(
+        f"""
+        SELECT bucket, failures, extract(epoch FROM blocked_until - clock_timestamp())::float AS wait,
+               coalesce(known_until > now(), false) AS known,
+               coalesce(known_until > now() + interval '{_RENEW_DAYS} days', false) AS fresh
+        FROM attempts WHERE bucket = ANY(%(buckets)s) ORDER BY bucket {"FOR UPDATE" if lock else ""}
+        """,
+        {"buckets": [counted.own, counted.account]},
+        row=_Row,
+    )
+    own = next((row for row in rows if row.bucket == counted.own), None)
+    account = next((row for row in rows if row.bucket == counted.account), None)
+    known = counted.known_device or (own is not None and own.known)
+    wait = max(own.wait if own else 0.0, 0.0 if known or account is None else account.wait)
+    clean = own is not None and own.fresh and own.failures == 0
+    return Standing(math.ceil(max(0.0, wait)), known, clean)
+
+
+def refuse_if_waiting(found: Standing) -> None:
+    """Raises RateLimited while there is anything to wait for."""
+    if found.wait_seconds > 0:
+        raise RateLimited(found.wait_seconds, f"Too many failed attempts; try again in {found.wait_seconds} seconds.")
+
+
+async def count_failure(tx: Transaction, counted: Buckets, found: Standing) -> None:
+    """One more failure; the next attempt may have to wait for it (system transaction)."""
+    await _count(tx, counted.own, FREE, MAX_SECONDS)
+    if not found.known:
+        await _count(tx, counted.account, ACCOUNT_FREE, ACCOUNT_MAX_SECONDS)
+
+
+async def count_success(tx: Transaction, counted: Buckets, found: Standing) -> None:
+    """Forgets the failures of this place; it is known from now on. What others did to the account stays counted."""
+    if found.clean:
+        return
+    await tx.execute(
+        f"""
+        INSERT INTO attempts (bucket, failures, blocked_until, known_until)
+        VALUES (%(bucket)s, 0, '-infinity', now() + interval '{KNOWN_DAYS} days')
+        ON CONFLICT (bucket) DO UPDATE
+        SET failures = 0, blocked_until = '-infinity', known_until = excluded.known_until, updated_at = now()
+        """,
+        {"bucket": counted.own},
+    )
+
+
+def new_device(user_id: UUID) -> str:
+    """The cookie that makes a device known to an account."""
+    device = secrets.token_bytes(16)
+    return base64url(device + _device_tag(internal_keys("known device")[0], user_id, device))
+
+
+def known_device(cookie: str | None, user_id: UUID) -> str | None:
+    """The device's id where the cookie is genuine and of this account."""
+    raw = from_base64url(cookie) if cookie and len(cookie) <= 64 else None
+    if raw is None or len(raw) != 32:
+        return None
+    device, tag = raw[:16], raw[16:]
+    if any(hmac.compare_digest(tag, _device_tag(key, user_id, device)) for key in internal_keys("known device")):
+        return device.hex()
+    return None
+
+
+async def _count(tx: Transaction, bucket: bytes, free: int, max_seconds: int) -> None:
+    await tx.execute(
+        f"""
+        INSERT INTO attempts AS known (bucket, failures, blocked_until)
+        VALUES (%(bucket)s, 1, '-infinity')
+        ON CONFLICT (bucket) DO UPDATE SET
+            failures = CASE WHEN known.updated_at < now() - interval '{FORGOTTEN_AFTER_HOURS} hours' THEN 1 ELSE known.failures + 1 END,
+            blocked_until = CASE
+                WHEN known.updated_at < now() - interval '{FORGOTTEN_AFTER_HOURS} hours' OR known.failures < %(free)s THEN '-infinity'
+                ELSE clock_timestamp() + least(%(most)s, power(2, least(known.failures - %(free)s, 20))) * interval '1 second'
+            END,
+            updated_at = now()
+        """,
+        {"bucket": bucket, "free": free, "most": max_seconds},
+    )
+
+
+def _key(purpose: str, account: str, place: str) -> bytes:
+    # With the last key, which stays longest: rotating SECRET_KEY must not forgive anybody.
+    text = f"{purpose}\0{account}\0{place}".encode("utf-8", "surrogatepass")
+    return hmac.digest(internal_keys("attempts")[-1], text, hashlib.sha256)
+
+
+def _device_tag(key: bytes, user_id: UUID, device: bytes) -> bytes:
+    return hmac.digest(key, user_id.bytes + device, hashlib.sha256)[:16]

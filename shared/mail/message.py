@@ -1,0 +1,50 @@
+"""Building a mail (RFC 5322) with a text and an HTML part; header injection is refused."""
+
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import formatdate, parseaddr
+from uuid import UUID
+
+from shared.mail.templates import Content
+
+SENDER_NAME = "DocuVault"
+
+
+class BadAddress(ValueError):
+    """Not an address that a mail could be sent to, or one that would smuggle headers in."""
+
+
+def build(content: Content, *, to: str, sender: str, mail_id: UUID) -> EmailMessage:
+    """The message. Its Message-ID is the mail's id, so that a second copy would be known as one. Raises BadAddress."""
+    from_address = _address(sender)
+    message = EmailMessage(policy=SMTP.clone(utf8=not (to.isascii() and sender.isascii())))
+    message["From"] = from_address
+    message["To"] = Address(addr_spec=_plain(to))
+    message["Subject"] = _line(content.subject)
+    message["Date"] = formatdate(usegmt=True)
+    message["Message-ID"] = f"<{mail_id}@{from_address.domain}>"
+    # RFC 3834: nobody's out-of-office answers this.
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(content.text)
+    message.add_alternative(content.html, subtype="html")
+    return message
+
+
+def _address(text: str) -> Address:
+    name, address = parseaddr(_line(text))
+    return Address(display_name=name or SENDER_NAME, addr_spec=_plain(address))
+
+
+def _plain(address: str) -> str:
+    _line(address)
+    local, at, domain = address.rpartition("@")
+    if not at or not local or not domain or any(character in address for character in ' ,;<>()"[]\\'):
+        raise BadAddress("this is not a mail address")
+    return address
+
+
+def _line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 or character in "\u0085\u2028\u2029" for character in text):
+        raise BadAddress("a header must be one line")
+    return text
