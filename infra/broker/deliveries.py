@@ -13,8 +13,13 @@ from uuid import UUID
 from infra.broker.retries import MAX_ATTEMPTS
 from shared.db import Transaction
 
-LEASE_SECONDS = 15.0
-EXTEND_SECONDS = 5.0
+
+@dataclass(frozen=True)
+class Lease:
+    """How long a claim holds, and how often it is extended while the function runs. A broker that died is noticed after `seconds`."""
+
+    seconds: float = 15.0
+    extend_every: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Result:
     counted: bool = True
 
 
-async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUID) -> list[Delivery]:
+async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUID, lease: Lease) -> list[Delivery]:
     """Up to `limit` ready deliveries of `queue`, leased to `broker`, spread evenly over the owners next in turn after `after`.
 
     Owners with ready deliveries are found by walking the index from one to the next, so the cost depends on `limit` alone. Rows another
@@ -103,7 +108,7 @@ async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUI
         RETURNING deliveries.id, deliveries.function, deliveries.queue, deliveries.attempts AS attempt, deliveries.lane, picked.turn,
             deliveries.event_id, events.type, events.owner_id, events.subject, events.data, events.created_at
         """,
-        {"queue": queue, "after": after, "limit": limit, "broker": broker, "lease": LEASE_SECONDS},
+        {"queue": queue, "after": after, "limit": limit, "broker": broker, "lease": lease.seconds},
         row=Delivery,
     )
 
@@ -143,7 +148,7 @@ class _Held:
     id: UUID
 
 
-async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery]) -> set[UUID]:
+async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery], lease: Lease) -> set[UUID]:
     """Extends the leases of `deliveries`; the ids of those that are still `broker`'s."""
     claimed = list(deliveries)
     held = await tx.fetch_all(
@@ -156,7 +161,7 @@ async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery]) -
         """,
         {
             "broker": broker,
-            "lease": LEASE_SECONDS,
+            "lease": lease.seconds,
             "ids": [delivery.id for delivery in claimed],
             "attempts": [delivery.attempt for delivery in claimed],
         },

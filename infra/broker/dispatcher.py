@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 
 from infra.broker import deliveries
-from infra.broker.deliveries import Delivery, Result
+from infra.broker.deliveries import Delivery, Lease, Result
 from infra.broker.retries import retry_delay
 from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
 from shared.db import Database
@@ -67,10 +67,13 @@ class _Queue:
 class Dispatcher:
     """Delivers until `drain()`. `wake()` tells it that something became ready."""
 
-    def __init__(self, database: Database, targets: Targets, broker: str, limits: Mapping[str, QueueLimit]) -> None:
+    def __init__(
+        self, database: Database, targets: Targets, broker: str, limits: Mapping[str, QueueLimit], *, lease: Lease | None = None
+    ) -> None:
         self._database = database
         self._targets = targets
         self._broker = broker
+        self._lease = lease or Lease()
         self._queues = {name: _Queue(name, limit) for name, limit in limits.items()}
         self._tasks: dict[UUID, tuple[Delivery, asyncio.Task[None]]] = {}
         self._results: list[Result] = []
@@ -143,17 +146,19 @@ class Dispatcher:
                 if results:
                     await deliveries.finish(tx, self._broker, results)
                 if extending:
-                    still_held = await deliveries.extend(tx, self._broker, held)
+                    still_held = await deliveries.extend(tx, self._broker, held, self._lease)
                 if polling:
                     await deliveries.release_expired(tx)
                     await deliveries.promote_waiting(tx)
                 for queue in claiming:
-                    claimed.append((queue, await deliveries.claim(tx, self._broker, queue.name, max(1, queue.room), queue.after)))
+                    claimed.append(
+                        (queue, await deliveries.claim(tx, self._broker, queue.name, max(1, queue.room), queue.after, self._lease))
+                    )
         except BaseException:
             self._results = results + self._results
             raise
         if extending:
-            self._extend_at = moment + deliveries.EXTEND_SECONDS
+            self._extend_at = moment + self._lease.extend_every
             self._give_up([delivery for delivery in held if delivery.id not in still_held])
         if polling:
             self._poll_at, self._retry_at = moment + POLL_SECONDS, math.inf
@@ -164,7 +169,7 @@ class Dispatcher:
                 # Uneven owners give fewer than asked for though there are more; only nothing means nothing.
                 queue.maybe_more = True
                 if not held:
-                    self._extend_at = moment + deliveries.EXTEND_SECONDS
+                    self._extend_at = moment + self._lease.extend_every
             self._start(queue)
             if queue.maybe_more and queue.room:
                 self._work.set()

@@ -13,8 +13,7 @@ import aiohttp
 
 from infra.broker.deliveries import Delivery
 from shared.clock import now
-from shared.faas.declarations import Event
-from shared.faas.delivery import REJECTED_HEADER, Unsignable, request_for
+from shared.events.signing import REJECTED_HEADER, Unsignable, request_for
 
 CONNECT_SECONDS = 5.0
 KEPT_ALIVE_SECONDS = 60.0
@@ -69,9 +68,17 @@ class Targets:
 
     async def call(self, delivery: Delivery, seconds: float) -> Outcome:
         """POSTs the event, signed; waits `seconds` for the function."""
-        event = Event(delivery.event_id, delivery.type, delivery.owner_id, delivery.subject, delivery.data, delivery.created_at)
         try:
-            headers, body = request_for(event, self._secrets, now())
+            headers, body = request_for(
+                event_id=delivery.event_id,
+                type=delivery.type,
+                owner_id=delivery.owner_id,
+                subject=delivery.subject,
+                data=delivery.data,
+                time=delivery.created_at,
+                secrets=self._secrets,
+                now=now(),
+            )
         except Unsignable as never:
             return Refused(str(never))
         session = self._session or self._open()

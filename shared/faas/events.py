@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, cast
 from shared.clock import now
 from shared.config import settings
 from shared.faas.declarations import Event, EventDeclaration, Queue, declare
-from shared.faas.delivery import REJECTED_HEADER, Untrusted, verified_event
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -88,11 +87,16 @@ def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callabl
 
 async def _handle(name: str, event_type: str, function: EventFunction, cloud_event: "CloudEvent") -> None:
     """Runs the function; its failures become HTTP answers that the broker understands."""
+    # Here, not above: HTTP functions import this module too and need nothing of events.
+    from shared.events.signing import Untrusted, verify
+
+    data: Any = cloud_event.get_data()
     try:
-        event = verified_event(cloud_event.get_attributes(), cloud_event.get_data(), settings().secret_key, now())
+        said = verify(cloud_event.get_attributes(), data, settings().secret_key, now())
     except Untrusted as untrusted:
         log.warning("event refused", extra={"fields": {"function": name, "reason": str(untrusted)}})
         raise _answer(401, str(untrusted)) from None
+    event = Event(id=said.id, type=said.type, owner_id=said.owner_id, subject=said.subject, data=data, time=said.time)
     fields: dict[str, Any] = {"function": name, "event": str(event.id), "type": event.type}
     started = time.perf_counter()
     try:
@@ -111,6 +115,8 @@ async def _handle(name: str, event_type: str, function: EventFunction, cloud_eve
 
 def _answer(status: int, detail: str, *, rejected: bool = False) -> "HTTPException":
     from starlette.exceptions import HTTPException
+
+    from shared.events.signing import REJECTED_HEADER
 
     first_line = detail.strip().partition("\n")[0][:_DETAIL_LIMIT]
     return HTTPException(status, detail=first_line, headers={REJECTED_HEADER: "1"} if rejected else None)

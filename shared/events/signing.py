@@ -1,4 +1,4 @@
-"""How an event travels: a CloudEvent 1.0 in HTTP binary mode, signed by the broker, checked by the function.
+"""How an event travels: a CloudEvent 1.0 in HTTP binary mode, signed by the broker, checked by `shared.faas` before the function sees it.
 
 functions-framework hands a function the parsed event alone, so the signature rides in extension attributes: `dvtime` (when it was
 signed), `dvkeyid` (which key) and `dvsignature`, HMAC-SHA256 over the canonical JSON (RFC 8785) of id, source, type, subject, time, dvtime
@@ -15,8 +15,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
-
-from shared.faas.declarations import Event
 
 VALID = timedelta(minutes=5)
 CLOCK_SKEW = timedelta(minutes=1)
@@ -56,31 +54,51 @@ def derive(secret: bytes, info: bytes, length: int) -> bytes:
     return hmac.digest(extracted, info + b"\x01", hashlib.sha256)[:length]
 
 
-def request_for(event: Event, secrets: Sequence[bytes], now: datetime) -> tuple[dict[str, str], bytes]:
-    """Headers and body of the POST that delivers `event`, signed with the first of `secrets`. Raises Unsignable."""
+def request_for(
+    *,
+    event_id: UUID,
+    type: str,
+    owner_id: UUID | None,
+    subject: str,
+    data: Mapping[str, Any],
+    time: datetime,
+    secrets: Sequence[bytes],
+    now: datetime,
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body of the POST that delivers an event, signed with the first of `secrets`. Raises Unsignable."""
     key = _keys(tuple(secrets))[0]
-    source = _SOURCE if event.owner_id is None else f"{_OWNED_SOURCE}{event.owner_id}"
-    time = _rfc3339(event.time)
+    source = _SOURCE if owner_id is None else f"{_OWNED_SOURCE}{owner_id}"
+    happened_at = _rfc3339(time)
     signed_at = _rfc3339(now)
-    signature = _signature(key, str(event.id), source, event.type, event.subject, time, signed_at, event.data)
     headers = {
         "content-type": "application/json",
         "ce-specversion": "1.0",
-        "ce-id": str(event.id),
+        "ce-id": str(event_id),
         "ce-source": source,
-        "ce-type": _encoded(event.type),
-        "ce-time": time,
+        "ce-type": _encoded(type),
+        "ce-time": happened_at,
         "ce-dvtime": signed_at,
         "ce-dvkeyid": key.id,
-        "ce-dvsignature": signature,
+        "ce-dvsignature": _signature(key, str(event_id), source, type, subject, happened_at, signed_at, data),
     }
-    if event.subject:
-        headers["ce-subject"] = _encoded(event.subject)
-    return headers, json.dumps(event.data, separators=(",", ":")).encode()
+    if subject:
+        headers["ce-subject"] = _encoded(subject)
+    return headers, json.dumps(data, separators=(",", ":")).encode()
 
 
-def verified_event(attributes: Mapping[str, Any], data: Any, secrets: Sequence[bytes], now: datetime) -> Event:
-    """The event as the broker signed it, from a CloudEvent's attributes. Raises Untrusted."""
+@dataclass(frozen=True)
+class Verified:
+    """What the broker said of an event, beside its data."""
+
+    id: UUID
+    type: str
+    owner_id: UUID | None
+    subject: str
+    time: datetime
+
+
+def verify(attributes: Mapping[str, Any], data: Any, secrets: Sequence[bytes], now: datetime) -> Verified:
+    """Checks a CloudEvent's signature against all of `secrets`. Raises Untrusted."""
     try:
         key_id, signature = str(attributes["dvkeyid"]), str(attributes["dvsignature"])
         signed_at, time, source = str(attributes["dvtime"]), str(attributes["time"]), str(attributes["source"])
@@ -95,13 +113,13 @@ def verified_event(attributes: Mapping[str, Any], data: Any, secrets: Sequence[b
         expected = _signature(key, event_id, source, type_, subject, time, signed_at, data)
     except Unsignable as unsignable:
         raise Untrusted(str(unsignable)) from None
-    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
+    if not isinstance(data, dict) or not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
         raise Untrusted("the event's signature does not fit")
     # From here on all attributes are the broker's own words.
     if not now - VALID <= datetime.fromisoformat(signed_at) <= now + CLOCK_SKEW:
         raise Untrusted(f"the event's signature of {signed_at} is stale")
     owner_id = UUID(source.removeprefix(_OWNED_SOURCE)) if source.startswith(_OWNED_SOURCE) else None
-    return Event(id=UUID(event_id), type=type_, owner_id=owner_id, subject=subject, data=data, time=datetime.fromisoformat(time))
+    return Verified(id=UUID(event_id), type=type_, owner_id=owner_id, subject=subject, time=datetime.fromisoformat(time))
 
 
 def _signature(key: _Key, event_id: str, source: str, type_: str, subject: str, time: str, signed_at: str, data: Any) -> str:
