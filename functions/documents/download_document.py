@@ -1,0 +1,26 @@
+"""GET /api/documents/{document_id}/download: a link to the original under its human name, good for five minutes."""
+
+from typing import Literal
+
+from shared.documents import library
+from shared.documents.library import DownloadLink
+from shared.faas import Call, RequestModel, endpoint
+
+
+class DownloadQuery(RequestModel):
+    """`inline` is honoured for PDF, raster images and plain text."""
+
+    disposition: Literal["attachment", "inline"] = "attachment"
+
+
+@endpoint(
+    "GET",
+    "/api/documents/{document_id}/download",
+    auth="user",
+    scope="documents:read",
+    query=DownloadQuery,
+    returns=DownloadLink,
+    errors=["not_found", "upload_incomplete"],
+)
+async def download_document(call: Call[None, DownloadQuery]) -> DownloadLink:
+    return await library.download(call.db, call.path.document_id, call.query.disposition)

@@ -1,0 +1,13 @@
+"""GET /api/documents/{document_id}/thumbnail: a picture of the first page."""
+
+from shared.documents import library
+from shared.faas import Answer, Call, endpoint
+
+
+@endpoint("GET", "/api/documents/{document_id}/thumbnail", auth="user", scope="documents:read", returns="image/webp", errors=["not_found"])
+async def get_thumbnail(call: Call) -> Answer:
+    tag, picture = await library.thumbnail(call.db, call.path.document_id)
+    headers = [("etag", tag), ("cache-control", "private, max-age=300")]
+    if tag in call.headers.get("if-none-match", ""):
+        return Answer(304, b"", headers)
+    return Answer.content(picture, "image/webp", headers=headers)

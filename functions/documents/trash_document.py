@@ -1,0 +1,9 @@
+"""DELETE /api/documents/{document_id}: puts a document into the trash."""
+
+from shared.documents import library
+from shared.faas import Call, endpoint
+
+
+@endpoint("DELETE", "/api/documents/{document_id}", auth="user", scope="documents:write", errors=["not_found"])
+async def trash_document(call: Call) -> None:
+    await library.trash(call.db, call.path.document_id)

@@ -1,0 +1,9 @@
+"""Every half hour: removes uploads that expired, and what they left in the store."""
+
+from shared.documents import reconciliation
+from shared.faas import Event, on_schedule
+
+
+@on_schedule("*/30 * * * *", queue="system")
+async def cleanup_abandoned_uploads(event: Event) -> None:
+    await reconciliation.clean_up()

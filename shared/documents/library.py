@@ -1,0 +1,178 @@
+"""The owner's documents, once they are there: get, read, look at, download, trash and take back."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from shared.clock import now
+from shared.db import TenantDatabase, Transaction
+from shared.documents import filenames, lifecycle
+from shared.documents.models import DOCUMENT_COLUMNS, Document
+from shared.errors import Conflict, NotFound
+from shared.extraction import content_types
+from shared.faas.models import AnswerModel
+from shared.storage import ObjectMissing, object_store
+
+DOWNLOAD_LIFETIME = timedelta(minutes=5)
+MAX_THUMBNAIL_SIZE = 2 * 2**20
+INLINE_TYPES = frozenset(
+    {
+        content_types.PDF,
+        content_types.TEXT,
+        content_types.PNG,
+        content_types.JPEG,
+        content_types.TIFF,
+        content_types.WEBP,
+        content_types.GIF,
+    }
+)
+"""What a browser may show by itself: nothing in these runs scripts."""
+
+
+class NotStoredYet(Conflict):
+    code, title = "upload_incomplete", "The document has not arrived yet"
+
+
+class TextPage(AnswerModel):
+    """A page's text; numbers begin with 1."""
+
+    number: int
+    text: str
+
+
+class DocumentText(AnswerModel):
+    """Empty until the document has been read."""
+
+    pages: list[TextPage]
+
+
+class DownloadLink(AnswerModel):
+    """A URL that gives the document to whoever holds it, until it expires."""
+
+    url: str
+    expires_at: datetime
+
+
+async def get(db: TenantDatabase, document_id: UUID) -> Document:
+    """One of the owner's documents, in the trash or not. Raises NotFound."""
+    async with db.transaction() as tx:
+        return await _get(tx, db.owner_id, document_id)
+
+
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentText:
+    """The text by page, or that of one page. Raises NotFound for a document or a page that is not there."""
+    async with db.transaction() as tx:
+        pages = await tx.fetch_all(
+            """
+            SELECT number, text FROM document_pages
+            WHERE owner_id = %(owner)s AND document_id = %(id)s AND (%(page)s::integer IS NULL OR number = %(page)s)
+            ORDER BY number
+            """,
+            {"owner": db.owner_id, "id": document_id, "page": page},
+            row=TextPage,
+        )
+        if not pages:
+            await _get(tx, db.owner_id, document_id)
+            if page is not None:
+                raise NotFound(f"This document has no text of a page {page}.")
+    return DocumentText(pages=pages)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    filename: str
+    content_type: str
+    status: str
+    object_key: str
+    thumbnail_key: str | None
+
+
+async def download(db: TenantDatabase, document_id: UUID, disposition: Literal["attachment", "inline"]) -> DownloadLink:
+    """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only. Raises NotFound, NotStoredYet."""
+    kept = await _kept(db, document_id)
+    if kept.status == "uploading":
+        raise NotStoredYet
+    if kept.content_type not in INLINE_TYPES:
+        disposition = "attachment"
+    expires_at = now() + DOWNLOAD_LIFETIME
+    url = await object_store().presign_get(
+        kept.object_key,
+        content_type=kept.content_type,
+        content_disposition=filenames.content_disposition(disposition, kept.filename),
+        seconds=int(DOWNLOAD_LIFETIME.total_seconds()),
+    )
+    return DownloadLink(url=url, expires_at=expires_at)
+
+
+async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
+    """The first page's picture as WebP, and a tag that changes with it. Raises NotFound."""
+    kept = await _kept(db, document_id)
+    if kept.thumbnail_key is None:
+        raise NotFound("This document has no thumbnail.")
+    try:
+        return thumbnail_tag(kept.thumbnail_key), await object_store().read(kept.thumbnail_key, limit=MAX_THUMBNAIL_SIZE)
+    except ObjectMissing:
+        raise NotFound("This document has no thumbnail.") from None
+
+
+def thumbnail_tag(thumbnail_key: str) -> str:
+    """An entity tag (RFC 9110, section 8.8.3): thumbnails are never overwritten, each revision has its own key."""
+    return '"' + thumbnail_key.rpartition("/")[2].removesuffix(".webp") + '"'
+
+
+async def trash(db: TenantDatabase, document_id: UUID) -> None:
+    """Puts a document into the trash; one that is there stays there. Raises NotFound."""
+    async with db.transaction() as tx:
+        changed = await tx.execute(
+            """
+            UPDATE documents SET trashed_at = now(), updated_at = now()
+            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL
+            """,
+            {"owner": db.owner_id, "id": document_id},
+        )
+        if changed:
+            lifecycle.wake_listeners(tx, db.owner_id)
+        else:
+            await _get(tx, db.owner_id, document_id)
+
+
+async def restore(db: TenantDatabase, document_id: UUID) -> Document:
+    """Takes a document back out of the trash; one that is not there is answered as it is. Raises NotFound."""
+    async with db.transaction() as tx:
+        changed = await tx.execute(
+            """
+            UPDATE documents SET trashed_at = NULL, updated_at = now()
+            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NOT NULL
+            """,
+            {"owner": db.owner_id, "id": document_id},
+        )
+        if changed:
+            lifecycle.wake_listeners(tx, db.owner_id)
+        return await _get(tx, db.owner_id, document_id)
+
+
+async def _get(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
+    document = await tx.fetch_one(
+        f"SELECT {DOCUMENT_COLUMNS} FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(id)s",
+        {"owner": owner_id, "id": document_id},
+        row=Document,
+    )
+    if document is None:
+        raise NotFound
+    return document
+
+
+async def _kept(db: TenantDatabase, document_id: UUID) -> _Kept:
+    async with db.transaction() as tx:
+        kept = await tx.fetch_one(
+            """
+            SELECT filename, content_type, status, object_key, thumbnail_key
+            FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
+            """,
+            {"owner": db.owner_id, "id": document_id},
+            row=_Kept,
+        )
+    if kept is None:
+        raise NotFound
+    return kept

@@ -1,0 +1,209 @@
+"""What finds a document that should have moved on: PostgreSQL and the bucket are the truth, everything that wakes a step is a hint.
+
+`reconcile` runs every minute. Work is taken from the unfinished documents longest not looked after, in batches, so its cost follows what is
+under way, not what is kept, and any number of them may run side by side. `clean_up` runs every half hour.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from shared.db import TenantDatabase, Transaction, database
+from shared.documents import arrivals, changes, lifecycle
+from shared.documents.arrivals import UPLOAD_COLUMNS, Upload
+from shared.documents.lifecycle import Announcement
+from shared.documents.steps import StepName
+from shared.storage import object_store
+
+log = logging.getLogger("docuvault.documents")
+
+Item = TypeVar("Item")
+
+QUIET_SECONDS = 30
+"""How long a document may stand still before it is looked after."""
+BATCH = 100
+STORE_CALLS_AT_ONCE = 8
+TIME_LIMIT_SECONDS = 45.0
+"""When a run stops taking more: the next one goes on where it ended."""
+
+_NEXT: dict[str, tuple[Announcement, StepName]] = {
+    "stored": ("document.stored", "extract"),
+    "extracted": ("document.extracted", "classify"),
+}
+
+
+async def reconcile() -> None:
+    """Looks after every unfinished document that has stood still. Raises StorageUnavailable where uploads could not be looked for."""
+    ends = time.monotonic() + TIME_LIMIT_SECONDS
+    while time.monotonic() < ends:
+        uploads, looked_at = await _look_after_batch()
+        # Outside any transaction: the store may be slow.
+        await _each(uploads, _settle_if_there)
+        if looked_at < BATCH:
+            return
+    log.warning("the reconciler's time was up before all documents were looked after")
+
+
+async def clean_up() -> None:
+    """Removes expired uploads and what has arrived for them since, and forgets tombstones and changes that nobody needs any more."""
+    await _give_up_expired_uploads()
+    await _bury_tombstones()
+    async with database().system() as tx:
+        await changes.prune(tx)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A document between two steps, and what has become of the delivery that is to take it on."""
+
+    id: UUID
+    owner_id: UUID
+    status: str
+    revision: int
+    live: bool
+    dead: bool
+
+
+async def _look_after_batch() -> tuple[list[Upload], int]:
+    """Takes a batch: documents between two steps are mended on the spot; uploads under way are returned. And how many it were."""
+    async with database().system() as tx:
+        taken = await tx.fetch_all(
+            f"""
+            UPDATE documents SET looked_at = now()
+            WHERE id IN (
+                SELECT id FROM documents
+                WHERE status IN ('uploading', 'stored', 'extracted') AND looked_at < now() - make_interval(secs => %(quiet)s)
+                ORDER BY looked_at LIMIT %(batch)s
+                FOR UPDATE SKIP LOCKED
+            )
+            RETURNING {UPLOAD_COLUMNS}
+            """,
+            {"quiet": QUIET_SECONDS, "batch": BATCH},
+            row=Upload,
+        )
+        standing = [document.id for document in taken if document.status in _NEXT]
+        if standing:
+            for document in await _deliveries_of(tx, standing):
+                await _mend(tx, document)
+    return [upload for upload in taken if upload.status == "uploading" and upload.upload_method != "through_us"], len(taken)
+
+
+async def _deliveries_of(tx: Transaction, document_ids: list[UUID]) -> list[_Standing]:
+    return await tx.fetch_all(
+        """
+        SELECT d.id, d.owner_id, d.status, d.revision,
+            coalesce(bool_or(deliveries.state IN ('ready', 'waiting', 'running')), false) AS live,
+            coalesce(bool_or(deliveries.state = 'dead'), false) AS dead
+        FROM documents AS d
+        LEFT JOIN events ON events.dedup_key = 'document.' || d.status || '/' || d.id || '/' || d.revision
+        LEFT JOIN deliveries ON deliveries.event_id = events.id
+        WHERE d.id = ANY(%(ids)s) AND d.updated_at < now() - make_interval(secs => %(quiet)s)
+        GROUP BY d.id
+        ORDER BY d.owner_id, d.id
+        """,
+        {"ids": document_ids, "quiet": QUIET_SECONDS},
+        row=_Standing,
+    )
+
+
+async def _mend(tx: Transaction, document: _Standing) -> None:
+    """Nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
+    if document.live:
+        return
+    announcement, step = _NEXT[document.status]
+    log.warning(
+        "a document stood still",
+        extra={"fields": {"document": str(document.id), "status": document.status, "delivery": "dead" if document.dead else "lost"}},
+    )
+    if document.dead:
+        await lifecycle.fail(
+            tx,
+            owner_id=document.owner_id,
+            document_id=document.id,
+            revision=document.revision,
+            while_status=document.status,
+            step=step,
+            code=lifecycle.GAVE_UP,
+            detail="This step was tried several times and failed for reasons that are not the document's. It can be tried again.",
+        )
+        return
+    key = lifecycle.dedup_key(announcement, document.id, document.revision)
+    await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": key})
+    await lifecycle.announce(tx, announcement, owner_id=document.owner_id, document_id=document.id, revision=document.revision)
+
+
+async def _settle_if_there(upload: Upload) -> None:
+    stored = await object_store().stat(upload.object_key)
+    if stored is not None:
+        await arrivals.settle(TenantDatabase(database(), upload.owner_id), upload, stored)
+
+
+async def _give_up_expired_uploads() -> None:
+    while True:
+        async with database().system() as tx:
+            expired = await tx.fetch_all(
+                f"""
+                SELECT {UPLOAD_COLUMNS} FROM documents
+                WHERE status = 'uploading' AND upload_expires_at < now()
+                ORDER BY upload_expires_at LIMIT {BATCH}
+                """,
+                row=Upload,
+            )
+        await _each(expired, _settle_or_give_up)
+        if len(expired) < BATCH:
+            return
+
+
+async def _settle_or_give_up(upload: Upload) -> None:
+    """Where all the bytes came in time and only the word of it was lost, the document is kept."""
+    db = TenantDatabase(database(), upload.owner_id)
+    stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
+    if stored is not None:
+        await arrivals.settle(db, upload, stored)
+    else:
+        await arrivals.discard(db, upload)
+
+
+@dataclass(frozen=True)
+class _Tombstone:
+    object_key: str
+    upload_id: str | None
+
+
+async def _bury_tombstones() -> None:
+    """Nothing can arrive under an expired tombstone's key any more: one last look, then it is forgotten."""
+    while True:
+        async with database().system() as tx:
+            expired = await tx.fetch_all(
+                f"SELECT object_key, upload_id FROM upload_tombstones WHERE expires_at < now() ORDER BY expires_at LIMIT {BATCH}",
+                row=_Tombstone,
+            )
+        await _each(expired, _remove_remains)
+        async with database().system() as tx:
+            await tx.execute(
+                "DELETE FROM upload_tombstones WHERE object_key = ANY(%(keys)s)", {"keys": [grave.object_key for grave in expired]}
+            )
+        if len(expired) < BATCH:
+            return
+
+
+async def _remove_remains(grave: _Tombstone) -> None:
+    await arrivals.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
+
+
+async def _each(items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:
+    """Does them a few at a time; all are tried, then the first failure is raised."""
+    gate = asyncio.Semaphore(STORE_CALLS_AT_ONCE)
+
+    async def one(item: Item) -> None:
+        async with gate:
+            await work(item)
+
+    results = await asyncio.gather(*(one(item) for item in items), return_exceptions=True)
+    for failed in results:
+        if isinstance(failed, BaseException):
+            raise failed
