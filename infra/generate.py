@@ -1,6 +1,8 @@
 """`./scripts/generate`: writes all that is derived from the functions' declarations; `--check` only says whether it is stale."""
 
+import importlib
 import json
+import pkgutil
 import sys
 import tomllib
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import yaml
 
+import shared
 from infra.functions import ROOT, event_functions, http_functions
 from shared.faas.openapi import describe
 
@@ -31,6 +34,8 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
 def generated() -> dict[Path, str]:
     """Every generated file with what it should hold."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for module in pkgutil.walk_packages(shared.__path__, "shared."):
+        importlib.import_module(module.name)  # every domain's errors, which functions import only when they need them
     description = describe(http_functions(), version=version)
     return {
         ROOT / "openapi.yaml": _yaml(description),

@@ -7,26 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from shared.errors import DomainError
 from shared.faas.declarations import EndpointDeclaration
 
 REF = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
-
-# The problems every operation of a kind may answer, beside those it declares itself: code -> status.
-_STATUS = {
-    "malformed_body": 400, "unauthenticated": 401, "invalid_credentials": 401, "invalid_code": 401, "invalid_token": 401,
-    "session_revoked": 401, "share_password_required": 401, "share_password_wrong": 401,
-    "forbidden": 403, "insufficient_scope": 403, "origin_not_allowed": 403, "quota_exceeded": 403, "registration_closed": 403,
-    "not_found": 404,
-    "conflict": 409, "already_done": 409, "idempotency_conflict": 409, "duplicate_document": 409, "upload_incomplete": 409,
-    "not_in_trash": 409, "topic_exists": 409, "totp_enabled": 409, "totp_not_enabled": 409, "connection_in_use": 409, "last_admin": 409,
-    "body_too_large": 413, "document_too_large": 413,
-    "unsupported_media_type": 415, "unsupported_type": 415,
-    "validation_failed": 422, "invalid_cursor": 422, "idempotency_key_reused": 422, "password_too_weak": 422, "password_breached": 422,
-    "empty_document": 422, "url_not_allowed": 422, "connection_failed": 422,
-    "rate_limited": 429,
-    "unavailable": 503, "not_configured": 503,
-}  # fmt: skip
 
 _PROBLEM = {
     "type": "object",
@@ -54,8 +39,12 @@ _PROBLEM = {
 }
 
 
+class UnknownProblem(Exception):
+    """An endpoint declares a problem code that no imported DomainError has."""
+
+
 def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> dict[str, Any]:
-    """The description of these endpoints, stable in its order."""
+    """The description of these endpoints, stable in its order; the errors they declare must be imported. Raises UnknownProblem."""
     operations = sorted(declarations, key=lambda declaration: (declaration.path, declaration.method))
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     for operation in operations:
@@ -203,14 +192,25 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
         success["content"] = {operation.returns: {"schema": {"type": "string"}}}
     responses: dict[str, Any] = {str(operation.status): success}
     by_status: dict[int, list[str]] = {}
+    statuses = _statuses(DomainError)
     for code in sorted({*operation.errors, *_common_errors(operation)}):
-        by_status.setdefault(_STATUS[code], []).append(code)
+        if code not in statuses:
+            raise UnknownProblem(f"{operation.name}: no error has the code {code!r}")
+        by_status.setdefault(statuses[code], []).append(code)
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in codes),
             "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
         }
     return responses
+
+
+def _statuses(error: type[DomainError]) -> dict[str, int]:
+    """Each problem's status by its code, of `error` and all that derive from it."""
+    statuses = {error.code: error.status}
+    for derived in error.__subclasses__():
+        statuses.update(_statuses(derived))
+    return statuses
 
 
 def _common_errors(operation: EndpointDeclaration) -> list[str]:
@@ -226,7 +226,7 @@ def _common_errors(operation: EndpointDeclaration) -> list[str]:
     if operation.query:
         codes.append("validation_failed")
     if isinstance(operation.body, type):
-        codes += ["malformed_body", "validation_failed", "body_too_large", "unsupported_media_type"]
+        codes += ["malformed_body", "validation_failed", "body_timeout", "body_too_large", "unsupported_media_type"]
     if operation.idempotent:
         codes += ["idempotency_conflict", "idempotency_key_reused", "validation_failed"]
         if operation.secret_answer:
