@@ -142,14 +142,19 @@ async def find(tx: Transaction, owner_id: UUID, document_id: UUID) -> Upload | N
     )
 
 
-async def settle(db: TenantDatabase, upload: Upload, stored: StoredObject, *, sha256: str | None = None) -> bool:
+async def settle(
+    db: TenantDatabase, upload: Upload, stored: StoredObject, *, sha256: str | None = None, allow_duplicate: bool = True
+) -> bool:
     """The upload's object is there: `stored`, and the next step is announced; or `failed`, where it is not the object that was promised.
 
-    False where another settled it, or gave it up, first. `sha256` where we have hashed the bytes ourselves.
+    False where another settled it, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`,
+    raises DuplicateDocument where they are there already.
     """
     wrong = _mismatch(upload, stored)
     async with db.transaction() as tx:
         settled = await _settle(tx, upload, stored, wrong, sha256)
+        if settled and sha256 is not None and not allow_duplicate:
+            await refuse_duplicate(tx, upload.owner_id, upload.id, sha256)
     if settled and wrong is not None:
         log.warning("another object than promised", extra={"fields": {"document": str(upload.id), "reason": wrong}})
     return settled

@@ -1,0 +1,30 @@
+"""POST /api/documents/upload: a document as a form, passed on to the object store as it comes in."""
+
+from shared.documents import receiving
+from shared.documents.models import Document
+from shared.faas import Call, endpoint
+
+MAX_BODY = 2**50
+"""Not the limit: MAX_DOCUMENT_SIZE is, and its problem says so in words."""
+
+
+@endpoint(
+    "POST",
+    "/api/documents/upload",
+    auth="user",
+    scope="documents:write",
+    body="stream",
+    returns=Document,
+    status=201,
+    errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document", "malformed_body"],
+    idempotent=True,
+    max_body=MAX_BODY,
+)
+async def upload_document(call: Call) -> Document:
+    length = call.headers.get("content-length", "")
+    return await receiving.receive(
+        call.db,
+        call.stream,
+        content_type=call.headers.get("content-type", ""),
+        content_length=int(length) if length.isdecimal() else None,
+    )

@@ -1,0 +1,142 @@
+"""Documents that come through us as a form, for clients that cannot PUT to the object store.
+
+What comes in is sent on in pieces, hashed on the way, and never held whole: 16 MiB at most. The row is there before the first byte is
+stored, so what a dead process leaves behind is found and removed.
+"""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+from shared.db import TenantDatabase
+from shared.documents import arrivals, filenames, library, quotas
+from shared.documents.arrivals import Upload
+from shared.documents.forms import FileForm
+from shared.documents.models import Document
+from shared.documents.uploads import EmptyDocument, accepted_type
+from shared.errors import ValidationFailed
+from shared.storage import object_store
+
+HELD = 8 * 2**20
+"""Bytes read before anything is stored: a document that ends within them has its size and hash known beforehand."""
+FORM_OVERHEAD = 2**20
+"""Bytes that a form may have beside its file."""
+RESERVED_AHEAD = 64 * 2**20
+"""What is set aside at a time for a document whose size nobody has told."""
+LIFETIME = timedelta(minutes=15)
+EXTENDED_EVERY_SECONDS = 60.0
+
+
+async def receive(db: TenantDatabase, stream: AsyncIterator[bytes], *, content_type: str, content_length: int | None) -> Document:
+    """The document that the form's file has become, `stored`.
+
+    Raises what `uploads.create` and `FileForm` raise. DuplicateDocument unless the form's field `allow_duplicate` is true.
+    """
+    if content_length is not None:
+        quotas.check_size(content_length - FORM_OVERHEAD)
+    form = await FileForm.open(stream, content_type)
+    filename = filenames.clean(form.filename or "document")
+    kind = accepted_type(form.content_type, filename)
+    content = _Content(form.chunks())
+    first = await content.take(HELD)
+    if content.complete:
+        upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256)
+        if not first:
+            raise EmptyDocument("The file has no bytes.")
+        async with db.transaction() as tx:
+            await arrivals.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form))
+    else:
+        bound = content_length if content_length is not None else len(first) + RESERVED_AHEAD
+        upload = _upload(db, filename, kind, size=bound, sha256=None)
+        async with db.transaction() as tx:
+            await arrivals.insert(tx, upload, filename, allow_duplicate=True)
+    receiving = _Receiving(db, upload)
+    try:
+        stored = await object_store().put_stream(upload.object_key, receiving.passed_on(first, content), content_type=kind)
+        settled = await arrivals.settle(db, receiving.upload, stored, sha256=content.sha256, allow_duplicate=_allow_duplicate(form))
+    except BaseException:
+        await arrivals.discard(db, receiving.upload)
+        raise
+    if not settled:
+        # It took so long that the clean-up has given it up.
+        await object_store().delete(upload.object_key)
+    return await library.get(db, upload.id)
+
+
+def _upload(db: TenantDatabase, filename: str, content_type: str, *, size: int, sha256: str | None) -> Upload:
+    return arrivals.new_upload(
+        db.owner_id, filename, size=size, content_type=content_type, sha256=sha256, method="through_us", lifetime=LIFETIME
+    )
+
+
+def _allow_duplicate(form: FileForm) -> bool:
+    value = form.fields.get("allow_duplicate", "").strip().lower()
+    if value not in ("", "true", "false", "1", "0", "on"):
+        raise ValidationFailed(
+            "allow_duplicate is true or false.", errors=[{"loc": ["body", "allow_duplicate"], "msg": "must be true or false"}]
+        )
+    return value in ("true", "1", "on")
+
+
+class _Content:
+    """The file's bytes, counted and hashed. Raises DocumentTooLarge as soon as there are too many."""
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._digest = hashlib.sha256()
+        self.size = 0
+        self.complete = False
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    async def take(self, size: int) -> bytes:
+        """The first `size` bytes or a little more."""
+        taken = bytearray()
+        async for chunk in self.rest():
+            taken += chunk
+            if len(taken) > size:
+                break
+        return bytes(taken)
+
+    async def rest(self) -> AsyncIterator[bytes]:
+        while chunk := await anext(self._chunks, b""):
+            self.size += len(chunk)
+            quotas.check_size(self.size)
+            self._digest.update(chunk)
+            yield chunk
+        self.complete = True
+
+
+class _Receiving:
+    """Passes a document on to the store; keeps its row alive, and its reservation ahead of it, meanwhile."""
+
+    def __init__(self, db: TenantDatabase, upload: Upload) -> None:
+        self._db = db
+        self.upload = upload
+
+    async def passed_on(self, first: bytes, content: _Content) -> AsyncIterator[bytes]:
+        yield first
+        kept_at = time.monotonic()
+        async for chunk in content.rest():
+            late = time.monotonic() - kept_at > EXTENDED_EVERY_SECONDS
+            if late or content.size > self.upload.size:
+                await self._keep(max(self.upload.size, content.size + RESERVED_AHEAD if content.size > self.upload.size else 0))
+                kept_at = time.monotonic()
+            yield chunk
+
+    async def _keep(self, size: int) -> None:
+        async with self._db.transaction() as tx:
+            await tx.execute(
+                """
+                UPDATE documents SET size = %(size)s, upload_expires_at = now() + %(lifetime)s
+                WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading'
+                """,
+                {"size": size, "lifetime": LIFETIME, "owner": self.upload.owner_id, "id": self.upload.id},
+            )
+            if size > self.upload.size:
+                await quotas.reserve(tx, self.upload.owner_id, size - self.upload.size)
+        self.upload = replace(self.upload, size=size)
