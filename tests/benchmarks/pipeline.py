@@ -69,8 +69,8 @@ async def _idle(stack: Stack) -> None:
         if number < 0:
             continue  # warming up
         totals.append(total)
-        for step, milliseconds in split.items():
-            steps.setdefault(step, []).append(milliseconds)
+        for step, taken in split.items():
+            steps.setdefault(step, []).append(taken)
     print(f"upload to searchable, two-page text PDF, idle, {len(totals)} documents: {_spread(totals)}")
     for step, milliseconds in steps.items():
         print(f"    {step:28} {_spread(milliseconds)}")
