@@ -1,4 +1,4 @@
-"""What can go wrong, as named exceptions; `shared.faas.problems` turns them into RFC 9457 answers in one place.
+"""What can go wrong, as named exceptions; `shared.faas.answers` turns them into RFC 9457 answers in one place.
 
 A domain names its own failures by subclassing `DomainError` beside its code:
 
@@ -55,6 +55,10 @@ class NotFound(DomainError):
 
 class MethodNotAllowed(DomainError):
     status, code, title = 405, "method_not_allowed", "This address does not answer to that method"
+
+
+class BodyTimeout(DomainError):
+    status, code, title = 408, "body_timeout", "The body took too long to arrive"
 
 
 class Conflict(DomainError):

@@ -7,7 +7,9 @@ from infra.functions import http_functions
 from infra.gateway.remote import RemoteFunctions
 from shared.config import settings
 from shared.faas import draining
-from shared.faas.http import AsgiScope, Receive, Remote, Router, Send, serve
+from shared.faas.asgi import AsgiScope, Receive, Send
+from shared.faas.http import Remote, serve
+from shared.faas.routing import Router
 
 
 class Gateway:

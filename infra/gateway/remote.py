@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from shared.errors import BodyTooLarge, Unavailable
 from shared.faas.addresses import SIGNED_ADDRESS_HEADER, client_address, signed_address
 from shared.faas.answers import Answer
+from shared.faas.asgi import AsgiScope, Receive
 from shared.faas.declarations import EndpointDeclaration
-from shared.faas.http import AsgiScope, Receive
 
 if TYPE_CHECKING:
     import httpx

@@ -47,13 +47,13 @@ def problem(error: DomainError, request_id: str) -> Answer:
     import json
 
     members: dict[str, Any] = {
+        **error.members,
         "type": f"urn:docuvault:problem:{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
-        **error.members,
     }
     body = json.dumps(members, ensure_ascii=False, default=str).encode("utf-8", "replace")
     headers = [(name.lower(), value) for name, value in error.headers.items()]

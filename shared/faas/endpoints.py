@@ -8,7 +8,8 @@ import functions_framework.aio
 from pydantic import BaseModel
 
 from shared.faas.declarations import Auth, EndpointDeclaration, Scope, declare
-from shared.faas.http import Router, serve
+from shared.faas.http import serve
+from shared.faas.routing import Router
 
 if TYPE_CHECKING:
     from starlette.requests import Request

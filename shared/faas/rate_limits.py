@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from shared.config import settings
@@ -33,9 +34,9 @@ async def count_address(address: str) -> None:
     await _limiter().spend("address", settings().rate_limit_address, network(address))
 
 
-async def count_account(account: str) -> None:
+async def count_account(account: UUID) -> None:
     """One request of `account`. Raises RateLimited."""
-    await _limiter().spend("account", settings().rate_limit_account, account)
+    await _limiter().spend("account", settings().rate_limit_account, str(account))
 
 
 async def count_named(name: str, address: str) -> None:

@@ -1,0 +1,118 @@
+"""What a request brings, checked: its headers, its query, its body."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
+from shared.faas.answers import JSON
+from shared.faas.asgi import AsgiScope, Receive
+from shared.faas.routing import Route
+
+BODY_TIMEOUT_SECONDS = 30
+"""How long a JSON body may take to arrive."""
+MAX_QUERY_FIELDS = 500
+MAX_ERRORS = 20
+"""How many places that do not fit are told at once."""
+
+
+def headers_of(scope: AsgiScope) -> dict[str, str]:
+    """Headers by lower-case name; repeated ones joined as RFC 9110, section 5.3 has it, cookies as RFC 6265, section 5.4."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
+    return headers
+
+
+def refuse_length(headers: Mapping[str, str], limit: int) -> None:
+    """Raises BodyTooLarge where the request says beforehand that its body has more than `limit` bytes."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > limit):
+        raise _too_large(limit)
+
+
+async def read(receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises BodyTooLarge, BodyTimeout, MalformedBody where the client goes away."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            return b"".join([chunk async for chunk in stream(receive, limit)])
+    except TimeoutError:
+        raise BodyTimeout(f"The body did not arrive within {BODY_TIMEOUT_SECONDS} seconds.") from None
+
+
+async def stream(receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises BodyTooLarge once it has more than `limit` bytes, MalformedBody where the client goes away."""
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedBody("The client went away before the body was whole.")
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if chunk:
+            yield chunk
+        if not message.get("more_body", False):
+            return
+
+
+def query(route: Route, query_string: bytes) -> BaseModel:
+    """The query as the route's model. Raises ValidationFailed."""
+    assert route.query is not None
+    values: dict[str, Any] = {}
+    try:
+        pairs = parse_qsl(query_string.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
+    except UnicodeDecodeError:
+        raise ValidationFailed("The query is not valid UTF-8.", errors=[{"loc": ["query"], "msg": "is not valid UTF-8"}]) from None
+    except ValueError:
+        msg = f"has more than {MAX_QUERY_FIELDS} fields"
+        raise ValidationFailed(f"The query {msg}.", errors=[{"loc": ["query"], "msg": msg}]) from None
+    for name, value in pairs:
+        if "\0" in value:
+            raise _misfit(name, "holds a NUL character")
+        if name in route.list_parameters:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            raise _misfit(name, "is given more than once")
+        else:
+            values[name] = value
+    try:
+        return route.query.model_validate(values)
+    except ValidationError as invalid:
+        raise _validation_failed("query", invalid) from None
+
+
+def body(model: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> BaseModel:
+    """The body as `model`; an absent one counts as `{}`. Raises UnsupportedMediaType, MalformedBody, ValidationFailed."""
+    media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media_type != JSON and not media_type.endswith("+json"):
+        raise UnsupportedMediaType
+    try:
+        return model.__pydantic_validator__.validate_json(raw or b"{}")  # type: ignore[no-any-return]
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise MalformedBody(f"The body is not valid JSON: {first['msg'].removeprefix('Invalid JSON: ')}.") from None
+        raise _validation_failed("body", invalid) from None
+
+
+def _validation_failed(where: str, invalid: ValidationError) -> ValidationFailed:
+    errors = [
+        {"loc": [where, *error["loc"]], "msg": error["msg"].removeprefix("Value error, ")}
+        for error in invalid.errors(include_url=False, include_input=False, include_context=False)[:MAX_ERRORS]
+    ]
+    first = ".".join(str(part) for part in errors[0]["loc"][1:]) or where
+    return ValidationFailed(f"{first}: {errors[0]['msg']}", errors=errors)
+
+
+def _misfit(name: str, msg: str) -> ValidationFailed:
+    return ValidationFailed("The query does not fit.", errors=[{"loc": ["query", name], "msg": msg}])
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body may have {limit} bytes.")
