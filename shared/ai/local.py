@@ -26,7 +26,7 @@ from uuid import UUID
 from shared.ai.answers import ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 from shared.ai.lexicon import Lexicon, lexicon, phrase_index
 from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
-from shared.ai.terms import COMMON, GENERIC, folded, terms, words
+from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
 
 MODEL = "docuvault-local-1"
 
@@ -45,12 +45,19 @@ PRIOR_TERM, PRIOR_GENERIC = 0.02, 0.15
 BACKGROUND_WEIGHT = 5.0
 """How many documents that guess is worth."""
 
-MEAN_WORDS = 300
+MEAN_WORDS, SATURATION_MAX = 300, 12.0
 NAME_WEIGHT, DESCRIPTION_WEIGHT = 2.4, 0.7
 LEARNED_WEIGHT = 4.2
 LEARNED_LIFT_MAX = 3.0
+POINTS_AGAINST_REFUSALS = 7.0
 LEARNED_TERMS_MIN = 25
 MIDPOINT, STEEPNESS = 3.2, 1.25
+CONFIDENCE_MAX = 0.99
+"""Word statistics are never certain."""
+
+QUOTE_SPAN = 160
+"""Characters between the first and the last word that a quote is chosen for; the sentence around them is given."""
+
 REPORTED_FROM = 0.2
 """A smaller confidence is not worth mentioning."""
 
@@ -115,7 +122,7 @@ class LocalProvider:
         covered = {concept for topic in topics for part in _parts(topic.name) for factor in part for concept in factor.concepts}
         found = []
         for key, entry in known.entries.items():
-            points = reading.points(entry.weights)
+            points = reading.broad_points(entry.weights)
             if key not in covered and _confidence(points) >= 0.6:
                 name = entry.concept.german if document.language == "de" else entry.concept.english
                 quote, _ = reading.quote(entry.weights)
@@ -147,11 +154,13 @@ class _Evidence:
         weights = dict(self.weights)
         for key, weight in other.weights.items():
             weights[key] = weights.get(key, 0.0) + weight
-        return _Evidence(self.points + other.points, weights)
+        # However much a paper sounds like its topic, the owner's refusal of its like must be able to outweigh it.
+        points = self.points if other.points >= 0 else min(self.points, POINTS_AGAINST_REFUSALS)
+        return _Evidence(points + other.points, weights)
 
 
 def _confidence(points: float) -> float:
-    return 1 / (1 + math.exp(-STEEPNESS * (min(points, 20.0) - MIDPOINT)))
+    return min(CONFIDENCE_MAX, 1 / (1 + math.exp(-STEEPNESS * (max(-20.0, min(points, 20.0)) - MIDPOINT))))
 
 
 # Reading
@@ -190,12 +199,17 @@ class _Reading:
         for word in [word for word in self.counts if len(word) >= 7 and " " not in word]:
             for key in _affixes(word):
                 self.counts[key] += self.counts[word]
-        self.saturation = min(4.0, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
+        self.saturation = min(SATURATION_MAX, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
 
     def points(self, weights: Mapping[str, float]) -> float:
         """The points these weights get: each key's grow with its count, to at most twice its weight."""
         counts, saturation = self.counts, self.saturation
         return sum(weight * 2 * count / (count + saturation) for key, weight in weights.items() if (count := counts.get(key)))
+
+    def broad_points(self, weights: Mapping[str, float]) -> float:
+        """The same, discounted where few different keys carry them: one word, however often, is not yet a kind of paper."""
+        points, found = self.points(weights), sum(1 for key in weights if key in self.counts)
+        return points * found / (found + 1) if found else 0.0
 
     def count_phrases(self, keys: set[str]) -> None:
         """Counts phrases that the lexicon does not have (of a topic's name)."""
@@ -228,11 +242,11 @@ class _Reading:
             for first in range(len(hits)):
                 start, seen, total = hits[first][0], set[str](), 0.0
                 for _, end, key, weight in hits[first : first + 24]:
-                    if end - start > 220:
+                    if end - start > QUOTE_SPAN:
                         break
                     if key not in seen:
                         seen.add(key)
-                        total += weight
+                        total += weight * weight  # one telling word before several vague ones
                     # Pages before title and filename where both say the same.
                     score = total * (1.0 if zone.page is not None else 0.6)
                     if best is None or score > best[0] + 1e-9:
@@ -306,7 +320,8 @@ def _passage(text: str, start: int, end: int) -> str:
     return shortened(text[low:high].strip()) if high - low <= 300 or start - low < 60 else shortened(text[start:high].strip())
 
 
-_SYLLABLES = ("ung", "heit", "keit", "lich", "isch")
+_SYLLABLES = ("ung", "heit", "keit", "lich", "isch")  # "Steuerung" is no compound of "Steuer"
+_PREFIXES = ("ab", "be", "ver")  # "Abrechnung" is none of "Rechnung"
 
 
 @lru_cache(maxsize=8_192)
@@ -317,7 +332,7 @@ def _affixes(word: str) -> tuple[str, ...]:
     for size in range(3, len(word) - 2):
         if word[:size] in known.prefixes and not word[size:].startswith(_SYLLABLES):
             found.append(word[:size] + "-")
-        if size >= 3 and word[size:] in known.suffixes:
+        if word[size:] in known.suffixes and not word[:size].endswith(_PREFIXES):
             found.append("-" + word[size:])
     return tuple(found)
 
@@ -345,6 +360,10 @@ def _parts(name: str) -> tuple[tuple[_Factor, ...], ...]:
         factors = _factors(written)
         if factors:
             alternatives.append(factors)
+        whole = [word for word in terms(written) if word not in COMMON]
+        if len(whole) > 1 and any(factor.concepts for factor in factors):
+            # "Garden club" in so many words, whatever else clubs and gardens are about.
+            alternatives.append((_Factor({" ".join(whole): NAME_WEIGHT + 0.6}),))
     return tuple(alternatives)
 
 
@@ -393,7 +412,7 @@ def _other_spellings(word: str) -> list[str]:
     found = []
     for spelled, plain in _UMLAUT_SPELLINGS:
         if spelled in word:
-            found.append(terms(word.replace(spelled, plain))[0])
+            found.append(term(word.replace(spelled, plain)))
     return found
 
 
@@ -410,7 +429,7 @@ def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
     best = _Evidence(0.0)
     for factors in _parts(topic.name):
         reading.count_phrases({key for factor in factors if not factor.concepts for key in factor.weights})
-        points = [reading.points(factor.weights) for factor in factors]
+        points = [reading.broad_points(f.weights) if f.concepts else reading.points(f.weights) for f in factors]
         if min(points) <= 0:
             continue
         # The harmonic mean: a name's parts must all be there, the weakest tells.

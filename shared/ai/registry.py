@@ -62,7 +62,7 @@ def under_policy(choice: ProviderChoice, policy: Policy) -> ProviderChoice | Non
     return choice
 
 
-def open_provider(choice: ProviderChoice, *, term_counts: TermCounts = nothing_learned) -> AIProvider:
+def open_provider(choice: ProviderChoice, term_counts: TermCounts = nothing_learned) -> AIProvider:
     """The chosen provider, ready to ask; `term_counts` is what the local one has learned. Raises ProviderNotBuilt."""
     if choice.provider == "local":
         return LocalProvider(term_counts)

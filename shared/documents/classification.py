@@ -5,7 +5,7 @@ sure enough is filed, what is likely is suggested. The owner's own word stands a
 again, and what the owner has filed stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from shared.ai.registry import Policy, ProviderChoice
 from shared.clock import now
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction
-from shared.documents import steps, topics
+from shared.documents import lifecycle, steps, topics
 from shared.events import publish
 from shared.ids import new_id
 
@@ -63,19 +63,26 @@ class _Outcome:
     classification: Classification | None = None
 
 
-async def classify(db: TenantDatabase, *, document_id: UUID, revision: int) -> bool:
+async def classify(
+    db: TenantDatabase,
+    *,
+    document_id: UUID,
+    revision: int,
+    system: ProviderChoice | None = None,
+    open_provider: Callable[[ProviderChoice, TermCounts], AIProvider] = registry.open_provider,
+) -> bool:
     """Classifies the document and makes it `ready`; False, without effect, where it is not `extracted` at `revision` (any more).
 
     A provider in this process is asked within the transaction, the document's row locked: few round trips. Any other is asked between two
-    transactions, of which the second checks again.
+    transactions, of which the second checks again. `system` is the choice that holds for everyone; by default the settings'.
     """
     started = now()
     async with db.transaction() as tx:
         work = await _load(tx, db.owner_id, document_id, revision)
         if work is None:
             return False
-        choice = registry.under_policy(registry.system_choice(settings()), work.ai_policy)
-        provider = _open(choice, topics.term_counts(tx, db.owner_id))
+        choice = registry.under_policy(system or registry.system_choice(settings()), work.ai_policy)
+        provider = _opened(open_provider, choice, topics.term_counts(tx, db.owner_id))
         if not isinstance(provider, AIProvider) or provider.in_process:
             await _settle(tx, db.owner_id, document_id, revision, work, await _ask(provider, choice, work), started)
             return True
@@ -87,12 +94,14 @@ async def classify(db: TenantDatabase, *, document_id: UUID, revision: int) -> b
     return True
 
 
-def _open(choice: ProviderChoice | None, term_counts: TermCounts) -> AIProvider | str:
+def _opened(
+    open_provider: Callable[[ProviderChoice, TermCounts], AIProvider], choice: ProviderChoice | None, term_counts: TermCounts
+) -> AIProvider | str:
     """The provider, or why there is none."""
     if choice is None:
         return "AI is switched off for this document."
     try:
-        return registry.open_provider(choice, term_counts=term_counts)
+        return open_provider(choice, term_counts)
     except ProviderError as missing:
         return f"{missing} The document was left without topics."
 
@@ -193,7 +202,9 @@ async def _settle(
             owner_id=owner_id,
             subject=str(document_id),
             data={"document_id": str(document_id), "revision": revision},
+            dedup_key=lifecycle.dedup_key("document.ready", document_id, revision),
         )
+    lifecycle.wake_listeners(tx, owner_id)
 
 
 async def _keep(

@@ -11,9 +11,11 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from shared import cursors
 from shared.ai.local import TermCount, TermCounts
 from shared.db import TenantDatabase, Transaction
-from shared.errors import DomainError, InvalidCursor, NotFound
+from shared.documents import lifecycle
+from shared.errors import DomainError, NotFound
 from shared.faas.models import AnswerModel, Line, Page, RequestModel
 from shared.ids import new_id
 
@@ -30,8 +32,11 @@ class TopicExists(DomainError):
 
 
 def _one_line(name: str) -> str:
+    categories = {unicodedata.category(character) for character in name}
+    if "Cc" in categories:
+        raise ValueError("holds control characters")
     tidy = " ".join(name.split())
-    if all(unicodedata.category(character)[0] in "CZ" for character in tidy):
+    if all(category[0] in "CZ" for category in categories):
         raise ValueError("shows no character")
     return tidy
 
@@ -54,10 +59,6 @@ class Topic(AnswerModel):
     description: str | None = None
     color: str | None = None
     documents: int
-
-
-class _Listed(Topic):
-    name_key: str
 
 
 def name_key(name: str) -> str:
@@ -96,13 +97,13 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
 
 async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None) -> Page[Topic]:
     """The owner's topics by name. Raises InvalidCursor."""
-    from shared import cursors
-
-    after = _after(cursor)
+    binding = {"list": "topics", "owner": str(db.owner_id)}
+    # The name, not its key: that is up to three times as long, and a cursor has a limit.
+    after = "" if cursor is None else name_key(str(cursors.decode(cursor, binding)[0]))
     async with db.transaction() as tx:
         found = await tx.fetch_all(
             """
-            SELECT t.id, t.name, t.description, t.color, t.name_key,
+            SELECT t.id, t.name, t.description, t.color,
                 (
                     SELECT count(*)
                     FROM document_topics AS f
@@ -115,25 +116,10 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
             LIMIT %(limit)s
             """,
             {"owner": db.owner_id, "after": after, "limit": limit + 1},
-            row=_Listed,
+            row=Topic,
         )
-    items = [Topic(**one.model_dump(exclude={"name_key"})) for one in found[:limit]]
-    more = len(found) > limit
-    return Page[Topic](items=items, next_cursor=cursors.encode([found[limit - 1].name_key], _LIST) if more else None)
-
-
-_LIST = {"list": "topics"}
-
-
-def _after(cursor: str | None) -> str:
-    if cursor is None:
-        return ""
-    from shared import cursors
-
-    values = cursors.decode(cursor, _LIST)
-    if len(values) != 1 or not isinstance(values[0], str):
-        raise InvalidCursor
-    return values[0]
+    items = found[:limit]
+    return Page[Topic](items=items, next_cursor=cursors.encode([items[-1].name], binding) if len(found) > limit else None)
 
 
 async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], source: FiledBy = "owner") -> None:
@@ -253,3 +239,4 @@ async def _touch(tx: Transaction, owner_id: UUID, document_id: UUID) -> None:
         {"owner": owner_id, "document": document_id},
     ):
         raise NotFound("There is no such document.")
+    lifecycle.wake_listeners(tx, owner_id)

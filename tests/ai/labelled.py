@@ -47,7 +47,10 @@ def _paper(filename: str, language: str, labels: str, also: str, text: str) -> P
 
 AT_HAND = (
     _paper(
-        "scan_0012.pdf", "de", "invoices", "housing",
+        "scan_0012.pdf",
+        "de",
+        "invoices",
+        "housing",
         """
 Elektro Brandl GmbH · Hauptstraße 14 · 84028 Landshut
 
@@ -73,7 +76,10 @@ IBAN DE02 1203 0000 0000 2020 51. Vielen Dank für Ihren Auftrag.
 """,
     ),
     _paper(
-        "northwind-4471.pdf", "en", "invoices", "",
+        "northwind-4471.pdf",
+        "en",
+        "invoices",
+        "",
         """
 NORTHWIND WEB STUDIO LTD
 INVOICE
@@ -93,7 +99,10 @@ Payment terms: 30 days. Please quote the invoice number with your payment.
 """,
     ),
     _paper(
-        "police.pdf", "de", "insurance", "contracts",
+        "police.pdf",
+        "de",
+        "insurance",
+        "contracts",
         """
 Bergland Versicherung AG
 Versicherungsschein zur Privathaftpflichtversicherung
@@ -110,7 +119,10 @@ Der Vertrag verlängert sich um ein Jahr, wenn er nicht drei Monate vor Ablauf g
 """,
     ),
     _paper(
-        "claim-letter.docx", "en", "insurance", "housing",
+        "claim-letter.docx",
+        "en",
+        "insurance",
+        "housing",
         """
 Harbour Mutual
 Claims department
@@ -128,7 +140,10 @@ A. Lindqvist, senior claims adjuster
 """,
     ),
     _paper(
-        "Mietvertrag_unterschrieben.pdf", "de", "housing", "",
+        "Mietvertrag_unterschrieben.pdf",
+        "de",
+        "housing",
+        "",
         """
 Mietvertrag über Wohnraum
 
@@ -146,7 +161,10 @@ Die Mieterin leistet eine Mietsicherheit von drei Monatsmieten.
 """,
     ),
     _paper(
-        "bescheid2022.pdf", "de", "taxes", "",
+        "bescheid2022.pdf",
+        "de",
+        "taxes",
+        "",
         """
 Finanzamt Freiburg-Stadt
 Bescheid für 2022 über Einkommensteuer und Solidaritätszuschlag
@@ -163,7 +181,10 @@ Sie können gegen diesen Bescheid innerhalb eines Monats Einspruch einlegen.
 """,
     ),
     _paper(
-        "contract_signed_final.pdf", "en", "work", "",
+        "contract_signed_final.pdf",
+        "en",
+        "work",
+        "",
         """
 EMPLOYMENT AGREEMENT
 
@@ -178,7 +199,10 @@ This agreement is made between Fernway Logistics Inc. ("the Employer") and Dana 
 """,
     ),
     _paper(
-        "Abrechnung 03-2024.pdf", "de", "work", "taxes",
+        "Abrechnung 03-2024.pdf",
+        "de",
+        "work",
+        "taxes",
         """
 Entgeltabrechnung März 2024
 Kessler Maschinenbau GmbH & Co. KG        Personalnummer 00412
@@ -196,7 +220,10 @@ Auszahlungsbetrag         2.583,74
 """,
     ),
     _paper(
-        "befund.pdf", "de", "health", "",
+        "befund.pdf",
+        "de",
+        "health",
+        "",
         """
 Radiologische Gemeinschaftspraxis am Domplatz
 Dr. med. S. Pohl, Dr. med. E. Arslan, Fachärzte für Radiologie
@@ -210,7 +237,10 @@ Beurteilung: Degenerative Veränderung, keine Ruptur. Konservative Behandlung mi
 """,
     ),
     _paper(
-        "lab.pdf", "en", "health", "",
+        "lab.pdf",
+        "en",
+        "health",
+        "",
         """
 Riverside Medical Laboratory
 Patient: George Tennant        Ordered by: Dr Amara Obi, general practitioner
@@ -223,7 +253,10 @@ Comment: results suggest mild iron deficiency. Please discuss treatment with you
 """,
     ),
     _paper(
-        "Kontoauszug_2024_02.pdf", "de", "bank", "",
+        "Kontoauszug_2024_02.pdf",
+        "de",
+        "bank",
+        "",
         """
 Volksbank Oberelbe eG
 Kontoauszug Nr. 2/2024            Girokonto 4711 220 03
@@ -238,7 +271,10 @@ Neuer Saldo vom 29.02.2024                     2.581,24 H
 """,
     ),
     _paper(
-        "confirmation.html", "en", "travel", "",
+        "confirmation.html",
+        "en",
+        "travel",
+        "",
         """
 Thank you for booking with Albatross Airways!
 
@@ -251,7 +287,10 @@ Return flight AB 1285, Sunday 21 July, Lisbon 12:00 - Oslo Gardermoen 17:25
 """,
     ),
     _paper(
-        "zeugnis.jpg", "de", "education", "",
+        "zeugnis.jpg",
+        "de",
+        "education",
+        "",
         """
 Grundschule am Mühlbach
 Zeugnis
@@ -263,7 +302,10 @@ Er rückt in die 4. Klasse vor. Die Klassenlehrerin
 """,
     ),
     _paper(
-        "IMG_20240402.jpg", "de", "vehicles invoices", "",
+        "IMG_20240402.jpg",
+        "de",
+        "vehicles invoices",
+        "",
         """
 Autohaus Lindner   Meisterwerkstatt
 Rechnung 88213
@@ -276,7 +318,10 @@ Zahlbar sofort ohne Abzug.
 """,
     ),
     _paper(
-        "rezept.txt", "de", "", "",
+        "rezept.txt",
+        "de",
+        "",
+        "",
         """
 Omas Apfelkuchen
 
@@ -286,7 +331,10 @@ mit Zimt und Zucker bestreuen und bei 180 Grad etwa 45 Minuten backen. Dazu pass
 """,
     ),
     _paper(
-        "notes.md", "en", "", "",
+        "notes.md",
+        "en",
+        "",
+        "",
         """
 Reading notes: The history of lighthouses
 
@@ -296,7 +344,10 @@ stations had been automated, and many towers now belong to museums.
 """,
     ),
     _paper(
-        "einladung.pdf", "de", "", "",
+        "einladung.pdf",
+        "de",
+        "",
+        "",
         """
 Liebe Freunde,
 wir feiern! Am Samstag, dem 15. Juni, wird Lotte vierzig, und das soll in unserem Garten gebührend begangen werden. Ab 16 Uhr gibt es
@@ -305,7 +356,10 @@ Bitte sagt bis Ende Mai Bescheid, ob ihr kommt. Herzlich, Lotte und Andreas
 """,
     ),
     _paper(
-        "minutes.docx", "en", "", "",
+        "minutes.docx",
+        "en",
+        "",
+        "",
         """
 Choir committee, minutes of 6 March
 Present: Rosa, Ben, Mirela, Tom
@@ -317,7 +371,10 @@ Rehearsals move to Tuesday evenings from April. Mirela is going to design the po
 
 KEPT_ASIDE = (
     _paper(
-        "document(3).pdf", "de", "invoices", "communication",
+        "document(3).pdf",
+        "de",
+        "invoices",
+        "communication",
         """
 Telenova Deutschland    Ihre Mobilfunkrechnung
 Kundennummer 30 118 774     Rechnungsnummer 5529018837     Rechnungsdatum 05.04.2024
@@ -331,7 +388,10 @@ Der Betrag wird am 15.04.2024 von Ihrem Konto abgebucht.
 """,
     ),
     _paper(
-        "plumbing.pdf", "en", "invoices", "housing",
+        "plumbing.pdf",
+        "en",
+        "invoices",
+        "housing",
         """
 Doyle & Sons Plumbing and Heating
 Invoice no. 1093          Date: 21 November 2023
@@ -344,7 +404,10 @@ Please pay within 14 days by bank transfer. Thank you for your business.
 """,
     ),
     _paper(
-        "Zahlungserinnerung.pdf", "de", "invoices", "",
+        "Zahlungserinnerung.pdf",
+        "de",
+        "invoices",
+        "",
         """
 Zahnradversand Kühn e. K.
 Zahlungserinnerung
@@ -355,7 +418,10 @@ als gegenstandslos.
 """,
     ),
     _paper(
-        "Beitragsanpassung.pdf", "de", "insurance", "housing",
+        "Beitragsanpassung.pdf",
+        "de",
+        "insurance",
+        "housing",
         """
 Nordstern Hausrat
 Ihre Hausratversicherung HR-55.203.1: Beitragsanpassung zum 1. Januar
@@ -367,7 +433,10 @@ Sie können den Vertrag wegen der Erhöhung innerhalb eines Monats kündigen.
 """,
     ),
     _paper(
-        "schedule.pdf", "en", "insurance vehicles", "",
+        "schedule.pdf",
+        "en",
+        "insurance vehicles",
+        "",
         """
 Motor insurance: policy schedule
 Policy number 90-44-1172-MC        Insurer: Cliffside Underwriting
@@ -378,7 +447,10 @@ No claims discount: 5 years. Excess: 300. Annual premium: 512.00
 """,
     ),
     _paper(
-        "Nebenkosten_2023.pdf", "de", "housing", "utilities",
+        "Nebenkosten_2023.pdf",
+        "de",
+        "housing",
+        "utilities",
         """
 Hausverwaltung Weiß & Partner
 Betriebskostenabrechnung für das Jahr 2023
@@ -393,7 +465,10 @@ Ihre Vorauszahlungen 1.320,00 EUR, Guthaben 131,49 EUR
 """,
     ),
     _paper(
-        "landlord_letter.txt", "en", "housing", "",
+        "landlord_letter.txt",
+        "en",
+        "housing",
+        "",
         """
 Dear tenant,
 
@@ -405,7 +480,10 @@ Kind regards, M. Castellano, property management
 """,
     ),
     _paper(
-        "Scan 7.pdf", "de", "taxes", "",
+        "Scan 7.pdf",
+        "de",
+        "taxes",
+        "",
         """
 Ausdruck der elektronischen Lohnsteuerbescheinigung für 2023
 Nachstehende Daten wurden maschinell an die Finanzverwaltung übertragen.
@@ -417,7 +495,10 @@ eTIN  RNNRTBSA91C07X         Steuerklasse 1, Kinderfreibeträge 0,0
 """,
     ),
     _paper(
-        "sa302.pdf", "en", "taxes", "",
+        "sa302.pdf",
+        "en",
+        "taxes",
+        "",
         """
 HM Revenue & Customs
 Self Assessment: tax calculation for the tax year 2022-23
@@ -431,7 +512,10 @@ Amount you owe by 31 January                190
 """,
     ),
     _paper(
-        "kuendigung_bestaetigung.pdf", "de", "work", "",
+        "kuendigung_bestaetigung.pdf",
+        "de",
+        "work",
+        "",
         """
 Kessler Maschinenbau GmbH & Co. KG, Personalabteilung
 
@@ -443,7 +527,10 @@ gute Zusammenarbeit und wünschen Ihnen für Ihre neue Stelle alles Gute.
 """,
     ),
     _paper(
-        "offer.eml", "en", "work", "",
+        "offer.eml",
+        "en",
+        "work",
+        "",
         """
 Subject: Your offer from Lumen Analytics
 
@@ -455,7 +542,10 @@ Best, Fiona, human resources
 """,
     ),
     _paper(
-        "AU.jpg", "de", "health", "work insurance",
+        "AU.jpg",
+        "de",
+        "health",
+        "work insurance",
         """
 Arbeitsunfähigkeitsbescheinigung                 Erstbescheinigung
 AOK Plus      Name, Vorname des Versicherten: Franke, Lisa
@@ -466,7 +556,10 @@ Dr. med. Ulrike Sommer, Fachärztin für Allgemeinmedizin
 """,
     ),
     _paper(
-        "HKP.pdf", "de", "health", "insurance",
+        "HKP.pdf",
+        "de",
+        "health",
+        "insurance",
         """
 Zahnarztpraxis Dr. Hellwig & Kollegen
 Heil- und Kostenplan
@@ -477,7 +570,10 @@ Bitte reichen Sie den Plan vor Beginn der Behandlung bei Ihrer Krankenkasse ein.
 """,
     ),
     _paper(
-        "discharge.pdf", "en", "health", "",
+        "discharge.pdf",
+        "en",
+        "health",
+        "",
         """
 St Brendan's Hospital, Department of Orthopaedics
 Discharge summary
@@ -487,7 +583,10 @@ Medication on discharge: paracetamol 1 g up to four times a day. Remove stitches
 """,
     ),
     _paper(
-        "statement.pdf", "en", "bank", "",
+        "statement.pdf",
+        "en",
+        "bank",
+        "",
         """
 Millbank Building Society
 Your current account statement, 1 to 30 June
@@ -502,7 +601,10 @@ Arranged overdraft limit 500. Interest rate on overdrafts 35 % a year.
 """,
     ),
     _paper(
-        "Wertpapierabrechnung.pdf", "de", "bank", "",
+        "Wertpapierabrechnung.pdf",
+        "de",
+        "bank",
+        "",
         """
 Depotbank Rheinufer AG
 Wertpapierabrechnung: Kauf
@@ -513,7 +615,10 @@ Der Gegenwert von 2.612,40 EUR wird Ihrem Verrechnungskonto mit Valuta 18.03.202
 """,
     ),
     _paper(
-        "Buchung.pdf", "de", "travel", "",
+        "Buchung.pdf",
+        "de",
+        "travel",
+        "",
         """
 Ihre Buchungsbestätigung
 Ferienhotel Seeblick, Malcesine
@@ -524,7 +629,10 @@ Kostenlose Stornierung bis 14 Tage vor Anreise. Wir freuen uns auf Ihren Besuch!
 """,
     ),
     _paper(
-        "ticket.pdf", "de", "travel", "",
+        "ticket.pdf",
+        "de",
+        "travel",
+        "",
         """
 Online-Ticket
 Super Sparpreis, 1 Person, 2. Klasse, BahnCard 25
@@ -534,7 +642,10 @@ Zugbindung: gilt nur in den angegebenen Zügen. Reisende: Frau Katharina Lang
 """,
     ),
     _paper(
-        "itinerary.docx", "en", "travel", "",
+        "itinerary.docx",
+        "en",
+        "travel",
+        "",
         """
 Scotland, nine days: our itinerary
 Day 1: flight to Edinburgh, pick up the rental car at the airport, two nights at the Canongate hotel.
@@ -544,7 +655,10 @@ Day 9: return the car, departure 18:40.
 """,
     ),
     _paper(
-        "Elternbrief_Nov.pdf", "de", "education", "",
+        "Elternbrief_Nov.pdf",
+        "de",
+        "education",
+        "",
         """
 Gymnasium Neustadt
 Elternbrief Nr. 3
@@ -555,7 +669,10 @@ endet der Unterricht nach der vierten Stunde. Mit freundlichen Grüßen, die Sch
 """,
     ),
     _paper(
-        "transcript.pdf", "en", "education", "",
+        "transcript.pdf",
+        "en",
+        "education",
+        "",
         """
 University of Wexmoor, Registry
 Transcript of records: Samuel Adeyemi, Bachelor of Science, second year
@@ -568,7 +685,10 @@ Overall average 72.7. The student has progressed to the third year.
 """,
     ),
     _paper(
-        "anhoerung.pdf", "de", "vehicles", "legal",
+        "anhoerung.pdf",
+        "de",
+        "vehicles",
+        "legal",
         """
 Stadt Kassel, Ordnungsamt, Bußgeldstelle
 Verwarnung mit Verwarnungsgeld
@@ -578,7 +698,10 @@ Das Verwarnungsgeld beträgt 30 EUR und ist innerhalb einer Woche zu zahlen.
 """,
     ),
     _paper(
-        "mot.pdf", "en", "vehicles", "",
+        "mot.pdf",
+        "en",
+        "vehicles",
+        "",
         """
 MOT test certificate
 Vehicle registration number LK63 VDR      Make and model: Toyota Yaris
@@ -589,7 +712,10 @@ Next test due by 4 February
 """,
     ),
     _paper(
-        "gedicht.txt", "de", "", "",
+        "gedicht.txt",
+        "de",
+        "",
+        "",
         """
 Im Herbst, wenn früh die Nebel steigen
 und still der Wald das Laub verliert,
@@ -600,7 +726,10 @@ die Katze schläft, der Kater friert.
 """,
     ),
     _paper(
-        "readme.txt", "en", "", "",
+        "readme.txt",
+        "en",
+        "",
+        "",
         """
 Weather station
 
@@ -610,7 +739,10 @@ are welcome, please run the formatter first.
 """,
     ),
     _paper(
-        "garten.odt", "de", "", "",
+        "garten.odt",
+        "de",
+        "",
+        "",
         """
 Gartenplan 2024
 Beet 1: Tomaten und Basilikum, davor Ringelblumen. Beet 2: Bohnen an Stangen, im Juni noch einmal nachsäen. Beet 3 bleibt mit Phacelia
@@ -618,7 +750,10 @@ bedeckt, damit sich der Boden erholt. Kompost im März verteilen, Johannisbeeren
 """,
     ),
     _paper(
-        "story.docx", "en", "", "",
+        "story.docx",
+        "en",
+        "",
+        "",
         """
 Chapter one
 The fog had come in before dawn, and by the time Margaret reached the quay there was nothing left of the harbour but the sound of it. She
@@ -627,7 +762,10 @@ and somewhere behind her a door opened and closed. "You're early," said a voice 
 """,
     ),
     _paper(
-        "article.html", "en", "", "",
+        "article.html",
+        "en",
+        "",
+        "",
         """
 Why bees dance
 A forager that has found a good patch of clover returns to the hive and runs in a figure of eight on the comb. The angle of the middle
@@ -636,7 +774,10 @@ a sample of the nectar and fly out. Experiments with robot bees have shown that 
 """,
     ),
     _paper(
-        "protokoll.pdf", "de", "", "donations legal",
+        "protokoll.pdf",
+        "de",
+        "",
+        "donations legal",
         """
 Kleingärtner Sonnenhang, Protokoll der Sitzung vom 9. April
 Anwesend: Frau Busch, Herr Yilmaz, Herr Krüger, Frau Maler
@@ -653,34 +794,34 @@ Statusbericht Kalenderwoche 14: Die Drohnenvermessung der Nordwand ist abgeschlo
 kartiert, Nistkasten 3 ist besetzt. Nächster Schritt: Abstimmung mit dem Steinbruchbetreiber über die Sperrzone.
 """,
         """
-Protokoll Telefonat mit dem Steinbruchbetreiber: Die Sperrzone um Nistkasten 3 und die Nordwand wird bis Ende Juli eingehalten, Sprengungen nur
-noch an der Ostwand. Falken dürfen in der Brutzeit nicht gestört werden. Drohnenvermessung nur nach Anmeldung.
+Protokoll Telefonat mit dem Steinbruchbetreiber: Die Sperrzone um Nistkasten 3 und die Nordwand wird bis Ende Juli eingehalten,
+Sprengungen nur noch an der Ostwand. Falken dürfen in der Brutzeit nicht gestört werden. Drohnenvermessung nur nach Anmeldung.
 """,
         """
-Statusbericht Kalenderwoche 18: Drei Jungvögel in Nistkasten 3 beringt. Die Kamera an der Nordwand liefert Bilder, die Falken füttern regelmäßig.
-Steinbruchbetreiber hat die Sperrzone um zwei Wochen verlängert. Punktwolke wurde ausgewertet.
+Statusbericht Kalenderwoche 18: Drei Jungvögel in Nistkasten 3 beringt. Die Kamera an der Nordwand liefert Bilder, die Falken füttern
+regelmäßig. Steinbruchbetreiber hat die Sperrzone um zwei Wochen verlängert. Punktwolke wurde ausgewertet.
 """,
         """
-Statusbericht Kalenderwoche 22: Erster Jungvogel ausgeflogen. Nistkasten 3 wird nach der Brutzeit gereinigt. Der Steinbruchbetreiber bittet um einen
-Abschlussbericht zur Sperrzone an der Nordwand mit Bildern der Falken.
+Statusbericht Kalenderwoche 22: Erster Jungvogel ausgeflogen. Nistkasten 3 wird nach der Brutzeit gereinigt. Der Steinbruchbetreiber
+bittet um einen Abschlussbericht zur Sperrzone an der Nordwand mit Bildern der Falken.
 """,
     ),
     "Oakfield": (
         """
-Oakfield Rowing Club. Dear member, the boathouse will be closed on Saturday while the slipway is repaired. Sculls and oars must be back on their
-racks by Friday evening. Crews for the spring regatta are posted on the boathouse door.
+Oakfield Rowing Club. Dear member, the boathouse will be closed on Saturday while the slipway is repaired. Sculls and oars must be back on
+their racks by Friday evening. Crews for the spring regatta are posted on the boathouse door.
 """,
         """
-Oakfield Rowing Club newsletter: novices are invited to try sculls on Sunday mornings. The regatta committee needs umpires and launch drivers.
-Please return borrowed oars to the boathouse. The coxswain course begins in April.
+Oakfield Rowing Club newsletter: novices are invited to try sculls on Sunday mornings. The regatta committee needs umpires and launch
+drivers. Please return borrowed oars to the boathouse. The coxswain course begins in April.
 """,
         """
-From the captain of Oakfield Rowing Club: results of the winter regatta. Our coxed four came second, the novices' double sculls won its heat. The
-new oars have arrived and will be varnished in the boathouse next week. Umpires, thank you.
+From the captain of Oakfield Rowing Club: results of the winter regatta. Our coxed four came second, the novices' double sculls won its
+heat. The new oars have arrived and will be varnished in the boathouse next week. Umpires, thank you.
 """,
         """
-Oakfield Rowing Club: crews and launch drivers for the summer regatta. Novices row in the second heat, coxswains meet at the boathouse at seven.
-Bring your own sculls rigger spanner. Umpires are still needed.
+Oakfield Rowing Club: crews and launch drivers for the summer regatta. Novices row in the second heat, coxswains meet at the boathouse at
+seven. Bring your own sculls rigger spanner. Umpires are still needed.
 """,
     ),
 }

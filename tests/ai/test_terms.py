@@ -1,0 +1,61 @@
+"""Words of one family meet in one term."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.ai.terms import folded, term, terms, words
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        "invoice invoices INVOICE Invoices",
+        "tax taxes",
+        "policy policies",
+        "bank banks banken banking",
+        "Rechnung Rechnungen RECHNUNGEN",
+        "Steuer Steuern",
+        "Vertrag Verträge Vertrages Vertrags",
+        "Arzt Ärzte Arztes",
+        "Zeugnis Zeugnisse Zeugnissen",
+        "Straße STRASSE Straßen",
+        "Gehalt Gehälter",
+        "Auto Autos",
+        "café Cafés cafe",
+    ],
+)
+def test_a_family_of_words_is_one_term(family: str) -> None:
+    assert len({term(word) for word in family.split()}) == 1
+
+
+@pytest.mark.parametrize("pair", ["Rechnung Rechner", "tax taxi", "Miete Mitte", "Bank Bande", "policy police"])
+def test_strangers_stay_apart(pair: str) -> None:
+    first, second = pair.split()
+    assert term(first) != term(second)
+
+
+def test_words_know_where_they_stand() -> None:
+    text = "Die Rechnungen, 2024:\n„Größe“"
+    assert [(word, text[start:end]) for word, start, end in words(text)] == [
+        ("die", "Die"),
+        ("rechnung", "Rechnungen"),
+        ("2024", "2024"),
+        ("gross", "Größe"),
+    ]
+
+
+def test_scripts_without_spaces_are_read_by_character() -> None:
+    assert terms("保険証券 2024") == ["保", "険", "証", "券", "2024"]
+
+
+@given(st.text())
+def test_any_text_is_read(text: str) -> None:
+    for word, start, end in words(text):
+        assert word == term(text[start:end])
+        assert 0 <= start < end <= len(text)
+
+
+@given(st.text(max_size=40))
+def test_folding_is_idempotent(text: str) -> None:
+    assert folded(folded(text)) == folded(text)
