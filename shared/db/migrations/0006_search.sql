@@ -1,0 +1,238 @@
+-- migrate:up
+
+-- Text arrives folded and cut into words by shared/documents/words.py; these configurations only stem. They are copies of the server's
+-- without stop words: any word of a document can be searched for, and what is common weighs little by itself.
+CREATE TEXT SEARCH CONFIGURATION search_simple (COPY = pg_catalog.simple);
+DO $$
+DECLARE
+    language text;
+BEGIN
+    FOREACH language IN ARRAY ARRAY[
+        'arabic', 'armenian', 'basque', 'catalan', 'danish', 'dutch', 'english', 'finnish', 'french', 'german', 'greek', 'hindi', 'hungarian',
+        'indonesian', 'irish', 'italian', 'lithuanian', 'nepali', 'norwegian', 'portuguese', 'romanian', 'russian', 'serbian', 'spanish',
+        'swedish', 'tamil', 'turkish', 'yiddish'
+    ] LOOP
+        EXECUTE format('CREATE TEXT SEARCH DICTIONARY search_%1$s (TEMPLATE = pg_catalog.snowball, Language = %1$L)', language);
+        EXECUTE format('CREATE TEXT SEARCH CONFIGURATION search_%s (COPY = pg_catalog.simple)', language);
+        EXECUTE format('ALTER TEXT SEARCH CONFIGURATION search_%1$s ALTER MAPPING FOR asciiword, word WITH search_%1$s', language);
+    END LOOP;
+END $$;
+
+-- A document as search sees it, beside its row so that lists do not drag it along. Written by shared/documents/search_index.py.
+CREATE TABLE document_search (
+    document_id      uuid PRIMARY KEY,
+    owner_id         uuid NOT NULL,
+    language         text NOT NULL,                             -- the configuration it was stemmed by, without `search_`
+    contents         tsvector NOT NULL,                         -- the pages' words (weight D), then the name (A); the rest of a huge document
+                                                                -- stands without positions
+    name             tsvector NOT NULL,                         -- file name and title alone
+    words            integer NOT NULL,                          -- how many words have positions: the length that ranking divides by
+    passage_words    integer[] NOT NULL,                        -- passages: the position of the first word,
+    passage_pages    integer[] NOT NULL,                        -- the page,
+    passage_offsets  integer[] NOT NULL,                        -- and the character of the page where it begins
+    FOREIGN KEY (owner_id, document_id) REFERENCES documents (owner_id, id) ON DELETE CASCADE
+);
+CREATE INDEX document_search_contents ON document_search USING gin (owner_id, contents);
+ALTER TABLE document_search ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON document_search TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON document_search TO docuvault_system USING (true);
+
+-- In how many of an owner's documents a word stands, as far as it has been counted; `search_changes` holds what has not.
+CREATE TABLE search_terms (
+    owner_id   uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    lexeme     text COLLATE "C" NOT NULL,
+    documents  integer NOT NULL,
+    PRIMARY KEY (owner_id, lexeme)
+) WITH (fillfactor = 80);
+CREATE INDEX search_terms_similar ON search_terms USING gin (owner_id, lexeme gin_trgm_ops) WHERE lexeme !~ '[0-9]';
+ALTER TABLE search_terms ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON search_terms TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON search_terms TO docuvault_system USING (true);
+
+-- How many documents and words an owner has by language, as far as counted.
+CREATE TABLE search_totals (
+    owner_id   uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    language   text NOT NULL,
+    documents  bigint NOT NULL,
+    words      bigint NOT NULL,
+    PRIMARY KEY (owner_id, language)
+);
+ALTER TABLE search_totals ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON search_totals TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON search_totals TO docuvault_system USING (true);
+
+-- What changed since: appended only, so that writers never wait for one another; `count_search_changes` adds it up.
+CREATE TABLE search_changes (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner_id   uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    language   text NOT NULL,
+    documents  integer NOT NULL,                                -- 1: these words came with a document; -1: they went with it
+    words      integer NOT NULL,                                -- its length, signed likewise
+    lexemes    tsvector NOT NULL
+);
+CREATE INDEX search_changes_of_owner ON search_changes (owner_id);
+ALTER TABLE search_changes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON search_changes TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON search_changes TO docuvault_system USING (true);
+
+-- Runs as the owner of the tables, as cascades do, so that nobody else needs to write here.
+CREATE FUNCTION note_search_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        -- An account that is being deleted takes its counts with it.
+        INSERT INTO search_changes (owner_id, language, documents, words, lexemes)
+        SELECT OLD.owner_id, OLD.language, -1, -OLD.words, strip(OLD.contents)
+        WHERE EXISTS (SELECT FROM users WHERE id = OLD.owner_id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO search_changes (owner_id, language, documents, words, lexemes)
+        VALUES (NEW.owner_id, NEW.language, 1, NEW.words, strip(NEW.contents));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note_search_change AFTER INSERT OR UPDATE OR DELETE ON document_search FOR EACH ROW EXECUTE FUNCTION note_search_change();
+
+-- Adds an owner's changes up once there are `enough`; at most one transaction at a time does so for an owner, the others pass by.
+-- Long numbers are not counted: each stands in a document or two, and there are more of them than words.
+CREATE FUNCTION count_search_changes(owner uuid, enough integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    gone text[];
+BEGIN
+    IF (SELECT count(*) FROM (SELECT FROM search_changes WHERE owner_id = owner LIMIT enough) AS waiting) < enough
+        OR NOT pg_try_advisory_xact_lock(hashtextextended('search ' || owner, 0))
+    THEN
+        RETURN;
+    END IF;
+    WITH taken AS (
+        DELETE FROM search_changes WHERE owner_id = owner RETURNING language, documents, words, lexemes
+    ), terms AS (
+        INSERT INTO search_terms AS t (owner_id, lexeme, documents)
+        SELECT owner, lexeme, sum(taken.documents)
+        FROM taken, unnest(tsvector_to_array(taken.lexemes)) AS lexeme
+        WHERE length(lexeme) <= 4 OR lexeme !~ '[0-9]'
+        GROUP BY lexeme
+        HAVING sum(taken.documents) <> 0
+        ON CONFLICT (owner_id, lexeme) DO UPDATE SET documents = t.documents + excluded.documents
+        RETURNING t.lexeme, t.documents
+    ), totals AS (
+        INSERT INTO search_totals AS t (owner_id, language, documents, words)
+        SELECT owner, language, sum(documents), sum(words) FROM taken GROUP BY language
+        ON CONFLICT (owner_id, language) DO UPDATE SET documents = t.documents + excluded.documents, words = t.words + excluded.words
+    )
+    SELECT array_agg(lexeme) INTO gone FROM terms WHERE documents <= 0;
+    IF gone IS NOT NULL THEN
+        DELETE FROM search_terms WHERE owner_id = owner AND lexeme = ANY (gone) AND documents <= 0;
+    END IF;
+END $$;
+
+-- How often a word stands in a document. `ts_rank` of a single word that stands n times, all weights 1, is (1/1 + 1/4 + ... + 1/n^2) / (pi^2/6),
+-- which has one n for each value: read back in 3 us, where unnest(contents) would take 130 us for a page or two.
+CREATE FUNCTION search_frequency(contents tsvector, lexeme tsquery) RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT round(1 / (pi() ^ 2 / 6 - 1.64493406685 * ts_rank('{1,1,1,1}', contents, lexeme)) - 0.5)
+$$;
+
+-- Which of the caller's documents match, in the order of `sort` and behind (`after_key`, `after_id`), at most `bound` of them.
+--
+-- `@@` is not leakproof, so under row-level security no index would serve it. This function therefore runs as the tables' owner: it takes the
+-- tenant from the transaction's own setting and from nowhere else, and gives back ids and dates alone.
+--
+-- `walk` is for queries that most documents match: it goes through the documents in the order wanted and stops at the bound. Else the index
+-- names all matches. The values of filters are bound, never written into the statement.
+CREATE FUNCTION search_candidates(
+    wanted tsquery, walk boolean, statuses text[], content_types text[], languages text[], topics uuid[], created_from timestamptz,
+    created_to timestamptz, trashed boolean, sort text, after_key text, after_id uuid, until_at timestamptz, until_id uuid, bound integer
+) RETURNS TABLE (document_id uuid, created_at timestamptz)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1000
+SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    owner uuid := nullif(current_setting('app.user', true), '')::uuid;
+    descending boolean := sort LIKE '-%';
+    sort_column text := CASE ltrim(sort, '-') WHEN 'filename' THEN 'filename' WHEN 'size' THEN 'size' ELSE 'created_at' END;
+    sort_type text := CASE sort_column WHEN 'filename' THEN 'text' WHEN 'size' THEN 'bigint' ELSE 'timestamptz' END;
+    conditions text := 'd.owner_id = $1 AND d.status = ANY ($3) AND d.trashed_at IS ' || CASE WHEN trashed THEN 'NOT NULL' ELSE 'NULL' END;
+BEGIN
+    IF owner IS NULL THEN
+        RETURN;
+    END IF;
+    IF content_types IS NOT NULL THEN
+        conditions := conditions || ' AND d.content_type = ANY ($4)';
+    END IF;
+    IF languages IS NOT NULL THEN
+        conditions := conditions || ' AND d.language = ANY ($5)';
+    END IF;
+    FOR number IN 1 .. coalesce(cardinality(topics), 0) LOOP
+        conditions := conditions
+            || format(' AND d.id IN (SELECT f.document_id FROM document_topics AS f WHERE f.owner_id = $1 AND f.topic_id = ($6)[%s])', number);
+    END LOOP;
+    IF created_from IS NOT NULL THEN
+        conditions := conditions || ' AND d.created_at >= $7';
+    END IF;
+    IF created_to IS NOT NULL THEN
+        conditions := conditions || ' AND d.created_at < $8';
+    END IF;
+    IF after_key IS NOT NULL THEN
+        conditions := conditions
+            || format(' AND (d.%s, d.id) %s ($9::%s, $10)', sort_column, CASE WHEN descending THEN '<' ELSE '>' END, sort_type);
+    END IF;
+    IF until_at IS NOT NULL THEN
+        conditions := conditions || ' AND (d.created_at, d.id) >= ($11, $12)';
+    END IF;
+    RETURN QUERY EXECUTE
+        CASE WHEN walk THEN
+            'SELECT d.id, d.created_at FROM documents AS d CROSS JOIN LATERAL ('
+            || 'SELECT FROM document_search AS s WHERE s.document_id = d.id AND s.owner_id = $1 AND s.contents @@ $2 OFFSET 0) AS s'
+        ELSE
+            'WITH s AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE s.owner_id = $1 AND s.contents @@ $2)'
+            || ' SELECT d.id, d.created_at FROM s JOIN documents AS d ON d.id = s.document_id'
+        END
+        || ' WHERE ' || conditions
+        || format(' ORDER BY d.%1$s %2$s, d.id %2$s LIMIT $13', sort_column, CASE WHEN descending THEN 'DESC' ELSE 'ASC' END)
+        USING owner, wanted, statuses, content_types, languages, topics, created_from, created_to, after_key, after_id, until_at, until_id, bound;
+END $$;
+
+-- Words of the caller's documents that look like these: what a typo may have meant. Security as above.
+CREATE FUNCTION search_similar(asked text[]) RETURNS TABLE (word text, lexeme text, documents bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
+SET search_path = public, pg_temp SET enable_seqscan = off SET pg_trgm.similarity_threshold = 0.2 AS $$
+    SELECT a.word, f.lexeme, f.documents
+    FROM unnest(asked) AS a (word) CROSS JOIN LATERAL (
+        SELECT near.lexeme, sum(near.documents)::bigint AS documents
+        FROM (
+            SELECT t.lexeme, t.documents
+            FROM search_terms AS t
+            WHERE t.owner_id = nullif(current_setting('app.user', true), '')::uuid AND t.lexeme % a.word AND t.lexeme !~ '[0-9]'
+            UNION ALL
+            SELECT n.lexeme, c.documents
+            FROM search_changes AS c, unnest(tsvector_to_array(c.lexemes)) AS n (lexeme)
+            WHERE c.owner_id = nullif(current_setting('app.user', true), '')::uuid
+                AND length(n.lexeme) BETWEEN length(a.word) - 2 AND length(a.word) + 2 AND n.lexeme % a.word AND n.lexeme !~ '[0-9]'
+        ) AS near
+        WHERE length(near.lexeme) BETWEEN length(a.word) - 2 AND length(a.word) + 2
+        GROUP BY near.lexeme
+        HAVING sum(near.documents) > 0
+        ORDER BY similarity(near.lexeme, a.word) DESC, sum(near.documents) DESC, near.lexeme
+        LIMIT 50
+    ) AS f
+$$;
+
+REVOKE ALL ON FUNCTION search_candidates, search_similar, count_search_changes FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION search_candidates, search_similar, count_search_changes TO docuvault_app, docuvault_system;
+
+REVOKE INSERT, UPDATE, DELETE ON search_terms, search_totals, search_changes FROM docuvault_app, docuvault_system;
+
+-- migrate:down
+
+DROP TABLE search_changes, search_totals, search_terms, document_search CASCADE;
+DROP FUNCTION note_search_change, count_search_changes, search_frequency, search_candidates, search_similar;
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT cfgname FROM pg_ts_config WHERE cfgname LIKE 'search\_%' LOOP
+        EXECUTE format('DROP TEXT SEARCH CONFIGURATION %I', name);
+    END LOOP;
+    FOR name IN SELECT dictname FROM pg_ts_dict WHERE dictname LIKE 'search\_%' LOOP
+        EXECUTE format('DROP TEXT SEARCH DICTIONARY %I', name);
+    END LOOP;
+END $$;

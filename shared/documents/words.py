@@ -1,0 +1,69 @@
+"""What a word is, for the search index, for queries and for snippets: the one place that cuts text into words and folds them.
+
+A word is a run of letters and digits, folded: lower case, compatibility forms as what they stand for, accents off, `ß` as `ss`. In scripts
+written without spaces a character is a word (a query's run of them is a phrase). All three sides must agree word by word, because positions
+in the index are counted in these words: whoever changes this module must have every document indexed anew.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+WORD_LIMIT = 100
+"""Characters of a word that count; what is longer is no word anyone types."""
+
+_ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Kana and Han: written without spaces."""
+
+# Marks and vowel signs that belong to the letter before (no letters themselves to `\w`), and what is invisible inside a word.
+_INSIDE = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0971-\u0def\u0e31-\u0e4e\u0eb1-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+    "\u00ad\u200b-\u200d\u2060\ufeff"
+)
+_WORD = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+
+# Letters that no decomposition takes apart.
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "ĸ": "k", "ŋ": "n", "ə": "e"}
+)
+
+
+def words(text: str) -> list[str]:
+    """The folded words of a text, in order."""
+    if text.isascii():
+        return [word[:WORD_LIMIT] for word in _ASCII_WORD.findall(text.lower())]
+    return [word for match in _WORD.finditer(text) if (word := fold(match[0]))]
+
+
+def placed(text: str) -> Iterator[tuple[str, int]]:
+    """Each word of `words(text)` with the offset where it begins."""
+    if text.isascii():
+        for match in _ASCII_WORD.finditer(text.lower()):
+            yield match[0][:WORD_LIMIT], match.start()
+    else:
+        for match in _WORD.finditer(text):
+            if word := fold(match[0]):
+                yield word, match.start()
+
+
+def spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word of `words(text)` stands in the text: start and end."""
+    for match in _WORD.finditer(text):
+        if fold(match[0]):
+            yield match.span()
+
+
+def fold(word: str) -> str:
+    """A word as it is compared; empty where nothing of it is a letter or a digit."""
+    return _fold(word[:WORD_LIMIT]) if not word.isascii() else word[:WORD_LIMIT].lower()
+
+
+@lru_cache(maxsize=16_384)
+def _fold(word: str) -> str:
+    # casefold can bring forth letters that NFKD takes apart, and the other way round (Unicode, section 3.13, D146).
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", word).casefold()).translate(_LETTERS)
+    kept = "".join(c for c in plain if not "\u0300" <= c <= "\u036f" and (c.isalnum() or unicodedata.category(c) in ("Mn", "Mc")))
+    return unicodedata.normalize("NFC", kept)[:WORD_LIMIT] if any(c.isalnum() for c in kept) else ""
