@@ -1,0 +1,343 @@
+"""Deliveries reach functions: fairly, once at a time, and again after a failure."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+
+from infra.broker.deliveries import Lease, claim
+from infra.broker.retries import MAX_ATTEMPTS, retry_delay
+from shared.clock import now
+from shared.config import settings
+from shared.db import Database
+from shared.events.signing import verify
+from shared.ids import new_id
+from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher
+from tests.infra.broker.waiting import until
+
+NOBODY = UUID(int=0)
+
+
+async def test_an_event_reaches_its_function_as_a_signed_cloud_event(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    owner = new_id()
+    await outbox.publish("read_it", owner=owner, data={"name": "Grüße", "size": 1.5})
+    async with dispatching():
+        await outbox.until_all_are("done")
+    ((service, headers, body),) = functions.calls
+    assert service == "read-it"
+    assert headers["ce-specversion"] == "1.0"
+    assert headers["content-type"] == "application/json"
+    attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
+    said = verify(attributes, body, settings().secret_key, now())
+    assert (said.type, said.owner_id, said.subject) == ("test.happened", owner, "subject")
+    assert body == {"name": "Grüße", "size": 1.5}
+    assert (await outbox.one())["finished_at"] is not None
+
+
+async def test_one_owner_with_many_deliveries_does_not_starve_another(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    busy, patient = new_id(), new_id()
+    await outbox.publish("slow", owner=busy, times=60)
+    await outbox.publish("slow", owner=patient, times=3)
+    order: list[str] = []
+
+    async def slow(headers: Mapping[str, str], body: Any) -> web.Response:
+        order.append(headers["ce-source"].rpartition("/")[2])
+        await asyncio.sleep(0.02)
+        return web.Response()
+
+    functions.handlers["slow"] = slow
+    async with dispatching(concurrency=2):
+        await outbox.until_all_are("done")
+    assert [place for place, owner in enumerate(order) if owner == str(patient)][-1] < 12
+
+
+async def test_owners_take_turns_when_there_are_more_of_them_than_places(outbox: Outbox) -> None:
+    owners = sorted(new_id() for _ in range(7))
+    for owner in owners:
+        await outbox.publish(owner=owner, times=3)
+    served: list[UUID] = []
+    after = NOBODY
+    for _ in range(7):
+        async with outbox.database.system() as tx:
+            claimed = await claim(tx, "a", "documents", 3, after, Lease())
+        after = max(claimed, key=lambda delivery: delivery.turn).lane
+        served += [delivery.lane for delivery in sorted(claimed, key=lambda delivery: delivery.turn)]
+    assert sorted(served) == sorted(owners * 3)
+    assert set(Counter(served[:14]).values()) == {2}
+
+
+async def test_a_claim_does_not_read_what_one_owner_has_waiting(outbox: Outbox) -> None:
+    owner, other = new_id(), new_id()
+    async with outbox.database.system() as tx:
+        await tx.execute(
+            "INSERT INTO events (id, type, subject, data) VALUES (%(id)s, 'test.happened', '', '{}')",
+            {"id": (event := new_id())},
+        )
+        await tx.execute(
+            """
+            INSERT INTO deliveries (id, event_id, function, queue, owner_id)
+            SELECT gen_random_uuid(), %(event)s, 'work', 'documents', %(owner)s FROM generate_series(1, 200000)
+            """,
+            {"event": event, "owner": owner},
+        )
+    await outbox.publish(owner=other, times=5)
+    spent = []
+    after = NOBODY
+    for _ in range(20):
+        async with outbox.database.system() as tx:
+            started = time.perf_counter()
+            claimed = await claim(tx, "a", "documents", 10, after, Lease())
+            spent.append(time.perf_counter() - started)
+        after = max(claimed, key=lambda delivery: delivery.turn).lane
+        if len(spent) == 1:
+            assert Counter(delivery.lane for delivery in claimed) == {owner: 5, other: 5}
+    assert sorted(spent)[10] < 0.02
+
+
+async def test_a_failure_is_tried_again_and_its_reason_is_kept(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    functions.answer("work", (500, "ValueError: the store is away"))
+    await outbox.publish()
+    async with dispatching():
+        await until(lambda: len(functions.calls) == 1)
+        await outbox.until_all_are("done")
+    row = await outbox.one()
+    assert row["attempts"] == 2
+    assert row["last_error"] == "500 ValueError: the store is away"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 500, 503])
+async def test_every_refusal_that_is_no_rejection_is_tried_again(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher, status: int
+) -> None:
+    functions.answer("work", *[(status, "no")] * 3)
+    await outbox.publish()
+    async with dispatching():
+        await until(lambda: len(functions.calls) == 2)
+
+        async def waiting() -> bool:
+            return await outbox.states() == {"waiting": 1}
+
+        await until(waiting)
+    row = await outbox.one()
+    assert row["attempts"] == 2
+    assert timedelta(0) < row["due_in"] < timedelta(seconds=2)
+
+
+async def test_a_rejection_is_a_dead_letter_at_once(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    functions.answer("work", web.Response(status=422, text="no such document", headers={"X-DocuVault-Rejected": "1"}))
+    await outbox.publish()
+    async with dispatching():
+        await outbox.until_all_are("dead")
+    row = await outbox.one()
+    assert (row["attempts"], row["last_error"]) == (1, "no such document")
+    assert row["finished_at"] is not None
+
+
+async def test_the_last_attempt_that_fails_makes_a_dead_letter(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    functions.answer("work", (500, "again"))
+    await outbox.publish()
+    await outbox.execute("UPDATE deliveries SET attempts = %(n)s", n=MAX_ATTEMPTS - 1)
+    async with dispatching():
+        await outbox.until_all_are("dead")
+    assert len(functions.calls) == 1
+
+
+async def test_data_that_cannot_be_signed_is_a_dead_letter(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    await outbox.publish(data={"number": 2**60})
+    async with dispatching():
+        await outbox.until_all_are("dead")
+    assert "canonical JSON" in (await outbox.one())["last_error"]
+    assert functions.calls == []
+
+
+async def test_a_function_that_takes_too_long_is_given_up_and_tried_again(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    release = functions.hold("work")
+    await outbox.publish()
+    async with dispatching(seconds=0.2):
+        await until(lambda: len(functions.calls) == 2)
+        release.set()
+        await outbox.until_all_are("done")
+    assert "took more than 0.2 seconds" in (await outbox.one())["last_error"]
+
+
+def test_attempts_spread_over_hours_and_then_end() -> None:
+    delays = [retry_delay(attempt, 0.5) for attempt in range(1, MAX_ATTEMPTS)]
+    assert delays[:4] == [0.5, 1.5, 4.5, 13.5]
+    assert 2 < sum(delay or 0 for delay in delays) / 3600 < 4
+    assert retry_delay(MAX_ATTEMPTS) is None
+    assert retry_delay(3, 0.0) == pytest.approx(4.5 * 0.75)
+    assert retry_delay(3, 1.0) == pytest.approx(4.5 * 1.25)
+
+
+async def test_an_unreachable_worker_costs_no_attempt_and_deliveries_go_on_as_soon_as_it_is_back(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    await functions.stop()
+    await outbox.publish(times=30)
+    async with dispatching():
+
+        async def put_back() -> bool:
+            return await outbox.value("SELECT count(*) FROM deliveries WHERE last_error IS NOT NULL AND state = 'ready'") > 0
+
+        await until(put_back)
+        await functions.start()
+        back = time.monotonic()
+        await outbox.until_all_are("done")
+        assert time.monotonic() - back < 2
+    assert await outbox.value("SELECT max(attempts) FROM deliveries") == 1
+    assert len(functions.calls) == 30
+
+
+async def test_a_service_that_is_not_deployed_holds_up_no_other(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    port = functions.url.rpartition(":")[2]
+    await outbox.publish("missing", times=3)
+    await outbox.publish("localhost", times=3)
+    async with dispatching(template="http://{service}:" + port + "/work", concurrency=2):
+
+        async def settled() -> bool:
+            return (await outbox.states()).get("done") == 3
+
+        await until(settled)
+        assert await outbox.value("SELECT count(*) FROM deliveries WHERE function = 'missing' AND attempts > 0 AND state <> 'done'") == 3
+    assert len(functions.calls) == 3
+
+
+async def test_queues_have_limits_of_their_own(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    release = functions.hold("ocr")
+    await outbox.publish("ocr", times=10)
+    async with dispatching(concurrency=2):
+        await until(lambda: len(functions.calls) == 2)
+        await outbox.publish("mail", queue="email")
+        await until(lambda: any(service == "mail" for service, _, _ in functions.calls))
+        assert sum(service == "ocr" for service, _, _ in functions.calls) == 2
+        release.set()
+        await outbox.until_all_are("done")
+
+
+async def test_a_lease_is_extended_while_the_function_runs(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    release = functions.hold("work")
+    await outbox.publish()
+    async with dispatching(name="a", lease=Lease(1.0, 0.2)), dispatching(name="b", lease=Lease(1.0, 0.2)):
+        await until(lambda: len(functions.calls) == 1)
+        first = (await outbox.one())["lease_until"]
+
+        async def long_after() -> bool:
+            return bool((await outbox.one())["lease_until"] - first > timedelta(seconds=1.5))
+
+        await until(long_after)
+        release.set()
+        await outbox.until_all_are("done")
+    assert len(functions.calls) == 1
+
+
+async def test_the_result_of_a_lost_lease_is_ignored(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    release = functions.hold("work")
+    await outbox.publish()
+    async with dispatching(name="a", lease=Lease(30, 0.2)):
+        await until(lambda: len(functions.calls) == 1)
+        await outbox.execute("UPDATE deliveries SET leased_by = 'b', attempts = 2, lease_until = now() + interval '1 hour'")
+        release.set()
+    row = await outbox.one()
+    assert (row["state"], row["leased_by"], row["attempts"]) == ("running", "b", 2)
+
+
+async def test_an_expired_lease_is_taken_over(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    await outbox.publish()
+    await outbox.execute(
+        "UPDATE deliveries SET state = 'running', leased_by = 'dead', attempts = 1, lease_until = now() - interval '1 second'"
+    )
+    async with dispatching():
+        await outbox.until_all_are("done")
+    assert (await outbox.one())["attempts"] == 2
+
+
+async def test_a_delivery_whose_brokers_die_every_time_ends_as_a_dead_letter(outbox: Outbox, dispatching: StartDispatcher) -> None:
+    await outbox.publish()
+    await outbox.execute(
+        "UPDATE deliveries SET state = 'running', leased_by = 'dead', attempts = %(n)s, lease_until = now() - interval '1 second'",
+        n=MAX_ATTEMPTS,
+    )
+    async with dispatching():
+        await outbox.until_all_are("dead")
+
+
+async def test_two_brokers_never_run_a_delivery_at_the_same_time(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    running: set[str] = set()
+    seen: Counter[str] = Counter()
+    twice = False
+
+    async def watch(headers: Mapping[str, str], body: Any) -> web.Response:
+        nonlocal twice
+        event = headers["ce-id"]
+        twice = twice or event in running
+        running.add(event)
+        seen[event] += 1
+        await asyncio.sleep(0.005)
+        running.discard(event)
+        return web.Response(status=500 if seen[event] == 1 and int(event[-1], 16) % 4 == 0 else 200)
+
+    functions.handlers["work"] = watch
+    for _ in range(10):
+        await outbox.publish(owner=new_id(), times=30)
+    async with dispatching(name="a", concurrency=10), dispatching(name="b", concurrency=10):
+        await outbox.until_all_are("done")
+    assert len(seen) == 300
+    assert not twice
+    assert all(times == (2 if int(event[-1], 16) % 4 == 0 else 1) for event, times in seen.items())
+
+
+async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    release = functions.hold("work")
+    await outbox.publish(times=6)
+    async with dispatching(concurrency=2) as running:
+        await until(lambda: len(functions.calls) == 2)
+        draining = asyncio.create_task(running.dispatcher.drain(seconds=10))
+        release.set()
+        await draining
+
+        async def settled() -> bool:
+            return await outbox.states() == {"done": 2, "ready": 4}
+
+        await until(settled)
+    assert await outbox.value("SELECT sum(attempts) FROM deliveries") == 2
+
+
+async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    from infra.broker.listener import listen
+    from shared.events import DELIVERIES_CHANNEL
+
+    async with dispatching() as running:
+        heard = asyncio.Event()
+
+        def wake(queue: str) -> None:
+            heard.set()
+            running.dispatcher.wake(queue)
+
+        listening = asyncio.create_task(listen(outbox.url, DELIVERIES_CHANNEL, wake))
+        await asyncio.wait_for(heard.wait(), 5)
+        elsewhere = Database(outbox.url)
+        spent = []
+        for number in range(10):
+            started = time.perf_counter()
+            await Outbox(elsewhere, outbox.url).publish()
+            await until(lambda: len(functions.calls) > number)  # noqa: B023  awaited at once
+            spent.append(time.perf_counter() - started)
+        listening.cancel()
+        await elsewhere.close()
+    assert sorted(spent)[5] < 0.25  # polling alone would take half a second

@@ -1,0 +1,19 @@
+"""Waiting for a condition instead of for a time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20) -> None:
+    """Returns once `condition` holds. Raises TimeoutError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        held = condition()
+        if isinstance(held, Awaitable):
+            held = await held
+        if held:
+            return
+        if time.monotonic() > deadline:
+            raise TimeoutError("the condition never held")
+        await asyncio.sleep(0.01)
