@@ -415,12 +415,12 @@ async def until_answers(name: str, process: asyncio.subprocess.Process, log: Pat
     raise StartError(f"{name} did not answer within {START_SECONDS:.0f} s (see {log})")
 
 
-async def exchange(port: int, request: bytes, until: bytes) -> bytes:
+async def exchange(port: int, request: bytes, until: bytes, *, host: str = "127.0.0.1") -> bytes:
     """What a server on loopback answers within a second, up to `until`; nothing where it does not."""
     writer = None
     try:
         async with asyncio.timeout(1):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
             writer.write(request)
             return await reader.readuntil(until)
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -1,0 +1,307 @@
+"""The whole system on one machine: embedded services, gateway, worker and broker, as children of this process.
+
+A child that ends by itself is started again, soon at first and then more slowly. All of them end with this process, also when that is
+killed; the next start finds its way from whatever was left. What the environment names (DATABASE_URL, REDIS_URL, MINIO_ENDPOINT) is used
+instead of the embedded service.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.local import processes
+from infra.local.child_logs import Warnings, keep_small
+from infra.local.data_folder import DataFolder, fresh_keys
+from infra.local.processes import StartError
+from infra.local.services import (
+    Postgres,
+    SeaweedFS,
+    Service,
+    Valkey,
+    exchange,
+    free_port_block,
+    port_is_free,
+)
+from infra.postgres.migrate import MigrationError, migrate
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS = 60.0
+STOP_SECONDS = 25.0
+"""A little more than the gateway and the worker give requests and functions under way."""
+_PR_SET_CHILD_SUBREAPER = 36
+_HEALTHY_SECONDS = 30.0
+"""A child that has run this long is taken to be well: its next crash counts as the first."""
+_LONGEST_PAUSE_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Program:
+    """One of our own processes: `python -m infra.<name>`."""
+
+    name: str
+    folder: Path
+    logs: Path
+    environ: Mapping[str, str]
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await processes.start(
+            # -P: the data folder is where it works, not where it looks for modules.
+            [sys.executable, "-P", "-m", f"infra.{self.name}"],
+            log=self.logs / f"{self.name}.log",
+            environ=self.environ,
+            directory=self.folder,
+        )
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, seconds=STOP_SECONDS)
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            await processes.stop(self.process, with_signal=signal.SIGKILL)
+
+
+@dataclass
+class Stack:
+    """Everything `scripts/serve` runs, in one data folder."""
+
+    folder: DataFolder
+    port: int
+    given: Mapping[str, str]
+    """The environment: it wins over what is chosen here."""
+    say: Say
+    environ: dict[str, str] = field(default_factory=dict)
+    _services: list[Service] = field(default_factory=list)
+    _programs: list[Program] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _postgres: Postgres | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        host = self.environ.get("HOST", "127.0.0.1")
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', '') else f'[{host}]' if ':' in host else host}:{self.port}"  # noqa: S104
+
+    async def start(self) -> None:
+        """Returns once GET /health answers that all is well. Raises StartError, with nothing left running."""
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        try:
+            self._plan()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._prepare_database())
+                for service in self._services:
+                    if service is not self._postgres:
+                        group.create_task(service.start())
+                for program in self._programs:
+                    group.create_task(program.start())
+            await self._until_ready()
+        except BaseExceptionGroup as failed:
+            await self.kill()
+            raise _first(failed) from None
+        except BaseException:
+            await self.kill()
+            raise
+        self._tasks += [asyncio.create_task(self._supervise(child)) for child in self._children()]
+        self._tasks.append(asyncio.create_task(self._watch_logs()))
+        for service in self._services:
+            if isinstance(service, SeaweedFS):
+                self._tasks.append(asyncio.create_task(service.forward_notifications(self.environ["REDIS_URL"])))
+
+    async def stop(self) -> None:
+        """Our own programs first, so that what is under way finds its services; then those."""
+        await self._end_tasks()
+        await asyncio.gather(*(program.stop() for program in self._programs))
+        await asyncio.gather(*(service.stop() for service in self._services))
+        end_strays()
+
+    async def kill(self) -> None:
+        """At once; PostgreSQL is still given the moment it needs to leave its data clean."""
+        await self._end_tasks()
+        await asyncio.gather(*(program.kill() for program in self._programs))
+        await asyncio.gather(*(service.stop() if service is self._postgres else service.kill() for service in self._services))
+        end_strays()
+
+    def _children(self) -> list[Service | Program]:
+        return [*self._services, *self._programs]
+
+    def _plan(self) -> None:
+        """Which services run here, and the settings of everything."""
+        chosen = self.folder.settings(fresh_keys() | _ports())
+        given = {name: value for name, value in self.given.items() if value.strip()} | (
+            {"HIBP_URL": ""} if self.given.get("HIBP_URL") == "" else {}
+        )
+        logs, path = self.folder.logs, self.folder.path
+        environ: dict[str, str] = {}
+        if "DATABASE_URL" not in given:
+            self._postgres = Postgres(path / "postgresql", logs)
+            self._services.append(self._postgres)
+            environ["DATABASE_URL"] = self._postgres.url("docuvault_app")
+            given.pop("DATABASE_MIGRATE_URL", None)
+        elif "DATABASE_MIGRATE_URL" not in given:
+            raise StartError(
+                "DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too: the migrations run as the role that owns the schema."
+            )
+        if "REDIS_URL" not in given:
+            valkey = Valkey(path / "valkey", logs, _still_free(int(chosen["VALKEY_PORT"]), 1), chosen["REDIS_PASSWORD"])
+            self._services.append(valkey)
+            environ["REDIS_URL"] = valkey.url
+        environ["BACKEND_URL"] = f"http://127.0.0.1:{self.port}"
+        if "MINIO_ENDPOINT" not in given:
+            origins = _origins(environ | chosen | given, self.port)
+            port = _still_free(int(chosen["STORE_PORT"]), 5)
+            store = SeaweedFS(path / "seaweedfs", logs, port, chosen["MINIO_ROOT_USER"], chosen["MINIO_ROOT_PASSWORD"], origins=origins)
+            self._services.append(store)
+            environ |= {
+                "MINIO_ENDPOINT": store.endpoint,
+                "MINIO_ACCESS_KEY": store.access_key,
+                "MINIO_SECRET_KEY": store.secret_key,
+                "MINIO_BUCKET": store.bucket,
+            }
+            for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"):
+                given.pop(name, None)  # the embedded store has its own
+        worker_port = given.get("WORKER_PORT") or str(free_port_block(1))
+        environ |= {
+            "HOST": "127.0.0.1",
+            "WORKER_HOST": "127.0.0.1",
+            "WORKER_PORT": worker_port,
+            "WORKER_URL": f"http://127.0.0.1:{worker_port}",
+            "DEFAULT_AI_PROVIDER": "local",
+        }
+        self.environ = environ | chosen | given | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        # What the children have no use for, they do not get.
+        children = {
+            name: value for name, value in self.environ.items() if name not in ("DATABASE_MIGRATE_URL", "VALKEY_PORT", "STORE_PORT")
+        }
+        for name in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD"):
+            children.pop(name, None)
+        self._programs = [Program(name, path, logs, children) for name in ("gateway", "worker", "broker")]
+        for child in self._children():
+            keep_small(logs / f"{child.name}.log")
+
+    async def _prepare_database(self) -> None:
+        try:
+            if self._postgres is not None:
+                await self._postgres.start()
+                await self._postgres.prepare()
+            else:
+                await migrate(self.environ["DATABASE_MIGRATE_URL"])
+        except MigrationError as failed:
+            raise StartError(f"The database could not be brought up to date: {failed}") from None
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not await self._healthy():
+            for program in self._programs:
+                if program.process is not None and program.process.returncode is not None:
+                    raise StartError(f"The {program.name} did not start: {_said(self.folder.logs / f'{program.name}.log')}")
+            if time.monotonic() > deadline:
+                raise StartError(f"DocuVault did not become ready within {READY_SECONDS:.0f} s (see {self.folder.logs}).")
+            await asyncio.sleep(0.02)
+
+    async def _healthy(self) -> bool:
+        host = self.environ["HOST"]
+        request = f"GET /health HTTP/1.1\r\nHost: {host}:{self.port}\r\nConnection: close\r\n\r\n"
+        head = await exchange(self.port, request.encode(), b'"status":"ok"', host="127.0.0.1" if host in ("0.0.0.0", "") else host)  # noqa: S104
+        return head.startswith(b"HTTP/1.1 200 ") and not port_is_free(int(self.environ["WORKER_PORT"]))
+
+    async def _supervise(self, child: Service | Program) -> None:
+        pause, log = 0.1, self.folder.logs / f"{child.name}.log"
+        while True:
+            assert child.process is not None
+            started = time.monotonic()
+            code = await child.process.wait()
+            if time.monotonic() - started > _HEALTHY_SECONDS:
+                pause = 0.1
+            self.say(f"{child.name} ended unexpectedly ({_ending(code)}); starting it again. Its last words: {processes.last_line(log)}")
+            end_strays({c.process.pid for c in self._children() if c.process is not None and c.process.returncode is None})
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            try:
+                await child.start()
+            except (StartError, OSError) as failed:
+                self.say(f"{child.name} could not be started again: {failed}")
+
+    async def _watch_logs(self) -> None:
+        logs = {child.name: self.folder.logs / f"{child.name}.log" for child in self._children()}
+        warnings = [Warnings(program.name, logs[program.name]) for program in self._programs]
+        while True:
+            await asyncio.sleep(1)
+            for found in warnings:
+                for line in found.new():
+                    self.say(line)
+            for log in logs.values():
+                keep_small(log)
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+
+def end_strays(known: Set[int] = frozenset()) -> None:
+    """Ends grandchildren whose parent has died: they became ours (we are their subreaper), and nobody needs them any more."""
+    for pid in _children_of(os.getpid()) - known:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _children_of(parent: int) -> set[int]:
+    found = set()
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
+
+
+def _ports() -> dict[str, str]:
+    first = free_port_block(6)
+    return {"STORE_PORT": str(first), "VALKEY_PORT": str(first + 5)}
+
+
+def _still_free(first: int, size: int) -> int:
+    """The remembered ports, or others where some program has taken one in the meantime."""
+    free = all(port_is_free(first + offset) for offset in range(size))
+    return first if free else free_port_block(size)
+
+
+def _origins(environ: Mapping[str, str], port: int) -> tuple[str, ...]:
+    """Whose pages may use the store: the frontend's, the backend's, and the same by the machine's own names."""
+    listed = [*environ.get("CORS_ORIGINS", "").split(","), environ.get("FRONTEND_URL", ""), environ.get("BACKEND_URL", "")]
+    listed += [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
+    return tuple(dict.fromkeys(origin.strip().rstrip("/") for origin in listed if origin.strip()))
+
+
+def _said(log: Path) -> str:
+    """What a program that ended at once said last, on one line where it is one."""
+    try:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-6:] if line.strip()]
+    except OSError:
+        lines = []
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):
+            return str(json.loads(line)["message"])
+    if any(line.startswith("File ") for line in lines):
+        return f"{lines[-1]} (see {log})"
+    return " ".join(lines) or f"it said nothing (see {log})"
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

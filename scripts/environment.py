@@ -1,0 +1,131 @@
+"""Makes `.venv` from a lock file where it is missing or stale; called by `scripts/environment`, with the standard library alone.
+
+`.venv/installed.json` remembers for each lock file the hash of what was installed from it and by which Python, and is written last: an
+interrupted installation is taken up again. Every package is checked against the hashes in the lock file.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+class Problem(Exception):
+    """One sentence for the person at the terminal."""
+
+
+def main() -> int:
+    root, lock = Path(sys.argv[1]), sys.argv[2]
+    try:
+        with (root / ".venv.lock").open("w") as alone:
+            fcntl.flock(alone, fcntl.LOCK_EX)  # two scripts started at once: the second waits and finds it done
+            ensure(root, lock)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as refused:
+        print(f"The environment {root / '.venv'} cannot be made: {refused.strerror} ({refused.filename}).", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def ensure(root: Path, lock: str) -> None:
+    """Raises Problem."""
+    folder, python = root / ".venv", root / ".venv" / "bin" / "python"
+    version = _version(python)
+    stamps = _stamps(folder)
+    wanted = hashlib.sha256((root / lock).read_bytes()).hexdigest()
+    if version and any(stamps.get(name) == [_hash(root / name), version] for name in {lock, "requirements-dev.lock"}):
+        return
+    if not version:
+        _create(folder)
+        version = _version(python)
+    _install(root, python, lock)
+    (folder / "installed.json").write_text(json.dumps(_stamps(folder) | {lock: [wanted, version]}, indent=1) + "\n")
+
+
+def _create(folder: Path) -> None:
+    print(f"Making {folder} (once).", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    made = subprocess.run([_base_python(), "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        said = f"{made.stdout}\n{made.stderr}"
+        if "ensurepip" in said or "No module named" in said:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise Problem(f"This Python has no working venv module: install it (on Debian and Ubuntu: apt install python{version}-venv).")
+        raise Problem(f"The environment could not be made: {_last(said)}")
+
+
+def _base_python() -> str:
+    """Not the `.venv` itself, which is about to be made anew."""
+    return str(getattr(sys, "_base_executable", "") or sys.executable)
+
+
+def _install(root: Path, python: Path, lock: str) -> None:
+    """Installs from the lock file; shows how far it is."""
+    total = sum(1 for line in (root / lock).read_text().splitlines() if line[:1].isalnum() and "==" in line)
+    if subprocess.run([str(python), "-m", "pip", "--version"], capture_output=True, check=False).returncode != 0:
+        subprocess.run([str(python), "-m", "ensurepip"], capture_output=True, check=False)
+    command = [str(python), "-m", "pip", "install", "--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(root / lock)]
+    command += ["--no-compile", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+    started, seen, lines = time.monotonic(), 0, []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as pip:
+        assert pip.stdout is not None
+        for line in pip.stdout:
+            lines.append(line.strip())
+            if line.startswith(("Collecting ", "Requirement already satisfied: ")):
+                seen += 1
+                _progress(f"Fetching packages: {min(seen, total)} of {total}", worth_a_line=seen % 20 == 0)
+            elif line.startswith("Installing collected packages"):
+                _progress("Installing them", worth_a_line=True)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    if pip.returncode != 0:
+        problem = next((line for line in lines if line.startswith("ERROR:")), _last("\n".join(lines)))
+        raise Problem(f"The packages of {lock} could not be installed: {problem.removeprefix('ERROR: ')}")
+    print(f"Installed {seen} packages in {time.monotonic() - started:.0f} s.", file=sys.stderr)
+
+
+def _progress(line: str, *, worth_a_line: bool) -> None:
+    """On a terminal one line that changes; elsewhere a line now and then."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line} …", end="", file=sys.stderr, flush=True)
+    elif worth_a_line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _version(python: Path) -> str:
+    """Which Python an environment has; empty where it does not work (its Python was removed, or too old)."""
+    try:
+        found = subprocess.run([str(python), "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _stamps(folder: Path) -> dict[str, list[str]]:
+    try:
+        found: dict[str, list[str]] = json.loads((folder / "installed.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _last(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason was given")
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())
