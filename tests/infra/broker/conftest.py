@@ -30,7 +30,6 @@ Handler = Callable[[Mapping[str, str], Any], Awaitable[web.Response]]
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
     """A PostgreSQL for the broker's tests alone."""
     folder: Path = tmp_path_factory.mktemp("broker-postgres")
-    folder.chmod(0o755)
     own = Postgres(folder / "postgres", folder, durable=False)
     await own.start()
     await own.prepare()

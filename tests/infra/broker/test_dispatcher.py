@@ -189,7 +189,7 @@ async def test_an_unreachable_worker_costs_no_attempt_and_deliveries_go_on_as_so
     async with dispatching():
 
         async def put_back() -> bool:
-            return await outbox.value("SELECT count(*) FROM deliveries WHERE last_error IS NOT NULL AND state = 'ready'") > 0
+            return bool(await outbox.value("SELECT count(*) FROM deliveries WHERE last_error IS NOT NULL AND state = 'ready'"))
 
         await until(put_back)
         await functions.start()

@@ -1,0 +1,88 @@
+"""Broker and worker killed in the middle of a delivery: it is delivered again, and nothing is stuck or lost."""
+
+import signal
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra.local.services import Postgres, Valkey
+from tests.infra.broker.conftest import Outbox
+from tests.infra.broker.waiting import until
+from tests.infra.worker.process import Started, WorkerProcess
+
+
+@dataclass
+class Stack:
+    outbox: Outbox
+    worker: WorkerProcess
+    broker: Started
+    note: Path
+    release: Path
+
+    async def publish(self, times: int = 1) -> None:
+        """Deliveries that write a line and then wait for `release`."""
+        await self.outbox.publish("take_note", times=times, data={"write": str(self.note), "until": str(self.release)})
+
+    def lines(self) -> list[str]:
+        return self.note.read_text().splitlines() if self.note.exists() else []
+
+
+@pytest.fixture
+async def stack(outbox: Outbox, own_valkey: Valkey, tmp_path: Path) -> AsyncIterator[Stack]:
+    worker = WorkerProcess()
+    env = {"DATABASE_URL": outbox.url, "REDIS_URL": own_valkey.url, "WORKER_URL": worker.url, "BROKER_DOCUMENTS_CONCURRENCY": "4"}
+    broker = Started("infra.broker", env=env)
+    await worker.start()
+    await broker.start()
+    yield Stack(outbox, worker, broker, tmp_path / "note", tmp_path / "release")
+    await broker.kill()
+    await worker.kill()
+
+
+async def test_a_delivery_goes_on_when_its_broker_was_killed(stack: Stack) -> None:
+    await stack.publish()
+    await until(stack.lines)
+    await stack.broker.kill()
+    await stack.broker.start()
+    # The lease would run out by itself in a quarter of a minute.
+    await stack.outbox.execute("UPDATE deliveries SET lease_until = now() - interval '1 second' WHERE state = 'running'")
+    await until(lambda: len(stack.lines()) == 2)
+    stack.release.touch()
+    await stack.outbox.until_all_are("done")
+    assert (await stack.outbox.one())["attempts"] == 2
+
+
+async def test_deliveries_go_on_within_two_seconds_of_a_killed_worker_s_return(stack: Stack) -> None:
+    await stack.publish(times=8)
+    await until(lambda: len(stack.lines()) == 4)
+    await stack.worker.kill()
+    stack.release.touch()
+    await stack.worker.start()
+    await until(stack.worker.serves)
+    back = time.monotonic()
+    await stack.outbox.until_all_are("done")
+    assert time.monotonic() - back < 2
+    assert await stack.outbox.value("SELECT max(attempts) FROM deliveries") == 2
+    assert await stack.outbox.value("SELECT sum(attempts) FROM deliveries") == 12
+
+
+async def test_a_broker_that_is_stopped_finishes_what_runs_and_gives_back_the_rest(stack: Stack) -> None:
+    await stack.publish(times=6)
+    await until(lambda: len(stack.lines()) == 4)
+    stack.broker.process.send_signal(signal.SIGTERM)
+    stack.release.touch()
+    assert await stack.broker.process.wait() == 0
+    assert await stack.outbox.states() == {"done": 4, "ready": 2}
+
+
+async def test_a_broker_outlives_a_restart_of_postgresql(stack: Stack, postgres: Postgres) -> None:
+    await stack.publish(times=4)
+    await until(lambda: len(stack.lines()) == 4)
+    await postgres.stop()
+    stack.release.touch()
+    await postgres.start()
+    await stack.outbox.until_all_are("done")
+    assert len(stack.lines()) == 4
