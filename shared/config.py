@@ -162,7 +162,7 @@ class Settings(BaseModel):
             raise ValueError("holds a key that is not exactly 32 bytes")
         return value
 
-    @field_validator("cors_origins", "allowed_private_hosts", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "allowed_private_hosts", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         return (
@@ -174,7 +174,12 @@ class Settings(BaseModel):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: Any) -> Any:
-        return tuple(ip_network(part, strict=False) if isinstance(part, str) else part for part in value)
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("holds something that is neither an IP address nor a network") from None
 
     @field_validator("ocr_languages", mode="before")
     @classmethod

@@ -1,14 +1,16 @@
 """Handing a request on to a function's own service, streaming both ways.
 
-The service answers with everything (problems, CORS, security headers); the gateway adds the client's address, signed, and the request
-id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of an answer ends the connection.
+The service answers with everything (problems, CORS, security headers); the gateway adds the client's address and the origin it called,
+signed, and the request id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of an answer ends the
+connection.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
-from shared.errors import BodyTooLarge, Unavailable
-from shared.faas.addresses import SIGNED_ADDRESS_HEADER, client_address, signed_address
+from shared.errors import Unavailable
+from shared.faas import reading
+from shared.faas.addresses import SIGNED_CLIENT_HEADER, called_origin, client_address, signed_client
 from shared.faas.answers import Answer
 from shared.faas.asgi import AsgiScope, Receive
 from shared.faas.declarations import EndpointDeclaration
@@ -18,10 +20,18 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 ANSWER_TIMEOUT_SECONDS = 60.0
+"""How long a service may say nothing; longer than streams are silent, shorter than people wait."""
+KEEP_ALIVE_SECONDS = 2.0
+"""Shorter than the services' own (uvicorn: 5 s), so that they never close a connection just as it is used again."""
+
+# RFC 9110, section 7.6.1; `expect` was answered by the gateway's own server, `host` names the service.
 _HOP_BY_HOP = {
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade",
+    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer",
+    b"transfer-encoding", b"upgrade",
 }  # fmt: skip
-_NOT_HANDED_ON = _HOP_BY_HOP | {b"x-forwarded-for", b"forwarded", SIGNED_ADDRESS_HEADER.encode(), b"x-request-id"}
+_NOT_HANDED_ON = _HOP_BY_HOP | {b"host", b"expect", b"x-forwarded-for", b"forwarded", SIGNED_CLIENT_HEADER.encode(), b"x-request-id"}
+
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class RemoteFunctions:
@@ -32,7 +42,7 @@ class RemoteFunctions:
         self._client: httpx.AsyncClient | None = None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Answer:
-        """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge."""
+        """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
         request = self._request(scope, receive, declaration, request_id)
@@ -40,55 +50,62 @@ class RemoteFunctions:
             answer = await self._http().send(request, stream=True)
         except httpx.TransportError as lost:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
-        headers = [
-            (name.lower().decode("latin-1"), value.decode("latin-1"))
-            for name, value in answer.headers.raw
-            if name.lower() not in _HOP_BY_HOP
-        ]
-        return Answer(answer.status_code, _body_of(answer), headers)
+        raw = [(name.lower(), value) for name, value in answer.headers.raw]
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
+        return Answer(answer.status_code, _Body(answer), headers)
+
+    async def close(self) -> None:
+        """Closes the connections to the services."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
 
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
-        headers = [(name, value) for name, value in scope["headers"] if name not in _NOT_HANDED_ON]
-        text_headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        length = text_headers.get("content-length", "")
-        if length.isdecimal() and int(length) > declaration.max_body:
-            raise BodyTooLarge(f"The body may have {declaration.max_body} bytes.")
-        headers.append((SIGNED_ADDRESS_HEADER.encode(), signed_address(client_address(scope, text_headers)).encode()))
+        told = reading.headers_of(scope)
+        reading.refuse_length(told, declaration.max_body)
+        headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
+        headers.append(
+            (SIGNED_CLIENT_HEADER.encode(), signed_client(client_address(scope, told), called_origin(scope, told)).encode("latin-1"))
+        )
         headers.append((b"x-request-id", request_id.encode()))
-        raw_path = scope.get("raw_path") or scope["path"].encode()
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
-        url = self._template.replace("{service}", declaration.service) + raw_path.decode("latin-1").partition("?")[0] + query
-        has_body = b"transfer-encoding" in dict(scope["headers"]) or length not in ("", "0")
-        content = _chunks(receive, declaration.max_body) if has_body else None
+        url = self._template.replace("{service}", declaration.service) + path + query
+        has_body = "transfer-encoding" in told or told.get("content-length", "0") != "0"
+        content = reading.stream(receive, declaration.max_body) if has_body else None
         return self._http().build_request(scope["method"], url, headers=headers, content=content)
 
     def _http(self) -> "httpx.AsyncClient":
         if self._client is None:
             import httpx
 
-            timeout = httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
-            self._client = httpx.AsyncClient(timeout=timeout, trust_env=False, limits=httpx.Limits(max_connections=500))
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
+                limits=httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
+                trust_env=False,
+            )
         return self._client
 
 
-async def _body_of(answer: "httpx.Response") -> AsyncIterator[bytes]:
-    try:
-        async for chunk in answer.aiter_raw():
-            yield chunk
-    finally:
-        await answer.aclose()
+class _Body:
+    """A service's answer as it comes; `aclose()` lets the connection go even where nothing was read."""
+
+    def __init__(self, answer: "httpx.Response") -> None:
+        self._answer = answer
+        self._chunks = answer.aiter_raw()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
 
 
-async def _chunks(receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge(f"The body may have {limit} bytes.")
-        yield chunk
-        if not message.get("more_body", False):
-            return
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]], dropped: set[bytes]) -> RawHeaders:
+    """The headers that are meant for whoever is at the other end, those that `Connection` names left out."""
+    pairs = list(headers)
+    named = {token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",")}
+    return [(name, value) for name, value in pairs if name not in dropped and name not in named]

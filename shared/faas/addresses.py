@@ -1,6 +1,7 @@
 """Who the client is, by address: the connection's peer, or what a trusted party says of it.
 
-`X-Forwarded-For` is believed only from TRUSTED_PROXIES. The gateway tells remote functions the address in a header of its own, signed.
+`X-Forwarded-For` is believed only from TRUSTED_PROXIES. The gateway tells remote functions the client's address, and the origin that the
+client called, in a header of its own, signed.
 """
 
 import hashlib
@@ -13,53 +14,59 @@ from typing import Any
 
 from shared.config import settings
 
-SIGNED_ADDRESS_HEADER = "x-docuvault-client"
+SIGNED_CLIENT_HEADER = "x-docuvault-client"
 SIGNATURE_SECONDS = 60
 
 
 def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
     """The client's IP address as text; `unknown` where the connection has none (a unix socket)."""
-    signed = headers.get(SIGNED_ADDRESS_HEADER)
-    if signed is not None and (address := _verified(signed)) is not None:
-        return address
+    signed = headers.get(SIGNED_CLIENT_HEADER)
+    if signed is not None and (told := _verified(signed)) is not None:
+        return told[0]
     peer = scope.get("client")
-    address = str(peer[0]) if peer else "unknown"
-    proxies = settings().trusted_proxies
-    if not proxies:
+    address = str(peer[0]).removeprefix("::ffff:") if peer else "unknown"
+    if not settings().trusted_proxies or "x-forwarded-for" not in headers:
         return address
-    forwarded = [part.strip() for part in headers.get("x-forwarded-for", "").split(",")]
+    forwarded = headers["x-forwarded-for"].split(",")
     while forwarded and _trusted(address):
-        candidate = _parsed(forwarded.pop())
+        candidate = _parsed(forwarded.pop().strip())
         if candidate is None:
             break
         address = str(candidate)
     return address
 
 
+def called_origin(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
+    """Scheme and host that the client called us by."""
+    signed = headers.get(SIGNED_CLIENT_HEADER)
+    if signed is not None and (told := _verified(signed)) is not None:
+        return told[1]
+    return f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+
+
+@lru_cache(maxsize=4096)
 def network(address: str) -> str:
     """What limits count by: an IPv4 address, or an IPv6 address's /64 (one household or host has at least that)."""
     parsed = _parsed(address)
     if isinstance(parsed, IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ip_network((parsed, 64), strict=False))
-    return address
+        return str(ip_network((parsed.packed, 64), strict=False))
+    return str(parsed or address)
 
 
-def signed_address(address: str) -> str:
-    """The header's value for `address`, good for a minute."""
-    stamp = f"{address} {int(time.time())}"
+def signed_client(address: str, origin: str) -> str:
+    """The header's value for a client, good for a minute."""
+    stamp = f"{address} {origin.replace(' ', '')} {int(time.time())}"
     return f"{stamp} {_signature(settings().secret_key[0], stamp)}"
 
 
-def _verified(value: str) -> str | None:
+def _verified(value: str) -> tuple[str, str] | None:
     stamp, _, signature = value.rpartition(" ")
-    address, _, moment = stamp.partition(" ")
-    if not moment.isdecimal() or abs(time.time() - int(moment)) > SIGNATURE_SECONDS:
+    address, origin, moment = stamp.split(" ") if stamp.count(" ") == 2 else ("", "", "")
+    if not (moment.isascii() and moment.isdecimal() and len(moment) < 16) or abs(time.time() - int(moment)) > SIGNATURE_SECONDS:
         return None
     for secret in settings().secret_key:
         if hmac.compare_digest(signature.encode("latin-1", "replace"), _signature(secret, stamp).encode()):
-            return address
+            return address, origin
     return None
 
 
@@ -69,10 +76,12 @@ def _signature(secret: bytes, stamp: str) -> str:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """An address as a header or a socket has it: IPv6 perhaps in brackets, IPv4 perhaps in IPv6's clothes."""
     try:
-        return ip_address(text.removeprefix("[").partition("]")[0] if text.startswith("[") else text)
+        parsed = ip_address(text.removeprefix("[").partition("]")[0] if text.startswith("[") else text)
     except ValueError:
         return None
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
 
 
 @lru_cache(maxsize=1024)

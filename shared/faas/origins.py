@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.config import settings
+from shared.faas.addresses import called_origin
 
 EXPOSED = b"x-request-id, retry-after, content-disposition, location"
 
@@ -48,5 +49,4 @@ def may_use_cookie(scope: MutableMapping[str, Any], headers: Mapping[str, str]) 
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "same-origin") == "same-origin"
-    own = f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
-    return origin == own or origin in _cookie_origins()
+    return origin in _cookie_origins() or origin == called_origin(scope, headers)

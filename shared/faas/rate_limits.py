@@ -1,15 +1,17 @@
 """How often: per client address and per account, counted in Redis by the `limits` library, so that they hold across processes.
 
-The general limits are leased: a process takes a handful of a window's tokens at once (at most a hundredth, growing with demand) and
-spends them without asking, so that most requests cost no round trip and no window ever grants more than it has. Named limits (sign-in,
-registration and the like) are counted one by one. With Redis down every process counts on its own: limits then hold per process,
-nobody is locked out and nothing is unlimited.
+A limit holds for windows of the clock: `300/5 minutes` starts anew at :00, :05, :10. The general limits are leased: a process takes a
+handful of a window's tokens at once (at most a hundredth, growing with demand) and spends them without asking, so that most requests
+cost no round trip; unspent ones end with their window, so no window ever grants more than it has. Named limits (sign-in, registration and
+the like) are counted one by one. With Redis down every process counts on its own: limits then hold per process, nobody is locked out
+and nothing is unlimited.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,7 +23,7 @@ from shared.faas.addresses import network
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
-    from limits.aio.strategies import FixedWindowRateLimiter
+    from limits.aio.storage import Storage
 
 log = logging.getLogger("docuvault.rate_limits")
 
@@ -45,98 +47,120 @@ async def count_named(name: str, address: str) -> None:
 
 
 class _Lease:
-    __slots__ = ("expires", "size", "tokens")
+    """What this process holds of one subject's window. `size` is what it took last; `more` is set while somebody takes more."""
 
-    def __init__(self, size: int, expires: float) -> None:
-        self.tokens = self.size = size
-        self.expires = expires
+    __slots__ = ("more", "size", "tokens", "used_up", "waiting", "window")
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self.tokens = 0
+        self.size = 0
+        self.used_up = False
+        self.waiting = 0
+        self.more: asyncio.Event | None = None
 
 
 class Limiter:
-    """The running event loop's view of the limits."""
+    """One event loop's view of the limits; `clock` gives seconds since the epoch."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, *, clock: Callable[[], float] = time.time) -> None:
         self._redis_url = redis_url
-        self._shared: FixedWindowRateLimiter | None = None
-        self._local: FixedWindowRateLimiter | None = None
-        self._redis_down_until = 0.0
+        self._clock = clock
+        self._shared: Storage | None = None
+        self._local: Storage | None = None
+        self._retry_redis_at = 0.0
         self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
 
     async def spend(self, kind: str, rate: str, subject: str) -> None:
-        """One token of `subject`'s window. Raises RateLimited when there is none."""
-        key = (kind, subject)
-        now = time.monotonic()
-        lease = self._leases.get(key)
-        if lease is not None and lease.tokens > 0 and lease.expires > now:
-            lease.tokens -= 1
-            return
+        """One token of `subject`'s present window, from the lease on it. Raises RateLimited when there is none."""
         item = _item(rate)
-        busy = lease is not None and lease.expires > now
-        size = min(lease.size * 2 if lease is not None and busy else 1, max(1, item.amount // 100))
-        if size > 1 and not await self._hit(item, kind, subject, size):
-            size = 1
-            await self.hit(kind, rate, subject)
-        elif size == 1:
-            await self.hit(kind, rate, subject)
-        lease = _Lease(size, now + item.get_expiry() / 10)
+        seconds = item.get_expiry()
+        window = int(self._clock() / seconds)
+        key = (kind, subject)
+        lease = self._leases.get(key)
+        if lease is None or lease.window != window:
+            lease = self._leases[key] = _Lease(window)
+            self._leases.move_to_end(key)
+            if len(self._leases) > KEPT_LEASES:
+                self._leases.popitem(last=False)
+        while not lease.tokens:
+            if lease.used_up:
+                raise self._limited(item)
+            if lease.more is None:
+                await self._take_more(lease, item, kind, subject)
+            else:
+                lease.waiting += 1
+                try:
+                    await lease.more.wait()
+                finally:
+                    lease.waiting -= 1
         lease.tokens -= 1
-        self._leases[key] = lease
-        self._leases.move_to_end(key)
-        if len(self._leases) > KEPT_LEASES:
-            self._leases.popitem(last=False)
 
     async def hit(self, kind: str, rate: str, subject: str) -> None:
         """Counts one. Raises RateLimited with the seconds until the window ends."""
         item = _item(rate)
-        if not await self._hit(item, kind, subject, 1):
-            raise RateLimited(await self._seconds_left(item, kind, subject))
+        if not await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), 1):
+            raise self._limited(item)
 
-    async def _hit(self, item: "RateLimitItem", kind: str, subject: str, cost: int) -> bool:
-        limiter = self._limiter()
+    async def _take_more(self, lease: _Lease, item: "RateLimitItem", kind: str, subject: str) -> None:
+        lease.more = asyncio.Event()
         try:
-            return await limiter.hit(item, kind, subject, cost=cost)
-        except Exception as lost:
-            if limiter is self._local:
-                raise
-            self._lose_redis(lost)
-            return await self._limiter().hit(item, kind, subject, cost=cost)
+            lease.size = min(max(lease.size * 2, lease.waiting, 1), max(1, item.amount // 100))
+            granted = await self._take(item, kind, subject, lease.window, lease.size)
+            lease.tokens += granted
+            lease.used_up = granted < lease.size
+        finally:
+            lease.more.set()
+            lease.more = None
 
-    async def _seconds_left(self, item: "RateLimitItem", kind: str, subject: str) -> int:
-        limiter = self._limiter()
-        try:
-            window = await limiter.get_window_stats(item, kind, subject)
-        except Exception as lost:
-            self._lose_redis(lost)
-            return item.get_expiry()
-        return max(1, round(window.reset_time - time.time() + 0.5))
+    async def _take(self, item: "RateLimitItem", kind: str, subject: str, window: int, wanted: int) -> int:
+        """Counts `wanted` at once; how many of them the window still had."""
+        key, seconds = item.key_for(kind, subject, window), item.get_expiry()
+        count = await self._count(key, seconds, wanted)
+        return max(0, min(wanted, item.amount - (count - wanted)))
 
-    def _lose_redis(self, lost: Exception) -> None:
-        if time.monotonic() >= self._redis_down_until:
-            log.warning("Redis is not there, limits are counted in this process: %s", type(lost).__name__)
-        self._redis_down_until = time.monotonic() + RETRY_REDIS_SECONDS
+    async def _count(self, key: str, seconds: int, amount: int) -> int:
+        if time.monotonic() >= self._retry_redis_at:
+            from redis.exceptions import RedisError
 
-    def _limiter(self) -> "FixedWindowRateLimiter":
-        if time.monotonic() < self._redis_down_until:
-            if self._local is None:
-                from limits.aio.storage import MemoryStorage
-                from limits.aio.strategies import FixedWindowRateLimiter
+            was_down = self._retry_redis_at > 0
+            if was_down:
+                # One request tries Redis again; the others go on counting here until it has answered.
+                self._retry_redis_at = time.monotonic() + RETRY_REDIS_SECONDS
+            try:
+                count = await self._redis().incr(key, seconds, amount=amount)
+            except (RedisError, OSError) as lost:
+                if not was_down:
+                    log.warning("Redis is not there, limits are counted in this process: %s", type(lost).__name__)
+                self._retry_redis_at = time.monotonic() + RETRY_REDIS_SECONDS
+            else:
+                if was_down:
+                    log.warning("Redis is back, limits are counted there again")
+                    self._retry_redis_at = 0.0
+                return count
+        if self._local is None:
+            from limits.aio.storage import MemoryStorage
 
-                self._local = FixedWindowRateLimiter(MemoryStorage())
-            return self._local
+            self._local = MemoryStorage()
+        return await self._local.incr(key, seconds, amount=amount)
+
+    def _redis(self) -> "Storage":
         if self._shared is None:
             from limits.aio.storage import RedisStorage
-            from limits.aio.strategies import FixedWindowRateLimiter
 
             url = self._redis_url.replace("unix://", "redis+unix://", 1)
-            storage = RedisStorage(
+            self._shared = RedisStorage(
                 f"async+{url}",
                 implementation="redispy",
                 key_prefix="docuvault:limits",
                 socket_connect_timeout=1.0,
                 socket_timeout=2.0,
             )
-            self._shared = FixedWindowRateLimiter(storage)
         return self._shared
+
+    def _limited(self, item: "RateLimitItem") -> RateLimited:
+        seconds = item.get_expiry()
+        return RateLimited(int(seconds - self._clock() % seconds) + 1)
 
 
 _limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, Limiter] = WeakKeyDictionary()
