@@ -58,25 +58,28 @@ CONFIDENCE_MAX = 0.99
 QUOTE_SPAN = 160
 """Characters between the first and the last word that a quote is chosen for; the sentence around them is given."""
 
+HITS_WEIGHED = 1_000
+"""Words of a page that a quote is looked for among: enough for any page a person wrote."""
+
 REPORTED_FROM = 0.2
 """A smaller confidence is not worth mentioning."""
 
 
 @dataclass(frozen=True, slots=True)
-class TermCount:
-    """How many accepted and refused documents of one topic hold one term."""
+class TopicCounts:
+    """How many accepted and refused documents of one topic hold each of these terms; the three lists run in parallel."""
 
     topic_id: UUID
-    term: str
-    accepted: int
-    refused: int
+    terms: Sequence[str]
+    accepted: Sequence[int]
+    refused: Sequence[int]
 
 
-TermCounts = Callable[[Sequence[str]], Awaitable[Sequence[TermCount]]]
-"""Looks up what was learned about these terms, of all the owner's topics."""
+TermCounts = Callable[[Sequence[str]], Awaitable[Sequence[TopicCounts]]]
+"""Looks up what was learned about these terms, one for each of the owner's topics that has any of them."""
 
 
-async def nothing_learned(terms: Sequence[str]) -> Sequence[TermCount]:
+async def nothing_learned(terms: Sequence[str]) -> Sequence[TopicCounts]:
     """For a caller without statistics."""
     return ()
 
@@ -140,7 +143,7 @@ class LocalProvider:
         salient = reading.salient()
         if not taught or not salient:
             return {}
-        return _lifts(await self._term_counts(salient), salient, taught)
+        return _lifts(await self._term_counts(salient), len(salient), taught)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,14 @@ class _Zone:
     page: int | None
     text: str
     words: list[tuple[str, int, int]]
+    positions: dict[str, list[int]] = field(default_factory=dict)
+
+    def positions_of(self, word: str) -> Sequence[int]:
+        """Where in `words` it stands."""
+        if not self.positions:
+            for position, (other, _, _) in enumerate(self.words):
+                self.positions.setdefault(other, []).append(position)
+        return self.positions.get(word, ())
 
 
 class _Reading:
@@ -182,6 +193,7 @@ class _Reading:
         self.zones = zones
         self.language = language
         self.counts: Counter[str] = Counter()
+        self.compounds: dict[str, list[str]] = {}
         self._salient: list[str] | None = None
         known = lexicon()
         length = 0
@@ -199,6 +211,7 @@ class _Reading:
         for word in [word for word in self.counts if len(word) >= 7 and " " not in word]:
             for key in _affixes(word):
                 self.counts[key] += self.counts[word]
+                self.compounds.setdefault(key, []).append(word)
         self.saturation = min(SATURATION_MAX, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
 
     def points(self, weights: Mapping[str, float]) -> float:
@@ -235,9 +248,9 @@ class _Reading:
     def quote(self, weights: Mapping[str, float]) -> tuple[str | None, int | None]:
         """The passage with the most points, verbatim, and its page."""
         best: tuple[float, int, int, int] | None = None
-        index = phrase_index({key for key in weights if " " in key})
+        present = {key: weight for key, weight in weights.items() if key in self.counts}
         for number, zone in enumerate(self.zones):
-            hits = _hits(zone, weights, index)
+            hits = self._hits(zone, present)
             # A window over the hits; a key counts once in it.
             for first in range(len(hits)):
                 start, seen, total = hits[first][0], set[str](), 0.0
@@ -256,6 +269,18 @@ class _Reading:
         _, number, start, end = best
         zone = self.zones[number]
         return _passage(zone.text, start, end), zone.page
+
+    def _hits(self, zone: _Zone, weights: Mapping[str, float]) -> list[tuple[int, int, str, float]]:
+        """Where in the zone the keys stand: start, end, key, weight; in order."""
+        hits = []
+        for key, weight in weights.items():
+            first, *rest = key.split(" ")
+            for word in self.compounds.get(key, (first,)):
+                for position in zone.positions_of(word):
+                    last = position + len(rest)
+                    if not rest or [other for other, _, _ in zone.words[position + 1 : last + 1]] == rest:
+                        hits.append((zone.words[position][1], zone.words[last][2], key, weight))
+        return sorted(hits)[:HITS_WEIGHED]
 
 
 @lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
@@ -279,25 +304,6 @@ def _phrases(sequence: list[str], index: Mapping[str, Sequence[tuple[tuple[str, 
                 if tuple(sequence[position + 1 : position + 1 + len(rest)]) == rest:
                     found.append((position, key))
     return found
-
-
-def _hits(
-    zone: _Zone, weights: Mapping[str, float], index: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]
-) -> list[tuple[int, int, str, float]]:
-    """Where in the zone the keys stand: start, end, key, weight."""
-    hits = []
-    affixes = any(key[0] == "-" or key[-1] == "-" for key in weights)
-    for position, (word, start, end) in enumerate(zone.words):
-        weight = weights.get(word, 0.0)
-        if weight:
-            hits.append((start, end, word, weight))
-        elif affixes and len(word) >= 7:
-            hits += [(start, end, key, weights[key]) for key in _affixes(word) if key in weights]
-        for rest, key in index.get(word, ()):
-            last = position + len(rest)
-            if last < len(zone.words) and all(zone.words[position + 1 + i][0] == part for i, part in enumerate(rest)):
-                hits.append((start, zone.words[last][2], key, weights[key]))
-    return hits
 
 
 _STOPS = re.compile(r"(?<=[.!?:;])\s|\n\s*\n")
@@ -451,7 +457,7 @@ def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
 # What was learned
 
 
-def _lifts(counts: Sequence[TermCount], salient: Sequence[str], topics: Sequence[TopicOption]) -> dict[UUID, _Evidence]:
+def _lifts(counts: Sequence[TopicCounts], looked_up: int, topics: Sequence[TopicOption]) -> dict[UUID, _Evidence]:
     """Points by the owner's decisions.
 
     For each word the log of how much more often it stands in a topic's accepted documents than in the others' (a beta prior of
@@ -459,26 +465,26 @@ def _lifts(counts: Sequence[TermCount], salient: Sequence[str], topics: Sequence
     away.
     """
     in_all: Counter[str] = Counter()
-    by_topic: dict[UUID, list[TermCount]] = {}
     for count in counts:
-        in_all[count.term] += count.accepted
-        by_topic.setdefault(count.topic_id, []).append(count)
+        for word, accepted in zip(count.terms, count.accepted, strict=True):
+            in_all[word] += accepted
+    by_topic = {count.topic_id: count for count in counts}
     documents = sum(topic.accepted for topic in topics)
-    size = max(LEARNED_TERMS_MIN, len(salient))
+    size = max(LEARNED_TERMS_MIN, looked_up)
     lifts: dict[UUID, _Evidence] = {}
     for topic in topics:
         weights: dict[str, float] = {}
         for_it = against = 0.0
         elsewhere = max(0, documents - topic.accepted) + BACKGROUND_WEIGHT
-        for count in by_topic.get(topic.id, ()):
-            prior = PRIOR_GENERIC if count.term in GENERIC else PRIOR_TERM
-            usual = (max(0, in_all[count.term] - count.accepted) + BACKGROUND_WEIGHT * prior) / elsewhere
-            here = (count.accepted + usual) / (topic.accepted + 1)
+        known = by_topic.get(topic.id, TopicCounts(topic.id, (), (), ()))
+        for word, accepted, refused in zip(known.terms, known.accepted, known.refused, strict=True):
+            usual = (max(0, in_all[word] - accepted) + BACKGROUND_WEIGHT * (PRIOR_GENERIC if word in GENERIC else PRIOR_TERM)) / elsewhere
+            here = (accepted + usual) / (topic.accepted + 1)
             if here > usual:
                 lift = min(LEARNED_LIFT_MAX, math.log(here / usual))
                 for_it += lift
-                weights[count.term] = lift
-            there = (count.refused + usual) / (topic.refused + 1)
+                weights[word] = lift
+            there = (refused + usual) / (topic.refused + 1)
             if there > here:
                 against += min(LEARNED_LIFT_MAX, math.log(there / here))
         sure = topic.accepted / (topic.accepted + 1)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.ai.local import LocalProvider, TermCount, salient_terms
+from shared.ai.local import LocalProvider, TopicCounts, salient_terms
 from shared.ai.provider import DocumentText, PageText, TopicOption
 from shared.ai.terms import terms
 from shared.documents.classification import FILED_FROM, SUGGESTED_FROM
@@ -80,12 +80,13 @@ class _Taught:
     def options(self) -> list[TopicOption]:
         return [TopicOption(topic_id, name, "", len(self.accepted[name]), len(self.refused[name])) for name, topic_id in self.ids.items()]
 
-    async def counts(self, wanted: Sequence[str]) -> list[TermCount]:
+    async def counts(self, wanted: Sequence[str]) -> list[TopicCounts]:
         found = []
         for name, topic_id in self.ids.items():
             for_it = Counter(term for example in self.accepted[name] for term in example)
             against = Counter(term for example in self.refused[name] for term in example)
-            found += [TermCount(topic_id, t, for_it[t], against[t]) for t in wanted if for_it[t] or against[t]]
+            known = [term for term in wanted if for_it[term] or against[term]]
+            found.append(TopicCounts(topic_id, known, [for_it[term] for term in known], [against[term] for term in known]))
         return found
 
     def judge(self, text: str) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Topics: their names, filing, the owner's decisions and what is learned from them."""
 
+import asyncio
+import itertools
 import random
 from uuid import UUID
 
@@ -209,6 +211,22 @@ async def test_an_owner_s_end_takes_topics_along(db: Database, owner: UUID) -> N
         await tx.execute("DELETE FROM users WHERE id = %s", (owner,))
         for table in ("topics", "document_topics", "topic_suggestions", "topic_examples", "topic_terms", "document_terms"):
             assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", (owner,)) == 0
+
+
+async def test_decisions_at_the_same_time_are_all_learned(db: Database, owner: UUID) -> None:
+    first, second = await papers.topic(db, owner, "Box 7"), await papers.topic(db, owner, "Box 8")
+    documents = [await _classified(db, owner, f"{INVOICE} {word}") for word in ("apple", "berry", "cherry", "damson", "elder", "fig")]
+
+    async def decide(document: UUID, topic_ids: list[UUID]) -> None:
+        async with db.tenant(owner) as tx:
+            await topics.file(tx, owner_id=owner, document_id=document, topic_ids=topic_ids)
+
+    async with asyncio.timeout(20):
+        orders = itertools.cycle(([first, second], [second, first]))
+        await asyncio.gather(*(decide(document, order) for document, order in zip(documents, orders, strict=False)))
+    async with db.tenant(owner) as tx:
+        for topic in (first, second):
+            assert await papers.learned(tx, topic, "invoic", "cherry") == {"invoic": (6, 0), "cherry": (1, 0)}
 
 
 # Owners apart

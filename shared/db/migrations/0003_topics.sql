@@ -30,6 +30,7 @@ CREATE TABLE document_topics (
     FOREIGN KEY (owner_id, document_id) REFERENCES documents (owner_id, id) ON DELETE CASCADE,
     FOREIGN KEY (owner_id, topic_id) REFERENCES topics (owner_id, id) ON DELETE CASCADE
 );
+CREATE INDEX documents_in_trash ON documents (owner_id, id) WHERE trashed_at IS NOT NULL;  -- what a topic's count leaves out
 CREATE INDEX document_topics_by_topic ON document_topics (owner_id, topic_id, document_id);
 ALTER TABLE document_topics ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON document_topics TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
@@ -163,5 +164,6 @@ CREATE TRIGGER topic_examples_changed_2 AFTER UPDATE ON topic_examples
 
 -- migrate:down
 
+DROP INDEX documents_in_trash;
 DROP TABLE topic_terms, topic_examples, document_terms, topic_suggestions, document_topics, topics CASCADE;
 DROP FUNCTION learn_topic_examples, unlearn_topic_examples;
