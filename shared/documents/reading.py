@@ -6,15 +6,16 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 
 import logging
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, steps
+from shared.documents import filenames, lifecycle, search_index, steps
 from shared.documents.steps import StepName
 from shared.extraction import Extraction, ExtractionFailed, extract
-from shared.storage import Download, ObjectMissing, ObjectTooLarge, object_store
+from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend, object_store
 
 log = logging.getLogger("docuvault.documents")
 
@@ -44,13 +45,19 @@ class _Unreadable(Exception):
         self.step, self.code, self.detail = step, code, detail
 
 
-async def read(db: TenantDatabase, document_id: UUID, revision: int) -> bool:
+Extractor = Callable[..., Awaitable[Extraction]]
+
+
+async def read(
+    db: TenantDatabase, document_id: UUID, revision: int, *, store: StorageBackend | None = None, extractor: Extractor = extract
+) -> bool:
     """Reads the document; False, without effect, where it does not wait to be read at `revision` (any more)."""
+    store = store or object_store()
     work = await _begin(db, document_id, revision)
     if work is None:
         return False
     try:
-        download, extraction = await _fetch_and_extract(work)
+        download, extraction = await _fetch_and_extract(work, store, extractor)
     except _Unreadable as reason:
         async with db.transaction() as tx:
             return await lifecycle.fail(
@@ -66,7 +73,7 @@ async def read(db: TenantDatabase, document_id: UUID, revision: int) -> bool:
     thumbnail_key = None
     if extraction.thumbnail is not None:
         thumbnail_key = f".derived/{work.owner_id}/{work.id}/{work.revision}.webp"
-        await object_store().put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
+        await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     async with db.transaction() as tx:
         return await _commit(tx, work, download, extraction, thumbnail_key)
 
@@ -92,11 +99,11 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work 
     return work
 
 
-async def _fetch_and_extract(work: _Work) -> tuple[Download, Extraction]:
+async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extractor) -> tuple[Download, Extraction]:
     with tempfile.TemporaryDirectory(prefix="docuvault-") as folder:
         path = Path(folder) / "original"
         try:
-            download = await object_store().download(work.object_key, path, limit=work.size)
+            download = await store.download(work.object_key, path, limit=work.size)
         except ObjectMissing:
             raise _Unreadable("extract", "object_missing", "The original is no longer in the object store.") from None
         except ObjectTooLarge:
@@ -106,7 +113,7 @@ async def _fetch_and_extract(work: _Work) -> tuple[Download, Extraction]:
         if work.sha256 is not None and work.sha256 != download.sha256:
             raise _Unreadable("upload", "object_mismatch", "The bytes that arrived are not those that were announced: their hash differs.")
         try:
-            extraction = await extract(path, filename=work.filename, declared_type=work.content_type)
+            extraction = await extractor(path, filename=work.filename, declared_type=work.content_type)
         except ExtractionFailed as failed:
             raise _Unreadable("extract", failed.code, failed.detail) from None
     log.info("document read", extra={"fields": {"document": str(work.id), "milliseconds": extraction.milliseconds}})
@@ -158,8 +165,6 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         """,
         {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
     )
-    from shared.documents import search_index
-
     await search_index.index(
         tx,
         owner_id=work.owner_id,

@@ -1,0 +1,180 @@
+"""From stored to extracted, once, and with what went wrong said in words."""
+
+import asyncio
+import hashlib
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.db import TenantDatabase
+from shared.documents import library, lifecycle, reading, steps
+from shared.documents.models import Document
+from shared.extraction import extract
+from shared.storage import ObjectStore, StorageUnavailable, object_store
+from tests.documents.conftest import published, row, stored
+
+PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
+4 0 obj<</Length 60>>stream
+BT /F1 24 Tf 20 200 Td (The heron landed here today) Tj ET  
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+6 0 obj<</Title(About the heron)>>endobj
+trailer<</Root 1 0 R/Info 6 0 R>>
+"""
+
+
+async def _history(vault: TenantDatabase, document: Document) -> dict[str, tuple[str, int]]:
+    return {step.step: (step.state, step.attempts) for step in await steps.history(vault, document.id)}
+
+
+async def test_a_stored_document_is_read(vault: TenantDatabase) -> None:
+    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
+    assert await reading.read(vault, document.id, 1)
+    read = await library.get(vault, document.id)
+    assert (read.status, read.title, read.page_count) == ("extracted", "About the heron", 1)
+    assert read.sha256 == hashlib.sha256(PDF).hexdigest()
+    text = await library.text(vault, document.id)
+    assert "heron landed" in text.pages[0].text
+    assert (await library.text(vault, document.id, 1)).pages == text.pages
+    with pytest.raises(library.NotFound):
+        await library.text(vault, document.id, 2)
+    tag, picture = await library.thumbnail(vault, document.id)
+    assert picture[:4] == b"RIFF"
+    assert tag == '"1"'
+    assert [event.type for event in await published(vault, document.id)] == ["document.stored", "document.extracted"]
+    assert await _history(vault, document) == {"upload": ("done", 1), "extract": ("done", 1)}
+
+
+async def test_reading_again_changes_nothing(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    outcomes = await asyncio.gather(*(reading.read(vault, document.id, 1) for _ in range(3)))
+    assert outcomes.count(True) == 1
+    before = await library.get(vault, document.id)
+    assert not await reading.read(vault, document.id, 1)
+    assert await library.get(vault, document.id) == before
+    assert len(await published(vault, document.id)) == 2
+
+
+async def test_an_event_of_an_older_revision_changes_nothing(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE documents SET revision = 2 WHERE id = %(id)s", {"id": document.id})
+    assert not await reading.read(vault, document.id, 1)
+    assert (await library.get(vault, document.id)).status == "stored"
+
+
+async def test_reading_anew_replaces_what_was_read(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    await reading.read(vault, document.id, 1)
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE documents SET revision = 2, status = 'stored' WHERE id = %(id)s", {"id": document.id})
+    assert await reading.read(vault, document.id, 2)
+    assert len((await library.text(vault, document.id)).pages) == 1
+
+
+async def test_the_type_is_decided_from_the_bytes(vault: TenantDatabase) -> None:
+    document = await stored(vault, b"<!doctype html><title>Herons of the river</title><p>heron", content_type="text/plain")
+    await reading.read(vault, document.id, 1)
+    assert (await library.get(vault, document.id)).content_type == "text/html"
+
+
+async def test_a_title_the_owner_gave_stays(vault: TenantDatabase) -> None:
+    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE documents SET title = 'My own' WHERE id = %(id)s", {"id": document.id})
+    await reading.read(vault, document.id, 1)
+    assert (await library.get(vault, document.id)).title == "My own"
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "code"),
+    [
+        (b"\x89PNG\r\n\x1a\nthis is no picture", "image/png", "document_corrupt"),
+        (b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff\0\0" * 20, "application/pdf", "unsupported_type"),
+    ],
+)
+async def test_what_cannot_be_read_fails_and_stays_downloadable(
+    vault: TenantDatabase, content: bytes, content_type: str, code: str
+) -> None:
+    document = await stored(vault, content, content_type=content_type)
+    assert await reading.read(vault, document.id, 1)
+    failed = await library.get(vault, document.id)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert (failed.error.step, failed.error.code) == ("extract", code)
+    assert failed.error.detail
+    assert await _history(vault, document) == {"upload": ("done", 1), "extract": ("failed", 1)}
+    assert (await library.download(vault, document.id, "attachment")).url
+    assert not await reading.read(vault, document.id, 1)
+
+
+async def test_an_original_that_is_gone_fails_with_that_reason(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    await object_store().delete(await row(vault, document.id, "object_key"))
+    await reading.read(vault, document.id, 1)
+    error = (await library.get(vault, document.id)).error
+    assert error is not None
+    assert error.code == "object_missing"
+
+
+async def test_bytes_that_are_not_those_announced_fail_with_that_reason(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE documents SET sha256 = repeat('0', 64) WHERE id = %(id)s", {"id": document.id})
+    await reading.read(vault, document.id, 1)
+    error = (await library.get(vault, document.id)).error
+    assert error is not None
+    assert (error.step, error.code) == ("upload", "object_mismatch")
+
+
+async def test_a_store_that_is_down_is_tried_again(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    nowhere = ObjectStore(
+        endpoint="http://127.0.0.1:9", public_endpoint="http://127.0.0.1:9", region="x", access_key="a", secret_key="b", bucket="c"
+    )
+    with pytest.raises(StorageUnavailable):
+        await reading.read(vault, document.id, 1, store=nowhere)
+    assert (await library.get(vault, document.id)).status == "stored"
+    assert (await _history(vault, document))["extract"] == ("running", 1)
+    assert await reading.read(vault, document.id, 1)
+    assert (await _history(vault, document))["extract"] == ("done", 2)
+
+
+async def test_a_step_that_was_given_up_goes_on_when_its_delivery_is_retried(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    await _give_up(vault, document.id)
+    assert await reading.read(vault, document.id, 1)
+    read = await library.get(vault, document.id)
+    assert (read.status, read.error) == ("extracted", None)
+
+
+async def test_a_document_that_moved_on_meanwhile_is_not_overwritten(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        extraction = await extract(*arguments, **named)
+        async with vault.transaction() as tx:
+            await tx.execute("UPDATE documents SET revision = 2 WHERE id = %(id)s", {"id": document.id})
+        return extraction
+
+    assert not await reading.read(vault, document.id, 1, extractor=slow)
+    assert (await library.text(vault, document.id)).pages == []
+    assert [event.type for event in await published(vault, document.id)] == ["document.stored"]
+
+
+async def _give_up(vault: TenantDatabase, document_id: UUID) -> None:
+    async with vault.transaction() as tx:
+        assert await lifecycle.fail(
+            tx,
+            owner_id=vault.owner_id,
+            document_id=document_id,
+            revision=1,
+            while_status="stored",
+            step="extract",
+            code=lifecycle.GAVE_UP,
+            detail="It did not work out.",
+        )

@@ -1,0 +1,162 @@
+"""Whatever was lost on the way, a document ends `ready` or honestly `failed`."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from shared.db import Database, TenantDatabase
+from shared.documents import arrivals, library, lifecycle, reading, reconciliation, steps, uploads
+from shared.errors import NotFound
+from shared.storage import object_store
+from tests.documents.conftest import LETTER, Usage, create, published, row, send, status, stored, usage
+
+
+async def _age(db: Database, document_id: UUID, by: timedelta = timedelta(minutes=2)) -> None:
+    """As if the document had stood still for so long."""
+    async with db.system() as tx:
+        await tx.execute(
+            """
+            UPDATE documents
+            SET looked_at = looked_at - %(by)s, updated_at = updated_at - %(by)s, upload_expires_at = upload_expires_at - %(by)s
+            WHERE id = %(id)s
+            """,
+            {"by": by, "id": document_id},
+        )
+
+
+async def _deliveries(db: Database, document_id: UUID, state: str) -> None:
+    """As if the deliveries of the document's events had come to this."""
+    async with db.system() as tx:
+        await tx.execute(
+            """
+            UPDATE deliveries SET state = %(state)s, finished_at = CASE WHEN %(state)s IN ('done', 'dead') THEN now() END
+            WHERE event_id IN (SELECT id FROM events WHERE subject = %(subject)s)
+            """,
+            {"state": state, "subject": str(document_id)},
+        )
+
+
+async def test_an_upload_whose_notification_was_lost_is_found(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    await send(created)
+    await reconciliation.reconcile()
+    assert await status(vault, created.document.id) == "uploading", "it has not stood still for long"
+    await _age(db, created.document.id)
+    await reconciliation.reconcile()
+    assert await status(vault, created.document.id) == "stored"
+    assert len(await published(vault, created.document.id)) == 1
+
+
+async def test_an_upload_under_way_is_left_alone(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    await _age(db, created.document.id)
+    await reconciliation.reconcile()
+    assert await status(vault, created.document.id) == "uploading"
+
+
+async def test_a_document_whose_event_was_lost_is_sent_on_again(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    [first] = await published(vault, document.id)
+    async with db.system() as tx:
+        await tx.execute("DELETE FROM events WHERE subject = %(subject)s", {"subject": str(document.id)})
+    await _age(db, document.id)
+    await reconciliation.reconcile()
+    [again] = await published(vault, document.id)
+    assert again.id != first.id
+    assert (again.type, again.data) == (first.type, first.data)
+
+
+async def test_a_document_whose_delivery_ended_without_effect_is_sent_on_again(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    [first] = await published(vault, document.id)
+    await _deliveries(db, document.id, "done")
+    await _age(db, document.id)
+    await reconciliation.reconcile()
+    [again] = await published(vault, document.id)
+    assert again.id != first.id
+
+
+@pytest.mark.parametrize("state", ["ready", "waiting", "running"])
+async def test_a_document_whose_delivery_is_on_its_way_is_left_alone(db: Database, vault: TenantDatabase, state: str) -> None:
+    document = await stored(vault)
+    [first] = await published(vault, document.id)
+    await _deliveries(db, document.id, state)
+    await _age(db, document.id, timedelta(hours=2))
+    await reconciliation.reconcile()
+    assert await published(vault, document.id) == [first]
+    assert await status(vault, document.id) == "stored"
+
+
+async def test_a_document_whose_delivery_is_dead_has_failed(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    await _deliveries(db, document.id, "dead")
+    await _age(db, document.id)
+    await reconciliation.reconcile()
+    failed = await library.get(vault, document.id)
+    assert failed.status == "failed"
+    assert failed.error is not None
+    assert (failed.error.step, failed.error.code) == ("extract", lifecycle.GAVE_UP)
+    assert {step.step: step.state for step in await steps.history(vault, document.id)} == {"upload": "done", "extract": "failed"}
+    assert await reading.read(vault, document.id, 1), "retrying the delivery resumes it"
+
+
+async def test_an_extracted_document_whose_delivery_is_dead_has_failed(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    await reading.read(vault, document.id, 1)
+    await _deliveries(db, document.id, "dead")
+    await _age(db, document.id)
+    await reconciliation.reconcile()
+    error = (await library.get(vault, document.id)).error
+    assert error is not None
+    assert (error.step, error.code) == ("classify", lifecycle.GAVE_UP)
+
+
+async def test_an_expired_upload_is_gone_with_its_room(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    key = await row(vault, created.document.id, "object_key")
+    await _age(db, created.document.id, timedelta(hours=2))
+    await reconciliation.clean_up()
+    with pytest.raises(NotFound):
+        await library.get(vault, created.document.id)
+    assert await usage(vault) == Usage(0, 0, 0)
+    assert await send(created) == 200
+    assert await arrivals.object_arrived(key) == "removed"
+
+
+async def test_an_expired_upload_in_parts_is_aborted(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault, size=uploads.MULTIPART_FROM)
+    key, upload_id = await row(vault, created.document.id, "object_key"), await row(vault, created.document.id, "upload_id")
+    await _age(db, created.document.id, timedelta(hours=25))
+    await reconciliation.clean_up()
+    with pytest.raises(NotFound):
+        await object_store().list_parts(key, upload_id)
+    assert await usage(vault) == Usage(0, 0, 0)
+
+
+async def test_an_expired_upload_that_has_arrived_is_kept(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    await send(created)
+    await _age(db, created.document.id, timedelta(hours=2))
+    await reconciliation.clean_up()
+    assert await status(vault, created.document.id) == "stored"
+    assert await usage(vault) == Usage(len(LETTER), 0, 1)
+
+
+async def test_an_upload_that_has_time_left_is_kept(vault: TenantDatabase) -> None:
+    created = await create(vault)
+    await reconciliation.clean_up()
+    assert await status(vault, created.document.id) == "uploading"
+
+
+async def test_an_expired_tombstone_takes_what_came_late_along(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    key = await row(vault, created.document.id, "object_key")
+    await uploads.abort(vault, created.document.id)
+    await send(created)
+    async with db.system() as tx:
+        await tx.execute("UPDATE upload_tombstones SET expires_at = now() WHERE object_key = %(key)s", {"key": key})
+    await reconciliation.clean_up()
+    assert await object_store().stat(key) is None
+    async with vault.transaction() as tx:
+        assert not await tx.fetch_value("SELECT true FROM upload_tombstones WHERE object_key = %(key)s", {"key": key})
