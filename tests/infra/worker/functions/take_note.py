@@ -1,11 +1,11 @@
 """For tests: does what the event's data says."""
 
-import asyncio
 import os
 from pathlib import Path
 
 from shared.errors import NotFound
 from shared.faas import Event, Rejected, on_event
+from tests.infra.broker.waiting import until
 
 
 @on_event("test.*")
@@ -13,11 +13,9 @@ async def take_note(event: Event) -> None:
     """Does what the event says."""
     told = event.data
     if "write" in told:
-        with Path(told["write"]).open("a") as file:
-            file.write(f"{event.id} {event.owner_id} {event.subject} {os.getpid()}\n")
+        _write(Path(told["write"]), f"{event.id} {event.owner_id} {event.subject} {os.getpid()}\n")
     if "until" in told:
-        while not Path(told["until"]).exists():  # noqa: ASYNC240
-            await asyncio.sleep(0.01)
+        await until(Path(told["until"]).exists, seconds=60)
     match told.get("raise"):
         case "rejected":
             raise Rejected("there is no such document")
@@ -25,3 +23,8 @@ async def take_note(event: Event) -> None:
             raise NotFound("not here")
         case "error":
             raise ValueError("the store\nis away")
+
+
+def _write(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(line)
