@@ -7,6 +7,7 @@ key is free again. An answer that holds a secret is not kept, its replay is 409 
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
@@ -53,7 +54,7 @@ async def once(
         )
     digest = hashlib.sha256(request).digest()
     kept = await _reserve(db, declaration.name, key, digest)
-    if kept is not None:
+    if isinstance(kept, _Kept):
         if kept.request_hash != digest:
             raise KeyReused("Use a new Idempotency-Key for a new request.", errors=[])
         if kept.state == "running":
@@ -62,23 +63,24 @@ async def once(
             raise AlreadyDone
         headers = [(name, value) for name, value in kept.headers or []]
         return Answer(kept.status or 200, kept.body or b"", [*headers, ("idempotent-replayed", "true")])
+    reserved_at = kept
     try:
         answer = await run()
     except BaseException:
-        await _release(db, declaration.name, key)
+        await _release(db, declaration.name, key, reserved_at)
         raise
     if answer.status >= 400 or not isinstance(answer.body, bytes):
-        await _release(db, declaration.name, key)
+        await _release(db, declaration.name, key, reserved_at)
     else:
-        await _keep(db, declaration, key, answer)
+        await _keep(db, declaration, key, reserved_at, answer)
     return answer
 
 
-async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _Kept | None:
-    """None when the key is now ours; else what is kept under it."""
+async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _Kept | datetime:
+    """When the key became ours, by which we know it as ours later; else what is kept under it."""
     async with db.transaction() as tx:
         parameters = {"owner": db.owner_id, "operation": operation, "key": key, "hash": digest}
-        reserved = await tx.fetch_value(
+        reserved_at: datetime | None = await tx.fetch_value(
             f"""
             INSERT INTO idempotency_keys AS kept (owner_id, operation, key, request_hash, state)
             VALUES (%(owner)s, %(operation)s, %(key)s, %(hash)s, 'running')
@@ -86,12 +88,12 @@ async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) 
             SET request_hash = excluded.request_hash, state = 'running', created_at = now(), status = NULL, headers = NULL, body = NULL
             WHERE kept.created_at < now() - interval '{KEPT_HOURS} hours'
                OR (kept.state = 'running' AND kept.created_at < now() - interval '{ABANDONED_AFTER_SECONDS} seconds')
-            RETURNING true
+            RETURNING created_at
             """,
             parameters,
         )
-        if reserved:
-            return None
+        if reserved_at is not None:
+            return reserved_at
         kept = await tx.fetch_one(
             """
             SELECT request_hash, state, status, headers, body FROM idempotency_keys
@@ -105,18 +107,19 @@ async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) 
     return kept
 
 
-async def _keep(db: TenantDatabase, declaration: EndpointDeclaration, key: str, answer: Answer) -> None:
+async def _keep(db: TenantDatabase, declaration: EndpointDeclaration, key: str, reserved_at: datetime, answer: Answer) -> None:
     secret = declaration.secret_answer
     async with db.transaction() as tx:
         await tx.execute(
             """
             UPDATE idempotency_keys SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s
-            WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s
+            WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
             """,
             {
                 "owner": db.owner_id,
                 "operation": declaration.name,
                 "key": key,
+                "reserved_at": reserved_at,
                 "state": "secret" if secret else "done",
                 "status": answer.status,
                 "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
@@ -125,12 +128,15 @@ async def _keep(db: TenantDatabase, declaration: EndpointDeclaration, key: str, 
         )
 
 
-async def _release(db: TenantDatabase, operation: str, key: str) -> None:
+async def _release(db: TenantDatabase, operation: str, key: str, reserved_at: datetime) -> None:
     try:
         async with db.transaction() as tx:
             await tx.execute(
-                "DELETE FROM idempotency_keys WHERE owner_id = %s AND operation = %s AND key = %s AND state = 'running'",
-                (db.owner_id, operation, key),
+                """
+                DELETE FROM idempotency_keys
+                WHERE owner_id = %s AND operation = %s AND key = %s AND created_at = %s AND state = 'running'
+                """,
+                (db.owner_id, operation, key, reserved_at),
             )
     except DomainError:
         pass  # The key frees itself after ABANDONED_AFTER_SECONDS.
