@@ -33,7 +33,8 @@ def folded(word: str) -> str:
     lowered = word.casefold()
     if lowered.isascii():
         return lowered
-    return "".join(character for character in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(character))
+    plain = "".join(character for character in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(character))
+    return plain.casefold()
 
 
 @lru_cache(maxsize=16_384)

@@ -88,6 +88,13 @@ def test_a_description_helps() -> None:
     assert matches[described.id] >= 0.35
 
 
+def test_a_description_tells_what_a_name_does_not() -> None:
+    box = TopicOption(UUID(int=1), "Box 3", "Everything about the flat we rent")
+    (match,) = _classify(RENT, [box]).matches
+    assert match.confidence >= 0.35
+    assert _classify(INVOICE, [box]).matches == ()
+
+
 def test_a_passing_mention_is_not_a_topic() -> None:
     text = (
         "Employment agreement between Fernway Inc. (the Employer) and Dana Whitfield (the Employee). The Employee starts on 1 September. "
