@@ -251,8 +251,8 @@ class ObjectStore:
         return self._clients
 
     def _make_clients(self) -> tuple[Any, Any]:
-        import botocore.session  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
+        import botocore.session
+        from botocore.config import Config
 
         # What the machine's owner keeps in ~/.aws is none of our business, and a missing AWS_PROFILE would be an error.
         nothing = {name: (None, None, os.devnull, None) for name in ("config_file", "credentials_file")}
@@ -319,7 +319,7 @@ _REFUSED_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
 
 
 def _raise(failed: Exception) -> NoReturn:
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(failed, ClientError):
         code = str(failed.response.get("Error", {}).get("Code", ""))

@@ -14,6 +14,18 @@ from shared.documents.uploads import CompleteUpload, CreatedUpload, CreateUpload
 
 LETTER = b"Dear heron,\nthe waterworks send their quarterly invoice.\n"
 
+PDF = b"""%PDF-1.4
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
+4 0 obj<</Length 60>>stream
+BT /F1 24 Tf 20 200 Td (The heron landed here today) Tj ET  
+endstream endobj
+5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
+6 0 obj<</Title(About the heron)>>endobj
+trailer<</Root 1 0 R/Info 6 0 R>>
+"""
+
 
 @pytest.fixture
 def vault(db: Database, owner: UUID) -> TenantDatabase:

@@ -10,21 +10,10 @@ import pytest
 from shared.db import TenantDatabase
 from shared.documents import library, lifecycle, reading, steps
 from shared.documents.models import Document
+from shared.errors import NotFound
 from shared.extraction import extract
 from shared.storage import ObjectStore, StorageUnavailable, object_store
-from tests.documents.conftest import published, row, stored
-
-PDF = b"""%PDF-1.4
-1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
-2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
-3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 300]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>endobj
-4 0 obj<</Length 60>>stream
-BT /F1 24 Tf 20 200 Td (The heron landed here today) Tj ET  
-endstream endobj
-5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj
-6 0 obj<</Title(About the heron)>>endobj
-trailer<</Root 1 0 R/Info 6 0 R>>
-"""
+from tests.documents.conftest import PDF, published, row, stored
 
 
 async def _history(vault: TenantDatabase, document: Document) -> dict[str, tuple[str, int]]:
@@ -40,7 +29,7 @@ async def test_a_stored_document_is_read(vault: TenantDatabase) -> None:
     text = await library.text(vault, document.id)
     assert "heron landed" in text.pages[0].text
     assert (await library.text(vault, document.id, 1)).pages == text.pages
-    with pytest.raises(library.NotFound):
+    with pytest.raises(NotFound):
         await library.text(vault, document.id, 2)
     tag, picture = await library.thumbnail(vault, document.id)
     assert picture[:4] == b"RIFF"
