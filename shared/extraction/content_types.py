@@ -140,4 +140,4 @@ def _is_text(head: bytes) -> bool:
     if (zeros_odd > half * 0.4 and zeros_even < half * 0.05) or (zeros_even > half * 0.4 and zeros_odd < half * 0.05):
         return True  # UTF-16 without a byte order mark, in a script that has Latin letters or spaces
     controls = len(head) - len(head.translate(None, _CONTROL))
-    return controls <= len(head) * 0.01  # a stray NUL or two does not make a letter a program
+    return controls <= max(3, len(head) * 0.01)  # a stray NUL or two does not make a letter a program

@@ -21,7 +21,6 @@ def warm_up() -> None:
     Starts no threads: they would not live on in the children."""
     from io import BytesIO
 
-    import charset_normalizer  # noqa: F401
     import kreuzberg
     import pypdfium2
     import tesserocr  # noqa: F401

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _UPSIDE_DOWN = 55
 """Mean confidence (0 to 100) below which the page may lie on its side. Upright print gives 85 and more, sideways print 20 to 45."""
 
+_SOMETHING = 10
+"""Characters below which there is nothing to turn."""
+
 
 class Recognizer:
     """OCR for one document, with a budget of pages and time over all of it."""
@@ -39,7 +42,7 @@ class Recognizer:
         self._pages -= 1
         page = _fit(picture)
         text, confidence = self._recognize(page, dpi)
-        if confidence < _UPSIDE_DOWN and (turned := self._turned(page)) is not None:
+        if confidence < _UPSIDE_DOWN and len(text.strip()) >= _SOMETHING and (turned := self._turned(page)) is not None:
             again, better = self._recognize(turned, dpi)
             if better > confidence:
                 return again
@@ -70,9 +73,10 @@ class Recognizer:
             return None
         with tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang="osd", psm=tesserocr.PSM.OSD_ONLY) as engine:
             engine.SetImage(page)
-            found = engine.DetectOrientationScript()
-        degrees = int(found["orient_deg"]) if found else 0
-        return page.rotate(degrees, expand=True) if degrees else None
+            # not DetectOrientationScript, which follows a null pointer where it finds no letters
+            found = engine.DetectOS()
+        quarters = int(found["orientation"]) if found else 0
+        return page.rotate(90 * quarters, expand=True) if quarters in (1, 2, 3) else None
 
 
 def _fit(picture: "Image") -> "Image":

@@ -1,0 +1,195 @@
+"""Hostile and broken documents: each fails with a sentence, or is read as far as it goes, and none takes long."""
+
+import contextlib
+import random
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+
+from shared.extraction import (
+    DocumentCorrupt,
+    DocumentEncrypted,
+    DocumentTooComplex,
+    ExtractionFailed,
+    UnsupportedType,
+    extract,
+)
+from shared.extraction.limits import MAX_PAGES
+from tests.extraction.conftest import Read
+from tests.extraction.made_documents import docx, line, paragraph, pdf, pdf_of_objects, png_header, zipped
+
+SAMPLES = Path(__file__).parents[2] / "scripts/samples"
+DOCUMENTS = Path(__file__).parent / "documents"
+
+
+async def test_the_corrupt_sample_fails_with_a_reason() -> None:
+    with pytest.raises(DocumentCorrupt) as failed:
+        await extract(SAMPLES / "corrupt.pdf", filename="corrupt.pdf", declared_type="application/pdf")
+    assert failed.value.detail == "The PDF is damaged and cannot be opened."
+
+
+async def test_a_pdf_under_a_password_says_so() -> None:
+    with pytest.raises(DocumentEncrypted) as failed:
+        await extract(DOCUMENTS / "encrypted.pdf", filename="a.pdf", declared_type="application/pdf")
+    assert failed.value.code == "document_encrypted"
+    assert "password" in failed.value.detail
+
+
+async def test_an_office_file_under_a_password_says_so(read: Read) -> None:
+    compound = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016) + "EncryptedPackage".encode("utf-16-le") + bytes(3000)
+    with pytest.raises(DocumentEncrypted):
+        await read(compound, "letter.docx")
+
+
+async def test_an_office_file_of_the_nineties_is_refused_with_advice(read: Read) -> None:
+    with pytest.raises(UnsupportedType, match="DOCX"):
+        await read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(4000), "letter.doc")
+
+
+async def test_a_pdf_of_100000_pages_is_read_in_part(read: Read) -> None:
+    count = 100_000
+    kids = b" ".join(b"%d 0 R" % (5 + number) for number in range(count))
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents 4 0 R>>"
+    content = line("The same on every page.")
+    document = pdf_of_objects(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+            b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+            *[page] * count,
+        ]
+    )
+    started = time.monotonic()
+    found = await read(document)
+    assert (found.page_count, len(found.pages), found.truncated) == (count, MAX_PAGES, True)
+    assert found.pages[-1] == "The same on every page."
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.tif"])
+async def test_a_picture_of_50000_by_50000_pixels_is_refused_unseen(read: Read, name: str) -> None:
+    tiff = b"II*\0\x08\0\0\0\x04\0" + b"".join(
+        tag.to_bytes(2, "little") + b"\x04\0\x01\0\0\0" + value.to_bytes(4, "little")
+        for tag, value in ((256, 50_000), (257, 50_000), (273, 8), (279, 100))
+    ) + bytes(4)  # fmt: skip
+    with pytest.raises(ExtractionFailed) as failed:
+        await read(png_header(50_000, 50_000) if name.endswith("png") else tiff, name)
+    assert failed.value.code in ("document_too_complex", "document_corrupt")
+    if name.endswith("png"):
+        assert failed.value.code == "document_too_complex"
+        assert "pixels" in failed.value.detail
+
+
+async def test_a_pdf_with_a_picture_of_50000_by_50000_pixels_is_read_without_showing_it(read: Read) -> None:
+    bomb = zlib.compress(bytes(50_000_000))
+    image = b"<</Type/XObject/Subtype/Image/Width 50000/Height 50000/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter/FlateDecode/Length %d>>"
+    document = pdf(
+        [b"q 500 0 0 500 40 40 cm /I Do Q " + line("Text beside the bomb.")],
+        more_objects=(image % len(bomb) + b"stream\n" + bomb + b"\nendstream",),
+        resources=b"/XObject<</I 4 0 R>>",
+    )
+    found = await read(document)
+    assert found.pages == ["Text beside the bomb."]
+    assert found.thumbnail is None
+
+
+async def test_a_zip_bomb_in_a_word_file_is_refused(read: Read) -> None:
+    bomb = docx(paragraph("A" * 300_000_000))
+    assert len(bomb) < 1_000_000
+    with pytest.raises(DocumentTooComplex):
+        await read(bomb, "letter.docx")
+
+
+async def test_a_zip_bomb_that_lies_about_its_size_is_refused(read: Read) -> None:
+    bomb = bytearray(docx(paragraph("B" * 60_000_000)))
+    # the directory and the local header declare a part of 1,000 bytes
+    for signature, place in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
+        at = bomb.rindex(signature, 0, bomb.rindex(b"word/document.xml"))
+        at = bomb.rindex(signature) if signature == b"PK\x01\x02" else at
+        bomb[at + place : at + place + 4] = (1000).to_bytes(4, "little")
+    with pytest.raises((DocumentTooComplex, DocumentCorrupt)):
+        await read(bytes(bomb), "letter.docx")
+
+
+async def test_a_zip_of_very_many_parts_is_refused(read: Read) -> None:
+    parts = {"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<x/>"} | {f"word/{number}": b"" for number in range(21_000)}
+    with pytest.raises(DocumentTooComplex):
+        await read(zipped(parts), "letter.docx")
+
+
+async def test_entities_that_multiply_in_a_word_file_do_no_harm(read: Read) -> None:
+    entities = b"".join(b'<!ENTITY %c "%s">' % (97 + n, b"&%c;" % (96 + n) * 10) for n in range(1, 12))
+    laughs = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">' + entities + b"]>"
+    laughs += b'<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>'
+    laughs += paragraph("&l;") + b"</w:body></w:document>"
+    document = zipped({"[Content_Types].xml": b"<Types/>", "word/document.xml": laughs, "word/header1.xml": laughs})
+    with contextlib.suppress(ExtractionFailed):
+        found = await read(document, "letter.docx")
+        assert sum(map(len, found.pages)) < 1_000_000
+
+
+async def test_a_pdf_whose_content_unpacks_without_end_fails_or_is_read(read: Read) -> None:
+    inner = zlib.compress(zlib.compress(b"BT (x) Tj ET " * 20_000_000, 9), 9)
+    stream = b"<</Length %d/Filter[/FlateDecode/FlateDecode]>>stream\n" % len(inner) + inner + b"\nendstream"
+    document = pdf_of_objects(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[4 0 R]/Count 1>>",
+            stream,
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 3 0 R>>",
+        ]
+    )
+    with contextlib.suppress(ExtractionFailed):
+        await read(document)
+
+
+async def test_pages_that_contain_one_another_end(read: Read) -> None:
+    document = pdf_of_objects([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[2 0 R 2 0 R]/Count 2>>"])
+    with contextlib.suppress(DocumentCorrupt):
+        assert "".join((await read(document)).pages) == ""
+
+
+@pytest.mark.parametrize("box", [b"0 0 1e30 1e30", b"0 0 0 0", b"0 0 1 100000000", b"5 5 1 1"])
+async def test_a_page_of_any_size_is_read(read: Read, box: bytes) -> None:
+    document = pdf([line("Small text.")]).replace(b"0 0 595 842", box)
+    found = await read(document)
+    assert len(found.pages) == 1
+    assert found.thumbnail is None or len(found.thumbnail) < 100_000
+
+
+async def test_text_with_nul_bytes_is_read_without_them(read: Read) -> None:
+    found = await read(b"An ordinary letter" + b" with many words" * 20 + b"\0 and a NUL\0.", "a.txt")
+    assert found.pages[0].endswith("and a NUL.")
+
+
+async def test_a_long_text_is_cut_and_says_so(read: Read) -> None:
+    found = await read(b"All work and no play makes Jack a dull boy. " * 300_000, "long.txt")
+    assert found.truncated
+    assert 9_999_000 < sum(map(len, found.pages)) <= 10_000_000
+
+
+async def test_mails_within_mails_within_mails_end(read: Read) -> None:
+    mail = b"From: a@example.org\r\nSubject: end\r\n\r\nthe innermost\r\n"
+    for _ in range(200):
+        mail = b"From: a@example.org\r\nMIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n\r\n" + mail
+    assert (await read(mail, "a.eml")).content_type == "message/rfc822"
+
+
+async def test_html_of_a_million_open_tags_ends(read: Read) -> None:
+    found = await read(b"<!doctype html>" + b"<div>" * 1_000_000 + b"the end", "a.html")
+    assert found.pages == ["the end"]
+
+
+@pytest.mark.parametrize("name", ["rental-contract.pdf", "employer-letter.docx", "tax-expenses-2025.xlsx", "insurance-claim.eml"])
+async def test_bytes_changed_at_random_never_do_worse_than_fail(read: Read, name: str) -> None:
+    original = (SAMPLES / name).read_bytes()
+    chance = random.Random(7)
+    for _ in range(10):
+        broken = bytearray(original)
+        for _ in range(chance.randrange(1, 40)):
+            broken[chance.randrange(len(broken))] = chance.randrange(256)
+        with contextlib.suppress(ExtractionFailed):
+            await read(bytes(broken[: chance.randrange(len(broken) // 2, len(broken) + 1)]), name)
