@@ -20,11 +20,11 @@ class Problem(Exception):
 
 
 def main() -> int:
-    root, lock = Path(sys.argv[1]), sys.argv[2]
+    root, lock, python = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     try:
         with (root / ".venv.lock").open("w") as alone:
             fcntl.flock(alone, fcntl.LOCK_EX)  # two scripts started at once: the second waits and finds it done
-            ensure(root, lock)
+            ensure(root, lock, python)
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -36,8 +36,8 @@ def main() -> int:
     return 0
 
 
-def ensure(root: Path, lock: str) -> None:
-    """Raises Problem."""
+def ensure(root: Path, lock: str, base: str) -> None:
+    """`.venv`, made with the Python `base`, holds what `lock` says. Raises Problem."""
     folder, python = root / ".venv", root / ".venv" / "bin" / "python"
     version = _version(python)
     stamps = _stamps(folder)
@@ -45,27 +45,22 @@ def ensure(root: Path, lock: str) -> None:
     if version and any(stamps.get(name) == [_hash(root / name), version] for name in {lock, "requirements-dev.lock"}):
         return
     if not version:
-        _create(folder)
+        _create(folder, base)
         version = _version(python)
     _install(root, python, lock)
     (folder / "installed.json").write_text(json.dumps(_stamps(folder) | {lock: [wanted, version]}, indent=1) + "\n")
 
 
-def _create(folder: Path) -> None:
+def _create(folder: Path, base: str) -> None:
     print(f"Making {folder} (once).", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
-    made = subprocess.run([_base_python(), "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    made = subprocess.run([base, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         said = f"{made.stdout}\n{made.stderr}"
         if "ensurepip" in said or "No module named" in said:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise Problem(f"This Python has no working venv module: install it (on Debian and Ubuntu: apt install python{version}-venv).")
         raise Problem(f"The environment could not be made: {_last(said)}")
-
-
-def _base_python() -> str:
-    """Not the `.venv` itself, which is about to be made anew."""
-    return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 def _install(root: Path, python: Path, lock: str) -> None:

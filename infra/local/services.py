@@ -5,7 +5,9 @@ the process that started it. What is on disk survives a `kill -9` of anything.
 """
 
 import asyncio
+import base64
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -53,7 +55,8 @@ class Service(Protocol):
 class Postgres:
     """PostgreSQL 18 on a unix socket, roles made and migrations run.
 
-    `durable=False` is for tests: nothing is synced to disk. As root the server runs as `nobody`, because it refuses to be root.
+    `durable=False` is for tests: nothing is synced to disk, so a power cut may lose what was committed; a kill may not. As root the server
+    runs as `nobody`, because it refuses to be root.
     """
 
     folder: Path
@@ -92,7 +95,7 @@ class Postgres:
             "log_timezone": "UTC",
             "timezone": "UTC",
             "io_method": "sync",
-        } | ({} if self.durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"})
+        } | ({} if self.durable else {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"})
         command: list[str | Path] = [postgres_program("postgres"), "-D", self.folder / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
@@ -218,7 +221,11 @@ class Valkey:
 
 @dataclass
 class SeaweedFS:
-    """An S3 store (`weed mini`) on a loopback port, with one bucket. It reports nothing home."""
+    """An S3 store (`weed mini`) on a loopback port, with one bucket. It reports nothing home.
+
+    Behind the S3 port, which asks for signatures, lie HTTP ports of its parts, which ask for nobody's name unless told: fresh keys at each
+    start close them to other users of this machine, and to web pages that know the way to loopback.
+    """
 
     folder: Path
     logs: Path
@@ -230,6 +237,7 @@ class SeaweedFS:
     name: str = "seaweedfs"
     notifies: bool = False
     process: asyncio.subprocess.Process | None = None
+    _reading_key: str = field(default="", repr=False)
 
     @property
     def endpoint(self) -> str:
@@ -251,6 +259,12 @@ class SeaweedFS:
         credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
         identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         _write_secret(identities, json.dumps({"identities": [identity]}))
+        self._reading_key = secrets.token_hex(32)
+        keys = {"filer_signing.read": self._reading_key} | {
+            part: secrets.token_hex(32) for part in ("signing", "signing.read", "filer_signing")
+        }
+        # Found by its name in the folder it works in.
+        _write_secret(self.folder / "security.toml", "".join(f'[jwt.{part}]\nkey = "{key}"\n' for part, key in keys.items()))
         origins = ",".join(self.origins)
         options = {
             "dir": self.folder / "data",
@@ -299,7 +313,10 @@ class SeaweedFS:
     async def _answers(self) -> bool:
         # The bucket is made a moment after the store's port opens, and a request before that would be told for a while that there is none;
         # so the filer is asked, which has it as a folder.
-        return await is_ok(self.port, "GET /healthz") and await is_ok(self.filer_port, f"HEAD /buckets/{self.bucket}/")
+        authorization = f"Bearer {_signed_token(self._reading_key)}"
+        return await is_ok(self.port, "GET /healthz") and await is_ok(
+            self.filer_port, f"HEAD /buckets/{self.bucket}/", authorization=authorization
+        )
 
 
 class Store(Service, Protocol):
@@ -430,8 +447,10 @@ async def exchange(port: int, request: bytes, until: bytes, *, host: str = "127.
             writer.close()
 
 
-async def is_ok(port: int, request: str) -> bool:
-    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+async def is_ok(port: int, request: str, *, authorization: str = "") -> bool:
+    """Whether a server on loopback answers a request (method and path) with 200."""
+    sent = f"Authorization: {authorization}\r\n" if authorization else ""
+    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{sent}Connection: close\r\n\r\n"
     return b" 200 " in await exchange(port, head.encode(), b"\r\n")
 
 
@@ -446,6 +465,17 @@ def _short_folder(wanted: Path, extra: int) -> Path:
     if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT:
         return wanted
     return Path(tempfile.gettempdir()) / f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
+
+
+def _signed_token(key: str) -> str:
+    """A JWT by HS256 (RFC 7519) that is good for a minute, as the store's parts show one another."""
+
+    def encoded(part: bytes) -> str:
+        return base64.urlsafe_b64encode(part).decode().rstrip("=")
+
+    claims = {"exp": int(time.time()) + 60}
+    signed = f"{encoded(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{encoded(json.dumps(claims).encode())}"
+    return f"{signed}.{encoded(hmac.digest(key.encode(), signed.encode(), 'sha256'))}"
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -1,7 +1,18 @@
 """The embedded services."""
 
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
+import psycopg
+import pytest
+
+from infra.local.processes import StartError
+from infra.local.services import Postgres, Services, Valkey
+from infra.postgres.migrate import dbmate_url
+from shared.config import settings
 from shared.db import Database
 
 
@@ -13,3 +24,81 @@ async def test_a_tenant_sees_only_its_own_user(db: Database, owner: UUID, other_
 async def test_a_query_without_a_tenant_sees_nothing(db: Database, owner: UUID) -> None:
     async with db._transaction("BEGIN") as tx:
         assert await tx.fetch_value("SELECT count(*) FROM users") == 0
+
+
+async def test_the_store_answers_nobody_without_a_signature(services: None) -> None:
+    """Neither the S3 port nor the HTTP ports of the store's parts behind it."""
+    port = urlsplit(settings().minio_endpoint).port or 0
+    async with httpx.AsyncClient() as http:
+        for url in (f"http://127.0.0.1:{port}/docuvault/", f"http://127.0.0.1:{port + 3}/buckets/docuvault/"):
+            assert (await http.get(url)).status_code in (401, 403)
+            assert (await http.put(f"{url}planted.txt", content=b"x")).status_code in (401, 403)
+        assert (await http.get(f"http://127.0.0.1:{port + 2}/1,01637037d6")).status_code in (401, 404)
+
+
+async def test_the_databases_belong_to_the_migrations_role_and_the_app_may_not_change_them(db: Database, owner: UUID) -> None:
+    async with db.tenant(owner) as tx:
+        assert await tx.fetch_value("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'docuvault'") == "docuvault_migrate"
+        assert await tx.fetch_value("SELECT current_user") == "docuvault_app"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with db.tenant(owner) as tx:
+            await tx.execute("CREATE TABLE mine (id integer)")
+
+
+async def test_the_system_role_is_taken_for_a_transaction_only(db: Database) -> None:
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT current_user") == "docuvault_system"
+    async with db._transaction("BEGIN") as tx:
+        assert await tx.fetch_value("SELECT current_user") == "docuvault_app"
+
+
+async def test_roles_and_migrations_may_run_again(own_services: Services) -> None:
+    await own_services.postgres.prepare()
+
+
+async def test_what_was_committed_survives_a_kill(own_services: Services) -> None:
+    async def users() -> int:
+        async with await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres")) as connection:
+            found = await (await connection.execute("SELECT count(*) FROM users")).fetchone()
+            return int(found[0]) if found else 0
+
+    async with await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres")) as connection:
+        await connection.execute("INSERT INTO users (id, email, password_hash) VALUES (gen_random_uuid(), 'a@example.org', '!')")
+    await own_services.postgres.kill()
+    await own_services.postgres.start()
+    assert await users() == 1
+
+
+async def test_a_folder_whose_path_is_too_long_for_a_socket_works(tmp_path: Path) -> None:
+    folder = tmp_path / ("deep" * 20)
+    folder.mkdir()
+    postgres = Postgres(folder, tmp_path, durable=False)
+    await postgres.start()
+    async with await psycopg.AsyncConnection.connect(postgres.url("postgres", "postgres")) as connection:
+        assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
+    await postgres.stop()
+
+
+async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(StartError, match="Failed listening on port"):
+            await Valkey(tmp_path / "valkey", tmp_path, taken.getsockname()[1], "secret").start()
+
+
+@pytest.mark.parametrize(
+    ("libpq", "dbmate"),
+    [
+        (
+            "postgresql://docuvault_migrate@/docuvault?host=/run/db",
+            "postgres://docuvault_migrate@/docuvault?socket=/run/db&sslmode=disable",
+        ),
+        ("postgresql://m:s%40t@db.example.org:5433/docuvault", "postgres://m:s%40t@db.example.org:5433/docuvault"),
+        ("postgresql://m:s@127.0.0.1/docuvault", "postgres://m:s@127.0.0.1/docuvault?sslmode=disable"),
+        ("postgresql://m:s@db/docuvault?sslmode=require", "postgres://m:s@db/docuvault?sslmode=require"),
+        ("postgresql://m:s@/docuvault?host=db&port=5433", "postgres://m:s@db:5433/docuvault"),
+    ],
+)
+def test_a_libpq_url_becomes_one_that_dbmate_understands(libpq: str, dbmate: str) -> None:
+    assert dbmate_url(libpq) == dbmate

@@ -1,0 +1,268 @@
+"""`scripts/serve`: one command, and what may go wrong with it. Each test runs the real thing in a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.services import free_port_block
+from infra.local.stack import ROOT
+
+PATIENCE_SECONDS = 60.0
+ACCOUNT = {"email": "somebody@example.org", "password": "correct horse battery staple"}
+
+
+class Serve:
+    """One `scripts/serve`, without its look after the environment."""
+
+    def __init__(self, data_dir: Path, port: int, **environ: str) -> None:
+        self.data_dir, self.port = data_dir, port
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local.serve", "--data-dir", str(data_dir), "--port", str(port)],
+            cwd=ROOT,
+            env=kept | {"HIBP_URL": "", "PYTHONPATH": str(ROOT)} | environ,
+            stdout=subprocess.PIPE,
+            stderr=(data_dir.parent / f"{data_dir.name}.stderr").open("ab"),
+            text=True,
+        )
+
+    def ready(self) -> "Serve":
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == f"DocuVault is ready at http://127.0.0.1:{self.port}\n", self.complaints()
+        return self
+
+    def complaints(self) -> str:
+        return (self.data_dir.parent / f"{self.data_dir.name}.stderr").read_text()
+
+    def ended(self) -> int:
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.ended()
+
+    def child(self, words: str) -> int:
+        """The process id of the child whose command line has these words."""
+        return next(pid for pid, command in processes_in(self.data_dir).items() if words in command)
+
+
+def processes_in(folder: Path) -> dict[int, str]:
+    """Command lines of the processes that work in the folder, by process id."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+    return found
+
+
+def healthy(port: int) -> bool:
+    try:
+        return bool(httpx.get(f"http://127.0.0.1:{port}/health").json()["status"] == "ok")
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Serve]]:
+    started: list[Serve] = []
+
+    def begin(name: str = "data", *, port: int = 0, **environ: str) -> Serve:
+        started.append(Serve(tmp_path / name, port or free_port_block(1), **environ))
+        return started[-1]
+
+    yield begin
+    for serve in started:
+        if serve.process.poll() is None:
+            serve.stop()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """One that runs for all tests that only look, or hurt it in a way it gets over."""
+    serve = Serve(tmp_path_factory.mktemp("serve") / "data", free_port_block(1)).ready()
+    yield serve
+    serve.stop()
+
+
+def test_it_serves_and_a_stop_leaves_nothing_running(start: Callable[..., Serve]) -> None:
+    serve = start().ready()
+    assert healthy(serve.port)
+    assert processes_in(serve.data_dir)
+
+    assert serve.stop(signal.SIGINT) == 0
+
+    assert processes_in(serve.data_dir) == {}
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{serve.port}/health")
+
+
+def test_a_stop_while_it_starts_leaves_nothing_running(start: Callable[..., Serve]) -> None:
+    serve = start()
+    until(lambda: processes_in(serve.data_dir), "a first child runs")
+    assert serve.stop() == 130
+    assert processes_in(serve.data_dir) == {}
+
+
+def test_killed_its_children_end_and_the_next_start_finds_everything(start: Callable[..., Serve]) -> None:
+    serve = start().ready()
+    httpx.post(f"http://127.0.0.1:{serve.port}/api/auth/register", json=ACCOUNT).raise_for_status()
+    keys = (serve.data_dir / "settings.env").read_text()
+
+    serve.process.kill()
+    serve.ended()
+    again = start(port=serve.port).ready()
+
+    assert (serve.data_dir / "settings.env").read_text() == keys
+    httpx.post(f"http://127.0.0.1:{again.port}/api/auth/login", json=ACCOUNT).raise_for_status()
+    again.process.kill()
+    until(lambda: not processes_in(serve.data_dir), "the children end by themselves")
+
+
+def test_the_generated_secrets_are_for_their_owner_alone(running: Serve) -> None:
+    assert stat.S_IMODE((running.data_dir / "settings.env").stat().st_mode) == 0o600
+    assert stat.S_IMODE(running.data_dir.stat().st_mode) == 0o700
+
+
+def test_secrets_stand_on_no_command_line(running: Serve) -> None:
+    secrets = [line.split("=", 1)[1] for line in (running.data_dir / "settings.env").read_text().splitlines() if "PASSWORD=" in line]
+    assert secrets
+    assert not [command for command in processes_in(running.data_dir).values() if any(secret in command for secret in secrets)]
+
+
+def test_the_programs_do_not_get_what_owns_the_schema(running: Serve) -> None:
+    for words in ("infra.gateway", "infra.worker", "infra.broker"):
+        environ = Path(f"/proc/{running.child(words)}/environ").read_text()
+        assert "DATABASE_URL=" in environ
+        assert "DATABASE_MIGRATE_URL" not in environ
+
+
+def test_services_listen_on_loopback_only(running: Serve) -> None:
+    listening = set()
+    for pid in processes_in(running.data_dir):
+        sockets = {os.readlink(found) for found in Path(f"/proc/{pid}/fd").iterdir() if found.is_symlink()}
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                    listening.add(fields[1].split(":")[0])
+    assert listening == {"0100007F"}
+
+
+@pytest.mark.parametrize("words", ["infra.gateway", "infra.worker", "infra.broker", "valkey-server", "weed", "postgres -D"])
+def test_a_child_that_is_killed_is_started_again(running: Serve, words: str) -> None:
+    before = running.child(words)
+    os.kill(before, signal.SIGKILL)
+
+    def started_again() -> bool:
+        return any(words in command and pid != before for pid, command in processes_in(running.data_dir).items())
+
+    until(started_again, f"{words} runs again")
+    until(lambda: healthy(running.port), "all is well again")
+    assert "ended unexpectedly (signal 9); starting it again" in running.complaints()
+
+
+def test_a_second_one_in_the_same_folder_says_so(running: Serve, start: Callable[..., Serve]) -> None:
+    second = Serve(running.data_dir, free_port_block(1))
+    assert second.ended() == 1
+    assert f"Another DocuVault (process {running.process.pid}) is using {running.data_dir}" in second.complaints()
+    assert healthy(running.port)
+
+
+def test_a_port_that_is_taken_is_one_sentence(start: Callable[..., Serve]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        serve = start(port=taken.getsockname()[1])
+        assert serve.ended() == 1
+        assert serve.complaints() == f"Port {serve.port} is taken by another program: choose another with --port.\n"
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = subprocess.run(
+        [sys.executable, "-m", "infra.local.serve", "--data-dir", tmp_path / "file" / "data"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr == f"The data folder {tmp_path}/file/data cannot be written (Not a directory): choose another with --data-dir.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("size=20m", "The disk of {folder} is full: "),
+        ("size=64m,ro", "The data folder {folder} cannot be written (Read-only file system): choose another with --data-dir.\n"),
+    ],
+    ids=["full", "read-only"],
+)
+def test_a_disk_that_is_full_or_read_only_is_one_sentence(tmp_path: Path, options: str, sentence: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = f"mount -t tmpfs -o {options} tmpfs {disk} || exit 77; exec {sys.executable} -m infra.local.serve --data-dir {disk}/data"
+    answer = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if answer.returncode == 77 or "unshare" in answer.stderr:
+        pytest.skip(f"no file system may be mounted here: {answer.stderr.strip()}")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(sentence.format(folder=f"{disk}/data"))
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_wrong_setting_is_named(start: Callable[..., Serve]) -> None:
+    serve = start(SECRET_KEY="short")
+    assert serve.ended() == 1
+    assert "SECRET_KEY" in serve.complaints()
+    assert processes_in(serve.data_dir) == {}
+
+
+def test_a_service_the_environment_names_is_not_started(start: Callable[..., Serve], services: None) -> None:
+    serve = start(REDIS_URL=os.environ["REDIS_URL"]).ready()
+    assert not [command for command in processes_in(serve.data_dir).values() if "valkey-server" in command]
+    assert healthy(serve.port)
+
+
+def test_a_database_of_ones_own_needs_the_role_that_owns_it(start: Callable[..., Serve]) -> None:
+    serve = start(DATABASE_URL="postgresql://docuvault_app@127.0.0.1:1/docuvault")
+    assert serve.ended() == 1
+    assert serve.complaints().startswith("DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too")
+
+
+async def test_the_programs_of_a_whole_run_are_reached_by_notifications(running: Serve) -> None:
+    """What is put into the store wakes the broker, without complete_upload and long before the reconciler."""
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as api:
+        (await api.post("/api/auth/register", json=ACCOUNT)).raise_for_status()
+        signed_in = (await api.post("/api/auth/login", json=ACCOUNT)).raise_for_status().json()
+        api.headers["authorization"] = f"Bearer {signed_in['access_token']}"
+        reserved = await api.post("/api/documents", json={"filename": "a.txt", "size": 11, "content_type": "text/plain"})
+        upload = reserved.raise_for_status().json()
+        (await api.put(upload["upload"]["url"], content=b"hello there", headers=upload["upload"]["headers"])).raise_for_status()
+        path = f"/api/documents/{upload['document']['id']}"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await api.get(path)).raise_for_status().json()["status"] == "uploading":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
