@@ -4,6 +4,7 @@ from uuid import UUID
 
 from shared.db import database
 from shared.faas import Event, Rejected, on_event
+from shared.identity import resets
 from shared.mail import delivery
 
 
@@ -14,6 +15,6 @@ async def send_email(event: Event) -> None:
     except (KeyError, ValueError):
         raise Rejected("the event names no mail") from None
     try:
-        await delivery.deliver(database(), mail_id)
+        await delivery.deliver(database(), mail_id, prepare=resets.prepare)
     except delivery.NeverDeliverable as never:
         raise Rejected(str(never)) from None

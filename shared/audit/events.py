@@ -28,6 +28,8 @@ class Event(StrEnum):
     REFRESH = "session:refresh"
     """Only failures are written: a session refreshes a hundred times a day."""
     REFRESH_REUSED = "session:refresh_token_reused"
+    REAUTHENTICATION = "session:reauthenticate"
+    """Only failures are written: what the password was asked for is."""
     LOGOUT = "session:logout"
     SESSION_REVOKED = "session:revoke"
 

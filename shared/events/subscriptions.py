@@ -12,6 +12,7 @@ class Subscription(NamedTuple):
 
 
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
+    "account.deleted": (Subscription("delete_account_data", "documents"),),
     "document.extracted": (Subscription("classify_document", "documents"),),
     "document.stored": (Subscription("extract_document", "documents"),),
     "email.requested": (Subscription("send_email", "email"),),

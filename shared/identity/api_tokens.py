@@ -71,6 +71,21 @@ async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[
     return token, text
 
 
+async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[ApiToken]:
+    """Tokens that are not revoked, newest first, those before the token `before` (system transaction)."""
+    return await tx.fetch_all(
+        """
+        SELECT id, name, scopes, expires_at, created_at, last_used_at
+        FROM api_tokens
+        WHERE user_id = %(user)s AND revoked_at IS NULL AND (%(before)s::uuid IS NULL OR id < %(before)s)
+        ORDER BY id DESC
+        LIMIT %(limit)s
+        """,
+        {"user": user_id, "before": before, "limit": limit},
+        row=ApiToken,
+    )
+
+
 async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
     """Ends a token at once; whether there was one. Follow with `revocation.settled()`."""
     ended = await tx.execute(

@@ -58,6 +58,19 @@ async def attempt(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
     return found
 
 
+async def lock(tx: Transaction, text: str, purpose: Purpose) -> bool:
+    """Whether the token is good still; nobody else uses it before this transaction ends (system transaction)."""
+    found = await tx.fetch_value(
+        """
+        SELECT 1 FROM one_time_tokens
+        WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
+        FOR UPDATE
+        """,
+        {"hash": _hash(text), "purpose": purpose},
+    )
+    return found is not None
+
+
 async def use(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
     """Uses the token up; whose it was, or None where it is not good (any more): of many at once, one gets it (system transaction)."""
     found: UUID | None = await tx.fetch_value(

@@ -191,16 +191,17 @@ async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
     return owner
 
 
-async def of_user(tx: Transaction, user_id: UUID) -> list[Session]:
-    """Sessions that last, newest first."""
+async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[Session]:
+    """Sessions that last, newest first, those before the session `before` (system transaction)."""
     return await tx.fetch_all(
         """
         SELECT id, created_at, last_used_at, user_agent, ip
         FROM sessions
-        WHERE user_id = %(user)s AND ended_at IS NULL AND expires_at > now()
+        WHERE user_id = %(user)s AND ended_at IS NULL AND expires_at > now() AND (%(before)s::uuid IS NULL OR id < %(before)s)
         ORDER BY id DESC
+        LIMIT %(limit)s
         """,
-        {"user": user_id},
+        {"user": user_id, "before": before, "limit": limit},
         row=Session,
     )
 

@@ -10,6 +10,7 @@ import logging
 import re
 import smtplib
 import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
 from ipaddress import ip_address
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from shared.config import Settings, settings
-from shared.db import Database
+from shared.db import Database, Transaction
 from shared.mail.message import BadAddress, build
 from shared.mail.outbox import PURPOSE
 from shared.mail.templates import Content, UnknownTemplate, render
@@ -40,7 +41,15 @@ class _Mail:
     sent: bool
 
 
-async def deliver(db: Database, mail_id: UUID) -> bool:
+Prepare = Callable[[Transaction, str, str, dict[str, str]], Awaitable[dict[str, str] | None]]
+"""Completes a mail's values when it is sent, from (transaction, template, address, values); None: there is nothing to send."""
+
+
+async def _as_requested(tx: Transaction, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
+    return values
+
+
+async def deliver(db: Database, mail_id: UUID, *, prepare: Prepare = _as_requested) -> bool:
     """Sends a mail that is not sent yet; whether this call did. Raises NeverDeliverable; anything else may be tried again."""
     async with db.system() as tx:
         mail = await tx.fetch_one(
@@ -50,16 +59,25 @@ async def deliver(db: Database, mail_id: UUID) -> bool:
             return False
         try:
             content = json.loads(unseal(mail.sealed, user=mail_id, purpose=PURPOSE, row=mail_id))
-            rendered = render(mail.template, content["values"])
-            message = build(rendered, to=content["to"], sender=sender(settings()), mail_id=mail_id)
+            values = await prepare(tx, mail.template, content["to"], content["values"])
+            if values is not None:
+                rendered = render(mail.template, values)
+                message = build(rendered, to=content["to"], sender=sender(settings()), mail_id=mail_id)
         except (SealBroken, UnknownTemplate, BadAddress, KeyError, ValueError) as bad:
             raise NeverDeliverable(f"the mail cannot be made: {type(bad).__name__}") from bad
-        if settings().smtp_host:
+        if values is not None and settings().smtp_host:
             await asyncio.to_thread(_send, message, settings())
-        else:
+        elif values is not None:
             _log(rendered, settings())
         await tx.execute("UPDATE mails SET sent_at = now(), sealed = NULL WHERE id = %(id)s", {"id": mail_id})
-    return True
+    return values is not None
+
+
+def warning_at_start(config: Settings) -> str | None:
+    """What to say at start where mails are logged with their links blotted out."""
+    if config.smtp_host or is_loopback(config.backend_url):
+        return None
+    return "SMTP_HOST is not set: mails are logged instead of sent, without their links, so nobody can reset a password."
 
 
 def sender(config: Settings) -> str:

@@ -1,14 +1,19 @@
 """A browser with a cookie jar, in front of the gateway in this process."""
 
 import json
+import secrets
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
-from infra.gateway.app import Gateway, create
+from infra import functions
+from infra.gateway.app import Gateway
 from shared.db import Database
+from shared.faas.declarations import ENDPOINTS
+from shared.faas.http import Router
 from shared.mail.outbox import PURPOSE
 from shared.sealing import unseal
 
@@ -16,19 +21,21 @@ _gateway: Gateway | None = None
 
 
 def gateway() -> Gateway:
-    """All functions, in this process."""
+    """The functions of `auth` and `account`, in this process."""
     global _gateway
     if _gateway is None:
-        _gateway = create()
+        files = (path for path in functions.files() if path.parent.name in ("auth", "account"))
+        _gateway = Gateway(Router([ENDPOINTS[functions._load(path)] for path in files]))
     return _gateway
 
 
 class Browser(httpx.AsyncClient):
     """Keeps cookies, comes from an address of its own, sends its access token once it has one."""
 
-    def __init__(self, address: str = "192.0.2.1", *, user_agent: str = "Browser/1.0", language: str = "en") -> None:
+    def __init__(self, address: str = "", *, user_agent: str = "Browser/1.0", language: str = "en") -> None:
+        self.address = address or str(IPv4Address(0x0A000000 + secrets.randbelow(1 << 24)))
         super().__init__(
-            transport=httpx.ASGITransport(app=gateway(), client=(address, 50000)),
+            transport=httpx.ASGITransport(app=gateway(), client=(self.address, 50000)),
             base_url="http://vault.test",
             headers={"user-agent": user_agent, "accept-language": language},
         )
@@ -77,7 +84,7 @@ def new_address() -> str:
 PASSWORD = "correct horse battery staple"
 
 
-async def new_person(*, signed_in: bool = True, address: str = "192.0.2.1") -> Person:
+async def new_person(*, signed_in: bool = True, address: str = "") -> Person:
     """Registers somebody."""
     email, browser = new_address(), Browser(address)
     answer = await browser.post("/api/auth/register", json={"email": email, "password": PASSWORD})

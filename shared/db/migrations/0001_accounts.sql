@@ -104,7 +104,8 @@ CREATE POLICY system ON totp_secrets TO docuvault_system USING (true);
 CREATE TABLE backup_codes (
     id         uuid PRIMARY KEY,
     user_id    uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    code_hash  text NOT NULL,                                   -- Argon2id
+    lookup     text NOT NULL,                                   -- the code's first four characters, so that one hash is checked, not ten
+    code_hash  text NOT NULL,                                   -- Argon2id of the rest
     used_at    timestamptz
 );
 CREATE INDEX backup_codes_of_user ON backup_codes (user_id) WHERE used_at IS NULL;

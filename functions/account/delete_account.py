@@ -1,0 +1,32 @@
+"""POST /api/account/delete: closes the caller's account at once; all it held is gone soon after."""
+
+from typing import Literal
+
+from shared.db import database
+from shared.faas import Answer, AnswerModel, Call, RequestModel, endpoint
+from shared.identity import deletion
+from shared.identity.client import Client
+from shared.identity.cookies import cleared_refresh_cookie
+from shared.identity.passwords import Password
+
+
+class PasswordAgain(RequestModel):
+    password: Password
+
+
+class Accepted(AnswerModel):
+    status: Literal["accepted"] = "accepted"
+
+
+@endpoint(
+    "POST",
+    "/api/account/delete",
+    auth="user",
+    body=PasswordAgain,
+    returns=Accepted,
+    status=202,
+    errors=["invalid_credentials", "last_admin"],
+)
+async def delete_account(call: Call[PasswordAgain]) -> Answer:
+    await deletion.delete(database(), Client.of(call), call.user.user_id, call.body.password)
+    return Answer.json(Accepted(), status=202, headers=[cleared_refresh_cookie()])

@@ -1,0 +1,33 @@
+"""POST /api/auth/backup-codes: ten new backup codes, shown this once; the old ones are void."""
+
+from pydantic import Field
+
+from shared.db import database
+from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.identity import second_factor
+from shared.identity.client import Client
+from shared.identity.passwords import Password
+
+
+class PasswordAndCode(RequestModel):
+    password: Password
+    code: str = Field(max_length=64, repr=False)
+
+
+class BackupCodes(AnswerModel):
+    backup_codes: list[str]
+
+
+@endpoint(
+    "POST",
+    "/api/auth/backup-codes",
+    auth="user",
+    body=PasswordAndCode,
+    returns=BackupCodes,
+    errors=["invalid_credentials", "invalid_code", "totp_not_enabled"],
+    rate_limits=["second_factor"],
+    secret_answer=True,
+)
+async def regenerate_backup_codes(call: Call[PasswordAndCode]) -> BackupCodes:
+    codes = await second_factor.regenerate_backup_codes(database(), Client.of(call), call.user.user_id, call.body.password, call.body.code)
+    return BackupCodes(backup_codes=codes)

@@ -1,0 +1,23 @@
+"""POST /api/auth/password/forgot: mails a link to choose a new password. The same answer and the same work for every address."""
+
+from typing import Literal
+
+from shared.db import database
+from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.identity import resets
+from shared.identity.addresses import Email
+from shared.identity.client import Client
+
+
+class Forgotten(RequestModel):
+    email: Email
+
+
+class Requested(AnswerModel):
+    status: Literal["accepted"] = "accepted"
+
+
+@endpoint("POST", "/api/auth/password/forgot", auth="none", body=Forgotten, returns=Requested, status=202, rate_limits=["forgot"])
+async def request_password_reset(call: Call[Forgotten]) -> Requested:
+    await resets.request(database(), Client.of(call), call.body.email)
+    return Requested()

@@ -1,0 +1,38 @@
+"""POST /api/auth/second-factor: answers a challenge with a code of the authenticator or a backup code."""
+
+from pydantic import Field, model_validator
+
+from shared.db import database
+from shared.faas import Answer, Call, RequestModel, endpoint
+from shared.identity import answers, second_factor
+from shared.identity.answers import SignedInAnswer
+from shared.identity.client import Client
+
+
+class SecondFactor(RequestModel):
+    challenge_token: str = Field(max_length=200, repr=False)
+    code: str | None = Field(default=None, max_length=32, repr=False)
+    backup_code: str | None = Field(default=None, max_length=64, repr=False)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "SecondFactor":
+        if (self.code is None) == (self.backup_code is None):
+            raise ValueError("give either code or backup_code")
+        return self
+
+
+@endpoint(
+    "POST",
+    "/api/auth/second-factor",
+    auth="none",
+    body=SecondFactor,
+    returns=SignedInAnswer,
+    errors=["invalid_code"],
+    rate_limits=["second_factor"],
+    secret_answer=True,
+)
+async def verify_second_factor(call: Call[SecondFactor]) -> Answer:
+    session = await second_factor.verify(
+        database(), Client.of(call), call.body.challenge_token, code=call.body.code, backup_code=call.body.backup_code
+    )
+    return answers.signed_in(session)

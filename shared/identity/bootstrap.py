@@ -1,0 +1,60 @@
+"""The first admin, from ADMIN_EMAIL and ADMIN_PASSWORD: once. Changing the variables later changes nothing, and says so."""
+
+import logging
+
+from psycopg.types.json import Jsonb
+
+from shared import audit
+from shared.audit import Event
+from shared.config import Settings
+from shared.db import Database
+from shared.identity import accounts, passwords
+from shared.identity.addresses import check_address
+from shared.identity.errors import PasswordTooWeak
+
+log = logging.getLogger("docuvault.identity")
+
+_DONE = "bootstrap_admin"
+
+
+async def ensure_admin(db: Database, config: Settings) -> bool:
+    """Makes the admin if that was never done; whether it did. Safe to call at every start, in every process.
+
+    Wrong settings are logged, with what to do, and stop nothing.
+    """
+    if not config.admin_email or not config.admin_password:
+        return False
+    async with db.system() as tx:
+        done = await tx.fetch_value("SELECT value ->> 'email' FROM system_settings WHERE name = %(name)s", {"name": _DONE})
+    if done is not None:
+        if done != config.admin_email:
+            log.warning("ADMIN_EMAIL is ignored: the first admin was made already, as %s; other admins are made by an admin.", done)
+        return False
+    try:
+        email = check_address(config.admin_email)
+        passwords.check_rules(config.admin_password, email=email)
+    except ValueError:
+        log.error("ADMIN_EMAIL: is not a mail address. Example: ADMIN_EMAIL=admin@example.org")
+        return False
+    except PasswordTooWeak as weak:
+        log.error("ADMIN_PASSWORD: %s Example: the output of `openssl rand -base64 18`", weak.detail)
+        return False
+    password_hash = await passwords.hash_password(config.admin_password)
+    async with db.system() as tx:
+        first = await tx.execute(
+            "INSERT INTO system_settings (name, value) VALUES (%(name)s, %(value)s) ON CONFLICT DO NOTHING",
+            {"name": _DONE, "value": Jsonb({"email": config.admin_email})},
+        )
+        if not first:
+            return False  # another process was quicker
+        admin = await accounts.insert(tx, email=email, password_hash=password_hash, role="admin")
+        if admin is not None:
+            await audit.record(tx, Event.ADMIN_BOOTSTRAPPED, owner=admin, email=email)
+        else:
+            # Whoever registered that address first must not become admin by it.
+            await tx.execute("DELETE FROM system_settings WHERE name = %(name)s", {"name": _DONE})
+    if admin is None:
+        log.error("ADMIN_EMAIL: %s has an account already, which is left as it is; choose another address.", email)
+        return False
+    log.info("the first admin was made")
+    return True

@@ -1,0 +1,119 @@
+"""Deleting an account: at once nobody can use it; soon after, everything it held is gone.
+
+`delete` closes the door in one transaction and publishes `account.deleted`; `erase` (the event's function) removes objects, rows and
+credentials, as often as it takes. The audit log keeps its lines, without personal data.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared import audit
+from shared.audit import Event, lines
+from shared.db import Database, Transaction
+from shared.errors import Conflict
+from shared.events import publish
+from shared.identity import api_tokens, one_time, reauthentication, revocation, sessions
+from shared.identity.client import Client
+from shared.storage import ObjectStore
+
+EVENT = "account.deleted"
+BATCH = 100
+TOMBSTONE_HOURS = 25
+"""How long a late PUT to a URL that was signed before is removed when it arrives: longer than any URL is good."""
+
+
+class LastAdmin(Conflict):
+    code, title = "last_admin", "There must be another admin first"
+
+
+@dataclass(frozen=True)
+class _Document:
+    id: UUID
+    storage_provider: str
+    object_key: str
+    thumbnail_key: str | None
+    upload_id: str | None
+    uploading: bool
+
+
+async def delete(db: Database, client: Client, user_id: UUID, password: str) -> None:
+    """The account's owner wants it gone. Raises InvalidCredentials, RateLimited, LastAdmin."""
+    await reauthentication.check_password(db, client, user_id, password)
+    async with db.system() as tx:
+        await close(tx, user_id)
+        await audit.record(tx, Event.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent)
+    await revocation.settled()
+
+
+async def close(tx: Transaction, user_id: UUID) -> None:
+    """Closes an account for good and has its data erased (system transaction). Follow with `revocation.settled()`. Raises LastAdmin."""
+    await refuse_last_admin(tx, user_id)
+    await sessions.end_all(tx, user_id, sessions.EndReason.ACCOUNT_DELETED)
+    await api_tokens.revoke_all(tx, user_id)
+    await one_time.void(tx, user_id)
+    closed = await tx.execute(
+        "UPDATE users SET deleted_at = now(), updated_at = now() WHERE id = %(user)s AND deleted_at IS NULL", {"user": user_id}
+    )
+    if closed:
+        await publish(tx, EVENT, owner_id=user_id, subject=str(user_id), data={"user_id": str(user_id)})
+
+
+async def refuse_last_admin(tx: Transaction, user_id: UUID) -> None:
+    """Raises LastAdmin where no other admin could sign in; no two admins go at once (system transaction)."""
+    admins: list[UUID] | None = await tx.fetch_value(
+        """
+        SELECT array_agg(id) FROM (
+            SELECT id FROM users WHERE role = 'admin' AND NOT disabled AND deleted_at IS NULL ORDER BY id FOR UPDATE
+        ) AS admins
+        """
+    )
+    if admins == [user_id]:
+        raise LastAdmin
+
+
+async def erase(db: Database, store: ObjectStore, user_id: UUID) -> None:
+    """Removes what a deleted account held: objects, rows, credentials, and what the audit log says about the person. Idempotent.
+
+    Raises StorageUnavailable: what is left is erased at the next try.
+    """
+    async with db.system() as tx:
+        deleted = await tx.fetch_value("SELECT deleted_at IS NOT NULL FROM users WHERE id = %(user)s", {"user": user_id})
+    if not deleted:
+        return
+    while await _erase_documents(db, store, user_id):
+        pass
+    async with db.system() as tx:
+        await lines.erase_personal(tx, user_id)
+        await tx.execute("DELETE FROM users WHERE id = %(user)s AND deleted_at IS NOT NULL", {"user": user_id})
+        await audit.record(tx, Event.ACCOUNT_DATA_ERASED, owner=user_id)
+
+
+async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> int:
+    """Objects first, rows after: a failure in between leaves the row to try again by."""
+    async with db.system() as tx:
+        documents = await tx.fetch_all(
+            """
+            SELECT id, storage_provider, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading
+            FROM documents WHERE owner_id = %(user)s ORDER BY id LIMIT %(limit)s
+            """,
+            {"user": user_id, "limit": BATCH},
+            row=_Document,
+        )
+    for document in documents:
+        if document.storage_provider == store.provider:
+            if document.upload_id is not None:
+                await store.abort_parts(document.object_key, document.upload_id)
+            await store.delete(document.object_key)
+        if document.thumbnail_key is not None:
+            await store.delete(document.thumbnail_key)
+    async with db.system() as tx:
+        await tx.execute(
+            f"""
+            INSERT INTO upload_tombstones (object_key, owner_id, expires_at)
+            SELECT object_key, %(user)s, now() + interval '{TOMBSTONE_HOURS} hours' FROM unnest(%(keys)s::text[]) AS object_key
+            ON CONFLICT (object_key) DO UPDATE SET expires_at = excluded.expires_at
+            """,
+            {"user": user_id, "keys": [document.object_key for document in documents if document.uploading]},
+        )
+        await tx.execute("DELETE FROM documents WHERE id = ANY(%(ids)s)", {"ids": [document.id for document in documents]})
+    return len(documents)

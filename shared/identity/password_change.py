@@ -1,0 +1,34 @@
+"""Changing the password while signed in."""
+
+import asyncio
+from uuid import UUID
+
+from shared import audit
+from shared.audit import Event
+from shared.db import Database
+from shared.identity import accounts, breach, one_time, passwords, reauthentication, revocation, sessions
+from shared.identity.client import Client
+from shared.identity.errors import InvalidCredentials
+from shared.identity.sign_in import send_alert
+
+
+async def change(db: Database, client: Client, user_id: UUID, session_id: UUID | None, current: str, new: str) -> None:
+    """Sets a new password; all other sessions end.
+
+    Raises InvalidCredentials, RateLimited, PasswordTooWeak, PasswordBreached.
+    """
+    found = await reauthentication.check_password(db, client, user_id, current)
+    passwords.check_rules(new, email=found.email)
+    password_hash, _ = await asyncio.gather(passwords.hash_password(new), breach.refuse_breached(new))
+    async with db.system() as tx:
+        await sessions.end_all(tx, user_id, sessions.EndReason.PASSWORD_CHANGED, but=session_id)
+        # Only if it is still the password that was checked: of two changes at once the second finds it changed.
+        changed = await accounts.store_password(tx, user_id, password_hash, was=found.password_hash)
+        if not changed:
+            raise InvalidCredentials("The password was changed meanwhile.")
+        await one_time.void(tx, user_id)
+        await audit.record(tx, Event.PASSWORD_CHANGED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent)
+        user = await accounts.get(tx, user_id)
+        if user is not None:
+            await send_alert(tx, client, user, "password_changed")
+    await revocation.settled()

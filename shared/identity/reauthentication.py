@@ -1,0 +1,44 @@
+"""Asking for the password again before something that matters, with the same limits on guessing as at sign-in."""
+
+from uuid import UUID
+
+from shared import audit
+from shared.audit import Event, Outcome
+from shared.db import Database
+from shared.errors import RateLimited, Unauthenticated
+from shared.identity import accounts, passwords, throttle
+from shared.identity.client import Client
+from shared.identity.errors import InvalidCredentials
+
+
+async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.Credentials:
+    """The account, if the password is right. Raises InvalidCredentials, RateLimited."""
+    async with db.system() as tx:
+        found = await accounts.credentials(tx, user_id)
+        if found is None or not found.usable:
+            raise Unauthenticated
+        counted = throttle.buckets("password", found.email, client, user_id=user_id)
+        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
+    verdict = await passwords.verify_password(password, found.password_hash)
+    async with db.system() as tx:
+        standing = await throttle.standing(tx, counted, lock=True)
+        if not standing.wait_seconds:
+            if verdict.right:
+                await throttle.count_success(tx, counted, standing)
+            else:
+                await throttle.count_failure(tx, counted, standing)
+                await audit.record(
+                    tx,
+                    Event.REAUTHENTICATION,
+                    outcome=Outcome.FAILURE,
+                    actor=user_id,
+                    owner=user_id,
+                    address=client.address,
+                    user_agent=client.user_agent,
+                    detail={"reason": "wrong_password"},
+                )
+    if standing.wait_seconds:
+        raise RateLimited(standing.wait_seconds)
+    if not verdict.right:
+        raise InvalidCredentials("The password is wrong.")
+    return found

@@ -1,0 +1,88 @@
+"""Forgotten passwords: a link by mail, good once, for an hour.
+
+Asking does the same work for every address: the mail is queued, and only when it is about to be sent is it looked up whether anybody has
+that address. The link's token comes into being then, so it is nowhere but in the mail.
+"""
+
+import asyncio
+from datetime import timedelta
+from urllib.parse import quote
+
+from shared import audit
+from shared.audit import Event, Outcome
+from shared.config import settings
+from shared.db import Database, Transaction
+from shared.identity import accounts, breach, one_time, passwords, revocation, sessions
+from shared.identity.client import Client
+from shared.identity.errors import InvalidToken
+from shared.identity.sign_in import send_alert
+from shared.mail import outbox
+
+LIFETIME = timedelta(hours=1)
+INVITATION_LIFETIME = timedelta(days=7)
+MAILS_AN_HOUR = 5
+"""Mails that one address gets, however often somebody asks."""
+
+
+async def request(db: Database, client: Client, email: str) -> None:
+    """Sends a link to the address, if it has an account. Always succeeds."""
+    async with db.system() as tx:
+        found = await accounts.credentials_by_address(tx, email)
+        await audit.record(
+            tx,
+            Event.PASSWORD_RESET_REQUESTED,
+            outcome=Outcome.SUCCESS if found else Outcome.FAILURE,
+            owner=found.id if found else None,
+            address=client.address,
+            user_agent=client.user_agent,
+            email=email,
+        )
+        if await outbox.may_send(tx, "password reset", email, most=MAILS_AN_HOUR):
+            await outbox.request(tx, "password_reset", found.email if found else email, {})
+
+
+async def invite(tx: Transaction, email: str) -> None:
+    """Sends somebody whose account an admin made a link to choose a password (system transaction)."""
+    await outbox.request(tx, "invitation", email, {})
+
+
+async def prepare(tx: Transaction, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
+    """For `mail.delivery`: gives a reset mail its link, or says that nobody has the address."""
+    if template not in ("password_reset", "invitation"):
+        return values
+    found = await accounts.credentials_by_address(tx, to)
+    if found is None or not found.usable:
+        return None
+    lifetime = INVITATION_LIFETIME if template == "invitation" else LIFETIME
+    token = await one_time.create(tx, found.id, "password_reset", lifetime, replacing=True)
+    return values | {"url": f"{settings().frontend_url}/reset-password?token={quote(token)}"}
+
+
+async def reset(db: Database, client: Client, token: str, new_password: str) -> None:
+    """Sets a new password and ends all sessions. The token is good once, also where many use it at once.
+
+    Raises InvalidToken, PasswordTooWeak, PasswordBreached (these two leave the token good).
+    """
+    async with db.system() as tx:
+        owner = await one_time.whose(tx, token, "password_reset")
+        found = await accounts.credentials(tx, owner) if owner else None
+    if found is None or not found.usable:
+        raise InvalidToken
+    passwords.check_rules(new_password, email=found.email)
+    password_hash, _ = await asyncio.gather(passwords.hash_password(new_password), breach.refuse_breached(new_password))
+    done = False
+    async with db.system() as tx:
+        if await one_time.use(tx, token, "password_reset") == found.id:
+            # First the lock on the user's row that `end_all` takes, then the hash: no sign-in with the old one slips in between.
+            await sessions.end_all(tx, found.id, sessions.EndReason.PASSWORD_RESET)
+            done = await accounts.store_password(tx, found.id, password_hash)
+            await one_time.void(tx, found.id)
+            await audit.record(
+                tx, Event.PASSWORD_RESET, actor=found.id, owner=found.id, address=client.address, user_agent=client.user_agent
+            )
+            user = await accounts.get(tx, found.id)
+            if user is not None:
+                await send_alert(tx, client, user, "password_reset")
+    await revocation.settled()
+    if not done:
+        raise InvalidToken

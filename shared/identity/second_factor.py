@@ -1,0 +1,278 @@
+"""The second factor: a TOTP secret, sealed, and ten backup codes.
+
+A code is accepted once: its time step is a conditional update of `last_step` in PostgreSQL, so of fifty requests with one code one passes,
+also after Redis was flushed. A challenge stands five attempts; wrong codes delay the next ones as wrong passwords do, counted per account
+and client network.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared import audit, clock
+from shared.audit import Event, Outcome
+from shared.db import Database, Transaction
+from shared.errors import RateLimited
+from shared.identity import accounts, backup_codes, one_time, reauthentication, throttle, totp
+from shared.identity.client import Client
+from shared.identity.errors import InvalidCode, TotpEnabled, TotpNotEnabled
+from shared.identity.sign_in import SignedIn, open_session, send_alert
+from shared.sealing import is_stale, seal, unseal
+
+PURPOSE = "totp secret"
+
+_Act = Callable[[Transaction], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the authenticator needs."""
+
+    secret: str
+    otpauth_uri: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    sealed: bytes
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A code that looks right; it is used up in the transaction that acts on it."""
+
+    method: str
+    totp_code: str | None = None
+    backup_code_id: UUID | None = None
+
+
+async def begin(db: Database, client: Client, user_id: UUID, password: str) -> Begun:
+    """A new secret, not in force before `confirm`. Raises TotpEnabled, InvalidCredentials, RateLimited."""
+    found = await reauthentication.check_password(db, client, user_id, password)
+    secret = totp.new_secret()
+    async with db.system() as tx:
+        stored = await tx.execute(
+            """
+            INSERT INTO totp_secrets AS known (user_id, sealed) VALUES (%(user)s, %(sealed)s)
+            ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, last_step = 0, created_at = now()
+            WHERE known.confirmed_at IS NULL
+            """,
+            {"user": user_id, "sealed": seal(secret, user=user_id, purpose=PURPOSE, row=user_id)},
+        )
+        if stored:
+            await _note(tx, client, user_id, Event.TOTP_BEGUN)
+    if not stored:
+        raise TotpEnabled
+    return Begun(totp.encoded(secret), totp.otpauth_uri(secret, found.email))
+
+
+async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> list[str]:
+    """Puts the secret in force once a code of it was typed; the ten backup codes, shown this once.
+
+    Raises TotpEnabled, TotpNotEnabled (not begun), InvalidCode, RateLimited.
+    """
+    counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
+    async with db.system() as tx:
+        await _state(tx, user_id, confirmed=False)
+        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
+        plausible = await _matching(tx, user_id, code, confirmed=False) is not None
+    shown, hashed = await backup_codes.make() if plausible else ([], [])
+    async with db.system() as tx:
+        standing = await throttle.standing(tx, counted, lock=True)
+        await _state(tx, user_id, confirmed=False, lock=True)
+        accepted = plausible and not standing.wait_seconds and await _use_totp(tx, user_id, code, confirmed=False)
+        if accepted:
+            await tx.execute("UPDATE totp_secrets SET confirmed_at = now() WHERE user_id = %(user)s", {"user": user_id})
+            await tx.execute("UPDATE users SET second_factor = true, updated_at = now() WHERE id = %(user)s", {"user": user_id})
+            await backup_codes.replace(tx, user_id, hashed)
+            await _note(tx, client, user_id, Event.TOTP_CONFIRMED)
+            await _alert(tx, client, user_id, "second_factor_enabled")
+        elif not standing.wait_seconds:
+            await throttle.count_failure(tx, counted, standing)
+            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, outcome=Outcome.FAILURE)
+    if standing.wait_seconds:
+        raise RateLimited(standing.wait_seconds)
+    if not accepted:
+        raise InvalidCode
+    return shown
+
+
+async def disable(db: Database, client: Client, user_id: UUID, password: str, code: str) -> None:
+    """Switches the second factor off, with password and code (of the authenticator, or a backup code).
+
+    Raises TotpNotEnabled, InvalidCredentials, InvalidCode, RateLimited.
+    """
+    await reauthentication.check_password(db, client, user_id, password)
+    proof = await _proof(db, user_id, code)
+
+    async def act(tx: Transaction) -> None:
+        await tx.execute("DELETE FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id})
+        await tx.execute("UPDATE users SET second_factor = false, updated_at = now() WHERE id = %(user)s", {"user": user_id})
+        await backup_codes.remove(tx, user_id)
+        await _alert(tx, client, user_id, "second_factor_disabled")
+
+    await _with_code(db, client, user_id, proof, Event.TOTP_DISABLED, act)
+
+
+async def regenerate_backup_codes(db: Database, client: Client, user_id: UUID, password: str, code: str) -> list[str]:
+    """Ten new backup codes in place of the old ones. Raises as `disable` does."""
+    await reauthentication.check_password(db, client, user_id, password)
+    proof = await _proof(db, user_id, code)
+    shown, hashed = await backup_codes.make()
+
+    async def act(tx: Transaction) -> None:
+        await backup_codes.replace(tx, user_id, hashed)
+        await _alert(tx, client, user_id, "backup_codes_regenerated")
+
+    await _with_code(db, client, user_id, proof, Event.BACKUP_CODES_REGENERATED, act)
+    return shown
+
+
+async def verify(db: Database, client: Client, challenge: str, *, code: str | None, backup_code: str | None) -> SignedIn:
+    """Opens the session that a challenge stands for. Raises InvalidCode (also for a challenge that is not good any more), RateLimited."""
+    async with db.system() as tx:
+        user_id = await one_time.whose(tx, challenge, "second_factor")
+        if user_id is None:
+            raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
+        counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
+        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
+        attempted = await one_time.attempt(tx, challenge, "second_factor")
+    if attempted is None:
+        raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
+    if backup_code is not None:
+        found = await backup_codes.find(db, user_id, backup_code)
+        proof = _Proof("backup_code", backup_code_id=found)
+    else:
+        proof = _Proof("totp", totp_code=code)
+
+    signed_in: SignedIn | None = None
+    async with db.system() as tx:
+        standing = await throttle.standing(tx, counted, lock=True)
+        found_user = await accounts.credentials(tx, user_id)
+        # The challenge goes first: it serialises those who answer it, and a code is not used up by a challenge that is gone.
+        usable = (
+            not standing.wait_seconds
+            and found_user is not None
+            and found_user.second_factor
+            and await one_time.lock(tx, challenge, "second_factor")
+        )
+        if usable and await _use(tx, user_id, proof):
+            assert found_user is not None
+            await one_time.use(tx, challenge, "second_factor")
+            user = await accounts.enter(tx, user_id, found_user.password_hash)
+            if user is not None:
+                await throttle.count_success(tx, counted, standing)
+                signed_in = await open_session(tx, client, user, method=proof.method)
+                if proof.method == "backup_code":
+                    await send_alert(tx, client, user, "backup_code_used")
+        if signed_in is None and not standing.wait_seconds:
+            await throttle.count_failure(tx, counted, standing)
+            await _note(tx, client, user_id, Event.LOGIN, outcome=Outcome.FAILURE, method=proof.method)
+    if standing.wait_seconds:
+        raise RateLimited(standing.wait_seconds)
+    if signed_in is None:
+        raise InvalidCode
+    return signed_in
+
+
+async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof, event: Event, act: _Act) -> None:
+    """Does `act` in the transaction that uses the code up; a wrong code counts."""
+    counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
+    async with db.system() as tx:
+        standing = await throttle.standing(tx, counted, lock=True)
+        await _state(tx, user_id, confirmed=True, lock=True)
+        accepted = not standing.wait_seconds and await _use(tx, user_id, proof)
+        if accepted:
+            await act(tx)
+            await throttle.count_success(tx, counted, standing)
+            await _note(tx, client, user_id, event)
+        elif not standing.wait_seconds:
+            await throttle.count_failure(tx, counted, standing)
+            await _note(tx, client, user_id, event, outcome=Outcome.FAILURE, method=proof.method)
+    if standing.wait_seconds:
+        raise RateLimited(standing.wait_seconds)
+    if not accepted:
+        raise InvalidCode
+
+
+async def _proof(db: Database, user_id: UUID, code: str) -> _Proof:
+    if backup_codes.looks_like_one(code):
+        return _Proof("backup_code", backup_code_id=await backup_codes.find(db, user_id, code))
+    return _Proof("totp", totp_code=code)
+
+
+async def _use(tx: Transaction, user_id: UUID, proof: _Proof) -> bool:
+    if proof.totp_code is not None:
+        return await _use_totp(tx, user_id, proof.totp_code, confirmed=True)
+    return proof.backup_code_id is not None and await backup_codes.use(tx, proof.backup_code_id)
+
+
+async def _use_totp(tx: Transaction, user_id: UUID, code: str, *, confirmed: bool) -> bool:
+    """Whether the code is right and newer than any that was accepted; from now on it is not."""
+    matching = await _matching(tx, user_id, code, confirmed=confirmed)
+    if matching is None:
+        return False
+    step, sealed = matching
+    return bool(
+        await tx.execute(
+            "UPDATE totp_secrets SET last_step = %(step)s, sealed = %(sealed)s WHERE user_id = %(user)s AND last_step < %(step)s",
+            {"user": user_id, "step": step, "sealed": sealed},
+        )
+    )
+
+
+async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: bool) -> tuple[int, bytes] | None:
+    """The time step whose code this is, and the secret sealed with today's key."""
+    row = await tx.fetch_one(
+        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_Row
+    )
+    if row is None or row.confirmed is not confirmed:
+        return None
+    secret = unseal(row.sealed, user=user_id, purpose=PURPOSE, row=user_id)
+    step = totp.matching_step(secret, code.strip().replace(" ", ""), clock.now())
+    if step is None:
+        return None
+    return step, seal(secret, user=user_id, purpose=PURPOSE, row=user_id) if is_stale(row.sealed) else row.sealed
+
+
+async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool, lock: bool = False) -> None:
+    """Raises TotpEnabled or TotpNotEnabled where the state is another one."""
+    row = await tx.fetch_one(
+        f"""
+        SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets
+        WHERE user_id = %(user)s {"FOR UPDATE" if lock else ""}
+        """,
+        {"user": user_id},
+        row=_Row,
+    )
+    if row is None or (confirmed and not row.confirmed):
+        raise TotpNotEnabled
+    if row.confirmed and not confirmed:
+        raise TotpEnabled
+
+
+async def _alert(tx: Transaction, client: Client, user_id: UUID, what: str) -> None:
+    user = await accounts.get(tx, user_id)
+    if user is not None:
+        await send_alert(tx, client, user, what)
+
+
+async def _note(
+    tx: Transaction, client: Client, user_id: UUID, event: Event, *, outcome: Outcome = Outcome.SUCCESS, method: str | None = None
+) -> None:
+    detail = {"method": method} if method else {}
+    if outcome is Outcome.FAILURE:
+        detail["reason"] = "wrong_code"
+    # Whoever answers a challenge wrongly is not known to be the account's owner.
+    actor = None if event is Event.LOGIN and outcome is Outcome.FAILURE else user_id
+    await audit.record(
+        tx,
+        event,
+        outcome=outcome,
+        actor=actor,
+        owner=user_id,
+        address=client.address,
+        user_agent=client.user_agent,
+        detail=detail,
+    )

@@ -1,0 +1,178 @@
+"""update_account, list_security_events, delete_account and delete_account_data; the first admin."""
+
+import os
+from uuid import UUID
+
+import pytest
+
+from shared.audit import chain
+from shared.config import read_settings, settings
+from shared.db import Database
+from shared.identity import bootstrap, deletion
+from shared.ids import new_id
+from shared.storage import object_store
+from tests.identity.browser import Browser, Person, new_address, new_person
+
+
+@pytest.fixture
+async def person(db: Database) -> Person:
+    return await new_person()
+
+
+async def test_the_display_name_changes_and_nothing_else_does(person: Person) -> None:
+    answer = await person.browser.patch("/api/account", json={"display_name": "Ada Lovelace"})
+    assert answer.status_code == 200
+    assert answer.json()["display_name"] == "Ada Lovelace"
+    assert (await person.browser.patch("/api/account", json={"display_name": None})).json()["display_name"] is None
+    for extra in ({"role": "admin"}, {"id": str(new_id())}, {"email": "x@example.org"}, {"bytes_quota": 1}, {"second_factor": True}):
+        refused = await person.browser.patch("/api/account", json={"display_name": "x", **extra})
+        assert (refused.status_code, refused.json()["code"]) == (422, "validation_failed")
+    assert (await person.browser.patch("/api/account", json={})).status_code == 422
+    assert (await person.browser.patch("/api/account", json={"display_name": "a\u0000b"})).status_code == 422
+
+
+async def test_one_sees_what_happened_to_the_account(person: Person) -> None:
+    await Browser("198.51.100.3", user_agent="Stranger").login(person.email, "wrong password!")
+    events = (await person.browser.get("/api/account/security-events")).json()
+    actions = [(item["action"], item["outcome"]) for item in events["items"]]
+    assert actions == [("session:login", "failure"), ("session:login", "success"), ("account:register", "success")]
+    failure = events["items"][0]
+    assert set(failure) == {"id", "at", "actor", "action", "target", "outcome", "ip", "user_agent", "detail"}
+    assert (failure["ip"], failure["user_agent"], failure["actor"]) == ("198.51.100.3", "Stranger", None)
+    page = (await person.browser.get("/api/account/security-events", params={"limit": 2})).json()
+    rest = (await person.browser.get("/api/account/security-events", params={"limit": 2, "cursor": page["next_cursor"]})).json()
+    assert [item["id"] for item in page["items"] + rest["items"]] == [item["id"] for item in events["items"]]
+    assert rest["next_cursor"] is None
+
+
+async def test_others_do_not_see_it(person: Person) -> None:
+    stranger = await new_person()
+    mine = {item["id"] for item in (await person.browser.get("/api/account/security-events")).json()["items"]}
+    theirs = {item["id"] for item in (await stranger.browser.get("/api/account/security-events")).json()["items"]}
+    assert not mine & theirs
+
+
+async def _document(db: Database, owner: UUID, *, uploading: bool = False) -> tuple[str, str]:
+    document_id, key = new_id(), f"{owner}/{new_id()}/{new_id()}.txt"
+    thumbnail = f".derived/{owner}/{document_id}/1.webp"
+    async with db.tenant(owner) as tx:
+        await tx.execute(
+            """
+            INSERT INTO documents (id, owner_id, filename, title, size, content_type, status, object_key, thumbnail_key)
+            VALUES (%(id)s, %(owner)s, 'a.txt', 'a', 5, 'text/plain', %(status)s, %(key)s, %(thumbnail)s)
+            """,
+            {
+                "id": document_id,
+                "owner": owner,
+                "status": "uploading" if uploading else "ready",
+                "key": key,
+                "thumbnail": thumbnail,
+            },
+        )
+    await object_store().put(key, b"hello", content_type="text/plain")
+    await object_store().put(thumbnail, b"image", content_type="image/webp")
+    return key, thumbnail
+
+
+async def test_a_deleted_account_is_closed_at_once_and_gone_soon(person: Person, db: Database) -> None:
+    owner = UUID(person.id)
+    keys = [key for uploading in (False, True) for key in await _document(db, owner, uploading=uploading)]
+    token = (await person.browser.post("/api/auth/tokens", json={"name": "x", "scopes": ["account:read"]})).json()["token"]
+    program = Browser()
+    program.headers["authorization"] = f"Bearer {token}"
+    assert (await program.get("/api/account")).status_code == 200
+    wrong = await person.browser.post("/api/account/delete", json={"password": "wrong password!"})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    cookie = person.browser.cookie
+    gone = await person.browser.post("/api/account/delete", json={"password": person.password})
+    assert gone.status_code == 202
+    assert (await person.browser.get("/api/account")).status_code == 401
+    assert (await program.get("/api/account")).status_code == 401
+    refreshed = await Browser().post("/api/auth/refresh", headers={"cookie": f"docuvault_refresh={cookie}"})
+    assert refreshed.status_code == 401
+    assert (await Browser().login(person.email, person.password)).status_code == 401
+
+    await deletion.erase(db, object_store(), owner)
+    await deletion.erase(db, object_store(), owner)
+    assert [await object_store().stat(key) for key in keys] == [None] * 4
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM users WHERE id = %s", (owner,)) == 0
+        for table in ("documents", "account_usage"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", (owner,)) == 0
+        for table in ("sessions", "api_tokens"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE user_id = %s", (owner,)) == 0
+        assert await tx.fetch_value("SELECT count(*) FROM audit_lines WHERE owner_id = %s", (owner,)) > 0
+        assert await tx.fetch_value("SELECT count(*) FROM audit_personal WHERE owner_id = %s", (owner,)) == 0
+        assert await tx.fetch_value("SELECT count(*) FROM upload_tombstones WHERE owner_id = %s", (owner,)) == 1
+    await chain.seal(db)
+    async with db.system() as tx:
+        assert (await chain.verify(tx)).ok
+    # The address is free again.
+    assert (await Browser().post("/api/auth/register", json={"email": person.email, "password": person.password})).status_code == 202
+    assert (await Browser().login(person.email, person.password)).status_code == 200
+
+
+async def test_a_living_account_is_not_erased(person: Person, db: Database) -> None:
+    await deletion.erase(db, object_store(), UUID(person.id))
+    assert (await person.browser.get("/api/account")).status_code == 200
+
+
+async def test_deletion_wakes_its_function(person: Person, db: Database) -> None:
+    await person.browser.post("/api/account/delete", json={"password": person.password})
+    async with db.system() as tx:
+        function = await tx.fetch_value(
+            "SELECT function FROM deliveries JOIN events ON events.id = event_id WHERE subject = %s AND type = 'account.deleted'",
+            (person.id,),
+        )
+    assert function == "delete_account_data"
+
+
+async def test_the_first_admin_is_made_once(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    email, password = new_address(), "the very first admin"
+    async with db.system() as tx:
+        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+    config = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password})
+    try:
+        assert await bootstrap.ensure_admin(db, config)
+        assert not await bootstrap.ensure_admin(db, config)
+        admin = Browser()
+        assert (await admin.login(email, password)).json()["user"]["role"] == "admin"
+        # Changed later: nothing happens, and it is said.
+        other = new_address()
+        changed = read_settings(os.environ | {"ADMIN_EMAIL": other, "ADMIN_PASSWORD": "another password here"})
+        assert not await bootstrap.ensure_admin(db, changed)
+        assert "ADMIN_EMAIL is ignored" in caplog.text
+        assert password not in caplog.text
+        assert (await Browser().login(other, "another password here")).status_code == 401
+        renewed = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": "another password here"})
+        assert not await bootstrap.ensure_admin(db, renewed)
+        assert (await Browser("203.0.113.8").login(email, "another password here")).status_code == 401
+    finally:
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+            await tx.execute("DELETE FROM users WHERE email = %s", (email,))
+
+
+async def test_whoever_took_the_admins_address_is_not_made_admin(person: Person, db: Database) -> None:
+    async with db.system() as tx:
+        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+    config = read_settings(os.environ | {"ADMIN_EMAIL": person.email, "ADMIN_PASSWORD": "the very first admin"})
+    assert not await bootstrap.ensure_admin(db, config)
+    assert (await Browser().login(person.email, person.password)).json()["user"]["role"] == "user"
+    assert settings().admin_email == ""
+
+
+async def test_the_last_admin_cannot_leave(db: Database) -> None:
+    admin = await new_person()
+    async with db.system() as tx:
+        others = await tx.fetch_value("SELECT array_agg(id) FROM users WHERE role = 'admin'")
+        await tx.execute("UPDATE users SET role = 'user' WHERE role = 'admin'")
+        await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (admin.id,))
+    try:
+        refused = await admin.browser.post("/api/account/delete", json={"password": admin.password})
+        assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
+        assert (await admin.browser.get("/api/account")).status_code == 200
+    finally:
+        async with db.system() as tx:
+            await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (admin.id,))
+            await tx.execute("UPDATE users SET role = 'admin' WHERE id = ANY(%s)", (others or [],))
