@@ -1,0 +1,118 @@
+"""Lists of documents without a query: filtered, sorted, page by page, one statement a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from shared import cursors
+from shared.db import TenantDatabase
+from shared.documents.models import DOCUMENT_COLUMNS, Document, Status
+from shared.errors import InvalidCursor
+from shared.faas.models import Page
+
+Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
+
+SETTLED: tuple[Status, ...] = ("stored", "extracted", "ready", "failed")
+"""What a list shows where no status is asked for: documents still `uploading` only by name."""
+
+SORT_TYPES = {"created_at": "timestamptz", "filename": "text", "size": "bigint"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """api.md's filters. Several topics: all of them; several of the others: any; an empty tuple: whatever."""
+
+    topic_ids: tuple[UUID, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    content_types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    trashed: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """As bound values; None where a filter is not used."""
+        return {
+            "topics": list(self.topic_ids) or None,
+            "statuses": list(self.statuses or SETTLED),
+            "content_types": list(self.content_types) or None,
+            "languages": list(self.languages) or None,
+            "created_after": self.created_after,
+            "created_before": self.created_before,
+            "trashed": self.trashed,
+        }
+
+    def binding(self) -> dict[str, Any]:
+        """As a cursor is bound to them: the order in which values were given does not matter."""
+        return {name: sorted(map(str, value)) if isinstance(value, list) else str(value) for name, value in self.parameters().items()}
+
+
+async def list_documents(
+    db: TenantDatabase, filters: Filters, sort: Sort = "-created_at", limit: int = 50, cursor: str | None = None
+) -> Page[Document]:
+    """A page of the owner's documents; without a query `relevance` means the newest first. Raises InvalidCursor.
+
+    Stable under inserts: a document that does not change is neither repeated nor left out on later pages.
+    """
+    if sort.endswith("relevance"):
+        sort = "-created_at"
+    column, descending = sort.lstrip("-"), sort.startswith("-")
+    binding = {"list": "documents", "owner": db.owner_id, "sort": sort, "filters": filters.binding()}
+    key, after = _after(cursor, binding)
+    parameters = filters.parameters() | {"owner": db.owner_id, "limit": limit + 1, "key": key, "after": after}
+    conditions = [*_conditions(parameters)]
+    if after is not None:
+        conditions.append(f"(d.{column}, d.id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s)")
+    direction = "DESC" if descending else "ASC"
+    async with db.transaction() as tx:
+        found = await tx.fetch_all(
+            f"""
+            SELECT {DOCUMENT_COLUMNS}
+            FROM documents AS d
+            WHERE {" AND ".join(conditions)}
+            ORDER BY d.{column} {direction}, d.id {direction}
+            LIMIT %(limit)s
+            """,
+            parameters,
+            row=Document,
+        )
+    items = found[:limit]
+    return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], column), binding) if len(found) > limit else None)
+
+
+def sort_key(document: Document, column: str) -> list[str]:
+    """What a cursor needs to go on behind this document: its value in the column, and its id."""
+    value = getattr(document, column)
+    return [value.isoformat() if isinstance(value, datetime) else str(value), str(document.id)]
+
+
+def _after(cursor: str | None, binding: Mapping[str, Any]) -> tuple[str | None, UUID | None]:
+    if cursor is None:
+        return None, None
+    values = cursors.decode(cursor, binding)
+    if len(values) != 2:
+        raise InvalidCursor
+    return str(values[0]), UUID(values[1])
+
+
+def _conditions(parameters: Mapping[str, Any]) -> list[str]:
+    conditions = ["d.owner_id = %(owner)s", f"d.trashed_at IS {'NOT NULL' if parameters['trashed'] else 'NULL'}"]
+    conditions.append("d.status = ANY (%(statuses)s)")
+    if parameters["content_types"] is not None:
+        conditions.append("d.content_type = ANY (%(content_types)s)")
+    if parameters["languages"] is not None:
+        conditions.append("d.language = ANY (%(languages)s)")
+    if parameters["created_after"] is not None:
+        conditions.append("d.created_at >= %(created_after)s")
+    if parameters["created_before"] is not None:
+        conditions.append("d.created_at < %(created_before)s")
+    for number in range(len(parameters["topics"] or [])):
+        conditions.append(
+            f"""d.id IN (
+                SELECT f.document_id FROM document_topics AS f
+                WHERE f.owner_id = %(owner)s AND f.topic_id = (%(topics)s::uuid[])[{number + 1}]
+            )"""
+        )
+    return conditions

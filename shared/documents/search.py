@@ -1,0 +1,573 @@
+"""Finds documents by a query (its syntax: `search_query`), best first.
+
+Two round trips: one looks the query's words up (their stems in the languages that the owner has documents in, how common they are, what a
+typo may have meant), one finds, ranks and answers a page. Later pages need the second alone: a cursor carries what the first has found.
+
+What is promised:
+- Documents that have all the words come first, by BM25; where they are few, those that have most of the words follow. Phrases and
+  exclusions hold for both. A word that stands nowhere counts as the words it looks like.
+- Of a query that very many documents match, the newest thousand are ranked among themselves, then the thousand before them, and so on:
+  every match is reached, a bounded number is ranked for a page, and a page may end short where one block ends.
+- Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights, the
+  moment, and each block's ends. What arrives later is found by searching again.
+- With another sort than relevance, the list has the documents with all the words (those with most of them, where there is none).
+- Nothing but the owner's own documents is looked at (`search_candidates` in migration 0006, and row-level security).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from math import log
+from typing import Any
+from uuid import UUID
+
+from shared import cursors
+from shared.db import TenantDatabase, Transaction
+from shared.documents import snippets
+from shared.documents.listing import SORT_TYPES, Filters, Sort, sort_key
+from shared.documents.models import DOCUMENT_COLUMNS, DocumentHit
+from shared.documents.search_index import POSITIONS, name_positions
+from shared.documents.search_query import Group, Query, Unit, parse
+from shared.errors import InvalidCursor
+from shared.faas.models import Page
+
+QUERY_LIMIT = 10_000
+"""Characters of a query."""
+
+CURSOR_LIMIT = 8_192
+"""Characters of a cursor: it carries the query's words with their stems."""
+
+K1, B = 1.2, 0.75
+"""BM25's usual constants (Robertson and Zaragoza, The Probabilistic Relevance Framework, 2009, section 3.2)."""
+
+NAME_WEIGHT = 3
+"""A word in the file name or the title counts as often in the text."""
+
+CORRECTED = 0.5
+"""What the stem of a corrected word counts."""
+
+MOST = 0.5
+"""Documents follow that have at least this share of the query, rare words counting more (by BM25's own weights)."""
+
+FEW = 50
+"""They follow where fewer than this have all the words."""
+
+CANDIDATES, LOOKUPS = 1000, 5000
+"""Documents ranked at most, and frequencies read for it: the more words, the fewer documents (a frequency takes about 4 us)."""
+
+WALK_SHARE = 0.25
+"""From this share of the documents on, walking through them in order finds enough matches sooner than the index names them all."""
+
+EXCERPT = 1600
+"""Characters that are read of a page to cut a snippet from."""
+
+_END_OF_IDS = UUID(int=2**128 - 1)
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A word to rank by: its weight (inverse document frequency), and its stems, each with what it counts."""
+
+    weight: float
+    stems: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A query made ready for PostgreSQL. `strict` and `loose` are tsqueries; `walk` is which way candidates are found."""
+
+    strict: str
+    walk_strict: bool
+    loose: str | None
+    walk_loose: bool
+    terms: tuple[_Term, ...]
+    average_words: float
+
+    @property
+    def bound(self) -> int:
+        """How many candidates are ranked."""
+        return max(2 * FEW, min(CANDIDATES, LOOKUPS // max(1, sum(len(term.stems) for term in self.terms))))
+
+
+@dataclass(frozen=True)
+class _Position:
+    """Where a page begins. `start` and `end` bound the block that is being ranked (of the strict matches, and of the loose ones); `key` and
+    `after` are those of the last document shown."""
+
+    start_at: str
+    start_id: str
+    end_at: str | None = None
+    end_id: str | None = None
+    loose_end_at: str | None = None
+    loose_end_id: str | None = None
+    loose: bool | None = None
+    key: str | None = None
+    after: str | None = None
+
+
+class _Hit(DocumentHit):
+    """A row of the page: the document, what its snippet is cut from, and the block it comes from."""
+
+    excerpt: str | None
+    excerpt_position: int | None
+    text_positions: list[int]
+    name_positions: list[int]
+    strict_found: int
+    loose_found: int
+    now: datetime
+    end_at: datetime | None
+    end_id: UUID | None
+    loose_end_at: datetime | None
+    loose_end_id: UUID | None
+
+
+async def search(
+    db: TenantDatabase, text: str, filters: Filters, sort: Sort = "-relevance", limit: int = 50, cursor: str | None = None
+) -> Page[DocumentHit]:
+    """A page of what the query finds. Raises InvalidCursor, and ValidationFailed for a query that quotes or excludes too much."""
+    query = parse(text)
+    if sort == "relevance":
+        sort = "-relevance"
+    binding = {"list": "search", "owner": db.owner_id, "query": text, "sort": sort, "filters": filters.binding()}
+    if not query.groups:
+        return Page[DocumentHit](items=[])
+    plan, position = _decoded(cursor, binding) if cursor is not None else (None, None)
+    async with db.transaction() as tx:
+        if plan is None:
+            plan = await _prepare(tx, db.owner_id, query)
+            if plan is None:
+                return Page[DocumentHit](items=[])
+        rows = await _find(tx, db.owner_id, plan, position, filters, sort, limit)
+    following = _following(plan, position, rows, sort, limit)
+    return Page[DocumentHit](
+        items=[_answer(row) for row in rows[:limit]],
+        next_cursor=None if following is None else _encoded(plan, following, binding),
+    )
+
+
+# The words
+
+
+@dataclass(frozen=True)
+class _Stem:
+    lexeme: str
+    documents: int
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What was found out about a word of the query: its stems, and words it may have been meant for where it stands nowhere."""
+
+    stems: tuple[_Stem, ...]
+    corrections: tuple[_Stem, ...]
+    is_stop_word: bool
+
+    @property
+    def documents(self) -> int:
+        return sum(stem.documents for stem in self.stems) or sum(stem.documents for stem in self.corrections)
+
+
+@dataclass(frozen=True)
+class _LookedUp:
+    documents: int
+    words: int
+    stems: list[dict[str, Any]]
+    similar: list[dict[str, Any]]
+
+
+async def _prepare(tx: Transaction, owner_id: UUID, query: Query) -> _Plan | None:
+    """The plan for a query; None where the owner has nothing that could match."""
+    asked = query.words()
+    found = await tx.fetch_one(
+        """
+        WITH totals AS MATERIALIZED (
+            SELECT language, sum(documents) AS documents, sum(words) AS words
+            FROM (
+                SELECT language, documents, words FROM search_totals WHERE owner_id = %(owner)s
+                UNION ALL
+                SELECT language, documents, words FROM search_changes WHERE owner_id = %(owner)s
+            ) AS counted
+            GROUP BY language
+            HAVING sum(documents) > 0
+        ), stems AS MATERIALIZED (
+            SELECT asked.number, asked.word, lexeme,
+                bool_or(CASE WHEN totals.language <> 'simple' THEN
+                    ts_lexize((totals.language || '_stem')::regdictionary, asked.spoken) = '{}' ELSE false END) AS is_stop_word
+            FROM unnest(%(words)s::text[], %(spoken)s::text[]) WITH ORDINALITY AS asked (word, spoken, number)
+            CROSS JOIN totals
+            CROSS JOIN unnest(tsvector_to_array(to_tsvector(('search_' || totals.language)::regconfig, asked.word))) AS lexeme
+            GROUP BY asked.number, asked.word, lexeme
+        ), counts AS MATERIALIZED (
+            SELECT lexeme, sum(documents) AS documents
+            FROM (
+                SELECT lexeme, documents FROM search_terms WHERE owner_id = %(owner)s AND lexeme IN (SELECT lexeme FROM stems)
+                UNION ALL
+                SELECT s.lexeme, c.documents
+                FROM search_changes AS c JOIN (SELECT DISTINCT lexeme FROM stems) AS s ON c.lexemes @@ quote_literal(s.lexeme)::tsquery
+                WHERE c.owner_id = %(owner)s
+            ) AS counted
+            GROUP BY lexeme
+        ), known AS MATERIALIZED (
+            SELECT stems.*, greatest(coalesce(counts.documents, 0), 0)::bigint AS documents,
+                sum(greatest(coalesce(counts.documents, 0), 0)) OVER (PARTITION BY stems.number) AS of_word
+            FROM stems LEFT JOIN counts USING (lexeme)
+        )
+        SELECT coalesce((SELECT sum(documents) FROM totals), 0)::bigint AS documents,
+            coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
+            coalesce((SELECT jsonb_agg(known) FROM known), '[]') AS stems,
+            coalesce((
+                SELECT jsonb_agg(resembling)
+                FROM search_similar((
+                    SELECT array_agg(DISTINCT near) FROM known, unnest(ARRAY[lexeme, word]) AS near
+                    WHERE of_word = 0 AND length(word) > 2 AND word !~ '[0-9]' AND word = ANY (%(correctable)s)
+                )) AS resembling
+            ), '[]') AS similar
+        """,
+        {
+            "owner": owner_id,
+            "words": [unit.words[0] for unit in asked],
+            "spoken": [unit.spoken[0] for unit in asked],
+            "correctable": sorted(_correctable(query)),
+        },
+        row=_LookedUp,
+    )
+    if found is None or found.documents <= 0:
+        return None
+    known = {unit.words[0]: _known(unit.words[0], found) for unit in asked}
+    return _plan(query, known, documents=found.documents, average_words=max(1.0, found.words / found.documents))
+
+
+def _correctable(query: Query) -> set[str]:
+    """The words that may be taken for typos: not what is quoted, excluded, or part of something longer."""
+    return {unit.words[0] for group in query.groups for unit in group.wanted if not unit.quoted and len(unit.words) == 1}
+
+
+def _known(word: str, found: _LookedUp) -> _Word:
+    own = [row for row in found.stems if row["word"] == word]
+    # Long numbers are not counted (migration 0006): taken as rare.
+    uncounted = len(word) > 4 and any(character.isdigit() for character in word)
+    stems = tuple(_Stem(row["lexeme"], 1 if uncounted else row["documents"]) for row in own) or (_Stem(word, 0),)
+    corrections: dict[str, _Stem] = {}
+    if not any(stem.documents for stem in stems):
+        spellings = {word, *(stem.lexeme for stem in stems)}
+        near = [
+            (min(_distance(spelling, row["lexeme"]) for spelling in spellings), -row["documents"], row["lexeme"])
+            for row in found.similar
+            if row["word"] in spellings
+        ]
+        allowed = 1 if len(word) <= 5 else 2
+        nearest = min((distance for distance, _, _ in near), default=0)
+        for distance, documents, lexeme in sorted(near):
+            if distance == nearest <= allowed and len(corrections) < 3:
+                corrections.setdefault(lexeme, _Stem(lexeme, -documents))
+    return _Word(stems, tuple(corrections.values()), any(row["is_stop_word"] for row in own))
+
+
+def _distance(left: str, right: str) -> int:
+    """Edits between two words: letters put in, left out, changed, or two neighbours swapped (optimal string alignment)."""
+    before: list[int] = []
+    above = list(range(len(right) + 1))
+    for row, a in enumerate(left, 1):
+        line = [row]
+        for column, b in enumerate(right, 1):
+            edits = min(above[column] + 1, line[column - 1] + 1, above[column - 1] + (a != b))
+            if row > 1 and column > 1 and a == right[column - 2] and b == left[row - 2]:
+                edits = min(edits, before[column - 2] + 1)
+            line.append(edits)
+        before, above = above, line
+    return above[-1]
+
+
+# The plan
+
+
+def _plan(query: Query, known: Mapping[str, _Word], *, documents: int, average_words: float) -> _Plan:
+    strict = " | ".join(_all_of(group, known) for group in query.groups)
+    share = max(_share(group, known, documents) for group in query.groups)
+    loose, loose_share = _most_of(query, known, documents)
+    terms = []
+    for word in dict.fromkeys(word for group in query.groups for unit in group.wanted for word in unit.words):
+        if known[word].documents:
+            stems = {stem.lexeme: 1.0 for stem in known[word].stems} | {stem.lexeme: CORRECTED for stem in known[word].corrections}
+            terms.append(_Term(_weight(min(documents, known[word].documents), documents), stems))
+    return _Plan(
+        strict, share >= WALK_SHARE, loose if loose != strict else None, loose_share >= WALK_SHARE, tuple(terms), round(average_words, 1)
+    )
+
+
+def _weight(matching: int, documents: int) -> float:
+    """Inverse document frequency, never negative."""
+    return round(log(1 + (documents - matching + 0.5) / (matching + 0.5)), 3)
+
+
+def _all_of(group: Group, known: Mapping[str, _Word]) -> str:
+    return _and([*(_tsquery(unit, known) for unit in _required(group, known)), *_none_of(group, known)])
+
+
+def _none_of(group: Group, known: Mapping[str, _Word]) -> Iterator[str]:
+    return (f"!{_tsquery(unit, known)}" for unit in group.excluded)
+
+
+def _required(group: Group, known: Mapping[str, _Word]) -> list[Unit]:
+    """What must all be there: stop words only where there is nothing else (or in quotes)."""
+    telling = [unit for unit in group.wanted if unit.quoted or len(unit.words) > 1 or not known[unit.words[0]].is_stop_word]
+    return telling or list(group.wanted)
+
+
+def _most_of(query: Query, known: Mapping[str, _Word], documents: int) -> tuple[str | None, float]:
+    """What documents with most of the words have at least: what is quoted, or else one of the rarer words. With `or`, nothing is relaxed.
+
+    Second comes the share of the documents that this is about.
+    """
+    if len(query.groups) != 1:
+        return None, 0
+    group = query.groups[0]
+    required = _required(group, known)
+    quoted = [unit for unit in required if unit.quoted]
+    if quoted:
+        core = _and(_tsquery(unit, known) for unit in quoted)
+        share = min(_unit_share(unit, known, documents) for unit in quoted)
+    else:
+        rarest = sorted((unit for unit in required if _matching(unit, known)), key=lambda unit: _matching(unit, known))
+        chosen: list[Unit] = []
+        for unit in rarest:
+            chosen.append(unit)
+            if sum(_matching(unit, known) for unit in chosen) >= CANDIDATES:
+                break
+        if not chosen:
+            return None, 0
+        core = _or(_tsquery(unit, known) for unit in chosen)
+        share = min(1.0, sum(_unit_share(unit, known, documents) for unit in chosen))
+    return _and([core, *_none_of(group, known)]), share
+
+
+def _matching(unit: Unit, known: Mapping[str, _Word]) -> int:
+    """At most so many documents have it."""
+    return min(known[word].documents for word in unit.words)
+
+
+def _unit_share(unit: Unit, known: Mapping[str, _Word], documents: int) -> float:
+    return min(1.0, _matching(unit, known) / documents)
+
+
+def _share(group: Group, known: Mapping[str, _Word], documents: int) -> float:
+    """Which share of the documents the group may match, if its words were independent."""
+    share = 1.0
+    for unit in _required(group, known):
+        share *= _unit_share(unit, known, documents)
+    for unit in group.excluded:
+        share *= 1 - _unit_share(unit, known, documents)
+    return share
+
+
+def _tsquery(unit: Unit, known: Mapping[str, _Word]) -> str:
+    return "(" + " <-> ".join(_or(_literal(stem.lexeme) for stem in (*known[w].stems, *known[w].corrections)) for w in unit.words) + ")"
+
+
+def _and(parts: Any) -> str:
+    return "(" + " & ".join(parts) + ")"
+
+
+def _or(parts: Any) -> str:
+    return "(" + " | ".join(parts) + ")"
+
+
+def _literal(lexeme: str) -> str:
+    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+# The page
+
+
+async def _find(
+    tx: Transaction, owner_id: UUID, plan: _Plan, position: _Position | None, filters: Filters, sort: Sort, limit: int
+) -> list[_Hit]:
+    """The page's documents and one more, if there is one."""
+    by_relevance = sort == "-relevance"
+    column, descending = sort.lstrip("-"), sort.startswith("-")
+    stems = [(number, term.weight, stem, factor) for number, term in enumerate(plan.terms) for stem, factor in term.stems.items()]
+    arguments = """
+        %(statuses)s::text[], %(content_types)s::text[], %(languages)s::text[], %(topics)s::uuid[],
+        %(created_after)s::timestamptz, %(created_before)s::timestamptz, %(trashed)s::boolean
+    """
+    # By relevance, a block of the newest is ranked. By another key, the strict matches come from the index in its order, page by page.
+    block = f"{arguments}, '-created_at', %(start_at)s::text, %(start_id)s::uuid"
+    ordered = f"{arguments}, %(sort)s::text, %(key)s::text, %(after)s::uuid, NULL, NULL, %(page)s::integer"
+    strict = f"{block}, %(end_at)s::timestamptz, %(end_id)s::uuid, %(bound)s::integer" if by_relevance else ordered
+    if by_relevance:
+        order = "score DESC, d.id DESC"
+        beyond = "(score, d.id) < (%(key)s::double precision, %(after)s::uuid)"
+    else:
+        direction = "DESC" if descending else "ASC"
+        order = f"d.{column} {direction}, d.id {direction}"
+        beyond = f"(d.{column}, d.id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s::uuid)"
+    return await tx.fetch_all(
+        f"""
+        WITH strict AS MATERIALIZED (
+            SELECT document_id, created_at FROM search_candidates(%(strict)s::tsquery, %(walk_strict)s, {strict})
+            WHERE %(loose_chosen)s::boolean IS NOT TRUE OR %(by_relevance)s
+        ), loose AS MATERIALIZED (
+            SELECT document_id, created_at
+            FROM search_candidates(
+                %(loose)s::tsquery, %(walk_loose)s, {block}, %(loose_end_at)s::timestamptz, %(loose_end_id)s::uuid, %(bound)s::integer
+            )
+            WHERE %(loose)s::text IS NOT NULL AND coalesce(%(loose_chosen)s::boolean, (SELECT count(*) FROM strict) < %(few)s)
+        ), candidates AS MATERIALIZED (
+            SELECT document_id, true AS whole FROM strict
+            UNION ALL
+            SELECT document_id, false FROM loose WHERE document_id NOT IN (SELECT document_id FROM strict)
+        ), asked AS MATERIALIZED (
+            SELECT term, weight, lexeme, quote_literal(lexeme)::tsquery AS query, factor
+            FROM unnest(%(terms)s::integer[], %(weights)s::double precision[], %(stems)s::text[], %(factors)s::double precision[])
+                AS stem (term, weight, lexeme, factor)
+        ), frequencies AS (
+            SELECT c.document_id, a.term, a.weight, s.words,
+                sum(a.factor * (
+                    search_frequency(s.contents, a.query) + {NAME_WEIGHT - 1} * search_frequency(s.name, a.query)
+                )) AS frequency
+            FROM candidates AS c
+            JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = c.document_id
+            CROSS JOIN asked AS a
+            GROUP BY c.document_id, a.term, a.weight, s.words
+        ), relevance AS (
+            SELECT document_id, sum(weight) FILTER (WHERE frequency > 0) AS found,
+                sum(weight * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * words / %(average_words)s))) AS bm25
+            FROM frequencies
+            GROUP BY document_id
+        ), ranked AS MATERIALIZED (
+            SELECT c.document_id,
+                round((c.whole::integer + coalesce(r.bm25, 0) / (1 + coalesce(r.bm25, 0)))::numeric, 6)::double precision AS score
+            FROM candidates AS c LEFT JOIN relevance AS r ON r.document_id = c.document_id
+            WHERE c.whole OR r.found >= %(most)s
+        ), page AS MATERIALIZED (
+            SELECT d.id, score
+            FROM ranked JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = ranked.document_id
+            WHERE %(after)s::uuid IS NULL OR {beyond}
+            ORDER BY {order}
+            LIMIT %(page)s
+        )
+        SELECT {DOCUMENT_COLUMNS}, page.score, excerpt.text AS excerpt, excerpt.position AS excerpt_position,
+            coalesce(marks.positions, '{{}}') AS text_positions,
+            ARRAY(
+                SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme IN (SELECT lexeme FROM asked)
+            ) AS name_positions,
+            (SELECT count(*) FROM strict) AS strict_found, (SELECT count(*) FROM loose) AS loose_found, now() AS now,
+            (SELECT created_at FROM strict ORDER BY created_at, document_id LIMIT 1) AS end_at,
+            (SELECT document_id FROM strict ORDER BY created_at, document_id LIMIT 1) AS end_id,
+            (SELECT created_at FROM loose ORDER BY created_at, document_id LIMIT 1) AS loose_end_at,
+            (SELECT document_id FROM loose ORDER BY created_at, document_id LIMIT 1) AS loose_end_id
+        FROM page
+        JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = page.id
+        JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = page.id
+        CROSS JOIN LATERAL (
+            WITH found AS MATERIALIZED (
+                SELECT a.term, a.weight, at.position, width_bucket(at.position::integer, s.passage_words) AS passage
+                FROM unnest(s.contents) AS word
+                JOIN asked AS a ON a.lexeme = word.lexeme
+                CROSS JOIN unnest(word.positions) AS at (position)
+                WHERE at.position <= least(s.words, {POSITIONS})
+            )
+            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
+                coalesce((
+                    SELECT passage
+                    FROM (SELECT passage, term, max(weight) AS weight FROM found GROUP BY passage, term) AS telling
+                    GROUP BY passage ORDER BY sum(weight) DESC, passage LIMIT 1
+                ), 1) AS passage
+        ) AS marks
+        CROSS JOIN LATERAL (
+            -- With the passage before, where that is on the same page and not far.
+            SELECT marks.passage - (
+                marks.passage > 1 AND s.passage_pages[marks.passage - 1] = s.passage_pages[marks.passage]
+                AND s.passage_offsets[marks.passage] - s.passage_offsets[marks.passage - 1] < {EXCERPT // 2}
+            )::integer AS passage
+        ) AS start
+        LEFT JOIN LATERAL (
+            SELECT substr(p.text, s.passage_offsets[start.passage] + 1, {EXCERPT}) AS text, s.passage_words[start.passage] AS position
+            FROM document_pages AS p
+            WHERE p.owner_id = %(owner)s AND p.document_id = page.id AND p.number = s.passage_pages[start.passage]
+        ) AS excerpt ON true
+        ORDER BY {order}
+        """,
+        filters.parameters()
+        | {
+            "owner": owner_id,
+            "strict": plan.strict,
+            "walk_strict": plan.walk_strict,
+            "loose": plan.loose,
+            "walk_loose": plan.walk_loose,
+            "loose_chosen": position.loose if position else None,
+            "by_relevance": by_relevance,
+            "few": FEW if by_relevance else 1,
+            "bound": plan.bound,
+            "page": limit + 1,
+            "sort": sort,
+            "start_at": position.start_at if position else "infinity",
+            "start_id": position.start_id if position else _END_OF_IDS,
+            "end_at": position.end_at if position else None,
+            "end_id": position.end_id if position else None,
+            "loose_end_at": position.loose_end_at if position else None,
+            "loose_end_id": position.loose_end_id if position else None,
+            "key": position.key if position else None,
+            "after": position.after if position else None,
+            "terms": [number for number, _, _, _ in stems],
+            "weights": [weight for _, weight, _, _ in stems],
+            "stems": [stem for _, _, stem, _ in stems],
+            "factors": [factor for _, _, _, factor in stems],
+            "average_words": plan.average_words,
+            "most": MOST * sum(term.weight for term in plan.terms),
+        },
+        row=_Hit,
+    )
+
+
+def _following(plan: _Plan, position: _Position | None, rows: list[_Hit], sort: Sort, limit: int) -> _Position | None:
+    """Where the next page begins; None where this was the last."""
+    if not rows:
+        return None
+    last = rows[:limit][-1]
+    # The first page fixes the moment, so that what arrives meanwhile displaces nothing.
+    here = position or _Position(start_at=last.now.isoformat(), start_id=str(_END_OF_IDS), loose=last.loose_found > 0)
+    if sort != "-relevance":
+        key, after = sort_key(last, sort.lstrip("-"))
+        return replace(here, key=key, after=after) if len(rows) > limit else None
+    if here.end_at is None and last.strict_found >= plan.bound and last.end_at is not None:
+        here = replace(here, end_at=last.end_at.isoformat(), end_id=str(last.end_id))
+    if here.loose_end_at is None and last.loose_found >= plan.bound and last.loose_end_at is not None:
+        here = replace(here, loose_end_at=last.loose_end_at.isoformat(), loose_end_id=str(last.loose_end_id))
+    if len(rows) > limit:
+        return replace(here, key=repr(last.score), after=str(last.id))
+    if here.end_at is not None and here.end_id is not None:
+        return _Position(start_at=here.end_at, start_id=here.end_id, loose=False)
+    return None
+
+
+def _encoded(plan: _Plan, position: _Position, binding: Mapping[str, Any]) -> str:
+    terms = [[term.weight, dict(term.stems)] for term in plan.terms]
+    carried = [plan.strict, plan.walk_strict, plan.loose, plan.walk_loose, terms, plan.average_words]
+    return cursors.encode([carried, list(asdict(position).values())], binding)
+
+
+def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[_Plan, _Position]:
+    values = cursors.decode(cursor, binding)
+    try:
+        (strict, walk_strict, loose, walk_loose, terms, average_words), position = values
+        plan = _Plan(strict, walk_strict, loose, walk_loose, tuple(_Term(weight, stems) for weight, stems in terms), average_words)
+        return plan, _Position(*position)
+    except (TypeError, ValueError):
+        # Signed by us, but by another version of this module.
+        raise InvalidCursor from None
+
+
+def _answer(row: _Hit) -> DocumentHit:
+    if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
+        snippet = snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
+    elif row.name_positions:
+        filename, title = name_positions(row.filename, row.title)
+        marked = frozenset(row.name_positions)
+        snippet = (
+            snippets.cut(row.title, marked, first=title) if max(marked) >= title else snippets.cut(row.filename, marked, first=filename)
+        )
+    else:
+        snippet = snippets.cut(row.excerpt or row.title, ())
+    document = {name: getattr(row, name) for name in DocumentHit.model_fields}
+    return DocumentHit.model_construct(**(document | {"snippet": snippet}))
