@@ -47,7 +47,10 @@ CORRECTED = 0.5
 """What the stem of a corrected word counts."""
 
 MOST = 0.5
-"""Documents follow that have at least this share of the query, rare words counting more (by BM25's own weights)."""
+"""Documents follow that have more than this share of the words, or of their weight: of two words, the rarer is enough."""
+
+CORRECTIONS = 5
+"""Stems that a mistyped word may have been meant for."""
 
 FEW = 50
 """They follow where fewer than this have all the words."""
@@ -66,9 +69,11 @@ _END_OF_IDS = UUID(int=2**128 - 1)
 
 @dataclass(frozen=True)
 class _Term:
-    """A word to rank by: its weight (inverse document frequency), and its stems, each with what it counts."""
+    """A word to rank by: its inverse document frequency, whether it counts for "most of the words" (stop words do not), and its stems, each
+    with what it counts."""
 
     weight: float
+    telling: bool
     stems: Mapping[str, float]
 
 
@@ -172,7 +177,7 @@ class _LookedUp:
     documents: int
     words: int
     stems: list[dict[str, Any]]
-    similar: list[dict[str, Any]]
+    corrections: list[tuple[str, str, str, int]]
 
 
 async def _prepare(tx: Transaction, owner_id: UUID, query: Query) -> _Plan | None:
@@ -189,39 +194,32 @@ async def _prepare(tx: Transaction, owner_id: UUID, query: Query) -> _Plan | Non
             ) AS counted
             GROUP BY language
             HAVING sum(documents) > 0
+        ), languages AS (
+            SELECT array_agg(language) AS names FROM totals
         ), stems AS MATERIALIZED (
-            SELECT asked.number, asked.word, lexeme,
-                bool_or(CASE WHEN totals.language <> 'simple' THEN
-                    ts_lexize((totals.language || '_stem')::regdictionary, asked.spoken) = '{}' ELSE false END) AS is_stop_word
-            FROM unnest(%(words)s::text[], %(spoken)s::text[]) WITH ORDINALITY AS asked (word, spoken, number)
-            CROSS JOIN totals
-            CROSS JOIN unnest(tsvector_to_array(to_tsvector(('search_' || totals.language)::regconfig, asked.word))) AS lexeme
-            GROUP BY asked.number, asked.word, lexeme
-        ), counts AS MATERIALIZED (
-            SELECT lexeme, sum(documents) AS documents
-            FROM (
-                SELECT lexeme, documents FROM search_terms WHERE owner_id = %(owner)s AND lexeme IN (SELECT lexeme FROM stems)
-                UNION ALL
-                SELECT s.lexeme, c.documents
-                FROM search_changes AS c JOIN (SELECT DISTINCT lexeme FROM stems) AS s ON c.lexemes @@ quote_literal(s.lexeme)::tsquery
-                WHERE c.owner_id = %(owner)s
-            ) AS counted
-            GROUP BY lexeme
+            SELECT stem.* FROM languages, search_stems(%(words)s::text[], %(spoken)s::text[], names) AS stem
         ), known AS MATERIALIZED (
-            SELECT stems.*, greatest(coalesce(counts.documents, 0), 0)::bigint AS documents,
-                sum(greatest(coalesce(counts.documents, 0), 0)) OVER (PARTITION BY stems.number) AS of_word
-            FROM stems LEFT JOIN counts USING (lexeme)
+            SELECT stems.*, coalesce(counted.documents, 0) AS documents,
+                sum(coalesce(counted.documents, 0)) OVER (PARTITION BY number) AS of_word
+            FROM stems
+            LEFT JOIN search_documents(%(owner)s, (SELECT array_agg(DISTINCT lexeme) FROM stems)) AS counted USING (lexeme)
+        ), resembling AS MATERIALIZED (
+            SELECT asked_word, resembling.word
+            FROM search_similar((
+                SELECT array_agg(DISTINCT word) FROM known WHERE of_word = 0 AND word = ANY (%(correctable)s)
+            )) AS resembling
+        ), corrections AS MATERIALIZED (
+            SELECT DISTINCT asked_word, resembling.word, stem.lexeme
+            FROM languages, resembling, search_stems(ARRAY[resembling.word], ARRAY[resembling.word], names) AS stem
         )
         SELECT coalesce((SELECT sum(documents) FROM totals), 0)::bigint AS documents,
             coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
             coalesce((SELECT jsonb_agg(known) FROM known), '[]') AS stems,
             coalesce((
-                SELECT jsonb_agg(resembling)
-                FROM search_similar((
-                    SELECT array_agg(DISTINCT near) FROM known, unnest(ARRAY[lexeme, word]) AS near
-                    WHERE of_word = 0 AND length(word) > 2 AND word !~ '[0-9]' AND word = ANY (%(correctable)s)
-                )) AS resembling
-            ), '[]') AS similar
+                SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme, counted.documents))
+                FROM corrections
+                JOIN search_documents(%(owner)s, (SELECT array_agg(DISTINCT lexeme) FROM corrections)) AS counted USING (lexeme)
+            ), '[]') AS corrections
         """,
         {
             "owner": owner_id,
@@ -238,29 +236,22 @@ async def _prepare(tx: Transaction, owner_id: UUID, query: Query) -> _Plan | Non
 
 
 def _correctable(query: Query) -> set[str]:
-    """The words that may be taken for typos: not what is quoted, excluded, or part of something longer."""
-    return {unit.words[0] for group in query.groups for unit in group.wanted if not unit.quoted and len(unit.words) == 1}
+    """The words that may be taken for typos: not what is quoted, excluded, part of something longer, very short, or a number."""
+    alone = (unit.words[0] for group in query.groups for unit in group.wanted if not unit.quoted and len(unit.words) == 1)
+    return {word for word in alone if len(word) > 2 and word.isalpha()}
 
 
 def _known(word: str, found: _LookedUp) -> _Word:
     own = [row for row in found.stems if row["word"] == word]
-    # Long numbers are not counted (migration 0006): taken as rare.
-    uncounted = len(word) > 4 and any(character.isdigit() for character in word)
-    stems = tuple(_Stem(row["lexeme"], 1 if uncounted else row["documents"]) for row in own) or (_Stem(word, 0),)
-    corrections: dict[str, _Stem] = {}
-    if not any(stem.documents for stem in stems):
-        spellings = {word, *(stem.lexeme for stem in stems)}
-        near = [
-            (min(_distance(spelling, row["lexeme"]) for spelling in spellings), -row["documents"], row["lexeme"])
-            for row in found.similar
-            if row["word"] in spellings
-        ]
-        allowed = 1 if len(word) <= 5 else 2
-        nearest = min((distance for distance, _, _ in near), default=0)
-        for distance, documents, lexeme in sorted(near):
-            if distance == nearest <= allowed and len(corrections) < 3:
-                corrections.setdefault(lexeme, _Stem(lexeme, -documents))
-    return _Word(stems, tuple(corrections.values()), any(row["is_stop_word"] for row in own))
+    stems = tuple(_Stem(row["lexeme"], row["documents"]) for row in own) or (_Stem(word, 0),)
+    near = sorted(
+        (_distance(word, other), -documents, other, lexeme)
+        for asked, other, lexeme, documents in found.corrections
+        if asked == word and documents
+    )
+    allowed = 1 if len(word) <= 5 else 2
+    corrections = {lexeme: _Stem(lexeme, -documents) for distance, documents, _, lexeme in near if distance == near[0][0] <= allowed}
+    return _Word(stems, tuple(corrections.values())[:CORRECTIONS], any(row["is_stop_word"] for row in own))
 
 
 def _distance(left: str, right: str) -> int:
@@ -285,11 +276,12 @@ def _plan(query: Query, known: Mapping[str, _Word], *, documents: int, average_w
     strict = " | ".join(_all_of(group, known) for group in query.groups)
     share = max(_share(group, known, documents) for group in query.groups)
     loose, loose_share = _most_of(query, known, documents)
+    telling = {word for group in query.groups for unit in _required(group, known) for word in unit.words}
     terms = []
     for word in dict.fromkeys(word for group in query.groups for unit in group.wanted for word in unit.words):
         if known[word].documents:
             stems = {stem.lexeme: 1.0 for stem in known[word].stems} | {stem.lexeme: CORRECTED for stem in known[word].corrections}
-            terms.append(_Term(_weight(min(documents, known[word].documents), documents), stems))
+            terms.append(_Term(_weight(min(documents, known[word].documents), documents), word in telling, stems))
     return _Plan(
         strict, share >= WALK_SHARE, loose if loose != strict else None, loose_share >= WALK_SHARE, tuple(terms), round(average_words, 1)
     )
@@ -385,7 +377,7 @@ async def _find(
     """The page's documents and one more, if there is one."""
     by_relevance = sort == "-relevance"
     column, descending = sort.lstrip("-"), sort.startswith("-")
-    stems = [(number, term.weight, stem, factor) for number, term in enumerate(plan.terms) for stem, factor in term.stems.items()]
+    stems = [(number, term, stem, factor) for number, term in enumerate(plan.terms) for stem, factor in term.stems.items()]
     arguments = """
         %(statuses)s::text[], %(content_types)s::text[], %(languages)s::text[], %(topics)s::uuid[],
         %(created_after)s::timestamptz, %(created_before)s::timestamptz, %(trashed)s::boolean
@@ -417,20 +409,24 @@ async def _find(
             UNION ALL
             SELECT document_id, false FROM loose WHERE document_id NOT IN (SELECT document_id FROM strict)
         ), asked AS MATERIALIZED (
-            SELECT term, weight, lexeme, quote_literal(lexeme)::tsquery AS query, factor
-            FROM unnest(%(terms)s::integer[], %(weights)s::double precision[], %(stems)s::text[], %(factors)s::double precision[])
-                AS stem (term, weight, lexeme, factor)
+            SELECT term, weight, telling, lexeme, quote_literal(lexeme)::tsquery AS query, factor
+            FROM unnest(
+                %(terms)s::integer[], %(weights)s::double precision[], %(telling)s::boolean[], %(stems)s::text[],
+                %(factors)s::double precision[]
+            ) AS stem (term, weight, telling, lexeme, factor)
         ), frequencies AS (
-            SELECT c.document_id, a.term, a.weight, s.words,
+            SELECT c.document_id, a.term, a.weight, a.telling, s.words,
                 sum(a.factor * (
                     search_frequency(s.contents, a.query) + {NAME_WEIGHT - 1} * search_frequency(s.name, a.query)
                 )) AS frequency
             FROM candidates AS c
             JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = c.document_id
             CROSS JOIN asked AS a
-            GROUP BY c.document_id, a.term, a.weight, s.words
+            GROUP BY c.document_id, a.term, a.weight, a.telling, s.words
         ), relevance AS (
-            SELECT document_id, sum(weight) FILTER (WHERE frequency > 0) AS found,
+            SELECT document_id,
+                count(*) FILTER (WHERE telling AND frequency > 0) AS telling_words,
+                sum(weight) FILTER (WHERE telling AND frequency > 0) AS telling_weight,
                 sum(weight * frequency * {K1 + 1} / (frequency + {K1} * ({1 - B} + {B} * words / %(average_words)s))) AS bm25
             FROM frequencies
             GROUP BY document_id
@@ -438,7 +434,7 @@ async def _find(
             SELECT c.document_id,
                 round((c.whole::integer + coalesce(r.bm25, 0) / (1 + coalesce(r.bm25, 0)))::numeric, 6)::double precision AS score
             FROM candidates AS c LEFT JOIN relevance AS r ON r.document_id = c.document_id
-            WHERE c.whole OR r.found >= %(most)s
+            WHERE c.whole OR r.telling_words > %(most_words)s OR r.telling_weight > %(most_weight)s
         ), page AS MATERIALIZED (
             SELECT d.id, score
             FROM ranked JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = ranked.document_id
@@ -510,11 +506,13 @@ async def _find(
             "key": position.key if position else None,
             "after": position.after if position else None,
             "terms": [number for number, _, _, _ in stems],
-            "weights": [weight for _, weight, _, _ in stems],
+            "weights": [term.weight for _, term, _, _ in stems],
+            "telling": [term.telling for _, term, _, _ in stems],
             "stems": [stem for _, _, stem, _ in stems],
             "factors": [factor for _, _, _, factor in stems],
             "average_words": plan.average_words,
-            "most": MOST * sum(term.weight for term in plan.terms),
+            "most_words": MOST * sum(term.telling for term in plan.terms),
+            "most_weight": MOST * sum(term.weight for term in plan.terms if term.telling),
         },
         row=_Hit,
     )
@@ -542,7 +540,7 @@ def _following(plan: _Plan, position: _Position | None, rows: list[_Hit], sort: 
 
 
 def _encoded(plan: _Plan, position: _Position, binding: Mapping[str, Any]) -> str:
-    terms = [[term.weight, dict(term.stems)] for term in plan.terms]
+    terms = [[term.weight, term.telling, dict(term.stems)] for term in plan.terms]
     carried = [plan.strict, plan.walk_strict, plan.loose, plan.walk_loose, terms, plan.average_words]
     return cursors.encode([carried, list(asdict(position).values())], binding)
 
@@ -551,7 +549,7 @@ def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[_Plan, _Position]
     values = cursors.decode(cursor, binding)
     try:
         (strict, walk_strict, loose, walk_loose, terms, average_words), position = values
-        plan = _Plan(strict, walk_strict, loose, walk_loose, tuple(_Term(weight, stems) for weight, stems in terms), average_words)
+        plan = _Plan(strict, walk_strict, loose, walk_loose, tuple(_Term(*term) for term in terms), average_words)
         return plan, _Position(*position)
     except (TypeError, ValueError):
         # Signed by us, but by another version of this module.

@@ -60,6 +60,7 @@ async def index(
 ) -> None:
     """Indexes the document, or indexes it anew. `language` is ISO 639-1; a language without a stemmer is searched word for word."""
     text = _cut(pages)
+    stem_by = stemmer(language)
     await tx.execute(
         """
         WITH made AS (
@@ -79,8 +80,8 @@ async def index(
         {
             "id": document_id,
             "owner": owner_id,
-            "language": stemmer(language),
-            "configuration": f"search_{stemmer(language)}",
+            "language": stem_by,
+            "configuration": f"search_{stem_by}",
             "gap": GAP,
             "name": _name(filename, title),
             "head": " ".join(text.head),
@@ -91,12 +92,12 @@ async def index(
             "passage_offsets": text.passage_offsets,
         },
     )
-    await _count(tx, owner_id)
+    await _count(tx, owner_id, stem_by, {*text.head, *text.tail, *_name_words(filename, title)})
 
 
 async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, filename: str, title: str) -> None:
     """Indexes the document's new name; its text stays as it is. Does nothing for a document that is not indexed."""
-    await tx.execute(
+    language = await tx.fetch_value(
         """
         UPDATE document_search AS s
         SET name = made.name,
@@ -108,10 +109,12 @@ async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, f
             WHERE owner_id = %(owner)s AND document_id = %(id)s
         ) AS made
         WHERE s.owner_id = %(owner)s AND s.document_id = %(id)s
+        RETURNING s.language
         """,
         {"owner": owner_id, "id": document_id, "name": _name(filename, title), "gap": GAP},
     )
-    await _count(tx, owner_id)
+    if language is not None:
+        await _count(tx, owner_id, language, set(_name_words(filename, title)))
 
 
 def stemmer(language: str | None) -> str:
@@ -128,8 +131,21 @@ def _name(filename: str, title: str) -> str:
     return " ".join([GAP, *words.words(filename)[:NAME_WORDS], GAP, *words.words(title)[:NAME_WORDS]])
 
 
-async def _count(tx: Transaction, owner_id: UUID) -> None:
-    await tx.execute("SELECT count_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": COUNT_EVERY})
+def _name_words(filename: str, title: str) -> list[str]:
+    return [*words.words(filename)[:NAME_WORDS], *words.words(title)[:NAME_WORDS]]
+
+
+async def _count(tx: Transaction, owner_id: UUID, language: str, written: set[str]) -> None:
+    """Leaves the words for those who mistype them, and has the changes added up now and then."""
+    await tx.execute(
+        """
+        WITH new AS (
+            INSERT INTO search_new_words (owner_id, language, words) VALUES (%(owner)s, %(language)s, %(words)s)
+        )
+        SELECT count_search_changes(%(owner)s, %(enough)s)
+        """,
+        {"owner": owner_id, "language": language, "words": [w for w in written if len(w) > 2 and w.isalpha()], "enough": COUNT_EVERY},
+    )
 
 
 def _cut(pages: Sequence[str]) -> _Text:

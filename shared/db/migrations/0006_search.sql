@@ -44,7 +44,6 @@ CREATE TABLE search_terms (
     documents  integer NOT NULL,
     PRIMARY KEY (owner_id, lexeme)
 ) WITH (fillfactor = 80);
-CREATE INDEX search_terms_similar ON search_terms USING gin (owner_id, lexeme gin_trgm_ops) WHERE lexeme !~ '[0-9]';
 ALTER TABLE search_terms ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON search_terms TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON search_terms TO docuvault_system USING (true);
@@ -61,6 +60,18 @@ ALTER TABLE search_totals ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON search_totals TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON search_totals TO docuvault_system USING (true);
 
+-- The words as they are written, for typos: what a stem has lost is what makes two words look alike. They go when their stem does.
+CREATE TABLE search_words (
+    owner_id  uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    lexeme    text COLLATE "C" NOT NULL,
+    word      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner_id, lexeme, word)
+);
+CREATE INDEX search_words_similar ON search_words USING gin (owner_id, word gin_trgm_ops);
+ALTER TABLE search_words ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON search_words TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON search_words TO docuvault_system USING (true);
+
 -- What changed since: appended only, so that writers never wait for one another; `count_search_changes` adds it up.
 CREATE TABLE search_changes (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -74,6 +85,17 @@ CREATE INDEX search_changes_of_owner ON search_changes (owner_id);
 ALTER TABLE search_changes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON search_changes TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON search_changes TO docuvault_system USING (true);
+
+CREATE TABLE search_new_words (
+    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner_id  uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    language  text NOT NULL,
+    words     text[] NOT NULL
+);
+CREATE INDEX search_new_words_of_owner ON search_new_words (owner_id);
+ALTER TABLE search_new_words ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON search_new_words TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON search_new_words TO docuvault_system USING (true);
 
 -- Runs as the owner of the tables, as cascades do, so that nobody else needs to write here.
 CREATE FUNCTION note_search_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -121,8 +143,17 @@ BEGIN
         ON CONFLICT (owner_id, language) DO UPDATE SET documents = t.documents + excluded.documents, words = t.words + excluded.words
     )
     SELECT array_agg(lexeme) INTO gone FROM terms WHERE documents <= 0;
+    WITH taken AS (
+        DELETE FROM search_new_words WHERE owner_id = owner RETURNING language, words
+    )
+    INSERT INTO search_words (owner_id, lexeme, word)
+    SELECT owner, lexeme, word
+    FROM (SELECT DISTINCT language, word FROM taken, unnest(taken.words) AS word) AS fresh,
+        unnest(tsvector_to_array(to_tsvector(('search_' || language)::regconfig, word))) AS lexeme
+    ON CONFLICT DO NOTHING;
     IF gone IS NOT NULL THEN
         DELETE FROM search_terms WHERE owner_id = owner AND lexeme = ANY (gone) AND documents <= 0;
+        DELETE FROM search_words WHERE owner_id = owner AND lexeme = ANY (gone);
     END IF;
 END $$;
 
@@ -192,39 +223,78 @@ BEGIN
 END $$;
 
 -- Words of the caller's documents that look like these: what a typo may have meant. Security as above.
-CREATE FUNCTION search_similar(asked text[]) RETURNS TABLE (word text, lexeme text, documents bigint)
+CREATE FUNCTION search_similar(asked text[]) RETURNS TABLE (asked_word text, word text)
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
 SET search_path = public, pg_temp SET enable_seqscan = off SET pg_trgm.similarity_threshold = 0.2 AS $$
-    SELECT a.word, f.lexeme, f.documents
+    SELECT a.word, near.word
     FROM unnest(asked) AS a (word) CROSS JOIN LATERAL (
-        SELECT near.lexeme, sum(near.documents)::bigint AS documents
-        FROM (
-            SELECT t.lexeme, t.documents
-            FROM search_terms AS t
-            WHERE t.owner_id = nullif(current_setting('app.user', true), '')::uuid AND t.lexeme % a.word AND t.lexeme !~ '[0-9]'
-            UNION ALL
-            SELECT n.lexeme, c.documents
-            FROM search_changes AS c, unnest(tsvector_to_array(c.lexemes)) AS n (lexeme)
-            WHERE c.owner_id = nullif(current_setting('app.user', true), '')::uuid
-                AND length(n.lexeme) BETWEEN length(a.word) - 2 AND length(a.word) + 2 AND n.lexeme % a.word AND n.lexeme !~ '[0-9]'
-        ) AS near
-        WHERE length(near.lexeme) BETWEEN length(a.word) - 2 AND length(a.word) + 2
-        GROUP BY near.lexeme
-        HAVING sum(near.documents) > 0
-        ORDER BY similarity(near.lexeme, a.word) DESC, sum(near.documents) DESC, near.lexeme
-        LIMIT 50
-    ) AS f
+        SELECT w.word
+        FROM search_words AS w
+        WHERE w.owner_id = nullif(current_setting('app.user', true), '')::uuid AND w.word % a.word
+            AND length(w.word) BETWEEN length(a.word) - 2 AND length(a.word) + 2
+        UNION
+        SELECT n.word
+        FROM search_new_words AS w, unnest(w.words) AS n (word)
+        WHERE w.owner_id = nullif(current_setting('app.user', true), '')::uuid
+            AND length(n.word) BETWEEN length(a.word) - 2 AND length(a.word) + 2 AND n.word % a.word
+        ORDER BY 1
+    ) AS near (word)
+    ORDER BY similarity(near.word, a.word) DESC, near.word
+    LIMIT 50
 $$;
 
-REVOKE ALL ON FUNCTION search_candidates, search_similar, count_search_changes FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION search_candidates, search_similar, count_search_changes TO docuvault_app, docuvault_system;
+-- In how many of the caller's documents these stand, counted on the spot up to a hundred: for what is not counted beforehand.
+CREATE FUNCTION search_count(asked text[]) RETURNS TABLE (lexeme text, documents bigint)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10
+SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
+    SELECT a.lexeme, (
+        SELECT count(*)
+        FROM (
+            SELECT FROM document_search AS s
+            WHERE s.owner_id = nullif(current_setting('app.user', true), '')::uuid AND s.contents @@ quote_literal(a.lexeme)::tsquery
+            LIMIT 100
+        ) AS found
+    )
+    FROM unnest(asked) AS a (lexeme)
+$$;
 
-REVOKE INSERT, UPDATE, DELETE ON search_terms, search_totals, search_changes FROM docuvault_app, docuvault_system;
+-- The stems of words in each of these languages, and whether the language takes the word (as `spoken`) for one that says nothing.
+CREATE FUNCTION search_stems(words text[], spoken text[], languages text[])
+RETURNS TABLE (number bigint, word text, lexeme text, is_stop_word boolean) LANGUAGE sql STABLE AS $$
+    SELECT w.number, w.word, lexeme,
+        bool_or(CASE WHEN language = 'simple' THEN false ELSE ts_lexize((language || '_stem')::regdictionary, w.spoken) = '{}' END)
+    FROM unnest(words, spoken) WITH ORDINALITY AS w (word, spoken, number)
+    CROSS JOIN unnest(languages) AS language
+    CROSS JOIN unnest(tsvector_to_array(to_tsvector(('search_' || language)::regconfig, w.word))) AS lexeme
+    GROUP BY w.number, w.word, lexeme
+$$;
+
+-- In how many of an owner's documents each stem stands, counted or not yet; long numbers on the spot.
+CREATE FUNCTION search_documents(owner uuid, lexemes text[]) RETURNS TABLE (lexeme text, documents bigint) LANGUAGE sql STABLE AS $$
+    SELECT lexeme, greatest(sum(documents), 0)::bigint
+    FROM (
+        SELECT t.lexeme, t.documents FROM search_terms AS t WHERE t.owner_id = owner AND t.lexeme = ANY (lexemes)
+        UNION ALL
+        SELECT l.lexeme, c.documents
+        FROM search_changes AS c JOIN unnest(lexemes) AS l (lexeme) ON c.lexemes @@ quote_literal(l.lexeme)::tsquery
+        WHERE c.owner_id = owner AND (length(l.lexeme) <= 4 OR l.lexeme !~ '[0-9]')
+        UNION ALL
+        SELECT n.lexeme, n.documents
+        FROM search_count((SELECT array_agg(l) FROM unnest(lexemes) AS l WHERE length(l) > 4 AND l ~ '[0-9]')) AS n
+    ) AS counted
+    GROUP BY lexeme
+$$;
+
+REVOKE ALL ON FUNCTION search_candidates, search_similar, search_count, count_search_changes FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION search_candidates, search_similar, search_count, count_search_changes TO docuvault_app, docuvault_system;
+
+REVOKE INSERT, UPDATE, DELETE ON search_terms, search_words, search_totals, search_changes FROM docuvault_app, docuvault_system;
 
 -- migrate:down
 
-DROP TABLE search_changes, search_totals, search_terms, document_search CASCADE;
-DROP FUNCTION note_search_change, count_search_changes, search_frequency, search_candidates, search_similar;
+DROP TABLE search_new_words, search_changes, search_words, search_totals, search_terms, document_search CASCADE;
+DROP FUNCTION note_search_change, count_search_changes, search_frequency, search_candidates, search_similar, search_documents, search_stems,
+    search_count;
 DO $$
 DECLARE
     name text;
