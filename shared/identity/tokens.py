@@ -19,6 +19,7 @@ LIFETIME = timedelta(minutes=15)
 MAX_LENGTH = 4096
 """Characters; anything longer is no token of ours."""
 _TYPE = "at+jwt"  # RFC 9068, section 2.1
+_ROLES = ("user", "admin")
 _CLAIMS = ["iss", "sub", "role", "jti", "sid", "fgp", "iat", "exp"]
 
 
@@ -73,12 +74,14 @@ def verify(token: str) -> AccessToken:
             leeway=0,
             options={"require": _CLAIMS, "verify_iat": True, "strict_aud": True},
         )
+        if claims["role"] not in _ROLES or not isinstance(claims["fgp"], str):
+            raise Unauthenticated("The access token is not valid here.")
         return AccessToken(
             user_id=UUID(claims["sub"]),
-            role=str(claims["role"]),
+            role=claims["role"],
             token_id=UUID(claims["jti"]),
             session_id=UUID(claims["sid"]),
-            fingerprint=str(claims["fgp"]),
+            fingerprint=claims["fgp"],
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )
     except jwt.ExpiredSignatureError:

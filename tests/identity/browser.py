@@ -13,7 +13,7 @@ from infra import functions
 from infra.gateway.app import Gateway
 from shared.db import Database
 from shared.faas.declarations import ENDPOINTS
-from shared.faas.http import Router
+from shared.faas.routing import Router
 from shared.mail.outbox import PURPOSE
 from shared.sealing import unseal
 
@@ -32,10 +32,10 @@ def gateway() -> Gateway:
 class Browser(httpx.AsyncClient):
     """Keeps cookies, comes from an address of its own, sends its access token once it has one."""
 
-    def __init__(self, address: str = "", *, user_agent: str = "Browser/1.0", language: str = "en") -> None:
+    def __init__(self, address: str = "", *, user_agent: str = "Browser/1.0", language: str = "en", app: Gateway | None = None) -> None:
         self.address = address or str(IPv4Address(0x0A000000 + secrets.randbelow(1 << 24)))
         super().__init__(
-            transport=httpx.ASGITransport(app=gateway(), client=(self.address, 50000)),
+            transport=httpx.ASGITransport(app=app or gateway(), client=(self.address, 50000)),
             base_url="http://vault.test",
             headers={"user-agent": user_agent, "accept-language": language},
         )
