@@ -5,15 +5,20 @@ import unicodedata
 
 # NUL cannot be stored in PostgreSQL, lone surrogates cannot be encoded; the other controls say nothing to a reader
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+# soft hyphens, joiners of nothing and marks of direction would keep words from being found; ligatures too
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufb00-\ufb06]")
+_LIGATURES = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
 _BREAKS = re.compile("\r\n?|[\x0b\x85\u2028]")
 _BLANKS = re.compile(r"[ \t\u00a0]+\n")
 _GAPS = re.compile(r"\n{4,}")
 
 
 def clean(text: str) -> str:
-    """NFC (Unicode Standard Annex 15), line breaks as \\n, no NUL, control characters or lone surrogates, no trailing blanks."""
-    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
+    """NFC (Unicode Standard Annex 15), line breaks as \\n, no controls, lone surrogates, ligatures, invisible marks or trailing blanks."""
+    if not text.isascii():
+        text = _INVISIBLE.sub(lambda mark: _LIGATURES.get(mark[0], ""), text)
+        if not unicodedata.is_normalized("NFC", text):
+            text = unicodedata.normalize("NFC", text)
     text = _BREAKS.sub("\n", text)
     text = _UNWANTED.sub("", text)
     return _GAPS.sub("\n\n\n", _BLANKS.sub("\n", text)).strip("\n ")

@@ -59,7 +59,8 @@ def main(control_descriptor: int) -> None:
     reading.warm_up()
     ruleset = confinement.landlock_ruleset(confinement.readable_places())
     gc.collect()
-    gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children
+    gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children …
+    gc.disable()  # … which live for one document and need none
 
     children: dict[int, _Child] = {}
     selector = selectors.DefaultSelector()

@@ -107,6 +107,7 @@ _ARABIC, _PERSIAN = re.compile("[\u0600-\u06ff]"), re.compile("[پچژگک]")
 _CYRILLIC, _UKRAINIAN, _SERBIAN = re.compile("[\u0400-\u04ff]"), re.compile("[іїєґ]"), re.compile("[ђјљњћџ]")
 _RUSSIAN, _BULGARIAN = re.compile("[ыэё]"), re.compile(r"\b(?:е|са|на|от|за|ще|се|че)\b")
 _LETTER = re.compile(r"[^\W\d_]")
+_BEYOND_LATIN = re.compile("[\u0370-\u1dff\u2e80-\ud7ff]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 _SAMPLE = 20_000
@@ -117,9 +118,20 @@ _ENOUGH = 3.0
 def detect(text: str) -> str | None:
     """The language of the text's first 20,000 characters as ISO 639-1 code; None where there is too little to go by."""
     sample = text[:_SAMPLE].lower()
+    if len(_BEYOND_LATIN.findall(sample)) > 5:
+        spoken = _by_script(sample)
+        if spoken is not None:
+            return spoken
+    counts = Counter(_WORD.findall(sample))
+    scores = {
+        language: sum(weight * counts[word] for word, weight in weights.items() if word in counts) for language, weights in _WEIGHTS.items()
+    }
+    best, score = max(scores.items(), key=lambda item: item[1])
+    return best if score >= _ENOUGH else None
+
+
+def _by_script(sample: str) -> str | None:
     letters = len(_LETTER.findall(sample))
-    if letters == 0:
-        return None
     if (cyrillic := len(_CYRILLIC.findall(sample))) > letters * 0.4 and cyrillic > 10:
         return _cyrillic(sample)
     if (arabic := len(_ARABIC.findall(sample))) > letters * 0.4 and arabic > 10:
@@ -129,12 +141,7 @@ def detect(text: str) -> str | None:
         share = 0.1 if language == "ja" else 0.4
         if (found := len(letter.findall(sample))) > letters * share and found > 5:
             return language
-    counts = Counter(_WORD.findall(sample))
-    scores = {
-        language: sum(weight * counts[word] for word, weight in weights.items() if word in counts) for language, weights in _WEIGHTS.items()
-    }
-    best, score = max(scores.items(), key=lambda item: item[1])
-    return best if score >= _ENOUGH else None
+    return None
 
 
 def _cyrillic(sample: str) -> str:

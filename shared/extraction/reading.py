@@ -14,6 +14,14 @@ from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB
 _ZIPPED = {DOCX, XLSX, PPTX, ODT, ODS}
 _OFFICE = _ZIPPED | {RTF}
 
+# one page with a line in each of the fonts that PDFium carries; it finds the objects without a cross-reference table
+_SPECIMEN = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
+_SPECIMEN += b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<<"
+_FONTS = (b"Helvetica", b"Helvetica-Bold", b"Helvetica-Oblique", b"Times-Roman", b"Times-Bold", b"Courier")
+_SPECIMEN += b"".join(b"/F%d<</Type/Font/Subtype/Type1/BaseFont/%s>>" % font for font in enumerate(_FONTS))
+_LINES = b"".join(b"BT /F%d 11 Tf 60 %d Td (The quick brown fox 0123456789) Tj ET " % (n, 700 - 20 * n) for n in range(len(_FONTS)))
+_SPECIMEN += b">>>>>>endobj 4 0 obj<</Length %d>>stream\n%s\nendstream endobj trailer<</Root 1 0 R>>" % (len(_LINES), _LINES)
+
 
 def warm_up() -> None:
     """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document.
@@ -22,7 +30,7 @@ def warm_up() -> None:
     from io import BytesIO
 
     import kreuzberg
-    import pypdfium2
+    import pypdfium2  # noqa: F401
     import tesserocr  # noqa: F401
     from PIL import Image
 
@@ -31,12 +39,8 @@ def warm_up() -> None:
     kreuzberg.list_document_extractors()  # fills its registry
     Image.preinit()
     Image.init()
-    # PDFium sets up its fonts, Pillow its encoder on first use
-    blank = pypdfium2.PdfDocument.new()
-    blank.new_page(200, 300)
-    out = BytesIO()
-    blank.save(out)
-    pdf.read(BytesIO(out.getvalue()), Recognizer([], ""))
+    # PDFium loads its fonts, Pillow its encoder on first use
+    pdf.read(BytesIO(_SPECIMEN), Recognizer([], ""))
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

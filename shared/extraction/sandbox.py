@@ -107,8 +107,8 @@ async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, l
 
 def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limits) -> Finished:
     """Judge how a child ended (`status` as of waitpid(2)) and take its answer apart."""
-    if status != 0 or errors:
-        _log.warning("a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-2000:].strip())
+    level = logging.WARNING if status != 0 or "Traceback" in errors else logging.DEBUG
+    _log.log(level, "a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-2000:].strip())
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         if number == signal.SIGXCPU or cpu_ms >= limits.cpu_seconds * 1000:

@@ -145,6 +145,23 @@ async def test_a_pdf_page_with_text_and_one_without_are_each_read_their_way(read
     assert "45 euros is due" in found.pages[1]
 
 
+async def test_what_was_filled_into_a_form_is_read(read: Read) -> None:
+    field = b"<</Type/Annot/Subtype/Widget/FT/Tx/T(name)/V(Daniel Okafor)/DA(/F 12 Tf)/Rect[60 600 300 620]/P 5 0 R>>"
+    form = pdf([line("Application for a parking permit")], more_objects=(field,))
+    form = form.replace(b"/Pages 2 0 R>>", b"/Pages 2 0 R/AcroForm<</Fields[4 0 R]/DR<</Font<</F 3 0 R>>>>>>>>", 1)
+    form = form.replace(b"/Type/Page/", b"/Type/Page/Annots[4 0 R]/", 1)
+    assert (await read(form)).pages == ["Application for a parking permit\nDaniel Okafor"]
+
+
+async def test_a_word_hyphenated_at_the_end_of_a_line_is_whole(read: Read) -> None:
+    content = b"BT /F 12 Tf 60 780 Td (Haftpflichtver-) Tj 0 -14 Td (sicherung, E-) Tj 0 -14 Td (Mail.) Tj ET"
+    assert (await read(pdf([content]))).pages == ["Haftpflichtversicherung, E-Mail."]
+
+
+async def test_ligatures_and_invisible_marks_do_not_hide_words(read: Read) -> None:
+    assert (await read("die o\ufb03zielle Ver\u00adsicherung\u200b".encode())).pages == ["die offizielle Versicherung"]
+
+
 async def test_the_letterhead_of_a_word_file_is_read(read: Read) -> None:
     header = b'<w:hdr xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">%s</w:hdr>'
     content = docx(

@@ -20,6 +20,7 @@ from shared.extraction.limits import MIB, Limits
 
 PROBES = "tests.extraction.probes:"
 ROOT = Path(__file__).parents[2]
+HAS_USER_NAMESPACES = subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode == 0
 HAS_LANDLOCK = confinement.landlock_ruleset([]) is not None
 
 
@@ -48,6 +49,11 @@ async def test_each_document_has_a_child_of_its_own(document: BinaryIO) -> None:
     both = await asyncio.gather(*(sandbox.run(PROBES + "echo", document, {}) for _ in range(2)))
     assert both[0].value["pid"] != both[1].value["pid"]
     assert both[0].value["server"] == both[1].value["server"] != os.getpid()
+
+
+async def test_the_fork_server_has_one_thread(document: BinaryIO) -> None:
+    server = (await sandbox.run(PROBES + "echo", document, {})).value["server"]
+    assert len(os.listdir(f"/proc/{server}/task")) == 1  # other threads would be lost, with the locks they hold, in every child
 
 
 async def test_a_child_can_do_nothing_to_the_world(document: BinaryIO, tmp_path: Path) -> None:
@@ -203,6 +209,27 @@ async def test_without_its_filter_nothing_is_parsed(document: BinaryIO, monkeypa
             await sandbox.run(PROBES + "echo", document, {})
     finally:
         sandbox.stop()
+
+
+async def test_without_landlock_a_child_still_changes_nothing_and_sees_no_other_process(
+    document: BinaryIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old_kernel = (
+        "import sys; sys.path[:] = sys.argv[2:]; from shared.extraction import confinement, forkserver; "
+        "confinement.landlock_ruleset = lambda places: None; forkserver.main(int(sys.argv[1]))"
+    )
+    secret = tmp_path / "secret"
+    secret.write_text("kept")
+    monkeypatch.setattr(sandbox, "_BOOT", old_kernel)
+    sandbox.stop()
+    try:
+        finished = await sandbox.run(PROBES + "try_everything", document, {"parent": os.getpid(), "secret": str(secret)})
+    finally:
+        sandbox.stop()
+    done = {name for name, outcome in finished.value.items() if outcome == "done"}
+    allowed = {"read /etc/passwd", "list /", "read a secret"}
+    assert done <= (allowed if HAS_USER_NAMESPACES else allowed | {"read the parent's environment"})
+    assert secret.read_text() == "kept"
 
 
 def test_an_unknown_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

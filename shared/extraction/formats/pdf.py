@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import os
+import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -20,6 +21,8 @@ _POINTS_PER_INCH = 72
 _FEW_CHARACTERS = 16
 """A page with fewer characters than this and a picture on it is taken for a scan (a scanner's stamp or page number is no text layer)."""
 _PICTURES_LOOKED_AT = 200
+_FIELDS_LOOKED_AT = 1_000
+_HYPHEN = re.compile(r"(?<=[^\W\d_])\ufffe(?=[^\W\dA-ZÄÖÜ_])")
 
 
 def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
@@ -28,6 +31,7 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     Raises DocumentEncrypted where a password is needed to open it, DocumentCorrupt where PDFium cannot read it."""
     watch = Stopwatch()
     document = _open(file)
+    document.init_forms()
     reading = Reading(page_count=len(document), title=_title(document))
     watch.lap("open")
     characters = 0
@@ -38,7 +42,7 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
         except Exception:  # PdfiumError; a broken page does not make the others unreadable
             reading.pages.append("")
             continue
-        text = _text(page)
+        text = "\n".join(filter(None, (_text(page), *_field_values(document, page))))
         watch.lap("text")
         scanned = len(text.strip()) < _FEW_CHARACTERS
         pictures = _picture_sizes(page) if scanned or number == 0 else []
@@ -99,11 +103,29 @@ def _title(document: "PdfDocument") -> str | None:
 def _text(page: "PdfPage") -> str:
     textpage = page.get_textpage()
     try:
-        # U+FFFE stands where PDFium joined a word hyphenated at the end of a line
-        text: str = textpage.get_text_range().replace("\ufffe", "")
-        return text
+        # U+FFFE stands for a hyphen at the end of a line, the line break after it left out: "Haftpflichtver\ufffesicherung", "E\ufffeMail"
+        return _HYPHEN.sub("", textpage.get_text_range()).replace("\ufffe", "-")
     finally:
         textpage.close()
+
+
+def _field_values(document: "PdfDocument", page: "PdfPage") -> list[str]:
+    """What was filled into the form fields of the page; it is no part of its text."""
+    from pypdfium2 import raw
+
+    form = document.formenv
+    values: list[str] = []
+    for number in range(min(raw.FPDFPage_GetAnnotCount(page), _FIELDS_LOOKED_AT) if form else 0):
+        annotation = raw.FPDFPage_GetAnnot(page, number)
+        if not annotation:
+            continue
+        if raw.FPDFAnnot_GetFormFieldType(form, annotation) in (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX):
+            size = raw.FPDFAnnot_GetFormFieldValue(form, annotation, None, 0)  # in bytes, with the NUL at the end
+            buffer = (raw.FPDF_WCHAR * (size // 2))()
+            raw.FPDFAnnot_GetFormFieldValue(form, annotation, buffer, size)
+            values.append(bytes(buffer).decode("utf-16-le", "replace").rstrip("\0"))
+        raw.FPDFPage_CloseAnnot(annotation)
+    return values
 
 
 def _picture_sizes(page: "PdfPage") -> list[tuple[int, int]]:
