@@ -55,14 +55,14 @@ class Warnings:
         except FileNotFoundError:
             return
         self._position = size
-        found = Counter(filter(None, map(_readable, fresh.decode(errors="replace").splitlines())))
+        found = Counter(filter(None, (_readable(line, self._log) for line in fresh.decode(errors="replace").splitlines())))
         for line, times in found.most_common(_LINES_AT_ONCE):
             yield f"{self._name}: {line}" + (f" ({times} times)" if times > 1 else "")
         if len(found) > _LINES_AT_ONCE:
             yield f"{self._name}: and {len(found) - _LINES_AT_ONCE} more in {self._log}"
 
 
-def _readable(line: str) -> str:
+def _readable(line: str, log: Path) -> str:
     try:
         record = json.loads(line)
         if record["level"] not in _WORTH_SHOWING:
@@ -72,4 +72,4 @@ def _readable(line: str) -> str:
     facts = [f"{name}={value}" for name, value in record.items() if name not in _NOT_SHOWN]
     reasons = [line for line in str(record.get("exception", "")).splitlines() if _REASON.match(line)]
     message = str(record.get("message", "")).split("\n", 1)
-    return " ".join((record["level"], message[0] + (" […]" if len(message) > 1 else ""), *facts, *reasons[-1:]))
+    return " ".join((record["level"], message[0] + (f" (the rest is in {log})" if len(message) > 1 else ""), *facts, *reasons[-1:]))

@@ -40,7 +40,7 @@ TOPICS = {
     "Work": "Employment, salary, letters of the employer",
     "Travel": "Bookings of hotels, trains and flights",
 }
-SAMPLE_QUERIES = ("notice period of the apartment", '"water damage"', "electricity -invoice", "Heizkosten", "bicicle repair")
+SAMPLE_QUERIES = ("notice period of the apartment", '"water damage"', "electricity -invoice", "Warmwasser", "bicicle repair")
 AT_ONCE = 3
 """Uploads at the same time; browsers take six connections a host."""
 DOCUMENT_SECONDS = 180.0

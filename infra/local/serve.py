@@ -51,14 +51,14 @@ async def serve(port: int, data_dir: Path, during: Callable[[Stack], Awaitable[i
             await stack.kill()
             return 130
         print(f"DocuVault is ready at {stack.url}", flush=True)
-        code = 0
+        code: int | None = None
         try:
             if during is not None:
                 answered = await _unless(stop, _wrapped(during, stack))
-                code = answered[0] if answered and answered[0] is not None else 0
-                if answered and answered[0] is not None:
-                    stop.set()
-            await stop.wait()
+                code = answered[0] if answered else 130
+            if code is None:
+                await stop.wait()
+                code = 0
         finally:
             stopping = asyncio.create_task(stack.stop())
             forced = asyncio.create_task(at_once.wait())
@@ -106,7 +106,8 @@ def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
         (second if first.is_set() else first).set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(number, stop)
     return first, second
 
 

