@@ -23,7 +23,7 @@ from shared.extraction.failures import (
     SandboxUnavailable,
     UnsupportedType,
 )
-from shared.extraction.limits import MAX_PAGES, MAX_THUMBNAIL, MAX_TITLE, Limits
+from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_PAGES, MAX_TEXT_CHARACTERS, MAX_THUMBNAIL, MAX_TITLE, Limits
 
 __all__ = [
     "DocumentCorrupt",
@@ -103,8 +103,9 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         isinstance(content_type := value.get("content_type"), str)
         and content_type in SUPPORTED
         and isinstance(pages, list)
-        and len(pages) <= 2 * MAX_PAGES
-        and all(isinstance(page, str) for page in pages)
+        and len(pages) <= (1 + MAX_EMAIL_ATTACHMENTS) * MAX_PAGES
+        and all(isinstance(page, str) and cleaning.is_clean(page) for page in pages)
+        and sum(map(len, pages)) <= MAX_TEXT_CHARACTERS
         and (page_count is None or (type(page_count) is int and 0 <= page_count < 2**31))
         and (language is None or (isinstance(language, str) and len(language) == 2 and language.isascii() and language.isalpha()))
         and (title is None or isinstance(title, str))
@@ -115,7 +116,7 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         raise ExtractionCrashed()
     return Extraction(
         content_type=content_type,
-        pages=[cleaning.clean(page) for page in pages],
+        pages=pages,
         page_count=page_count,
         language=language,
         title=cleaning.title(title, MAX_TITLE) if title else None,

@@ -61,7 +61,7 @@ def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], byt
             raise DocumentCorrupt(f"The {content_types.NAMES[content_type]} is damaged and cannot be read.") from error
         raise
     watch.lap("read")
-    pages, cut = _bounded([clean(page) for page in reading.pages])
+    pages, cut = _bounded(reading.pages)
     watch.lap("clean")
     spoken = language.detect("\n".join(_until_enough(pages)))
     watch.lap("language")
@@ -110,13 +110,16 @@ def _unsupported(file: BinaryIO, content_type: str) -> ExtractionFailed:
     return UnsupportedType("Office files from before 2007 cannot be read. Save it as DOCX, XLSX or PPTX and upload that.")
 
 
-def _bounded(pages: list[str]) -> tuple[list[str], bool]:
-    left = MAX_TEXT_CHARACTERS
-    bounded = []
-    for page in pages:
-        bounded.append(page[:left])
-        left -= len(bounded[-1])
-    return bounded, sum(map(len, bounded)) < sum(map(len, pages))
+def _bounded(raw: list[str]) -> tuple[list[str], bool]:
+    """The pages cleaned, as far as MAX_TEXT_CHARACTERS; whether something was cut off."""
+    left, cut = MAX_TEXT_CHARACTERS, False
+    pages = []
+    for page in raw:
+        cleaned = clean(page[: left + 1])
+        cut |= len(page) > left
+        pages.append(cleaned[:left])
+        left -= len(pages[-1])
+    return pages, cut
 
 
 def _until_enough(pages: list[str]) -> list[str]:

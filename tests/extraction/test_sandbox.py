@@ -15,7 +15,15 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from shared.extraction import ExtractionCrashed, ExtractionOutOfMemory, ExtractionTimeout, SandboxUnavailable, confinement, sandbox
+from shared.extraction import (
+    ExtractionCrashed,
+    ExtractionOutOfMemory,
+    ExtractionTimeout,
+    SandboxUnavailable,
+    _checked,
+    confinement,
+    sandbox,
+)
 from shared.extraction.limits import MIB, Limits
 
 PROBES = "tests.extraction.probes:"
@@ -150,6 +158,55 @@ def _framed(text: bytes) -> bytes:
 async def test_a_lying_child_is_a_crash_and_nothing_more(document: BinaryIO, answer: bytes) -> None:
     with pytest.raises(ExtractionCrashed):
         await sandbox.run(PROBES + "answer_raw", document, {"hex": answer.hex()})
+
+
+HONEST: dict[str, Any] = {
+    "content_type": "text/plain",
+    "pages": ["text"],
+    "page_count": 1,
+    "language": "en",
+    "title": "Letter",
+    "milliseconds": {},
+    "truncated": False,
+}
+WEBP = b"RIFF\0\0\0\0WEBPVP8 "
+
+
+def test_an_honest_answer_is_believed() -> None:
+    believed = _checked(HONEST, WEBP)
+    assert (believed.pages, believed.title, believed.thumbnail) == (["text"], "Letter", WEBP)
+
+
+@pytest.mark.parametrize(
+    ("lie", "blob"),
+    [
+        ({"content_type": "text/x-sh"}, b""),
+        ({"content_type": None}, b""),
+        ({"pages": "text"}, b""),
+        ({"pages": [1]}, b""),
+        ({"pages": ["nul \0"]}, b""),
+        ({"pages": ["surrogate \ud800"]}, b""),
+        ({"pages": ["cafe\u0301"]}, b""),
+        ({"pages": [""] * 100_000}, b""),
+        ({"pages": ["x" * 10_000_001]}, b""),
+        ({"page_count": -1}, b""),
+        ({"page_count": 2**31}, b""),
+        ({"page_count": True}, b""),
+        ({"language": "<script>"}, b""),
+        ({"language": "e\0"}, b""),
+        ({"title": ["a"]}, b""),
+        ({"milliseconds": []}, b""),
+        ({}, b"<svg onload=alert(1)>"),
+        ({}, WEBP + bytes(2**20)),
+    ],
+)
+def test_a_lie_in_the_answer_is_a_crash(lie: dict[str, Any], blob: bytes) -> None:
+    with pytest.raises(ExtractionCrashed):
+        _checked(HONEST | lie, blob)
+
+
+def test_a_title_is_cleaned_and_cut() -> None:
+    assert _checked(HONEST | {"title": " A\0\n\ud800B " + "x" * 900}, b"").title == "A B " + "x" * 496
 
 
 async def test_a_cancelled_call_kills_its_child(document: BinaryIO) -> None:
