@@ -1,7 +1,7 @@
 """One broker: bucket notifications, the outbox and the clock, side by side. Several brokers may run at once."""
 
 import asyncio
-import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from infra.broker.bucket_events import BucketEvents
 from infra.broker.clock import Clock
 from infra.broker.dispatcher import Dispatcher, QueueLimit
+from infra.broker.ending import end
 from infra.broker.listener import listen
 from infra.broker.targets import Targets
 from shared.config import Settings
 from shared.db import Database
 from shared.events import DELIVERIES_CHANNEL
 from shared.redis_client import redis_client
+
+log = logging.getLogger("docuvault.broker")
 
 WRITE_RESULTS_SECONDS = 5.0
 
@@ -47,19 +50,17 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
     ]
     delivering = asyncio.create_task(dispatcher.run(), name="dispatcher")
     stopping = asyncio.create_task(stop.wait())
+    log.info("broker runs", extra={"fields": {"broker": name, "functions": targets.url("*")}})
     try:
         # None of these ends by itself: if one does, it is a bug, and the supervisor starts a fresh process.
         done, _ = await asyncio.wait([stopping, delivering, *intake], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
-        for task in intake:
-            task.cancel()
-        await asyncio.gather(*intake, return_exceptions=True)
+        await end([*intake, stopping])
         await dispatcher.drain()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(delivering, WRITE_RESULTS_SECONDS)
-        stopping.cancel()
+        await asyncio.wait([delivering], timeout=WRITE_RESULTS_SECONDS)
+        await end([delivering])
         await targets.close()
         await database.close()
         await redis_client().aclose()

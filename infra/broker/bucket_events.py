@@ -11,9 +11,12 @@ import logging
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
+import psycopg
+import psycopg.errors
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from infra.broker.ending import end
 from infra.broker.notifications import Notification, Unintelligible, parse
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
@@ -32,6 +35,8 @@ HEARTBEAT_EXPIRY_SECONDS = 8
 RECOVER_SECONDS = 5.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 2.0
 _KEPT_PAYLOAD = 64 * 2**10
+_POISONED = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, ValueError)
+"""What PostgreSQL or its driver says of an entry that cannot be written, however often one tries."""
 
 
 def in_flight_list(broker: str) -> str:
@@ -62,8 +67,8 @@ class BucketEvents:
         try:
             await self._take_all()
         finally:
-            beating.cancel()
-            await asyncio.shield(self._leave())
+            await end([beating])
+            await self._leave()
 
     async def _take_all(self) -> None:
         backoff = _FIRST_BACKOFF
@@ -121,16 +126,16 @@ class BucketEvents:
             try:
                 await self._write_together(batch)
                 return
-            except Unavailable:
+            except (Unavailable, psycopg.Error) as lost:
+                if backoff == _FIRST_BACKOFF:
+                    log.warning("bucket events wait for the database", extra={"fields": {"reason": str(lost)}})
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
 
     async def _write_together(self, batch: list[bytes]) -> None:
         try:
             await write_notifications(self._database, batch)
-        except Unavailable:
-            raise
-        except Exception as poisoned:
+        except _POISONED as poisoned:
             if len(batch) > 1:
                 log.warning("a batch of bucket events is written one by one", extra={"fields": {"reason": type(poisoned).__name__}})
                 for entry in batch:

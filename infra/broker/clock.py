@@ -1,7 +1,8 @@
 """The clock: publishes `schedule.{name}` events at the ticks of the schedules that functions declare, in UTC.
 
 A tick is published once however many brokers run: only the one that advances `schedule_ticks` publishes, with the key `name@tick`. The last
-tick missed while everything was down is published on start; a schedule seen for the first time starts with its next tick.
+tick missed while everything was down is published on start; a schedule seen for the first time starts with its next tick. While a tick
+waits to be taken up, the following ones are passed over: one run makes up for all of them.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import psycopg
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from shared.clock import now
-from shared.db import Database
+from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
 from shared.events.subscriptions import SCHEDULES, SUBSCRIPTIONS, Subscription
@@ -71,7 +72,7 @@ class Clock:
                 """,
                 {"name": name, "tick": tick},
             )
-            if not advanced or previous is None:
+            if not advanced or previous is None or await _still_waits(tx, name):
                 return False
             stamp = tick.isoformat().replace("+00:00", "Z")
             published = await publish(
@@ -86,6 +87,20 @@ class Clock:
         if published is not None:
             self._published()
         return published is not None
+
+
+async def _still_waits(tx: Transaction, name: str) -> bool:
+    """Whether an earlier tick has not been taken up yet: with functions unreachable for hours, ticks do not pile up."""
+    waiting: bool = await tx.fetch_value(
+        """
+        SELECT EXISTS (
+            SELECT FROM deliveries JOIN events ON events.id = deliveries.event_id
+            WHERE deliveries.state = 'ready' AND deliveries.function = %(name)s AND events.type = 'schedule.' || %(name)s::text
+        )
+        """,
+        {"name": name},
+    )
+    return waiting
 
 
 def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:

@@ -19,6 +19,7 @@ import psycopg
 
 from infra.broker import deliveries
 from infra.broker.deliveries import Delivery, Lease, Result
+from infra.broker.ending import end
 from infra.broker.retries import retry_delay
 from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
 from shared.db import Database
@@ -112,11 +113,9 @@ class Dispatcher:
         running = [task for _, task in self._tasks.values()]
         if running:
             _, late = await asyncio.wait(running, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(late)
         if self._probe is not None:
-            self._probe.cancel()
+            await end([self._probe])
         self._work.set()
 
     async def _turn(self) -> None:

@@ -56,7 +56,7 @@ class Worker:
     async def _run(self, scope: Scope, receive: Receive) -> None:
         function = self._functions.get(scope["path"])
         if function is None:
-            if scope["path"] == HEALTH_PATH:
+            if scope["path"] == HEALTH_PATH and not self._draining:
                 return
             raise HTTPException(404, detail="Not Found")
         if scope["method"] != "POST":

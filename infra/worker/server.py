@@ -15,6 +15,8 @@ from infra.worker.discovery import load_event_functions
 
 log = logging.getLogger("docuvault.worker")
 
+CONNECTIONS = 1024
+"""How many events the worker takes at once; brokers decide how many it gets."""
 DRAIN_SECONDS = 25.0
 """How long running functions may go on after a stop was asked for; the broker delivers again what was cut off."""
 
@@ -29,7 +31,17 @@ async def serve(folders: Iterable[Path], host: str, port: int) -> None:
     worker = Worker(load_event_functions(folders))
     # Its own words are about its children and being embedded; failures still come through.
     logging.getLogger("_granian").setLevel(logging.ERROR)
-    server = Server(worker, address=host, port=port, interface=Interfaces.ASGINL, http=HTTPModes.http1, websockets=False, log_enabled=False)
+    server = Server(
+        worker,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        log_enabled=False,
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

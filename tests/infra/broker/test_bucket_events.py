@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from infra.broker import bucket_events
 from infra.broker.bucket_events import BROKERS, LIST, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
+from infra.broker.ending import end
 from infra.broker.notifications import Unintelligible, parse
 from infra.local.services import Postgres, Valkey
 from shared.db import Database
@@ -59,8 +60,7 @@ async def taking(outbox: Outbox, client: Redis, name: str = "a") -> AsyncIterato
     try:
         yield batches
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
 
 
 async def number_of_events(outbox: Outbox) -> int:

@@ -7,6 +7,7 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from infra.broker.clock import Clock, last_tick, next_tick
+from infra.broker.ending import end
 from shared.clock import now
 from shared.db import Database
 from shared.events.subscriptions import Subscription
@@ -83,12 +84,21 @@ async def test_a_clock_set_back_publishes_nothing_twice(outbox: Outbox) -> None:
     assert not await clock.publish_due("sweep", NOON + timedelta(hours=2))
 
 
+async def test_ticks_do_not_pile_up_while_nobody_takes_them(outbox: Outbox) -> None:
+    clock = clock_of(outbox)
+    await clock.publish_due("sweep", NOON)
+    published = [await clock.publish_due("sweep", NOON + timedelta(minutes=30 * number)) for number in range(1, 5)]
+    assert published == [True, False, False, False]
+    await outbox.execute("UPDATE deliveries SET state = 'done'")
+    assert await clock.publish_due("sweep", NOON + timedelta(hours=5))
+
+
 async def test_a_running_clock_makes_up_for_the_missed_tick_on_start(outbox: Outbox) -> None:
     await clock_of(outbox).publish_due("sweep", now() - timedelta(hours=2))
     woken = asyncio.Event()
     task = asyncio.create_task(Clock(outbox.database, woken.set, {"sweep": "*/30 * * * *"}, SUBSCRIPTIONS).run())
     await asyncio.wait_for(woken.wait(), 5)
-    task.cancel()
+    await end([task])
 
     async def published() -> bool:
         return await outbox.states() == {"ready": 1}

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from infra.broker.deliveries import Lease, claim
+from infra.broker.ending import end
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
 from shared.clock import now
 from shared.config import settings
@@ -86,7 +87,7 @@ async def test_a_claim_does_not_read_what_one_owner_has_waiting(outbox: Outbox) 
         await tx.execute(
             """
             INSERT INTO deliveries (id, event_id, function, queue, owner_id)
-            SELECT gen_random_uuid(), %(event)s, 'work', 'documents', %(owner)s FROM generate_series(1, 200000)
+            SELECT gen_random_uuid(), %(event)s, 'work', 'documents', %(owner)s FROM generate_series(1, 100000)
             """,
             {"event": event, "owner": owner},
         )
@@ -101,7 +102,7 @@ async def test_a_claim_does_not_read_what_one_owner_has_waiting(outbox: Outbox) 
         after = max(claimed, key=lambda delivery: delivery.turn).lane
         if len(spent) == 1:
             assert Counter(delivery.lane for delivery in claimed) == {owner: 5, other: 5}
-    assert sorted(spent)[10] < 0.02
+    assert sorted(spent)[10] < 0.05  # reading them takes ten times that
 
 
 async def test_a_failure_is_tried_again_and_its_reason_is_kept(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
@@ -195,7 +196,7 @@ async def test_an_unreachable_worker_costs_no_attempt_and_deliveries_go_on_as_so
         await functions.start()
         back = time.monotonic()
         await outbox.until_all_are("done")
-        assert time.monotonic() - back < 2
+        assert time.monotonic() - back < 5  # a quarter of a second when nothing else runs
     assert await outbox.value("SELECT max(attempts) FROM deliveries") == 1
     assert len(functions.calls) == 30
 
@@ -338,6 +339,6 @@ async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, f
             await Outbox(elsewhere, outbox.url).publish()
             await until(lambda: len(functions.calls) > number)  # noqa: B023  awaited at once
             spent.append(time.perf_counter() - started)
-        listening.cancel()
+        await end([listening])
         await elsewhere.close()
     assert sorted(spent)[5] < 0.25  # polling alone would take half a second
