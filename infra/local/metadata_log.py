@@ -6,9 +6,11 @@ are all we need of it, so they are encoded and decoded here instead of carrying 
 
 import asyncio
 import secrets
+import ssl
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _SUBSCRIBE = "/filer_pb.SeaweedFiler/SubscribeLocalMetadata"
@@ -43,24 +45,39 @@ class Change:
     new: Entry | None
 
 
-async def changes(grpc_port: int, *, path_prefix: str, since_ns: int) -> AsyncGenerator[Change, None]:
-    """What changed under `path_prefix` after `since_ns` (nanoseconds since 1970), then what changes, as it does.
+@dataclass(frozen=True)
+class MetadataLog:
+    """A filer on loopback, that knows us by a certificate (which is its own as well)."""
 
-    Now and then a heartbeat says how far the log has been read. Ends by raising LogUnavailable only.
-    """
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", grpc_port)
-    except OSError as refused:
-        raise LogUnavailable(str(refused)) from None
-    try:
-        async for message in _server_stream(reader, writer, f"127.0.0.1:{grpc_port}", _SUBSCRIBE, _subscription(path_prefix, since_ns)):
-            for change in _changes(message):
-                yield change
-    except (OSError, asyncio.IncompleteReadError) as lost:
-        raise LogUnavailable(str(lost)) from None
-    finally:
-        writer.close()
-    raise LogUnavailable("the filer ended the stream")
+    grpc_port: int
+    certificate: Path
+    key: Path
+
+    async def changes(self, *, path_prefix: str, since_ns: int) -> AsyncGenerator[Change, None]:
+        """What changed under `path_prefix` after `since_ns` (nanoseconds since 1970), then what changes, as it does.
+
+        Now and then a heartbeat says how far the log has been read. Ends by raising LogUnavailable only.
+        """
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.grpc_port, ssl=self._tls())
+        except (OSError, ssl.SSLError) as refused:
+            raise LogUnavailable(str(refused)) from None
+        try:
+            request = _subscription(path_prefix, since_ns)
+            async for message in _server_stream(reader, writer, f"127.0.0.1:{self.grpc_port}", _SUBSCRIBE, request):
+                for change in _changes(message):
+                    yield change
+        except (OSError, ssl.SSLError, asyncio.IncompleteReadError) as lost:
+            raise LogUnavailable(str(lost)) from None
+        finally:
+            writer.close()
+        raise LogUnavailable("the filer ended the stream")
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.load_cert_chain(self.certificate, self.key)
+        context.set_alpn_protocols(["h2"])
+        return context
 
 
 async def _server_stream(

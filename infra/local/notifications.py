@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote_plus, unquote, urlsplit
 
-from infra.local.metadata_log import Change, LogUnavailable, changes
+from infra.local.metadata_log import Change, LogUnavailable, MetadataLog
 
 log = logging.getLogger("docuvault.local.notifications")
 
@@ -33,13 +33,13 @@ class RedisUnavailable(Exception):
     """Redis cannot be reached, or refused the push."""
 
 
-async def forward(*, grpc_port: int, bucket: str, redis_url: str, position: Path) -> None:
+async def forward(source: MetadataLog, *, bucket: str, redis_url: str, position: Path) -> None:
     """Forwards until cancelled. `position` is the file that remembers how far the log has been forwarded."""
     pause = _FIRST_PAUSE_SECONDS
     while True:
         try:
             async with _pusher(redis_url) as push:
-                async for pushed in _forwarded(grpc_port, bucket, position, push):
+                async for pushed in _forwarded(source, bucket, position, push):
                     pause = _FIRST_PAUSE_SECONDS
                     log.debug("announced %s", pushed)
         except (LogUnavailable, RedisUnavailable) as lost:
@@ -89,9 +89,9 @@ def entry(change: Change, bucket: str) -> bytes | None:
     return json.dumps([{"Event": [record], "EventTime": time}], separators=(",", ":")).encode()
 
 
-async def _forwarded(grpc_port: int, bucket: str, position: Path, push: Push) -> AsyncGenerator[int, None]:
+async def _forwarded(source: MetadataLog, bucket: str, position: Path, push: Push) -> AsyncGenerator[int, None]:
     """Pushes what the log has and gets; the time of each change that has been dealt with."""
-    async with aclosing(changes(grpc_port, path_prefix=f"/buckets/{bucket}/", since_ns=_read(position))) as found:
+    async with aclosing(source.changes(path_prefix=f"/buckets/{bucket}/", since_ns=_read(position))) as found:
         async for change in found:
             announced = entry(change, bucket)
             if announced is not None:

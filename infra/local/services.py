@@ -23,6 +23,7 @@ from typing import Protocol
 
 from infra.local import processes
 from infra.local.binaries import installed_program, postgres_program, valkey_program
+from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError
 from infra.postgres.migrate import migrate
 
@@ -223,8 +224,9 @@ class Valkey:
 class SeaweedFS:
     """An S3 store (`weed mini`) on a loopback port, with one bucket. It reports nothing home.
 
-    Behind the S3 port, which asks for signatures, lie HTTP ports of its parts, which ask for nobody's name unless told: fresh keys at each
-    start close them to other users of this machine, and to web pages that know the way to loopback.
+    Behind the S3 port, which asks for signatures, lie ports of its parts, which ask for nobody's name unless told. Fresh keys at each start
+    close those of HTTP, and a certificate of this folder's own those of gRPC, to other users of this machine and to web pages that know
+    the way to loopback.
     """
 
     folder: Path
@@ -248,6 +250,14 @@ class SeaweedFS:
         return self.port + 3
 
     @property
+    def certificate(self) -> Path:
+        return self.folder / "parts.crt"
+
+    @property
+    def certificate_key(self) -> Path:
+        return self.folder / "parts.key"
+
+    @property
     def sockets(self) -> Path:
         return _short_folder(self.folder / "sockets", len("/filer.sock"))
 
@@ -268,8 +278,12 @@ class SeaweedFS:
         keys = {"filer_signing.read": self._reading_key} | {
             part: secrets.token_hex(32) for part in ("signing", "signing.read", "filer_signing")
         }
+        ensure_certificate(self.certificate, self.certificate_key)
+        sections = [f'[jwt.{part}]\nkey = "{key}"\n' for part, key in keys.items()] + [f'[grpc]\nca = "{self.certificate}"\n']
+        for part in ("master", "volume", "filer", "s3", "admin", "worker", "client"):
+            sections.append(f'[grpc.{part}]\ncert = "{self.certificate}"\nkey = "{self.certificate_key}"\n')
         # Found by its name in the folder it works in.
-        _write_secret(self.folder / "security.toml", "".join(f'[jwt.{part}]\nkey = "{key}"\n' for part, key in keys.items()))
+        _write_secret(self.folder / "security.toml", "".join(sections))
         origins = ",".join(self.origins)
         options = {
             "dir": self.folder / "data",
@@ -305,13 +319,16 @@ class SeaweedFS:
 
     async def forward_notifications(self, redis_url: str) -> None:
         """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/notifications.py)."""
+        from infra.local.metadata_log import MetadataLog
         from infra.local.notifications import forward
 
-        await forward(grpc_port=self.metadata_log_port, bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
+        source = MetadataLog(self.metadata_log_port, self.certificate, self.certificate_key)
+        await forward(source, bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
 
     async def stop(self) -> None:
         if self.process is not None:
-            await processes.stop(self.process)
+            # Usually a second; asked while it still starts, it may wait for itself for ever.
+            await processes.stop(self.process, seconds=4)
             self._tidy()
 
     async def kill(self) -> None:

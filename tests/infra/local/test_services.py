@@ -1,6 +1,9 @@
 """The embedded services."""
 
+import asyncio
+import contextlib
 import socket
+import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -9,8 +12,9 @@ import httpx
 import psycopg
 import pytest
 
+from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError
-from infra.local.services import Postgres, Services, Valkey
+from infra.local.services import Postgres, SeaweedFS, Services, Valkey
 from infra.postgres.migrate import dbmate_url
 from shared.config import settings
 from shared.db import Database
@@ -34,6 +38,26 @@ async def test_the_store_answers_nobody_without_a_signature(services: None) -> N
             assert (await http.get(url)).status_code in (401, 403)
             assert (await http.put(f"{url}planted.txt", content=b"x")).status_code in (401, 403)
         assert (await http.get(f"http://127.0.0.1:{port + 2}/1,01637037d6")).status_code in (401, 404)
+
+
+async def test_the_stores_metadata_log_is_closed_to_who_has_no_certificate(own_services: Services) -> None:
+    store = own_services.store
+    assert isinstance(store, SeaweedFS)
+    strangers = store.folder / "stranger.crt", store.folder / "stranger.key"
+    ensure_certificate(*strangers)
+    trusting = ssl.create_default_context(cafile=store.certificate)
+    for context in (None, trusting, _presenting(trusting, *strangers)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", store.metadata_log_port, ssl=context)
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        with contextlib.suppress(OSError):
+            assert not (await reader.read(100)).startswith(b"\0")  # no HTTP/2 settings: nobody to talk to
+        writer.close()
+
+
+def _presenting(context: ssl.SSLContext, certificate: Path, key: Path) -> ssl.SSLContext:
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 async def test_the_databases_belong_to_the_migrations_role_and_the_app_may_not_change_them(db: Database, owner: UUID) -> None:
