@@ -31,6 +31,7 @@ class _Work:
     revision: int
     status: str
     filename: str
+    title: str
     size: int
     content_type: str
     sha256: str | None
@@ -60,16 +61,7 @@ async def read(
         download, extraction = await _fetch_and_extract(work, store, extractor)
     except _Unreadable as reason:
         async with db.transaction() as tx:
-            return await lifecycle.fail(
-                tx,
-                owner_id=work.owner_id,
-                document_id=work.id,
-                revision=work.revision,
-                while_status=work.status,
-                step=reason.step,
-                code=reason.code,
-                detail=reason.detail,
-            )
+            return await _give_up(tx, work, reason)
     thumbnail_key = None
     if extraction.thumbnail is not None:
         thumbnail_key = f".derived/{work.owner_id}/{work.id}/{work.revision}.webp"
@@ -86,7 +78,7 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work 
     async with db.transaction() as tx:
         work = await tx.fetch_one(
             """
-            SELECT owner_id, id, revision, status, filename, size, content_type, sha256, object_key
+            SELECT owner_id, id, revision, status, filename, title, size, content_type, sha256, object_key
             FROM documents, set_config('synchronous_commit', 'off', true)
             WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s
                 AND (status = 'stored' OR (status = 'failed' AND error ->> 'step' = 'extract' AND error ->> 'code' = %(gave_up)s))
@@ -118,6 +110,31 @@ async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extr
             raise _Unreadable("extract", failed.code, failed.detail) from None
     log.info("document read", extra={"fields": {"document": str(work.id), "milliseconds": extraction.milliseconds}})
     return download, extraction
+
+
+async def _give_up(tx: Transaction, work: _Work, reason: _Unreadable) -> bool:
+    """The document has failed; it is still found by its name."""
+    failed = await lifecycle.fail(
+        tx,
+        owner_id=work.owner_id,
+        document_id=work.id,
+        revision=work.revision,
+        while_status=work.status,
+        step=reason.step,
+        code=reason.code,
+        detail=reason.detail,
+    )
+    if failed and work.revision == 1:
+        await search_index.index(
+            tx,
+            owner_id=work.owner_id,
+            document_id=work.id,
+            language=None,
+            filename=work.filename,
+            title=work.title,
+            pages=[],
+        )
+    return failed
 
 
 @dataclass(frozen=True)
@@ -158,10 +175,11 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         await tx.execute(
             "DELETE FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
         )
+    # Binary (%b): as text, an array of ten million characters would be escaped for a second, with the event loop waiting.
     await tx.execute(
         """
         INSERT INTO document_pages (document_id, owner_id, number, text)
-        SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)s::text[]) WITH ORDINALITY AS page (text, number)
+        SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)b::text[]) WITH ORDINALITY AS page (text, number)
         """,
         {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
     )

@@ -89,7 +89,7 @@ async def test_a_title_the_owner_gave_stays(vault: TenantDatabase) -> None:
 async def test_what_cannot_be_read_fails_and_stays_downloadable(
     vault: TenantDatabase, content: bytes, content_type: str, code: str
 ) -> None:
-    document = await stored(vault, content, content_type=content_type)
+    document = await stored(vault, content, filename="letter.bin", content_type=content_type)
     assert await reading.read(vault, document.id, 1)
     failed = await library.get(vault, document.id)
     assert failed.status == "failed"
@@ -99,6 +99,9 @@ async def test_what_cannot_be_read_fails_and_stays_downloadable(
     assert await _history(vault, document) == {"upload": ("done", 1), "extract": ("failed", 1)}
     assert (await library.download(vault, document.id, "attachment")).url
     assert not await reading.read(vault, document.id, 1)
+    async with vault.transaction() as tx:
+        found = await tx.fetch_value("SELECT name::text FROM document_search WHERE document_id = %(id)s", {"id": document.id})
+    assert "letter" in found, "it is found by its name"
 
 
 async def test_an_original_that_is_gone_fails_with_that_reason(vault: TenantDatabase) -> None:
