@@ -1,0 +1,68 @@
+"""The broker as a whole, as a process."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from infra.broker.bucket_events import LIST
+from infra.local.services import Valkey
+from shared.ids import new_id
+from tests.infra.broker.conftest import Functions, Outbox
+from tests.infra.broker.test_bucket_events import entry, record
+from tests.infra.broker.waiting import until
+from tests.infra.worker.process import Started
+
+
+@pytest.fixture
+async def broker(outbox: Outbox, own_valkey: Valkey, functions: Functions) -> AsyncIterator[Started]:
+    started = Started("infra.broker", env={"DATABASE_URL": outbox.url, "REDIS_URL": own_valkey.url, "WORKER_URL": functions.url})
+    await started.start()
+    yield started
+    await started.kill()
+
+
+async def test_a_notification_on_the_list_reaches_its_function(
+    broker: Started, outbox: Outbox, own_valkey: Valkey, functions: Functions
+) -> None:
+    client = Redis.from_url(own_valkey.url)
+    key = f"{new_id()}/{new_id()}/file.pdf"
+    await client.rpush(LIST, entry(record(key)))
+    await outbox.until_all_are("done")
+    ((service, headers, body),) = functions.calls
+    assert (service, headers["ce-type"], headers["ce-subject"]) == ("object-created", "s3:ObjectCreated:Put", key)
+    assert (body["key"], body["size"]) == (key, 7)
+    await client.aclose()
+
+
+async def test_deliveries_go_on_while_redis_is_down(broker: Started, outbox: Outbox, own_valkey: Valkey, functions: Functions) -> None:
+    await outbox.publish("first")
+    await outbox.until_all_are("done")
+    await own_valkey.kill()
+    await outbox.publish("second")
+    await outbox.until_all_are("done")
+    assert [service for service, _, _ in functions.calls] == ["first", "second"]
+
+
+async def test_a_stopped_broker_leaves_no_trace_in_redis(broker: Started, outbox: Outbox, own_valkey: Valkey) -> None:
+    await outbox.publish()
+    await outbox.until_all_are("done")
+    broker.process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(broker.process.wait(), 20) == 0
+    client = Redis.from_url(own_valkey.url)
+    await until(lambda: _is_empty(client))
+    await client.aclose()
+
+
+async def test_wrong_settings_are_a_sentence() -> None:
+    broken = Started("infra.broker", env={"REDIS_URL": "localhost"})
+    await broken.start()
+    _, errors = await asyncio.wait_for(broken.process.communicate(), 30)
+    assert broken.process.returncode == 1
+    assert errors.decode().startswith("REDIS_URL: is not a redis://")
+
+
+async def _is_empty(client: Redis) -> bool:
+    return await client.dbsize() == 0
