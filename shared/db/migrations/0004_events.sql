@@ -63,6 +63,8 @@ CREATE TABLE schedule_ticks (
 ALTER TABLE schedule_ticks ENABLE ROW LEVEL SECURITY;
 CREATE POLICY system ON schedule_ticks TO docuvault_system USING (true);
 
+REVOKE ALL ON bucket_event_rejects, schedule_ticks FROM docuvault_app;
+
 -- migrate:down
 
 DROP TABLE schedule_ticks, bucket_event_rejects, deliveries, events;

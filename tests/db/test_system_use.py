@@ -1,0 +1,51 @@
+"""Who may work without a tenant: the one list of it."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ALLOWED = {
+    # Sign-in by address, look-up of tokens, sessions and second factors: before it is known who calls.
+    "shared/identity/",
+    # The chain of all owners' lines.
+    "shared/audit/",
+    # Mails outlive the request and, for deletions, the account.
+    "shared/mail/",
+    # What users must not be able to change themselves, and what admins see of everyone.
+    "shared/admin/",
+    # Claims are fair across owners; bucket events name an owner only once they are read.
+    "infra/broker/",
+    # Looks for stranded documents of everyone.
+    "shared/documents/reconciliation.py",
+    # The numbering of changes, watched for all owners at once by one listener.
+    "shared/documents/changes.py",
+}
+
+
+def _calls_system(source: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "system"
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def _modules() -> list[Path]:
+    return [path for folder in ("shared", "functions", "infra") for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_system_transactions_are_opened_only_where_they_may_be() -> None:
+    users = [str(path.relative_to(ROOT)) for path in _modules() if _calls_system(path.read_text())]
+    assert users, "the search finds nothing at all"
+    assert [user for user in users if not user.startswith(tuple(ALLOWED))] == []
+
+
+def test_only_one_place_takes_the_system_role_or_sets_the_tenant() -> None:
+    wanted = ("docuvault_system", 'app."user"', "app.user")
+    places = [str(path.relative_to(ROOT)) for path in _modules() if any(word in path.read_text() for word in wanted)]
+    assert places == ["shared/db/database.py"]
+
+
+def test_only_the_database_package_the_listeners_and_the_migrations_connect_by_themselves() -> None:
+    connects = [str(path.relative_to(ROOT)) for path in _modules() if "AsyncConnection.connect(" in path.read_text()]
+    assert set(connects) <= {"shared/db/wake.py", "shared/documents/changes.py", "infra/broker/listener.py", "infra/postgres/migrate.py"}
