@@ -36,6 +36,7 @@ async def _run() -> None:
         services = _services(folder)
         stack = Stack(services, folder, {"LOG_LEVEL": "warning"})
         await services.start()
+        os.environ.update(stack.environ)  # the plain loop's processes read their settings from it
         try:
             await stack.start()
             await _idle(stack)

@@ -123,6 +123,7 @@ class Person:
     """A signed-in user."""
 
     http: httpx.AsyncClient
+    store: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60, verify=False))
     email: str = field(default_factory=lambda: f"{secrets.token_hex(8)}@example.org")
     password: str = field(default_factory=lambda: secrets.token_urlsafe(18))
 
@@ -143,8 +144,7 @@ class Person:
 
     async def put(self, upload: Mapping[str, Any], content: bytes) -> httpx.Response:
         """What the browser does with the presigned URL."""
-        async with httpx.AsyncClient(timeout=60) as store:
-            return await store.put(upload["url"], content=content, headers=upload["headers"])
+        return await self.store.put(upload["url"], content=content, headers=upload["headers"])
 
     async def upload(self, filename: str, content: bytes, content_type: str, *, complete: bool = False) -> str:
         """Uploads as a browser would; the document's id. `complete` also calls complete_upload."""
@@ -184,3 +184,4 @@ class Person:
 
     async def close(self) -> None:
         await self.http.aclose()
+        await self.store.aclose()
