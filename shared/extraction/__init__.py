@@ -83,7 +83,7 @@ def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Ext
     from shared.extraction import reading
 
     with open(path, "rb", buffering=0) as file:
-        return _checked(*reading.read(file, _arguments(filename)))
+        return _checked(*reading.read_unconfined(file, _arguments(filename)))
 
 
 def _arguments(filename: str) -> dict[str, Any]:

@@ -182,6 +182,13 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(kind, (value, value + 1 if kind == resource.RLIMIT_CPU and hard == resource.RLIM_INFINITY else value))
 
 
+def allow_cpu(seconds: int | None) -> None:
+    """From here on this process may use that many CPU seconds in all; None: as many as `confine` allowed."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    most = hard - 1 if hard != resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_CPU, (most if seconds is None or seconds > most >= 0 else seconds, hard))
+
+
 def _drop_capabilities() -> None:
     _libc.unshare(_CLONE_NEWUSER)  # where permitted; the capabilities it gives are dropped in the next line
     header = struct.pack("<Ii", _LINUX_CAPABILITY_VERSION_3, 0)

@@ -44,6 +44,9 @@ OCR_PAGE_SECONDS = 60
 """Scanned pages recognised of one document, the wall time after which the remaining ones stay without text (truncated), and that of one
 page, after which it stays without."""
 
+QUICK_CPU_SECONDS = 60
+"""CPU time of a document until its first picture is recognised: 2,000 dense pages take 10 s, a parser sent in circles takes all it gets."""
+
 MAX_EMAIL_ATTACHMENTS = 20
 """Attachments of an e-mail whose text is read along with it."""
 

@@ -3,13 +3,13 @@
 import os
 from typing import Any, BinaryIO
 
-from shared.extraction import content_types, language
+from shared.extraction import confinement, content_types, language
 from shared.extraction.cleaning import clean, title
 from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
 from shared.extraction.formats import Reading, Stopwatch
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB
+from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
 
 _ZIPPED = {DOCX, XLSX, PPTX, ODT, ODS}
 _OFFICE = _ZIPPED | {RTF}
@@ -46,10 +46,22 @@ def warm_up() -> None:
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder).
 
-    Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of."""
+    Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
+    may have for OCR, and QUICK_CPU_SECONDS of it for anything else."""
+    confinement.allow_cpu(QUICK_CPU_SECONDS)
+    return _read_and_judge(
+        file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"], lambda: confinement.allow_cpu(None))
+    )
+
+
+def read_unconfined(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """`read` without touching the limits of the process."""
+    return _read_and_judge(file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"]))
+
+
+def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recognizer) -> tuple[dict[str, Any], bytes]:
     watch = Stopwatch()
     filename = str(arguments["filename"])
-    recognizer = Recognizer(list(arguments["ocr_languages"]), str(arguments["tessdata"]))
     content_type = content_types.detect(file, filename)
     watch.lap("detect")
     try:

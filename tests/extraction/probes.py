@@ -136,10 +136,20 @@ def exit_quietly(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     os._exit(0)
 
 
-def loop(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+def loop(file: BinaryIO, arguments: dict[str, Any] | None = None) -> Answer:
     """Burns CPU for ever."""
     while True:
         pass
+
+
+def loop_after_reading_began(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+    """A parser that goes in circles: `reading.read` with a loop in the place of the HTML reader, and a second of CPU time for it."""
+    from shared.extraction import reading
+    from shared.extraction.formats import html
+
+    reading.QUICK_CPU_SECONDS = 1  # type: ignore[attr-defined]
+    html.read = loop  # type: ignore[assignment]
+    return reading.read(file, {"filename": "a.html", "ocr_languages": [], "tessdata": ""})
 
 
 def wait(file: BinaryIO, arguments: dict[str, Any]) -> Answer:

@@ -178,8 +178,8 @@ async def test_mails_within_mails_within_mails_end(read: Read) -> None:
     assert (await read(mail, "a.eml")).content_type == "message/rfc822"
 
 
-async def test_html_of_a_million_open_tags_ends(read: Read) -> None:
-    found = await read(b"<!doctype html>" + b"<div>" * 1_000_000 + b"the end", "a.html")
+async def test_html_of_very_many_open_tags_ends(read: Read) -> None:
+    found = await read(b"<!doctype html>" + b"<div>" * 200_000 + b"the end", "a.html")
     assert found.pages == ["the end"]
 
 

@@ -109,6 +109,13 @@ async def test_a_loop_ends_at_its_cpu_time(document: BinaryIO) -> None:
         await sandbox.run(PROBES + "loop", document, {}, Limits(cpu_seconds=1))
 
 
+async def test_a_parser_in_circles_does_not_get_the_time_that_ocr_may_have(tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    page.write_bytes(b"<!doctype html><p>x")
+    with page.open("rb", buffering=0) as file, pytest.raises(ExtractionTimeout):
+        await sandbox.run(PROBES + "loop_after_reading_began", file, {})
+
+
 @pytest.mark.parametrize("probe", ["balloon", "balloon_in_c", "rust_out_of_memory"])
 async def test_a_balloon_ends_at_its_address_space(document: BinaryIO, probe: str) -> None:
     with pytest.raises(ExtractionOutOfMemory):

@@ -4,6 +4,7 @@ Through tesserocr, not through the Tesseract inside kreuzberg: measured on one s
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ _SOMETHING = 10
 class Recognizer:
     """OCR for one document, with a budget of pages and time over all of it."""
 
-    def __init__(self, languages: list[str], tessdata: str) -> None:
+    def __init__(self, languages: list[str], tessdata: str, before_first_use: Callable[[], None] = lambda: None) -> None:
         """`languages` are Tesseract's codes ("eng"); those without data in the folder `tessdata` are left out."""
+        self._before_first_use = before_first_use
         self._tessdata = Path(tessdata)
         self._languages = [code for code in languages if self._has(code)]
         self._pages = MAX_OCR_PAGES
@@ -55,6 +57,7 @@ class Recognizer:
         import tesserocr
 
         if self._engine is None:
+            self._before_first_use()
             self._engine = tesserocr.PyTessBaseAPI(
                 path=str(self._tessdata), lang="+".join(self._languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO
             )
