@@ -1,0 +1,112 @@
+"""Every function boots and answers alone, under functions-framework's own command, and as it does behind the gateway."""
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.functions import EVENT_AREAS, FUNCTIONS, ROOT, event_functions, files, http_functions
+from infra.gateway.app import Gateway
+from infra.local import processes
+from infra.local.services import free_port_block
+from shared.faas.routing import Router
+from tests.faas.asgi import ask
+
+HTTP = [path for path in files() if path.parent.name not in EVENT_AREAS]
+EVENTS = [path for path in files() if path.parent.name in EVENT_AREAS]
+SAMPLE_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+SHORTEST_TOKEN = "x"
+
+# How an answer is the same: what a client acts on. Times, ids and the server's own headers differ.
+COMPARED = ("content-type", "www-authenticate", "cache-control", "x-content-type-options", "content-security-policy", "location")
+
+
+@asynccontextmanager
+async def alone(path: Path, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The function served by `functions-framework --asgi`, as any platform that knows the framework would."""
+    port = free_port_block(1)
+    log = folder / "function.log"
+    program = Path(sys.executable).with_name("functions-framework")
+    command: list[str | Path] = [program, "--asgi", "--source", path, "--target", path.stem, "--host", "127.0.0.1", "--port", str(port)]
+    process = await processes.start(command, log=log, environ={**os.environ, "PYTHONPATH": str(ROOT)}, directory=folder)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            async with asyncio.timeout(60):
+                while True:
+                    assert process.returncode is None, log.read_text()[-3000:]
+                    try:
+                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    except OSError:
+                        await asyncio.sleep(0.02)
+                    else:
+                        writer.close()
+                        break
+            yield client
+    finally:
+        await processes.stop(process)
+
+
+def _named(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", HTTP, ids=_named)
+async def test_an_http_function_alone_answers_as_it_does_behind_the_gateway(services: None, path: Path, tmp_path: Path) -> None:
+    declaration = next(declaration for declaration in http_functions() if declaration.name == path.stem)
+    address = declaration.path.replace("{token}", SHORTEST_TOKEN)
+    while "{" in address:
+        address = address.partition("{")[0] + SAMPLE_ID + address.partition("}")[2]
+    behind = await ask(Gateway(Router(http_functions())), declaration.method, address, headers={"content-type": "application/json"})
+    async with alone(path, tmp_path) as client:
+        answer = await client.request(declaration.method, address, headers={"content-type": "application/json"})
+        other = await client.get("/no/such/path")
+    assert answer.status_code == behind.status, answer.text
+    assert {name: answer.headers.get(name) for name in COMPARED} == {name: behind.header(name) for name in COMPARED}
+    assert "x-request-id" in answer.headers
+    if answer.headers.get("content-type") == "application/problem+json":
+        assert answer.json()["code"] == behind.code
+    assert answer.status_code < 500 or answer.status_code == 503, answer.text
+    assert other.status_code == 404
+    assert other.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=_named)
+async def test_an_event_function_alone_refuses_what_no_broker_of_ours_has_signed(path: Path, tmp_path: Path) -> None:
+    headers = {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": SAMPLE_ID,
+        "ce-source": "/docuvault",
+        "ce-type": "document.stored",
+        "ce-time": "2026-01-01T00:00:00Z",
+    }
+    async with alone(path, tmp_path) as client:
+        unsigned = await client.post("/", headers=headers, json={})
+        no_event = await client.post("/", json={})
+    assert unsigned.status_code == 401, unsigned.text
+    assert no_event.status_code == 400, no_event.text
+
+
+def test_a_function_a_file_and_its_declaration_have_one_name() -> None:
+    declared = [declaration.name for declaration in [*http_functions(), *event_functions()]]
+    assert sorted(declared) == sorted(path.stem for path in files())
+    assert len(declared) == len(set(declared))
+
+
+def test_no_function_has_the_name_of_a_module_that_somebody_may_want_to_import() -> None:
+    # The framework registers a function's file under its bare name, and puts its folder on the import path.
+    taken = set(sys.stdlib_module_names) | set(importlib.metadata.packages_distributions())
+    taken |= {path.name for path in ROOT.iterdir() if path.is_dir()}
+    names = {path.stem for path in FUNCTIONS.rglob("*.py")} | {path.name for path in FUNCTIONS.glob("*/*") if path.is_dir()}
+    assert names & taken == set()
+
+
+def test_every_function_says_in_a_sentence_what_it_is_for() -> None:
+    wordless = [path.stem for path in files() if not path.read_text().startswith('"""')]
+    assert wordless == []
