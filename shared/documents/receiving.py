@@ -1,6 +1,6 @@
 """Documents that come through us as a form, for clients that cannot PUT to the object store.
 
-What comes in is sent on in pieces, hashed on the way, and never held whole: 16 MiB at most. The row is there before the first byte is
+What comes in is sent on in pieces, hashed on the way, and never held whole: some 20 MiB at most. The row is there before the first byte is
 stored, so what a dead process leaves behind is found and removed.
 """
 
@@ -19,7 +19,7 @@ from shared.documents.uploads import EmptyDocument, accepted_type
 from shared.errors import ValidationFailed
 from shared.storage import object_store
 
-HELD = 8 * 2**20
+HELD = 2 * 2**20
 """Bytes read before anything is stored: a document that ends within them has its size and hash known beforehand."""
 FORM_OVERHEAD = 2**20
 """Bytes that a form may have beside its file."""
