@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from psycopg import AsyncCursor
+from psycopg.rows import class_row
 
 from shared.db import Transaction
 from shared.faas.models import AnswerModel
@@ -55,14 +58,20 @@ async def insert(
 
 async def credentials_by_address(tx: Transaction, email: str) -> Credentials | None:
     """Who signs in with this address (system transaction)."""
-    return await tx.fetch_one(
+    return await (await ask_by_address(tx, email)).fetchone()
+
+
+async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[Credentials]:
+    """Sends the question; in a pipeline it travels with others (system transaction)."""
+    cursor = tx.connection.cursor(row_factory=class_row(Credentials))
+    await cursor.execute(
         """
         SELECT id, email, password_hash, second_factor, NOT disabled AND deleted_at IS NULL AS usable
         FROM users WHERE lower(email) = lower(%(email)s)
         """,
         {"email": email.strip()},
-        row=Credentials,
     )
+    return cursor
 
 
 async def credentials(tx: Transaction, user_id: UUID) -> Credentials | None:
@@ -86,15 +95,19 @@ async def enter(tx: Transaction, user_id: UUID, password_hash: str) -> User | No
 
     The lock keeps a sign-in and "end all sessions" apart: whichever comes second sees the other.
     """
-    return await tx.fetch_one(
-        f"""
+    return await (await ask_to_enter(tx, user_id, password_hash)).fetchone()
+
+
+async def ask_to_enter(tx: Transaction, user_id: UUID, password_hash: str) -> AsyncCursor[User]:
+    """Sends what `enter` does; in a pipeline it travels with others (system transaction)."""
+    cursor = tx.connection.cursor(row_factory=class_row(User))
+    question: Any = f"""
         UPDATE users SET last_seen_at = now()
         WHERE id = %(id)s AND password_hash = %(hash)s AND NOT disabled AND deleted_at IS NULL
         RETURNING {_COLUMNS}
-        """,
-        {"id": user_id, "hash": password_hash},
-        row=User,
-    )
+        """
+    await cursor.execute(question, {"id": user_id, "hash": password_hash})
+    return cursor
 
 
 async def store_password(tx: Transaction, user_id: UUID, password_hash: str, *, was: str | None = None) -> bool:

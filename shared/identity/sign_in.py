@@ -7,7 +7,7 @@ from uuid import UUID
 from shared import audit, clock
 from shared.audit import Event, Outcome
 from shared.db import Database, Transaction
-from shared.errors import RateLimited, Unauthenticated
+from shared.errors import Unauthenticated
 from shared.identity import accounts, one_time, passwords, revocation, sessions, throttle, tokens
 from shared.identity.accounts import User
 from shared.identity.client import Client
@@ -43,27 +43,30 @@ async def with_password(db: Database, client: Client, email: str, password: str)
     Raises RateLimited after failures (see `throttle`), Unavailable where too many are signing in at once.
     """
     async with db.system() as tx:
-        found = await accounts.credentials_by_address(tx, email)
+        async with tx.connection.pipeline():
+            asked = await accounts.ask_by_address(tx, email)
+            counts = await throttle.ask(tx, throttle.candidates("password", email, client))
+            found, rows = await asked.fetchone(), await counts.fetchall()
         counted = throttle.buckets("password", email, client, user_id=found.id if found else None)
-        before = await throttle.standing(tx, counted)
+        before = throttle.judge(rows, counted)
         if before.wait_seconds:
             await _record_delay(tx, client, email, found.id if found else None)
     throttle.refuse_if_waiting(before)
 
     usable = found is not None and found.usable
     verdict = await passwords.verify_password(password, found.password_hash if found and usable else None)
+    if found is not None and verdict.right:
+        try:
+            return await _enter(db, client, found, verdict, counted)
+        except _NotEntered:
+            pass
 
-    refusal: Exception | None = None
-    signed_in: SignedIn | SecondFactorRequired | None = None
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
         if standing.wait_seconds:
             # Others failed meanwhile: whoever guesses many times at once learns nothing from the rest.
             await _record_delay(tx, client, email, found.id if found else None)
-            refusal = RateLimited(standing.wait_seconds)
-        elif found is not None and verdict.right:
-            signed_in = await _enter(tx, client, found, verdict, counted, standing)
-        if refusal is None and signed_in is None:
+        else:
             await throttle.count_failure(tx, counted, standing)
             await audit.record(
                 tx,
@@ -75,26 +78,61 @@ async def with_password(db: Database, client: Client, email: str, password: str)
                 email=email,
                 detail={"method": "password", "reason": "wrong_password" if usable else "unknown_or_disabled"},
             )
-            refusal = InvalidCredentials()
-    if signed_in is None:
-        assert refusal is not None
-        raise refusal
-    return signed_in
+    throttle.refuse_if_waiting(standing)
+    raise InvalidCredentials
+
+
+class _NotEntered(Exception):
+    """The password was right, but the door is closed: too many failures meanwhile, or the account changed."""
+
+
+async def _enter(
+    db: Database, client: Client, found: accounts.Credentials, verdict: passwords.Verdict, counted: throttle.Buckets
+) -> SignedIn | SecondFactorRequired:
+    """Opens a session, or a challenge where there is a second factor. What has to be written travels together. Raises _NotEntered."""
+    async with db.system() as tx:
+        async with tx.connection.pipeline():
+            counts = await throttle.ask(tx, [counted.own, counted.account], lock=True)
+            entered = await accounts.ask_to_enter(tx, found.id, found.password_hash)
+            if not found.second_factor:
+                session_id, refresh_token = await _write_session(tx, client, found.id, "password")
+            rows, user = await counts.fetchall(), await entered.fetchone()
+        standing = throttle.judge(rows, counted)
+        if standing.wait_seconds or user is None or user.second_factor is not found.second_factor:
+            raise _NotEntered  # nothing of this transaction stays
+        if verdict.upgraded is not None:
+            await accounts.store_password(tx, user.id, verdict.upgraded)
+            await audit.record(tx, Event.PASSWORD_UPGRADED, owner=user.id)
+        await throttle.count_success(tx, counted, standing)
+        if user.second_factor:
+            challenge = await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME)
+            await audit.record(tx, Event.SECOND_FACTOR_REQUIRED, owner=user.id, address=client.address, user_agent=client.user_agent)
+    if user.second_factor:
+        return SecondFactorRequired(challenge)
+    return _signed_in(client, user, session_id, refresh_token)
 
 
 async def open_session(tx: Transaction, client: Client, user: User, *, method: str) -> SignedIn:
     """A new session, always with new ids (system transaction, the user's row locked by `accounts.enter`)."""
-    session_id, refresh_token = await sessions.create(tx, user.id, client)
+    return _signed_in(client, user, *await _write_session(tx, client, user.id, method))
+
+
+async def _write_session(tx: Transaction, client: Client, user_id: UUID, method: str) -> tuple[UUID, str]:
+    session_id, refresh_token = await sessions.create(tx, user_id, client)
     await audit.record(
         tx,
         Event.LOGIN,
-        actor=user.id,
-        owner=user.id,
+        actor=user_id,
+        owner=user_id,
         target=str(session_id),
         address=client.address,
         user_agent=client.user_agent,
         detail={"method": method},
     )
+    return session_id, refresh_token
+
+
+def _signed_in(client: Client, user: User, session_id: UUID, refresh_token: str) -> SignedIn:
     access_token, expires_in = tokens.issue(user.id, user.role, session_id, client)
     device = None if throttle.known_device(client.device, user.id) else throttle.new_device(user.id)
     return SignedIn(user, access_token, expires_in, refresh_token, device)
@@ -172,33 +210,6 @@ async def sign_out(db: Database, client: Client, bearer: str | None, refresh_tok
                 )
         await revocation.record(tx, refused)
     await revocation.settled()
-
-
-async def _enter(
-    tx: Transaction,
-    client: Client,
-    found: accounts.Credentials,
-    verdict: passwords.Verdict,
-    counted: throttle.Buckets,
-    standing: throttle.Standing,
-) -> SignedIn | SecondFactorRequired | None:
-    user = await accounts.enter(tx, found.id, found.password_hash)
-    if user is None:
-        return None  # disabled, deleted or given another password meanwhile
-    if verdict.upgraded is not None:
-        await accounts.store_password(tx, user.id, verdict.upgraded)
-        await audit.record(tx, Event.PASSWORD_UPGRADED, owner=user.id)
-    await throttle.count_success(tx, counted, standing)
-    if not user.second_factor:
-        return await open_session(tx, client, user, method="password")
-    await audit.record(
-        tx,
-        Event.SECOND_FACTOR_REQUIRED,
-        owner=user.id,
-        address=client.address,
-        user_agent=client.user_agent,
-    )
-    return SecondFactorRequired(await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME))
 
 
 async def _alarm(tx: Transaction, client: Client, user_id: UUID, session_id: UUID | None) -> None:

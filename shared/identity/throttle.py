@@ -13,8 +13,13 @@ import hashlib
 import hmac
 import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+from psycopg import AsyncCursor
+from psycopg.rows import class_row
 
 from shared.db import Transaction
 from shared.errors import RateLimited
@@ -30,6 +35,8 @@ FORGOTTEN_AFTER_HOURS = 24
 KNOWN_DAYS = 90
 """How long a network counts as known after a sign-in from it."""
 _RENEW_DAYS = 89
+_DEVICE_BYTES = 16
+_DEVICE_TAG_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,9 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class _Row:
+class Count:
+    """The failures counted in one place."""
+
     bucket: bytes
     failures: int
     wait: float
@@ -69,16 +78,33 @@ def buckets(purpose: str, account: str, client: Client, *, user_id: UUID | None)
 
 async def standing(tx: Transaction, counted: Buckets, *, lock: bool = False) -> Standing:
     """How long `counted` has to wait (0: not at all); with `lock`, decided one after the other (system transaction)."""
-    rows = await tx.fetch_all(
-        f"""
+    return judge(await (await ask(tx, [counted.own, counted.account], lock=lock)).fetchall(), counted)
+
+
+def candidates(purpose: str, account: str, client: Client) -> list[bytes]:
+    """All places where an attempt may turn out to be counted: for `ask`, while it is not known yet whose account it is."""
+    name = account.strip().casefold()
+    places = [f"network\0{client.network}", "account"]
+    if client.device and (raw := from_base64url(client.device)) is not None and len(raw) == _DEVICE_BYTES + _DEVICE_TAG_BYTES:
+        places.append(f"device\0{raw[:_DEVICE_BYTES].hex()}")
+    return [_key(purpose, name, place) for place in places]
+
+
+async def ask(tx: Transaction, places: list[bytes], *, lock: bool = False) -> AsyncCursor[Count]:
+    """Sends the question that `judge` needs the rows of; in a pipeline it travels with others (system transaction)."""
+    cursor = tx.connection.cursor(row_factory=class_row(Count))
+    question: Any = f"""
         SELECT bucket, failures, extract(epoch FROM blocked_until - clock_timestamp())::float AS wait,
                coalesce(known_until > now(), false) AS known,
                coalesce(known_until > now() + interval '{_RENEW_DAYS} days', false) AS fresh
         FROM attempts WHERE bucket = ANY(%(buckets)s) ORDER BY bucket {"FOR UPDATE" if lock else ""}
-        """,
-        {"buckets": [counted.own, counted.account]},
-        row=_Row,
-    )
+        """
+    await cursor.execute(question, {"buckets": places})
+    return cursor
+
+
+def judge(rows: Sequence[Count], counted: Buckets) -> Standing:
+    """How matters stand, from the counts of at least the places in `counted`."""
     own = next((row for row in rows if row.bucket == counted.own), None)
     account = next((row for row in rows if row.bucket == counted.account), None)
     known = counted.known_device or (own is not None and own.known)
@@ -117,16 +143,16 @@ async def count_success(tx: Transaction, counted: Buckets, found: Standing) -> N
 
 def new_device(user_id: UUID) -> str:
     """The cookie that makes a device known to an account."""
-    device = secrets.token_bytes(16)
+    device = secrets.token_bytes(_DEVICE_BYTES)
     return base64url(device + _device_tag(internal_keys("known device")[0], user_id, device))
 
 
 def known_device(cookie: str | None, user_id: UUID) -> str | None:
     """The device's id where the cookie is genuine and of this account."""
     raw = from_base64url(cookie) if cookie and len(cookie) <= 64 else None
-    if raw is None or len(raw) != 32:
+    if raw is None or len(raw) != _DEVICE_BYTES + _DEVICE_TAG_BYTES:
         return None
-    device, tag = raw[:16], raw[16:]
+    device, tag = raw[:_DEVICE_BYTES], raw[_DEVICE_BYTES:]
     if any(hmac.compare_digest(tag, _device_tag(key, user_id, device)) for key in internal_keys("known device")):
         return device.hex()
     return None
@@ -156,4 +182,4 @@ def _key(purpose: str, account: str, place: str) -> bytes:
 
 
 def _device_tag(key: bytes, user_id: UUID, device: bytes) -> bytes:
-    return hmac.digest(key, user_id.bytes + device, hashlib.sha256)[:16]
+    return hmac.digest(key, user_id.bytes + device, hashlib.sha256)[:_DEVICE_TAG_BYTES]
