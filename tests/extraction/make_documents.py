@@ -1,12 +1,14 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["reportlab", "python-docx", "openpyxl", "pillow"]
+# dependencies = ["reportlab", "python-docx", "openpyxl", "pillow", "python-pptx", "odfpy", "pikepdf"]
 # ///
-"""Makes the sample documents beside it: everyday papers of an invented household, one for each way a document is read.
+"""Makes `scripts/samples`, everyday papers of an invented household, one for each way a document is read, and `documents` beside this file,
+the formats that the tests need besides.
 
-Run `uv run scripts/samples/make.py` (PEP 723) after changing a text; the documents are committed, so nobody else needs to. People, firms,
-addresses and account numbers are invented.
+Run `uv run tests/extraction/make_documents.py` (PEP 723) after changing a text; the documents are committed, so nobody else needs to.
+People, firms, addresses and account numbers are invented.
 """
+# mypy: ignore-errors (none of these libraries belongs to the project)
 
 import datetime
 import io
@@ -15,7 +17,13 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import docx
+import odf.dc
+import odf.opendocument
+import odf.table
+import odf.text
 import openpyxl
+import pikepdf
+import pptx
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import getSampleStyleSheet
@@ -23,7 +31,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 from reportlab.platypus import Flowable, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table
 
-HERE = Path(__file__).parent
+SAMPLES = Path(__file__).parents[2] / "scripts" / "samples"
+DOCUMENTS = Path(__file__).parent / "documents"
 DAY = datetime.datetime(2026, 3, 2, 9, 30, tzinfo=datetime.UTC)
 
 RENTAL = [
@@ -86,7 +95,7 @@ def rental_contract() -> None:
             story.append(PageBreak())
     story += [Spacer(1, 60), Paragraph("Ashford, 2 March 2026", style["BodyText"]), Spacer(1, 40)]
     story.append(Table([["Margaret Holloway, landlord", "Daniel Okafor, tenant"]]))
-    document = SimpleDocTemplate(str(HERE / "rental-contract.pdf"), pagesize=A4, title="Rental contract 14 Linden Street", invariant=1)
+    document = SimpleDocTemplate(str(SAMPLES / "rental-contract.pdf"), pagesize=A4, title="Rental contract 14 Linden Street", invariant=1)
     document.build(story)
 
 
@@ -124,7 +133,7 @@ def invoice() -> None:
             style["BodyText"],
         ),
     ]
-    document = SimpleDocTemplate(str(HERE / "bicycle-invoice.pdf"), pagesize=A4, title="Invoice 2026-0417", invariant=1)
+    document = SimpleDocTemplate(str(SAMPLES / "bicycle-invoice.pdf"), pagesize=A4, title="Invoice 2026-0417", invariant=1)
     document.build(story)
 
 
@@ -149,12 +158,12 @@ def scanned_electricity_bill() -> None:
         draw.text((130, y), text, font=ImageFont.load_default(size), fill=25)
         y += size + 26
     page = page.rotate(0.6, fillcolor=250, resample=Image.Resampling.BICUBIC)
-    speckles = random.Random(4)  # noqa: S311
+    speckles = random.Random(4)
     for _ in range(900):
         page.putpixel((speckles.randrange(1240), speckles.randrange(1754)), speckles.randrange(120, 220))
     scan = io.BytesIO()
     page.save(scan, "JPEG", quality=45, dpi=(150, 150))
-    pdf = canvas.Canvas(str(HERE / "electricity-bill-scan.pdf"), pagesize=A4, invariant=1)
+    pdf = canvas.Canvas(str(SAMPLES / "electricity-bill-scan.pdf"), pagesize=A4, invariant=1)
     pdf.drawImage(ImageReader(scan), 0, 0, *A4)
     pdf.save()
 
@@ -182,7 +191,7 @@ def employer_letter() -> None:
         cells = table.add_row().cells
         cells[0].text, cells[1].text = item, amount
     letter.add_paragraph("Yours sincerely,\nPriya Raman\nHead of Personnel")
-    letter.save(str(HERE / "employer-letter.docx"))
+    letter.save(str(SAMPLES / "employer-letter.docx"))
 
 
 def tax_expenses() -> None:
@@ -208,12 +217,12 @@ def tax_expenses() -> None:
         commuting.append([month, days, 12])
     book.properties.created = book.properties.modified = DAY.replace(tzinfo=None)
     book.properties.title = "Deductible expenses for the tax return 2025"
-    book.save(HERE / "tax-expenses-2025.xlsx")
+    book.save(SAMPLES / "tax-expenses-2025.xlsx")
 
 
 def hotel_booking() -> None:
     """An HTML page."""
-    (HERE / "hotel-booking.html").write_text(
+    (SAMPLES / "hotel-booking.html").write_text(
         """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Your booking at Hotel Seeblick</title>
@@ -256,7 +265,7 @@ def insurance_mail() -> None:
     mail.add_attachment(
         "item;damage in euros\nkitchen floor, laminate;487\ndishwasher, water inlet;275\n", subtype="csv", filename="assessment.csv"
     )
-    (HERE / "insurance-claim.eml").write_bytes(_with_fixed_boundaries(mail))
+    (SAMPLES / "insurance-claim.eml").write_bytes(_with_fixed_boundaries(mail))
 
 
 def _with_fixed_boundaries(mail: EmailMessage) -> bytes:
@@ -267,7 +276,7 @@ def _with_fixed_boundaries(mail: EmailMessage) -> bytes:
 
 def utility_costs_in_german() -> None:
     """Plain text in German, in the encoding of an older Windows program."""
-    (HERE / "nebenkostenabrechnung.txt").write_bytes(
+    (SAMPLES / "nebenkostenabrechnung.txt").write_bytes(
         """Hausverwaltung Lindenhof
 Nebenkostenabrechnung für das Jahr 2025
 
@@ -296,8 +305,62 @@ Ihre Hausverwaltung
 
 def corrupt_pdf() -> None:
     """Begins like a PDF and is none: a broken download. Meant to end `failed`."""
-    noise = random.Random(13).randbytes(1500)  # noqa: S311
-    (HERE / "corrupt.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pag" + noise)
+    noise = random.Random(13).randbytes(1500)
+    (SAMPLES / "corrupt.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n2 0 obj\n<< /Type /Pag" + noise)
+
+
+def slides() -> None:
+    """Two slides, the first with speaker's notes."""
+    deck = pptx.Presentation()
+    for title, body in (
+        ("Household budget 2026", "Rent, food, insurance, savings"),
+        ("Savings plan", "Two hundred euros a month for the new kitchen"),
+    ):
+        slide = deck.slides.add_slide(deck.slide_layouts[1])
+        slide.shapes.title.text, slide.placeholders[1].text = title, body
+    deck.slides[0].notes_slide.notes_text_frame.text = "Ask the bank about interest"
+    deck.core_properties.title = "Budget"
+    deck.save(str(DOCUMENTS / "budget.pptx"))
+
+
+def open_documents() -> None:
+    """An ODT letter in German and an ODS table."""
+    letter = odf.opendocument.OpenDocumentText()
+    letter.meta.addElement(odf.dc.Title(text="Kündigung"))
+    letter.text.addElement(odf.text.H(outlinelevel=1, text="Kündigung meines Vertrags"))
+    text = (
+        "Sehr geehrte Damen und Herren, hiermit kündige ich den Vertrag für mein Fitnessstudio zum Ende des Monats. Bitte bestätigen "
+        "Sie mir den Erhalt und die Beendigung des Vertrags schriftlich."
+    )
+    letter.text.addElement(odf.text.P(text=text))
+    letter.save(DOCUMENTS / "cancellation.odt")
+    readings = odf.opendocument.OpenDocumentSpreadsheet()
+    table = odf.table.Table(name="Meter readings")
+    for values in (("Date", "Electricity", "Gas"), ("2026-01-01", 20619, 8841), ("2026-02-01", 20830, 9012)):
+        row = odf.table.TableRow()
+        for value in values:
+            kind = {"valuetype": "float", "value": value} if isinstance(value, int) else {"valuetype": "string"}
+            cell = odf.table.TableCell(**kind)
+            cell.addElement(odf.text.P(text=str(value)))
+            row.addElement(cell)
+        table.addElement(row)
+    readings.spreadsheet.addElement(table)
+    readings.save(DOCUMENTS / "meter-readings.ods")
+
+
+def rich_text() -> None:
+    """RTF with characters of Windows-1252."""
+    (DOCUMENTS / "reminder.rtf").write_bytes(
+        rb"{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0 Arial;}}{\info{\title Payment reminder}}\f0\fs24 Dear Mr Okafor, "
+        rb"the \b membership fee\b0  of 45 \'80 for the library caf\'e9 is still due. Please pay it by the end of the month.\par With kind regards\par}"
+    )
+
+
+def encrypted_pdfs() -> None:
+    """One that needs a password to open, one that anybody may open (AES-256, ISO 32000-2)."""
+    for name, user in (("encrypted.pdf", "secret"), ("owner-password.pdf", "")):
+        with pikepdf.open(SAMPLES / "bicycle-invoice.pdf") as pdf:
+            pdf.save(DOCUMENTS / name, encryption=pikepdf.Encryption(user=user, owner="owner", R=6))
 
 
 if __name__ == "__main__":
@@ -310,3 +373,7 @@ if __name__ == "__main__":
     insurance_mail()
     utility_costs_in_german()
     corrupt_pdf()
+    slides()
+    open_documents()
+    rich_text()
+    encrypted_pdfs()
