@@ -8,7 +8,9 @@ the formats that the tests need besides.
 Run `uv run tests/extraction/make_documents.py` (PEP 723) after changing a text; the documents are committed, so nobody else needs to.
 People, firms, addresses and account numbers are invented.
 """
-# mypy: ignore-errors (none of these libraries belongs to the project)
+
+# None of these libraries belongs to the project.
+# mypy: ignore-errors
 
 import datetime
 import io
@@ -352,7 +354,8 @@ def rich_text() -> None:
     """RTF with characters of Windows-1252."""
     (DOCUMENTS / "reminder.rtf").write_bytes(
         rb"{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0 Arial;}}{\info{\title Payment reminder}}\f0\fs24 Dear Mr Okafor, "
-        rb"the \b membership fee\b0  of 45 \'80 for the library caf\'e9 is still due. Please pay it by the end of the month.\par With kind regards\par}"
+        rb"the \b membership fee\b0  of 45 \'80 for the library caf\'e9 is still due. "
+        rb"Please pay it by the end of the month.\par With kind regards\par}"
     )
 
 
