@@ -94,7 +94,7 @@ async def test_an_event_function_alone_refuses_what_no_broker_of_ours_has_signed
 
 
 def test_a_function_a_file_and_its_declaration_have_one_name() -> None:
-    declared = [declaration.name for declaration in [*http_functions(), *event_functions()]]
+    declared = [*(declaration.name for declaration in http_functions()), *(declaration.name for declaration in event_functions())]
     assert sorted(declared) == sorted(path.stem for path in files())
     assert len(declared) == len(set(declared))
 

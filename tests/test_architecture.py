@@ -1,0 +1,109 @@
+"""The lines that architecture.md draws, held: who imports whom, how thin functions are, where heavy things are imported."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.functions import FUNCTIONS, ROOT, files
+
+LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+THIN = 80
+"""Lines a function's file may have."""
+SLOW_TO_IMPORT = {
+    "boto3",
+    "botocore",
+    "redis",
+    "limits",
+    "kreuzberg",
+    "pypdfium2",
+    "PIL",
+    "argon2",
+    "httpx",
+    "aiohttp",
+    "jwt",
+    "cryptography",
+}
+SLOW_TO_IMPORT |= {"anthropic", "openai", "google", "apscheduler", "charset_normalizer", "rfc8785"}
+DATABASE_ONLY = {"psycopg", "psycopg_pool"}
+
+
+def test_the_import_contracts_of_pyproject_are_kept() -> None:
+    said = subprocess.run(LINT, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stdout
+
+
+def test_a_contract_that_is_broken_would_be_seen(tmp_path: Path) -> None:
+    for module, text in {
+        "shared/__init__.py": "import infra",
+        "infra/__init__.py": "",
+        "functions/a/one.py": "from functions.a import two",
+        "functions/a/two.py": "import infra",
+    }.items():
+        (tmp_path / module).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / module).write_text(text)
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    said = subprocess.run(LINT, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "3 broken" in said.stdout, said.stdout
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+def test_a_function_is_thin(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < THIN
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: path.stem)
+def test_a_function_imports_the_domain_and_little_else(path: Path) -> None:
+    # By its bare name, as the framework knows it, one function could import another where import-linter cannot see it.
+    allowed = set(sys.stdlib_module_names) | {"shared", "pydantic"}
+    assert {name for name, _ in _imports(path)} <= allowed
+
+
+def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
+    eager = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "shared").rglob("*.py")
+        for name, top in _imports(path)
+        if top and name in SLOW_TO_IMPORT and not _runs_in_the_parsing_child(path)
+    ]
+    assert eager == []
+
+
+def test_only_the_database_package_imports_the_driver_for_more_than_its_errors_and_types() -> None:
+    opens = [
+        f"{path.relative_to(ROOT)}: {node.value.id}.{node.attr}"
+        for path in [*(ROOT / "shared").rglob("*.py"), *FUNCTIONS.rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in DATABASE_ONLY
+        if node.attr not in ("errors", "Error", "OperationalError", "DatabaseError", "AsyncConnection", "sql", "types")
+        if path.parent.name != "db"
+    ]
+    assert opens == []
+
+
+def _runs_in_the_parsing_child(path: Path) -> bool:
+    return "formats" in path.parts or path.name in ("reading.py", "language.py", "forkserver.py")
+
+
+def _imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """The first names of what a module imports, and whether at its top."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        top = node in tree.body
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.partition(".")[0], top
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield (node.module or "").partition(".")[0], top
