@@ -111,7 +111,7 @@ async def _until_done(database: Database, number: int) -> None:
     async def are_done() -> bool:
         return await _done(database) >= number
 
-    await until(are_done, seconds=120)
+    await until(are_done, seconds=120, every=0.05)
 
 
 @asynccontextmanager

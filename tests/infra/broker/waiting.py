@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20) -> None:
-    """Returns once `condition` holds. Raises TimeoutError after `seconds`."""
+async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20, every: float = 0.01) -> None:
+    """Returns once `condition` holds, asked `every` so many seconds. Raises TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         held = condition()
@@ -16,4 +16,4 @@ async def until(condition: Callable[[], Awaitable[object] | object], *, seconds:
             return
         if time.monotonic() > deadline:
             raise TimeoutError("the condition never held")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every)
