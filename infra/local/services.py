@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Protocol
 
 from infra.local import processes
-from infra.local.binaries import installed_program, postgres_program, valkey_program
+from infra.local.binaries import installed_program, postgres_programs, valkey_program
 from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError
 from infra.postgres.migrate import migrate
@@ -77,10 +77,11 @@ class Postgres:
 
     async def start(self) -> None:
         _own_folder(self.folder, None)
-        user = processes.unprivileged_user(self.folder / "data", postgres_program("postgres"))
+        user = processes.unprivileged_user(self.folder / "data")
+        programs = await asyncio.to_thread(postgres_programs, user)
         for folder in (self.folder, self.folder / "data", self.sockets):
             _own_folder(folder, user)
-        await self._initialise(user)
+        await self._initialise(programs, user)
         await self._end_leftover()
         settings = {
             "listen_addresses": "",
@@ -97,7 +98,7 @@ class Postgres:
             "timezone": "UTC",
             "io_method": "sync",
         } | ({} if self.durable else {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "10s"})
-        command: list[str | Path] = [postgres_program("postgres"), "-D", self.folder / "data"]
+        command: list[str | Path] = [programs / "postgres", "-D", self.folder / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         # SIGINT is PostgreSQL's fast shutdown: sessions are ended, the data is left clean.
@@ -114,7 +115,7 @@ class Postgres:
     async def prepare(self) -> None:
         """Roles and migrations; changes nothing the second time."""
         code, output = await processes.run(
-            [postgres_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROLES, self.url("postgres", "postgres")],
+            [postgres_programs() / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", ROLES, self.url("postgres", "postgres")],
             environ=_bare_environment(),
         )
         if code != 0:
@@ -129,7 +130,7 @@ class Postgres:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
 
-    async def _initialise(self, user: processes.User | None) -> None:
+    async def _initialise(self, programs: Path, user: processes.User | None) -> None:
         if (self.folder / "data" / "PG_VERSION").exists():
             return
         # Into a folder beside it, then renamed: an initdb that was interrupted leaves nothing that looks complete.
@@ -138,7 +139,7 @@ class Postgres:
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         options += ["--locale=C", "--no-instructions", *([] if self.durable else ["--no-sync"])]
         code, output = await processes.run(
-            [postgres_program("initdb"), "-D", fresh, *options], environ=_bare_environment(), directory=self.folder, user=user
+            [programs / "initdb", "-D", fresh, *options], environ=_bare_environment(), directory=self.folder, user=user
         )
         if code != 0:
             raise StartError(f"PostgreSQL's data folder could not be made: {_sentence(output)}")
@@ -168,7 +169,7 @@ class Postgres:
         if not (self.sockets / ".s.PGSQL.5432").exists():
             return False
         code, _ = await processes.run(
-            [postgres_program("pg_isready"), "-q", "-t", "1", "-d", self.url("postgres", "postgres")], environ=_bare_environment()
+            [postgres_programs() / "pg_isready", "-q", "-t", "1", "-d", self.url("postgres", "postgres")], environ=_bare_environment()
         )
         return code == 0
 

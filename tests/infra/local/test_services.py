@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -12,8 +13,9 @@ import httpx
 import psycopg
 import pytest
 
+from infra.local.binaries import copied_in_the_open, postgres_programs
 from infra.local.certificates import ensure_certificate
-from infra.local.processes import StartError
+from infra.local.processes import StartError, run, unprivileged_user
 from infra.local.services import Postgres, SeaweedFS, Services, Valkey
 from infra.postgres.migrate import dbmate_url
 from shared.config import settings
@@ -101,6 +103,18 @@ async def test_a_folder_whose_path_is_too_long_for_a_socket_works(tmp_path: Path
     async with await psycopg.AsyncConnection.connect(postgres.url("postgres", "postgres")) as connection:
         assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
     await postgres.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+async def test_a_checkout_in_a_closed_folder_works_for_root(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    user = unprivileged_user(closed)
+    assert user is not None
+    assert user.searches
+    programs = copied_in_the_open(postgres_programs().parents[1]) / "pginstall" / "bin"
+    code, output = await run([programs / "initdb", "--version"], user=user)
+    assert (code, output.startswith("initdb (PostgreSQL) 18")) == (0, True), output
 
 
 async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
