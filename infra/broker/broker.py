@@ -13,9 +13,12 @@ from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.ending import end
 from infra.broker.listener import listen
 from infra.broker.targets import Targets
+from shared.audit.chain import keep_sealing
 from shared.config import Settings
 from shared.db import Database
 from shared.events import DELIVERIES_CHANNEL
+from shared.identity.bootstrap import see_to_admin
+from shared.mail.delivery import warning_at_start
 from shared.redis_client import redis_client
 
 log = logging.getLogger("docuvault.broker")
@@ -47,9 +50,13 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
         asyncio.create_task(BucketEvents(database, redis_client(), name, lambda: dispatcher.wake()).run(), name="bucket events"),
         asyncio.create_task(Clock(database, lambda: dispatcher.wake()).run(), name="clock"),
         asyncio.create_task(listen(settings.database_url, DELIVERIES_CHANNEL, dispatcher.wake), name="listener"),
+        asyncio.create_task(keep_sealing(database, stop), name="audit sealer"),
+        asyncio.create_task(see_to_admin(database, settings, stop), name="first admin"),
     ]
     delivering = asyncio.create_task(dispatcher.run(), name="dispatcher")
     stopping = asyncio.create_task(stop.wait())
+    if warning := warning_at_start(settings):
+        log.warning(warning)
     log.info("broker runs", extra={"fields": {"broker": name, "functions": targets.url("*")}})
     try:
         # None of these ends by itself: if one does, it is a bug, and the supervisor starts a fresh process.

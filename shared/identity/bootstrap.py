@@ -1,6 +1,8 @@
 """The first admin, from ADMIN_EMAIL and ADMIN_PASSWORD: once. Changing the variables later changes nothing, and says so."""
 
+import asyncio
 import logging
+from contextlib import suppress
 
 from psycopg.types.json import Jsonb
 
@@ -8,6 +10,7 @@ from shared import audit
 from shared.audit import Event
 from shared.config import Settings
 from shared.db import Database
+from shared.errors import Unavailable
 from shared.identity import accounts, passwords
 from shared.identity.addresses import check_address
 from shared.identity.errors import PasswordTooWeak
@@ -15,6 +18,22 @@ from shared.identity.errors import PasswordTooWeak
 log = logging.getLogger("docuvault.identity")
 
 _DONE = "bootstrap_admin"
+
+
+RETRY_SECONDS = 1.0
+
+
+async def see_to_admin(db: Database, config: Settings, stop: asyncio.Event) -> None:
+    """`ensure_admin`, once PostgreSQL is there; then waits for `stop`. For the broker's process."""
+    while not stop.is_set():
+        try:
+            await ensure_admin(db, config)
+            break
+        except Unavailable:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_SECONDS):
+                    await stop.wait()
+    await stop.wait()
 
 
 async def ensure_admin(db: Database, config: Settings) -> bool:
