@@ -18,10 +18,12 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "email.requested": (Subscription("send_email", "email"),),
     "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
+    "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
 }
 
 SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
+    "prune_expired": "0 * * * *",
     "reconcile_uploads": "* * * * *",
 }

@@ -11,7 +11,7 @@ from shared.audit import Event
 from shared.config import Settings
 from shared.db import Database
 from shared.errors import Unavailable
-from shared.identity import accounts, passwords
+from shared.identity import passwords
 from shared.identity.addresses import check_address
 from shared.identity.errors import PasswordTooWeak
 
@@ -58,6 +58,9 @@ async def ensure_admin(db: Database, config: Settings) -> bool:
     except PasswordTooWeak as weak:
         log.error("ADMIN_PASSWORD: %s Example: the output of `openssl rand -base64 18`", weak.detail)
         return False
+    # Here, because it brings the framework with it: processes that have nothing to do here do without.
+    from shared.identity import accounts
+
     password_hash = await passwords.hash_password(config.admin_password)
     async with db.system() as tx:
         first = await tx.execute(

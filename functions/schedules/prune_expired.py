@@ -1,0 +1,14 @@
+"""Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries that are long done."""
+
+from shared.db import database
+from shared.events import pruning as event_pruning
+from shared.faas import Event, on_schedule
+from shared.identity import pruning as identity_pruning
+
+
+@on_schedule("0 * * * *", queue="system")
+async def prune_expired(event: Event) -> None:
+    async with database().system() as tx:
+        await identity_pruning.prune(tx)
+    async with database().system() as tx:
+        await event_pruning.prune(tx)

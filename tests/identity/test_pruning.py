@@ -1,0 +1,53 @@
+"""What is dead goes; what lives, or is still needed to say no, stays."""
+
+from uuid import UUID
+
+from shared.db import Database
+from shared.events import pruning as event_pruning
+from shared.events import publish
+from shared.identity import pruning, sessions
+from shared.identity.client import Client
+from shared.ids import new_id
+
+
+async def test_expired_sessions_go_and_living_ones_stay(db: Database, owner: UUID, browser: Client) -> None:
+    async with db.system() as tx:
+        living, _ = await sessions.create(tx, owner, browser)
+        expired, _ = await sessions.create(tx, owner, browser)
+        ended, _ = await sessions.create(tx, owner, browser)
+        await tx.execute("UPDATE sessions SET expires_at = now() - interval '1 second' WHERE id = %s", (expired,))
+        await tx.execute("UPDATE sessions SET ended_at = now() - interval '1 day' WHERE id = %s", (ended,))
+    async with db.system() as tx:
+        assert await pruning.prune(tx) >= 1
+        left = await tx.fetch_value("SELECT array_agg(id) FROM sessions WHERE user_id = %s", (owner,))
+    assert set(left) == {living, ended}
+
+
+async def test_revocations_go_once_no_token_can_need_them(db: Database) -> None:
+    old, new = f"sid:{new_id()}", f"sid:{new_id()}"
+    async with db.system() as tx:
+        await tx.execute(
+            "INSERT INTO revocations VALUES (%(old)s, now() - interval '1 second'), (%(new)s, now() + interval '1 minute')",
+            {"old": old, "new": new},
+        )
+        await pruning.prune(tx)
+        left = await tx.fetch_value("SELECT array_agg(key) FROM revocations WHERE key IN (%s, %s)", (old, new))
+    assert left == [new]
+
+
+async def test_deliveries_go_a_week_after_they_were_done_and_dead_letters_stay(db: Database) -> None:
+    async with db.system() as tx:
+        events = [
+            await publish(tx, "email.requested", owner_id=None, subject="pruning", data={}),
+            await publish(tx, "email.requested", owner_id=None, subject="pruning", data={}),
+        ]
+        await tx.execute("UPDATE events SET created_at = now() - interval '8 days' WHERE id = ANY(%s)", (events,))
+        for event, state in zip(events, ("done", "dead"), strict=True):
+            await tx.execute(
+                "UPDATE deliveries SET state = %s, finished_at = now() - interval '8 days' WHERE event_id = %s", (state, event)
+            )
+    async with db.system() as tx:
+        await event_pruning.prune(tx)
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT array_agg(id) FROM events WHERE id = ANY(%s)", (events,)) == events[1:]
+        assert await tx.fetch_value("SELECT count(*) FROM deliveries WHERE event_id = ANY(%s)", (events,)) == 1
