@@ -80,10 +80,6 @@ def new_upload(
 
 async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool) -> Document:
     """Reserves room and writes the row. Raises QuotaExceeded, DuplicateDocument."""
-    # The account's row is locked from here on, so of two uploads of the same bytes one sees the other.
-    await quotas.reserve(tx, upload.owner_id, upload.size)
-    if upload.sha256 is not None and not allow_duplicate:
-        await refuse_duplicate(tx, upload.owner_id, upload.id, upload.sha256)
     document = await tx.fetch_one(
         f"""
         INSERT INTO documents AS d (
@@ -110,6 +106,10 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
         row=Document,
     )
     assert document is not None
+    # The account's row is locked from here on, so of two uploads of the same bytes the second sees the first.
+    await quotas.reserve(tx, upload.owner_id, upload.size)
+    if upload.sha256 is not None and not allow_duplicate:
+        await refuse_duplicate(tx, upload.owner_id, upload.id, upload.sha256)
     lifecycle.wake_listeners(tx, upload.owner_id)
     return document
 

@@ -92,8 +92,8 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work 
 
 
 async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extractor) -> tuple[Download, Extraction]:
-    with tempfile.TemporaryDirectory(prefix="docuvault-") as folder:
-        path = Path(folder) / "original"
+    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
+        path = Path(original.name)
         try:
             download = await store.download(work.object_key, path, limit=work.size)
         except ObjectMissing:
