@@ -9,6 +9,8 @@ import logging
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
+
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 
@@ -49,10 +51,9 @@ async def keep_sealing(db: Database, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await seal(db)
-        except Unavailable:
-            log.warning("audit lines could not be sealed: the database cannot be reached")
-        except Exception:
-            log.exception("audit lines could not be sealed")
+        except (Unavailable, psycopg.Error) as failed:
+            # Also while the schema is still being made. The lines wait.
+            log.warning("audit lines could not be sealed just now: %s", str(failed).partition("\n")[0])
         try:
             async with asyncio.timeout(INTERVAL_SECONDS):
                 await stop.wait()

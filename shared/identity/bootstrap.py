@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from shared import audit
@@ -24,12 +25,12 @@ RETRY_SECONDS = 1.0
 
 
 async def see_to_admin(db: Database, config: Settings, stop: asyncio.Event) -> None:
-    """`ensure_admin`, once PostgreSQL is there; then waits for `stop`. For the broker's process."""
+    """`ensure_admin`, once PostgreSQL and its schema are there; then waits for `stop`. For the broker's process."""
     while not stop.is_set():
         try:
             await ensure_admin(db, config)
             break
-        except Unavailable:
+        except (Unavailable, psycopg.Error):
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_SECONDS):
                     await stop.wait()

@@ -1,8 +1,10 @@
 """update_account, list_security_events, delete_account and delete_account_data; the first admin."""
 
+import asyncio
 import os
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from shared.audit import chain
@@ -176,3 +178,22 @@ async def test_the_last_admin_cannot_leave(db: Database) -> None:
         async with db.system() as tx:
             await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (admin.id,))
             await tx.execute("UPDATE users SET role = 'admin' WHERE id = ANY(%s)", (others or [],))
+
+
+async def test_the_first_admin_is_made_also_where_postgresql_comes_later(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shared.errors import Unavailable
+
+    tries: list[str] = []
+    stop = asyncio.Event()
+
+    async def flaky(_: Database, __: object) -> bool:
+        tries.append("once more")
+        if len(tries) < 3:
+            raise Unavailable if len(tries) == 1 else psycopg.errors.UndefinedTable
+        stop.set()
+        return True
+
+    monkeypatch.setattr(bootstrap, "ensure_admin", flaky)
+    monkeypatch.setattr(bootstrap, "RETRY_SECONDS", 0.01)
+    await bootstrap.see_to_admin(db, settings(), stop)
+    assert len(tries) == 3
