@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 25.0
 """A little more than the gateway and the worker give requests and functions under way."""
 _PR_SET_CHILD_SUBREAPER = 36
+_OURS_ALONE = {"DATABASE_MIGRATE_URL", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD", "STORE_PORT", "VALKEY_PORT"}
+"""What the programs have no use for, they do not get."""
 _HEALTHY_SECONDS = 30.0
 """A child that has run this long is taken to be well: its next crash counts as the first."""
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -116,76 +118,71 @@ class Stack:
         self._tasks.append(asyncio.create_task(self._watch_logs()))
         for service in self._services:
             if isinstance(service, SeaweedFS):
-                self._tasks.append(asyncio.create_task(service.forward_notifications(self.environ["REDIS_URL"])))
+                self._tasks.append(asyncio.create_task(self._announce(service)))
 
     async def stop(self) -> None:
         """Our own programs first, so that what is under way finds its services; then those."""
         await self._end_tasks()
         await asyncio.gather(*(program.stop() for program in self._programs))
         await asyncio.gather(*(service.stop() for service in self._services))
-        end_strays()
+        end_strays(all_of_them=True)
 
     async def kill(self) -> None:
         """At once; PostgreSQL is still given the moment it needs to leave its data clean."""
         await self._end_tasks()
         await asyncio.gather(*(program.kill() for program in self._programs))
         await asyncio.gather(*(service.stop() if service is self._postgres else service.kill() for service in self._services))
-        end_strays()
+        end_strays(all_of_them=True)
 
     def _children(self) -> list[Service | Program]:
         return [*self._services, *self._programs]
 
     def _plan(self) -> None:
-        """Which services run here, and the settings of everything."""
-        chosen = self.folder.settings(fresh_keys() | _ports())
-        given = {name: value for name, value in self.given.items() if value.strip()} | (
-            {"HIBP_URL": ""} if self.given.get("HIBP_URL") == "" else {}
-        )
+        """Which services run here, and the settings of everything: what the environment says, then settings.env, then what is usual."""
+        given = {name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"}
+        asked = self.folder.settings(fresh_keys() | _ports()) | given
         logs, path = self.folder.logs, self.folder.path
-        environ: dict[str, str] = {}
-        if "DATABASE_URL" not in given:
-            self._postgres = Postgres(path / "postgresql", logs)
-            self._services.append(self._postgres)
-            environ["DATABASE_URL"] = self._postgres.url("docuvault_app")
-            given.pop("DATABASE_MIGRATE_URL", None)
-        elif "DATABASE_MIGRATE_URL" not in given:
-            raise StartError(
-                "DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too: the migrations run as the role that owns the schema."
-            )
-        if "REDIS_URL" not in given:
-            valkey = Valkey(path / "valkey", logs, _still_free(int(chosen["VALKEY_PORT"]), 1), chosen["REDIS_PASSWORD"])
-            self._services.append(valkey)
-            environ["REDIS_URL"] = valkey.url
-        environ["BACKEND_URL"] = f"http://127.0.0.1:{self.port}"
-        if "MINIO_ENDPOINT" not in given:
-            origins = _origins(environ | chosen | given, self.port)
-            port = _still_free(int(chosen["STORE_PORT"]), 5)
-            store = SeaweedFS(path / "seaweedfs", logs, port, chosen["MINIO_ROOT_USER"], chosen["MINIO_ROOT_PASSWORD"], origins=origins)
-            self._services.append(store)
-            environ |= {
-                "MINIO_ENDPOINT": store.endpoint,
-                "MINIO_ACCESS_KEY": store.access_key,
-                "MINIO_SECRET_KEY": store.secret_key,
-                "MINIO_BUCKET": store.bucket,
-            }
-            for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"):
-                given.pop(name, None)  # the embedded store has its own
-        worker_port = given.get("WORKER_PORT") or str(free_port_block(1))
-        environ |= {
+        worker_port = asked.get("WORKER_PORT") or str(free_port_block(1))
+        chosen = {
             "HOST": "127.0.0.1",
+            "BACKEND_URL": f"http://127.0.0.1:{self.port}",
             "WORKER_HOST": "127.0.0.1",
             "WORKER_PORT": worker_port,
             "WORKER_URL": f"http://127.0.0.1:{worker_port}",
             "DEFAULT_AI_PROVIDER": "local",
         }
-        self.environ = environ | chosen | given | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        # What the children have no use for, they do not get.
-        children = {
-            name: value for name, value in self.environ.items() if name not in ("DATABASE_MIGRATE_URL", "VALKEY_PORT", "STORE_PORT")
-        }
-        for name in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD"):
-            children.pop(name, None)
-        self._programs = [Program(name, path, logs, children) for name in ("gateway", "worker", "broker")]
+        if "DATABASE_URL" not in asked:
+            self._postgres = Postgres(path / "postgresql", logs)
+            self._services.append(self._postgres)
+            chosen["DATABASE_URL"] = self._postgres.url("docuvault_app")
+        elif "DATABASE_MIGRATE_URL" not in asked:
+            raise StartError(
+                "DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too: the migrations run as the role that owns the schema."
+            )
+        if "REDIS_URL" not in asked:
+            valkey = Valkey(path / "valkey", logs, _still_free(int(asked["VALKEY_PORT"]), 1), asked["REDIS_PASSWORD"])
+            self._services.append(valkey)
+            chosen["REDIS_URL"] = valkey.url
+        if "MINIO_ENDPOINT" not in asked:
+            store = SeaweedFS(
+                path / "seaweedfs",
+                logs,
+                _still_free(int(asked["STORE_PORT"]), 5),
+                asked.get("MINIO_ACCESS_KEY") or asked["MINIO_ROOT_USER"],
+                asked.get("MINIO_SECRET_KEY") or asked["MINIO_ROOT_PASSWORD"],
+                asked.get("MINIO_BUCKET") or "docuvault",
+                _origins(chosen | asked, self.port),
+            )
+            self._services.append(store)
+            chosen |= {
+                "MINIO_ENDPOINT": store.endpoint,
+                "MINIO_ACCESS_KEY": store.access_key,
+                "MINIO_SECRET_KEY": store.secret_key,
+                "MINIO_BUCKET": store.bucket,
+            }
+        self.environ = chosen | asked | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        needed = {name: value for name, value in self.environ.items() if name not in _OURS_ALONE}
+        self._programs = [Program(name, path, logs, needed) for name in ("gateway", "worker", "broker")]
         for child in self._children():
             keep_small(logs / f"{child.name}.log")
 
@@ -223,14 +220,22 @@ class Stack:
             code = await child.process.wait()
             if time.monotonic() - started > _HEALTHY_SECONDS:
                 pause = 0.1
-            self.say(f"{child.name} ended unexpectedly ({_ending(code)}); starting it again. Its last words: {processes.last_line(log)}")
-            end_strays({c.process.pid for c in self._children() if c.process is not None and c.process.returncode is None})
+            self.say(f"{child.name} ended unexpectedly ({_ending(code)}); starting it again. Its last words: {_said(log)}")
+            end_strays()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             try:
                 await child.start()
             except (StartError, OSError) as failed:
                 self.say(f"{child.name} could not be started again: {failed}")
+
+    async def _announce(self, store: SeaweedFS) -> None:
+        while True:
+            try:
+                await store.forward_notifications(self.environ["REDIS_URL"])
+            except Exception as broken:  # whatever it is, what was put is still announced, if later
+                self.say(f"bucket notifications were interrupted ({type(broken).__name__}: {broken}); going on")
+                await asyncio.sleep(1)
 
     async def _watch_logs(self) -> None:
         logs = {child.name: self.folder.logs / f"{child.name}.log" for child in self._children()}
@@ -250,12 +255,16 @@ class Stack:
         self._tasks.clear()
 
 
-def end_strays(known: Set[int] = frozenset()) -> None:
-    """Ends grandchildren whose parent has died: they became ours (we are their subreaper), and nobody needs them any more."""
-    for pid in _children_of(os.getpid()) - known:
+def end_strays(*, all_of_them: bool = False) -> None:
+    """Ends grandchildren whose parent has died: they became ours (we are their subreaper), and nobody needs them any more.
+
+    Each child that we start leads a session of its own, or is about to; who belongs to another session was left to us by somebody.
+    """
+    for pid in _children_of(os.getpid()):
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+            if all_of_them or os.getsid(pid) not in (pid, os.getsid(0)):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _children_of(parent: int) -> set[int]:
