@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import psycopg
@@ -23,18 +24,7 @@ _DONE = "bootstrap_admin"
 
 RETRY_SECONDS = 1.0
 
-
-async def see_to_admin(db: Database, config: Settings, stop: asyncio.Event) -> None:
-    """`ensure_admin`, once PostgreSQL and its schema are there; then waits for `stop`. For the broker's process."""
-    while not stop.is_set():
-        try:
-            await ensure_admin(db, config)
-            break
-        except (Unavailable, psycopg.Error):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_SECONDS):
-                    await stop.wait()
-    await stop.wait()
+Ensure = Callable[[Database, Settings], Awaitable[bool]]
 
 
 async def ensure_admin(db: Database, config: Settings) -> bool:
@@ -81,3 +71,18 @@ async def ensure_admin(db: Database, config: Settings) -> bool:
         return False
     log.info("the first admin was made")
     return True
+
+
+async def see_to_admin(
+    db: Database, config: Settings, stop: asyncio.Event, *, ensure: Ensure = ensure_admin, retry_seconds: float = RETRY_SECONDS
+) -> None:
+    """`ensure_admin`, once PostgreSQL and its schema are there; then waits for `stop`. For the broker's process."""
+    while not stop.is_set():
+        try:
+            await ensure(db, config)
+            break
+        except (Unavailable, psycopg.Error):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(retry_seconds):
+                    await stop.wait()
+    await stop.wait()

@@ -180,7 +180,7 @@ async def test_the_last_admin_cannot_leave(db: Database) -> None:
             await tx.execute("UPDATE users SET role = 'admin' WHERE id = ANY(%s)", (others or [],))
 
 
-async def test_the_first_admin_is_made_also_where_postgresql_comes_later(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_first_admin_is_made_also_where_postgresql_comes_later(db: Database) -> None:
     from shared.errors import Unavailable
 
     tries: list[str] = []
@@ -193,7 +193,5 @@ async def test_the_first_admin_is_made_also_where_postgresql_comes_later(db: Dat
         stop.set()
         return True
 
-    monkeypatch.setattr(bootstrap, "ensure_admin", flaky)
-    monkeypatch.setattr(bootstrap, "RETRY_SECONDS", 0.01)
-    await bootstrap.see_to_admin(db, settings(), stop)
+    await bootstrap.see_to_admin(db, settings(), stop, ensure=flaky, retry_seconds=0.01)
     assert len(tries) == 3
