@@ -37,7 +37,7 @@ def _start(folder: Path) -> tuple[float, dict[str, Figures]]:
     """Seconds until ready, and memory by process a moment later."""
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     started = time.perf_counter()
-    command = [ROOT / "scripts" / "serve", "--port", str(free_port_block(1)), "--data-dir", folder / "data"]
+    command = [str(ROOT / "scripts" / "serve"), "--port", str(free_port_block(1)), "--data-dir", str(folder / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ) as serving:
         assert serving.stdout is not None
         for line in serving.stdout:
