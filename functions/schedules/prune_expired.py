@@ -8,7 +8,5 @@ from shared.identity import pruning as identity_pruning
 
 @on_schedule("0 * * * *", queue="system")
 async def prune_expired(event: Event) -> None:
-    async with database().system() as tx:
-        await identity_pruning.prune(tx)
-    async with database().system() as tx:
-        await event_pruning.prune(tx)
+    await identity_pruning.prune(database())
+    await event_pruning.prune(database())

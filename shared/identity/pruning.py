@@ -1,6 +1,6 @@
 """Removing what is dead: expired sessions and tokens, forgotten failures, mails long sent. For the hourly schedule."""
 
-from shared.db import Transaction
+from shared.db import Database
 
 _STATEMENTS = (
     # An ended session is kept a while: its refresh tokens answer `session_revoked`, not `unauthenticated`.
@@ -15,6 +15,7 @@ _STATEMENTS = (
 )
 
 
-async def prune(tx: Transaction) -> int:
-    """Removes dead rows; how many (system transaction)."""
-    return sum([await tx.execute(statement) for statement in _STATEMENTS])
+async def prune(db: Database) -> int:
+    """Removes dead rows; how many."""
+    async with db.system() as tx:
+        return sum([await tx.execute(statement) for statement in _STATEMENTS])
