@@ -14,9 +14,9 @@ What is promised:
 - Nothing but the owner's own documents is looked at (`search_candidates` in migration 0006, and row-level security).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
 from math import log
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from shared.db import TenantDatabase, Transaction
 from shared.documents import snippets
 from shared.documents.listing import SORT_TYPES, Filters, Sort, sort_key
 from shared.documents.models import DOCUMENT_COLUMNS, DocumentHit
-from shared.documents.search_index import POSITIONS, name_positions
+from shared.documents.search_index import POSITIONS_LOST, name_positions
 from shared.documents.search_query import Group, Query, Unit, parse
 from shared.errors import InvalidCursor
 from shared.faas.models import Page
@@ -55,11 +55,12 @@ CORRECTIONS = 5
 FEW = 50
 """They follow where fewer than this have all the words."""
 
-CANDIDATES, LOOKUPS = 1000, 5000
-"""Documents ranked at most, and frequencies read for it: the more words, the fewer documents (a frequency takes about 4 us)."""
+CANDIDATES, PHRASES, LOOKUPS = 1000, 300, 3000
+"""Documents ranked at most; with phrases, which take reading each; and frequencies read for it: the more words, the fewer documents."""
 
-WALK_SHARE = 0.25
-"""From this share of the documents on, walking through them in order finds enough matches sooner than the index names them all."""
+WALK_SHARE, WALK_SHARE_SORTED = 0.4, 0.1
+"""From this share of the documents on, walking through them in order finds enough matches sooner than the index names them all; a page in
+another order than relevance needs fewer."""
 
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
@@ -79,32 +80,33 @@ class _Term:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A query made ready for PostgreSQL. `strict` and `loose` are tsqueries; `walk` is which way candidates are found."""
+    """A query made ready for PostgreSQL. `strict` and `loose` are tsqueries, each with the share of the documents that may match,
+    and where it has phrases with a coarse one, without, that matches at least as much."""
 
     strict: str
-    walk_strict: bool
+    coarse_strict: str | None
+    strict_share: float
     loose: str | None
-    walk_loose: bool
+    coarse_loose: str | None
+    loose_share: float
     terms: tuple[_Term, ...]
     average_words: float
 
     @property
     def bound(self) -> int:
         """How many candidates are ranked."""
-        return max(2 * FEW, min(CANDIDATES, LOOKUPS // max(1, sum(len(term.stems) for term in self.terms))))
+        most = CANDIDATES if self.coarse_strict is None else PHRASES
+        return max(2 * FEW, min(most, LOOKUPS // max(1, sum(len(term.stems) for term in self.terms))))
 
 
 @dataclass(frozen=True)
 class _Position:
-    """Where a page begins. `start` and `end` bound the block that is being ranked (of the strict matches, and of the loose ones); `key` and
+    """Where a page begins. The block being ranked has the ids from `end` (the loose matches: `loose_end`) to below `start`; `key` and
     `after` are those of the last document shown."""
 
-    start_at: str
-    start_id: str
-    end_at: str | None = None
-    end_id: str | None = None
-    loose_end_at: str | None = None
-    loose_end_id: str | None = None
+    start: str
+    end: str | None = None
+    loose_end: str | None = None
     loose: bool | None = None
     key: str | None = None
     after: str | None = None
@@ -119,11 +121,9 @@ class _Hit(DocumentHit):
     name_positions: list[int]
     strict_found: int
     loose_found: int
-    now: datetime
-    end_at: datetime | None
-    end_id: UUID | None
-    loose_end_at: datetime | None
-    loose_end_id: UUID | None
+    newest: UUID
+    strict_end: UUID | None
+    loose_end: UUID | None
 
 
 async def search(
@@ -273,31 +273,41 @@ def _distance(left: str, right: str) -> int:
 
 
 def _plan(query: Query, known: Mapping[str, _Word], *, documents: int, average_words: float) -> _Plan:
-    strict = " | ".join(_all_of(group, known) for group in query.groups)
+    strict = _or(_all_of(group, known) for group in query.groups)
     share = max(_share(group, known, documents) for group in query.groups)
-    loose, loose_share = _most_of(query, known, documents)
+    loose, coarse_loose, loose_share = _most_of(query, known, documents)
     telling = {word for group in query.groups for unit in _required(group, known) for word in unit.words}
     terms = []
     for word in dict.fromkeys(word for group in query.groups for unit in group.wanted for word in unit.words):
         if known[word].documents:
             stems = {stem.lexeme: 1.0 for stem in known[word].stems} | {stem.lexeme: CORRECTED for stem in known[word].corrections}
-            terms.append(_Term(_weight(min(documents, known[word].documents), documents), word in telling, stems))
+            terms.append(_Term(_weight(known[word].documents, documents), word in telling, stems))
+    coarse = _or(_all_of(group, known, coarsely=True) for group in query.groups)
     return _Plan(
-        strict, share >= WALK_SHARE, loose if loose != strict else None, loose_share >= WALK_SHARE, tuple(terms), round(average_words, 1)
+        strict=strict,
+        coarse_strict=coarse if coarse != strict else None,
+        strict_share=round(share, 3),
+        loose=loose if loose != strict else None,
+        coarse_loose=coarse_loose if coarse_loose != loose else None,
+        loose_share=round(loose_share, 3),
+        terms=tuple(terms),
+        average_words=round(average_words, 1),
     )
 
 
 def _weight(matching: int, documents: int) -> float:
     """Inverse document frequency, never negative."""
+    matching = min(matching, documents)
     return round(log(1 + (documents - matching + 0.5) / (matching + 0.5)), 3)
 
 
-def _all_of(group: Group, known: Mapping[str, _Word]) -> str:
-    return _and([*(_tsquery(unit, known) for unit in _required(group, known)), *_none_of(group, known)])
+def _all_of(group: Group, known: Mapping[str, _Word], *, coarsely: bool = False) -> str:
+    return _and([*(_tsquery(unit, known, coarsely) for unit in _required(group, known)), *_none_of(group, known, coarsely)])
 
 
-def _none_of(group: Group, known: Mapping[str, _Word]) -> Iterator[str]:
-    return (f"!{_tsquery(unit, known)}" for unit in group.excluded)
+def _none_of(group: Group, known: Mapping[str, _Word], coarsely: bool) -> Iterator[str]:
+    # Coarsely, more must be found, not less: an excluded phrase excludes nothing yet.
+    return (f"!{_tsquery(unit, known)}" for unit in group.excluded if not coarsely or len(unit.words) == 1)
 
 
 def _required(group: Group, known: Mapping[str, _Word]) -> list[Unit]:
@@ -306,31 +316,43 @@ def _required(group: Group, known: Mapping[str, _Word]) -> list[Unit]:
     return telling or list(group.wanted)
 
 
-def _most_of(query: Query, known: Mapping[str, _Word], documents: int) -> tuple[str | None, float]:
+def _most_of(query: Query, known: Mapping[str, _Word], documents: int) -> tuple[str | None, str | None, float]:
     """What documents with most of the words have at least: what is quoted, or else one of the rarer words. With `or`, nothing is relaxed.
 
-    Second comes the share of the documents that this is about.
+    As a tsquery, as a coarse one, and with the share of the documents that this is about.
     """
     if len(query.groups) != 1:
-        return None, 0
+        return None, None, 0
     group = query.groups[0]
-    required = _required(group, known)
+    required = [unit for unit in _required(group, known) if unit.quoted or _matching(unit, known)]
+    if not required:
+        return None, None, 0
     quoted = [unit for unit in required if unit.quoted]
     if quoted:
-        core = _and(_tsquery(unit, known) for unit in quoted)
+        core = [_and(_tsquery(unit, known, coarsely) for unit in quoted) for coarsely in (False, True)]
         share = min(_unit_share(unit, known, documents) for unit in quoted)
     else:
-        rarest = sorted((unit for unit in required if _matching(unit, known)), key=lambda unit: _matching(unit, known))
-        chosen: list[Unit] = []
-        for unit in rarest:
-            chosen.append(unit)
-            if sum(_matching(unit, known) for unit in chosen) >= CANDIDATES:
-                break
-        if not chosen:
-            return None, 0
-        core = _or(_tsquery(unit, known) for unit in chosen)
+        chosen = _rarest(required, known, documents)
+        core = [_or(_tsquery(unit, known, coarsely) for unit in chosen) for coarsely in (False, True)]
         share = min(1.0, sum(_unit_share(unit, known, documents) for unit in chosen))
-    return _and([core, *_none_of(group, known)]), share
+    return _and([core[0], *_none_of(group, known, False)]), _and([core[1], *_none_of(group, known, True)]), share
+
+
+def _rarest(units: Sequence[Unit], known: Mapping[str, _Word], documents: int) -> list[Unit]:
+    """So many of the rarest that no document without one of them has most of the words, or that they stand in more than can be ranked."""
+    rest = sorted(units, key=lambda unit: _matching(unit, known))
+    weights = {unit: sum(_weight(known[word].documents, documents) for word in unit.words) for unit in units}
+    enough_words, enough_weight = MOST * sum(len(unit.words) for unit in units), MOST * sum(weights.values())
+    chosen: list[Unit] = []
+    while rest and (
+        not chosen
+        or (
+            (sum(len(unit.words) for unit in rest) > enough_words or sum(weights[unit] for unit in rest) > enough_weight)
+            and sum(_matching(unit, known) for unit in chosen) < CANDIDATES
+        )
+    ):
+        chosen.append(rest.pop(0))
+    return chosen
 
 
 def _matching(unit: Unit, known: Mapping[str, _Word]) -> int:
@@ -352,15 +374,27 @@ def _share(group: Group, known: Mapping[str, _Word], documents: int) -> float:
     return share
 
 
-def _tsquery(unit: Unit, known: Mapping[str, _Word]) -> str:
-    return "(" + " <-> ".join(_or(_literal(stem.lexeme) for stem in (*known[w].stems, *known[w].corrections)) for w in unit.words) + ")"
+def _tsquery(unit: Unit, known: Mapping[str, _Word], coarsely: bool = False) -> str:
+    """A word as any of its stems; a phrase as its words in order, or coarsely as its words: so much the index can tell by itself."""
+    words = [_or(_literal(stem.lexeme) for stem in (*known[word].stems, *known[word].corrections)) for word in unit.words]
+    if coarsely:
+        return _and(words)
+    phrase = "(" + " <-> ".join(words) + ")"
+    telling = [number for number, word in enumerate(unit.words) if not known[word].is_stop_word]
+    if not telling or len(telling) == len(words):
+        return phrase
+    # Where some word stands too often for all its positions to be kept, it is the small words that are allowed to be any.
+    without = words[telling[0]]
+    for before, number in pairwise(telling):
+        without += f" <{number - before}> {words[number]}"
+    return _or([phrase, _and([f"({without})", _literal(POSITIONS_LOST)])])
 
 
-def _and(parts: Any) -> str:
+def _and(parts: Iterable[str]) -> str:
     return "(" + " & ".join(parts) + ")"
 
 
-def _or(parts: Any) -> str:
+def _or(parts: Iterable[str]) -> str:
     return "(" + " | ".join(parts) + ")"
 
 
@@ -383,25 +417,26 @@ async def _find(
         %(created_after)s::timestamptz, %(created_before)s::timestamptz, %(trashed)s::boolean
     """
     # By relevance, a block of the newest is ranked. By another key, the strict matches come from the index in its order, page by page.
-    block = f"{arguments}, '-created_at', %(start_at)s::text, %(start_id)s::uuid"
-    ordered = f"{arguments}, %(sort)s::text, %(key)s::text, %(after)s::uuid, NULL, NULL, %(page)s::integer"
-    strict = f"{block}, %(end_at)s::timestamptz, %(end_id)s::uuid, %(bound)s::integer" if by_relevance else ordered
+    block = f"{arguments}, '-id', NULL, %(start)s::uuid"
+    ordered = f"{arguments}, %(sort)s::text, %(key)s::text, %(after)s::uuid, NULL, %(page)s::integer"
+    strict = f"{block}, %(end)s::uuid, %(bound)s::integer" if by_relevance else ordered
     if by_relevance:
-        order = "score DESC, d.id DESC"
-        beyond = "(score, d.id) < (%(key)s::double precision, %(after)s::uuid)"
+        pages, order = "ranked", "score DESC, document_id DESC"
+        beyond = "(score, document_id) < (%(key)s::double precision, %(after)s::uuid)"
     else:
+        pages = "ranked JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = document_id"
         direction = "DESC" if descending else "ASC"
-        order = f"d.{column} {direction}, d.id {direction}"
-        beyond = f"(d.{column}, d.id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s::uuid)"
+        order = f"d.{column} {direction}, document_id {direction}"
+        beyond = f"(d.{column}, document_id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s::uuid)"
     return await tx.fetch_all(
         f"""
         WITH strict AS MATERIALIZED (
-            SELECT document_id, created_at FROM search_candidates(%(strict)s::tsquery, %(walk_strict)s, {strict})
+            SELECT document_id FROM search_candidates(%(strict)s::tsquery, %(coarse_strict)s::tsquery, %(walk_strict)s, {strict})
             WHERE %(loose_chosen)s::boolean IS NOT TRUE OR %(by_relevance)s
         ), loose AS MATERIALIZED (
-            SELECT document_id, created_at
+            SELECT document_id
             FROM search_candidates(
-                %(loose)s::tsquery, %(walk_loose)s, {block}, %(loose_end_at)s::timestamptz, %(loose_end_id)s::uuid, %(bound)s::integer
+                %(loose)s::tsquery, %(coarse_loose)s::tsquery, %(walk_loose)s, {block}, %(loose_end)s::uuid, %(bound)s::integer
             )
             WHERE %(loose)s::text IS NOT NULL AND coalesce(%(loose_chosen)s::boolean, (SELECT count(*) FROM strict) < %(few)s)
         ), candidates AS MATERIALIZED (
@@ -436,8 +471,8 @@ async def _find(
             FROM candidates AS c LEFT JOIN relevance AS r ON r.document_id = c.document_id
             WHERE c.whole OR r.telling_words > %(most_words)s OR r.telling_weight > %(most_weight)s
         ), page AS MATERIALIZED (
-            SELECT d.id, score
-            FROM ranked JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = ranked.document_id
+            SELECT document_id, score
+            FROM {pages}
             WHERE %(after)s::uuid IS NULL OR {beyond}
             ORDER BY {order}
             LIMIT %(page)s
@@ -447,21 +482,21 @@ async def _find(
             ARRAY(
                 SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme IN (SELECT lexeme FROM asked)
             ) AS name_positions,
-            (SELECT count(*) FROM strict) AS strict_found, (SELECT count(*) FROM loose) AS loose_found, now() AS now,
-            (SELECT created_at FROM strict ORDER BY created_at, document_id LIMIT 1) AS end_at,
-            (SELECT document_id FROM strict ORDER BY created_at, document_id LIMIT 1) AS end_id,
-            (SELECT created_at FROM loose ORDER BY created_at, document_id LIMIT 1) AS loose_end_at,
-            (SELECT document_id FROM loose ORDER BY created_at, document_id LIMIT 1) AS loose_end_id
+            (SELECT count(*) FROM strict) AS strict_found, (SELECT count(*) FROM loose) AS loose_found,
+            (SELECT document_id FROM candidates ORDER BY document_id DESC LIMIT 1) AS newest,
+            (SELECT document_id FROM strict ORDER BY document_id LIMIT 1) AS strict_end,
+            (SELECT document_id FROM loose ORDER BY document_id LIMIT 1) AS loose_end
         FROM page
-        JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = page.id
-        JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = page.id
+        JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = page.document_id
+        JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = page.document_id
+        JOIN document_passages AS p ON p.owner_id = %(owner)s AND p.document_id = page.document_id
         CROSS JOIN LATERAL (
             WITH found AS MATERIALIZED (
-                SELECT a.term, a.weight, at.position, width_bucket(at.position::integer, s.passage_words) AS passage
+                SELECT a.term, a.weight, at.position, width_bucket(at.position::integer, p.words) AS passage
                 FROM unnest(s.contents) AS word
                 JOIN asked AS a ON a.lexeme = word.lexeme
-                CROSS JOIN unnest(word.positions) AS at (position)
-                WHERE at.position <= least(s.words, {POSITIONS})
+                CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
+                WHERE at.class = 'D'
             )
             SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
                 coalesce((
@@ -473,36 +508,36 @@ async def _find(
         CROSS JOIN LATERAL (
             -- With the passage before, where that is on the same page and not far.
             SELECT marks.passage - (
-                marks.passage > 1 AND s.passage_pages[marks.passage - 1] = s.passage_pages[marks.passage]
-                AND s.passage_offsets[marks.passage] - s.passage_offsets[marks.passage - 1] < {EXCERPT // 2}
+                marks.passage > 1 AND p.pages[marks.passage - 1] = p.pages[marks.passage]
+                AND p.offsets[marks.passage] - p.offsets[marks.passage - 1] < {EXCERPT // 2}
             )::integer AS passage
         ) AS start
         LEFT JOIN LATERAL (
-            SELECT substr(p.text, s.passage_offsets[start.passage] + 1, {EXCERPT}) AS text, s.passage_words[start.passage] AS position
-            FROM document_pages AS p
-            WHERE p.owner_id = %(owner)s AND p.document_id = page.id AND p.number = s.passage_pages[start.passage]
+            SELECT substr(leaf.text, p.offsets[start.passage] + 1, {EXCERPT}) AS text, p.words[start.passage] AS position
+            FROM document_pages AS leaf
+            WHERE leaf.owner_id = %(owner)s AND leaf.document_id = page.document_id
+                AND leaf.number = p.pages[start.passage]
         ) AS excerpt ON true
-        ORDER BY {order}
+        ORDER BY {order.replace("document_id", "d.id")}
         """,
         filters.parameters()
         | {
             "owner": owner_id,
             "strict": plan.strict,
-            "walk_strict": plan.walk_strict,
+            "coarse_strict": plan.coarse_strict,
+            "walk_strict": plan.strict_share >= (WALK_SHARE if by_relevance else WALK_SHARE_SORTED),
             "loose": plan.loose,
-            "walk_loose": plan.walk_loose,
+            "coarse_loose": plan.coarse_loose,
+            "walk_loose": plan.loose_share >= WALK_SHARE,
             "loose_chosen": position.loose if position else None,
             "by_relevance": by_relevance,
             "few": FEW if by_relevance else 1,
             "bound": plan.bound,
             "page": limit + 1,
             "sort": sort,
-            "start_at": position.start_at if position else "infinity",
-            "start_id": position.start_id if position else _END_OF_IDS,
-            "end_at": position.end_at if position else None,
-            "end_id": position.end_id if position else None,
-            "loose_end_at": position.loose_end_at if position else None,
-            "loose_end_id": position.loose_end_id if position else None,
+            "start": position.start if position else _END_OF_IDS,
+            "end": position.end if position else None,
+            "loose_end": position.loose_end if position else None,
             "key": position.key if position else None,
             "after": position.after if position else None,
             "terms": [number for number, _, _, _ in stems],
@@ -523,34 +558,32 @@ def _following(plan: _Plan, position: _Position | None, rows: list[_Hit], sort: 
     if not rows:
         return None
     last = rows[:limit][-1]
-    # The first page fixes the moment, so that what arrives meanwhile displaces nothing.
-    here = position or _Position(start_at=last.now.isoformat(), start_id=str(_END_OF_IDS), loose=last.loose_found > 0)
+    # The first page fixes where the first block begins, so that what arrives meanwhile displaces nothing.
+    here = position or _Position(start=str(UUID(int=last.newest.int + 1)), loose=last.loose_found > 0)
     if sort != "-relevance":
         key, after = sort_key(last, sort.lstrip("-"))
         return replace(here, key=key, after=after) if len(rows) > limit else None
-    if here.end_at is None and last.strict_found >= plan.bound and last.end_at is not None:
-        here = replace(here, end_at=last.end_at.isoformat(), end_id=str(last.end_id))
-    if here.loose_end_at is None and last.loose_found >= plan.bound and last.loose_end_at is not None:
-        here = replace(here, loose_end_at=last.loose_end_at.isoformat(), loose_end_id=str(last.loose_end_id))
+    if here.end is None and last.strict_found >= plan.bound:
+        here = replace(here, end=str(last.strict_end))
+    if here.loose_end is None and last.loose_found >= plan.bound:
+        here = replace(here, loose_end=str(last.loose_end))
     if len(rows) > limit:
         return replace(here, key=repr(last.score), after=str(last.id))
-    if here.end_at is not None and here.end_id is not None:
-        return _Position(start_at=here.end_at, start_id=here.end_id, loose=False)
+    if here.end is not None:
+        return _Position(start=here.end, loose=False)
     return None
 
 
 def _encoded(plan: _Plan, position: _Position, binding: Mapping[str, Any]) -> str:
-    terms = [[term.weight, term.telling, dict(term.stems)] for term in plan.terms]
-    carried = [plan.strict, plan.walk_strict, plan.loose, plan.walk_loose, terms, plan.average_words]
-    return cursors.encode([carried, list(asdict(position).values())], binding)
+    terms = [list(astuple(term)) for term in plan.terms]
+    return cursors.encode([list(astuple(replace(plan, terms=()))), terms, list(astuple(position))], binding)
 
 
 def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[_Plan, _Position]:
     values = cursors.decode(cursor, binding)
     try:
-        (strict, walk_strict, loose, walk_loose, terms, average_words), position = values
-        plan = _Plan(strict, walk_strict, loose, walk_loose, tuple(_Term(*term) for term in terms), average_words)
-        return plan, _Position(*position)
+        plan, terms, position = values
+        return replace(_Plan(*plan), terms=tuple(_Term(*term) for term in terms)), _Position(*position)
     except (TypeError, ValueError):
         # Signed by us, but by another version of this module.
         raise InvalidCursor from None

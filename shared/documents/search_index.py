@@ -3,13 +3,18 @@
 Call `index` in the transaction that stores the document's pages, `refresh_title` in the one that renames it; deletion needs no call. A
 document without text (not read yet, or failed) is indexed by its name: `index(..., pages=[])`.
 
-Words come from `shared.documents.words` and are stemmed by PostgreSQL in the document's language. The first 16,000 words have positions:
-phrases are found and snippets cut there; the words beyond are found, too, each by itself. How many documents a word stands in is counted by
-triggers that only append, so that concurrent writers neither wait for one another nor deadlock.
+Words come from `shared.documents.words` and are stemmed by PostgreSQL in the document's language. Snippets are cut from the first 16,000
+words. What a tsvector cannot hold of a huge document: positions begin again at 1 after 16,000 words, so that phrases are found wherever
+they stand (and, very rarely, words that stand 16,000 apart are taken for one); beyond some hundred thousand words, words are found without
+their positions; beyond a megabyte, new words no more.
+
+How many documents a word stands in is counted by triggers that only append, so that concurrent writers neither wait for one another nor
+deadlock.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from uuid import UUID
 
 from shared.db import Transaction
@@ -24,7 +29,10 @@ LANGUAGES = {
 """ISO 639-1 to the snowball stemmer of both PostgreSQL 17 and 18; migration 0006 makes a configuration `search_…` of each."""
 
 POSITIONS = 16_000
-"""Words that get positions; a tsvector counts up to 16,383, and the name comes after them."""
+"""Positions of a text; a tsvector counts up to 16,383, and the name comes after them."""
+
+POSITIONS_LOST = "…"
+"""Marks documents where a word stands so often that not all its positions are kept (a tsvector has 255 for each). No word is written so."""
 
 PASSAGE_WORDS = 40
 """Words between two places in a page that a snippet can start from."""
@@ -39,16 +47,18 @@ COUNT_EVERY = 64
 """Changes that are added up at a time. Fewer cost more writes a document, more make each query look through more of them."""
 
 # A tsvector holds at most 2**20 - 1 bytes; these leave room for alignment and the name.
-_HEAD_BYTES = 600_000
-_ALL_BYTES = 900_000
-_BYTES_PER_POSITION = 4
+_POSITIONED_BYTES = 750_000
+_ALL_BYTES = 950_000
+_BYTES_PER_WORD, _BYTES_PER_POSITION = 6, 2
+_OFTEN = 2_000
+"""Words a text has at least where one of them may stand 255 times."""
 
 
 @dataclass
 class _Text:
-    """A document's words as they go into the index: `head` with positions, `tail` without, and where its passages begin."""
+    """A document's words as they go into the index: with positions, in blocks of POSITIONS; without; and where its passages begin."""
 
-    head: list[str] = field(default_factory=list)
+    blocks: list[list[str]] = field(default_factory=lambda: [[]])
     tail: list[str] = field(default_factory=list)
     passage_words: list[int] = field(default_factory=list)
     passage_pages: list[int] = field(default_factory=list)
@@ -63,19 +73,33 @@ async def index(
     stem_by = stemmer(language)
     await tx.execute(
         """
-        WITH made AS (
+        WITH stemmed AS MATERIALIZED (
             SELECT setweight(ts_delete(to_tsvector(%(configuration)s::regconfig, %(name)s), %(gap)s), 'A') AS name,
-                to_tsvector(%(configuration)s::regconfig, %(head)s) || strip(to_tsvector(%(configuration)s::regconfig, %(tail)s)) AS pages
+                CASE WHEN cardinality(%(blocks)s::text[]) = 1 THEN to_tsvector(%(configuration)s::regconfig, (%(blocks)s::text[])[1]) ELSE (
+                    -- Merged as text: `||` would shift the positions. The first block keeps the weight D, which snippets go by.
+                    SELECT string_agg(
+                        CASE number WHEN 1 THEN stems ELSE setweight(stems, 'C') END::text, ' ' ORDER BY number
+                    )::tsvector
+                    FROM unnest(%(blocks)s::text[]) WITH ORDINALITY AS block (words, number),
+                        to_tsvector(%(configuration)s::regconfig, block.words) AS stems
+                ) END AS pages
+        ), made AS (
+            SELECT name, pages || strip(to_tsvector(%(configuration)s::regconfig, %(tail)s)) || array_to_tsvector(
+                CASE WHEN %(words)s > %(often)s AND EXISTS (SELECT FROM unnest(pages) AS word WHERE cardinality(word.positions) >= 255)
+                THEN ARRAY[%(lost)s] ELSE '{}' END
+            ) AS pages
+            FROM stemmed
+        ), passages AS (
+            INSERT INTO document_passages (document_id, owner_id, words, pages, offsets)
+            VALUES (
+                %(id)s, %(owner)s, %(passage_words)s::integer[], %(passage_pages)s::integer[], %(passage_offsets)s::integer[]
+            )
+            ON CONFLICT (document_id) DO UPDATE SET words = excluded.words, pages = excluded.pages, offsets = excluded.offsets
         )
-        INSERT INTO document_search (
-            document_id, owner_id, language, contents, name, words, passage_words, passage_pages, passage_offsets
-        )
-        SELECT %(id)s, %(owner)s, %(language)s, pages || name, name, %(words)s, %(passage_words)s::integer[], %(passage_pages)s::integer[],
-            %(passage_offsets)s::integer[]
-        FROM made
+        INSERT INTO document_search (document_id, owner_id, language, contents, name, words)
+        SELECT %(id)s, %(owner)s, %(language)s, pages || name, name, %(words)s FROM made
         ON CONFLICT (document_id) DO UPDATE
-        SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words,
-            passage_words = excluded.passage_words, passage_pages = excluded.passage_pages, passage_offsets = excluded.passage_offsets
+        SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words
         """,
         {
             "id": document_id,
@@ -84,15 +108,17 @@ async def index(
             "configuration": f"search_{stem_by}",
             "gap": GAP,
             "name": _name(filename, title),
-            "head": " ".join(text.head),
+            "blocks": [" ".join(block) for block in text.blocks],
             "tail": " ".join(text.tail),
-            "words": len(text.head),
+            "words": sum(len(block) for block in text.blocks),
+            "often": _OFTEN,
+            "lost": POSITIONS_LOST,
             "passage_words": text.passage_words,
             "passage_pages": text.passage_pages,
             "passage_offsets": text.passage_offsets,
         },
     )
-    await _count(tx, owner_id, stem_by, {*text.head, *text.tail, *_name_words(filename, title)})
+    await _count(tx, owner_id, stem_by, {*chain(*text.blocks), *text.tail, *_name_words(filename, title)})
 
 
 async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, filename: str, title: str) -> None:
@@ -101,7 +127,7 @@ async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, f
         """
         UPDATE document_search AS s
         SET name = made.name,
-            contents = ts_filter(s.contents, '{d}')
+            contents = ts_filter(s.contents, '{c,d}')
                 || coalesce((SELECT array_to_tsvector(array_agg(lexeme)) FROM unnest(s.contents) WHERE positions IS NULL), '') || made.name
         FROM (
             SELECT setweight(ts_delete(to_tsvector(('search_' || language)::regconfig, %(name)s), %(gap)s), 'A') AS name
@@ -150,22 +176,25 @@ async def _count(tx: Transaction, owner_id: UUID, language: str, written: set[st
 
 def _cut(pages: Sequence[str]) -> _Text:
     text = _Text()
-    tail: dict[str, None] = {}
+    seen: set[str] = set()
     size = 0
     for number, page in enumerate(pages, 1):
-        for position, (word, offset) in enumerate(words.placed(page)):
-            if len(text.head) < POSITIONS and size < _HEAD_BYTES and not tail:
-                size += len(word.encode()) + _BYTES_PER_POSITION
-                text.head.append(word)
-                if position % PASSAGE_WORDS == 0:
-                    text.passage_words.append(len(text.head))
+        for count, (word, offset) in enumerate(words.placed(page)):
+            is_new = word not in seen
+            if is_new:
+                seen.add(word)
+                size += len(word.encode()) + _BYTES_PER_WORD
+            if size < _POSITIONED_BYTES:
+                size += _BYTES_PER_POSITION
+                if len(text.blocks[-1]) == POSITIONS:
+                    text.blocks.append([])
+                text.blocks[-1].append(word)
+                if count % PASSAGE_WORDS == 0 and len(text.blocks) == 1:
+                    text.passage_words.append(len(text.blocks[-1]))
                     text.passage_pages.append(number)
                     text.passage_offsets.append(offset)
             elif size >= _ALL_BYTES:
-                text.tail = list(tail)
                 return text
-            elif word not in tail:
-                size += len(word.encode()) + _BYTES_PER_POSITION
-                tail[word] = None
-    text.tail = list(tail)
+            elif is_new:
+                text.tail.append(word)
     return text

@@ -175,6 +175,22 @@ async def test_a_renamed_document_is_found_by_its_new_name(vault: Vault) -> None
     assert await vault.titles("afterwards text") == ["afterwards"]
 
 
+async def test_phrases_are_found_far_into_a_huge_document(vault: Vault) -> None:
+    pages = [" ".join(f"w{page}x{number}" for number in range(500)) + " the lost treasure is here" for page in range(60)]
+    pages[50] += " pirates of the sea"
+    await vault.add("book", *pages)
+    assert await vault.titles('"pirates of the sea"') == ["book"]
+    assert await vault.titles('"w50x499 the lost treasure"') == ["book"]
+    assert await vault.titles('"pirates the sea"') == []
+
+
+async def test_phrases_are_found_though_their_small_words_stand_too_often(vault: Vault) -> None:
+    await vault.add("contract", "and the other party of the first part " * 500 + "the consent of the sellers")
+    assert await vault.titles('"the consent of the sellers"') == ["contract"]
+    assert await vault.titles('"consent sellers"') == []
+    assert await vault.titles('party -"the consent of the sellers"') == []
+
+
 # Typos
 
 

@@ -23,19 +23,28 @@ CREATE TABLE document_search (
     document_id      uuid PRIMARY KEY,
     owner_id         uuid NOT NULL,
     language         text NOT NULL,                             -- the configuration it was stemmed by, without `search_`
-    contents         tsvector NOT NULL,                         -- the pages' words (weight D), then the name (A); the rest of a huge document
-                                                                -- stands without positions
+    contents         tsvector NOT NULL,                         -- the pages' words (weight D, of a huge document's later ones C), then the name (A)
     name             tsvector NOT NULL,                         -- file name and title alone
     words            integer NOT NULL,                          -- how many words have positions: the length that ranking divides by
-    passage_words    integer[] NOT NULL,                        -- passages: the position of the first word,
-    passage_pages    integer[] NOT NULL,                        -- the page,
-    passage_offsets  integer[] NOT NULL,                        -- and the character of the page where it begins
     FOREIGN KEY (owner_id, document_id) REFERENCES documents (owner_id, id) ON DELETE CASCADE
-);
+) WITH (toast_tuple_target = 160);                              -- short rows, `contents` elsewhere: a common word visits thousands of them
 CREATE INDEX document_search_contents ON document_search USING gin (owner_id, contents);
 ALTER TABLE document_search ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON document_search TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON document_search TO docuvault_system USING (true);
+
+-- Where snippets are cut: every so many words of a page a passage begins.
+CREATE TABLE document_passages (
+    document_id  uuid PRIMARY KEY,
+    owner_id     uuid NOT NULL,
+    words        integer[] NOT NULL,                            -- the position of a passage's first word in `document_search.contents`,
+    pages        integer[] NOT NULL,                            -- the page it is on,
+    offsets      integer[] NOT NULL,                            -- and the character of the page it begins at, counted from 0
+    FOREIGN KEY (owner_id, document_id) REFERENCES documents (owner_id, id) ON DELETE CASCADE
+);
+ALTER TABLE document_passages ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON document_passages TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
+CREATE POLICY system ON document_passages TO docuvault_system USING (true);
 
 -- In how many of an owner's documents a word stands, as far as it has been counted; `search_changes` holds what has not.
 CREATE TABLE search_terms (
@@ -163,25 +172,29 @@ CREATE FUNCTION search_frequency(contents tsvector, lexeme tsquery) RETURNS doub
     SELECT round(1 / (pi() ^ 2 / 6 - 1.64493406685 * ts_rank('{1,1,1,1}', contents, lexeme)) - 0.5)
 $$;
 
--- Which of the caller's documents match, in the order of `sort` and behind (`after_key`, `after_id`), at most `bound` of them.
+-- Which of the caller's documents match, in the order of `sort` (`-id`: the newest first, as ids begin with the time) and behind (`after_key`,
+-- `after_id`), at most `bound` of them; with `-id` not below `until_id`.
 --
 -- `@@` is not leakproof, so under row-level security no index would serve it. This function therefore runs as the tables' owner: it takes the
--- tenant from the transaction's own setting and from nowhere else, and gives back ids and dates alone.
+-- tenant from the transaction's own setting and from nowhere else, and gives back ids alone.
 --
--- `walk` is for queries that most documents match: it goes through the documents in the order wanted and stops at the bound. Else the index
--- names all matches. The values of filters are bound, never written into the statement.
+-- `walk` is for queries that many documents match: it goes through the documents in the order wanted and stops at the bound. Else the index
+-- names all matches; of a phrase it knows the words alone, so then it is asked for `coarse`, and as many documents are read as it takes.
+-- The values of filters are bound, never written into the statement.
 CREATE FUNCTION search_candidates(
-    wanted tsquery, walk boolean, statuses text[], content_types text[], languages text[], topics uuid[], created_from timestamptz,
-    created_to timestamptz, trashed boolean, sort text, after_key text, after_id uuid, until_at timestamptz, until_id uuid, bound integer
-) RETURNS TABLE (document_id uuid, created_at timestamptz)
-LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1000
+    wanted tsquery, coarse tsquery, walk boolean, statuses text[], content_types text[], languages text[], topics uuid[], created_from timestamptz,
+    created_to timestamptz, trashed boolean, sort text, after_key text, after_id uuid, until_id uuid, bound integer
+) RETURNS TABLE (document_id uuid)
+LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 500
 SET search_path = public, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     owner uuid := nullif(current_setting('app.user', true), '')::uuid;
-    descending boolean := sort LIKE '-%';
-    sort_column text := CASE ltrim(sort, '-') WHEN 'filename' THEN 'filename' WHEN 'size' THEN 'size' ELSE 'created_at' END;
+    sort_column text := CASE ltrim(sort, '-') WHEN 'filename' THEN 'filename' WHEN 'size' THEN 'size' WHEN 'created_at' THEN 'created_at' END;
     sort_type text := CASE sort_column WHEN 'filename' THEN 'text' WHEN 'size' THEN 'bigint' ELSE 'timestamptz' END;
+    direction text := CASE WHEN sort LIKE '-%' THEN 'DESC' ELSE 'ASC' END;
+    beyond text := CASE WHEN sort LIKE '-%' THEN '<' ELSE '>' END;
     conditions text := 'd.owner_id = $1 AND d.status = ANY ($3) AND d.trashed_at IS ' || CASE WHEN trashed THEN 'NOT NULL' ELSE 'NULL' END;
+    matching text := 's.owner_id = $1 AND s.contents @@ ' || CASE WHEN coarse IS NULL OR walk OR sort_column IS NOT NULL THEN '$2' ELSE '$13' END;
 BEGIN
     IF owner IS NULL THEN
         RETURN;
@@ -202,25 +215,41 @@ BEGIN
     IF created_to IS NOT NULL THEN
         conditions := conditions || ' AND d.created_at < $8';
     END IF;
-    IF after_key IS NOT NULL THEN
-        conditions := conditions
-            || format(' AND (d.%s, d.id) %s ($9::%s, $10)', sort_column, CASE WHEN descending THEN '<' ELSE '>' END, sort_type);
-    END IF;
-    IF until_at IS NOT NULL THEN
-        conditions := conditions || ' AND (d.created_at, d.id) >= ($11, $12)';
+    IF sort_column IS NOT NULL THEN
+        IF after_key IS NOT NULL THEN
+            conditions := conditions || format(' AND (d.%s, d.id) %s ($9::%s, $10)', sort_column, beyond, sort_type);
+        END IF;
+    ELSIF walk THEN
+        conditions := conditions || ' AND d.id < $10 AND d.id >= $11';
+    ELSE
+        matching := matching || ' AND s.document_id < $10 AND s.document_id >= $11';
     END IF;
     RETURN QUERY EXECUTE
-        CASE WHEN walk THEN
-            'SELECT d.id, d.created_at FROM documents AS d CROSS JOIN LATERAL ('
-            || 'SELECT FROM document_search AS s WHERE s.document_id = d.id AND s.owner_id = $1 AND s.contents @@ $2 OFFSET 0) AS s'
-        ELSE
-            'WITH s AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE s.owner_id = $1 AND s.contents @@ $2)'
-            || ' SELECT d.id, d.created_at FROM s JOIN documents AS d ON d.id = s.document_id'
+        CASE
+            WHEN walk THEN
+                'SELECT d.id FROM documents AS d CROSS JOIN LATERAL (SELECT FROM document_search AS s WHERE s.document_id = d.id AND '
+                || matching || ' OFFSET 0) AS s WHERE ' || conditions
+                || format(' ORDER BY %s d.id %s LIMIT $12', 'd.' || sort_column || ' ' || direction || ',', direction)
+            WHEN sort_column IS NULL THEN
+                -- All matches by their ids, then the rows of as many as it takes.
+                'WITH s AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE ' || matching || ' ORDER BY s.document_id DESC)'
+                || ' SELECT s.document_id FROM s CROSS JOIN LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND '
+                || conditions || ' OFFSET 0) AS d'
+                || CASE WHEN coarse IS NULL THEN '' ELSE
+                    ' CROSS JOIN LATERAL (SELECT FROM document_search AS f WHERE f.document_id = s.document_id AND f.contents @@ $2 OFFSET 0) AS f'
+                END
+                || ' LIMIT $12'
+            ELSE
+                'WITH s AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE ' || matching || ')'
+                || ' SELECT d.id FROM s JOIN documents AS d ON d.id = s.document_id WHERE ' || conditions
+                || format(' ORDER BY d.%s %s, d.id %2$s LIMIT $12', sort_column, direction)
         END
-        || ' WHERE ' || conditions
-        || format(' ORDER BY d.%1$s %2$s, d.id %2$s LIMIT $13', sort_column, CASE WHEN descending THEN 'DESC' ELSE 'ASC' END)
-        USING owner, wanted, statuses, content_types, languages, topics, created_from, created_to, after_key, after_id, until_at, until_id, bound;
+        USING owner, wanted, statuses, content_types, languages, topics, created_from, created_to, after_key, after_id,
+            coalesce(until_id, '00000000-0000-0000-0000-000000000000'), bound, coarse;
 END $$;
+
+-- Loads pg_trgm, so that its setting is known to the session that makes the next function.
+SELECT show_limit();
 
 -- Words of the caller's documents that look like these: what a typo may have meant. Security as above.
 CREATE FUNCTION search_similar(asked text[]) RETURNS TABLE (asked_word text, word text)
@@ -292,7 +321,7 @@ REVOKE INSERT, UPDATE, DELETE ON search_terms, search_words, search_totals, sear
 
 -- migrate:down
 
-DROP TABLE search_new_words, search_changes, search_words, search_totals, search_terms, document_search CASCADE;
+DROP TABLE search_new_words, search_changes, search_words, search_totals, search_terms, document_passages, document_search CASCADE;
 DROP FUNCTION note_search_change, count_search_changes, search_frequency, search_candidates, search_similar, search_documents, search_stems,
     search_count;
 DO $$
