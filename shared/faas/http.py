@@ -4,11 +4,10 @@ In this order: request id, route, CORS preflight, limit by address, sign-in, lim
 idempotency, the function; failures become RFC 9457 problems here and nowhere else.
 """
 
-import asyncio
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -28,6 +27,7 @@ from shared.faas.answers import Answer, problem
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
 from shared.faas.declarations import EndpointDeclaration
+from shared.faas.reading import Incoming
 from shared.faas.routing import Route, Router
 from shared.faas.sending import send_answer, send_as_it_is
 from shared.ids import new_id
@@ -58,6 +58,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     method: str = scope["method"]
     name = ""
     secret = complete = False
+    incoming: Incoming | None = None
     try:
         match = router.find(scope["path"])
         if match is None:
@@ -70,8 +71,8 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             declaration = route.declaration
             name = declaration.name
             secret = declaration.secret_answer
-            if declaration.body == "stream":
-                receive = _Incoming(receive)
+            if declaration.method != "GET":
+                receive = incoming = Incoming(receive)
             if remote is not None:
                 answer = await remote(scope, receive, declaration, request_id)
                 complete = True
@@ -82,8 +83,10 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     except Exception:
         log.exception("unexpected failure", extra={"fields": {"function": name, "request_id": request_id}})
         answer = problem(InternalError(), request_id)
-    if isinstance(receive, _Incoming):
-        receive = receive.after_the_body
+    if incoming is not None:
+        if isinstance(answer.body, bytes):
+            await incoming.discard_the_rest()
+        receive = incoming.after_the_body
     head = method == "HEAD"
     try:
         if complete:
@@ -200,21 +203,3 @@ def _without_route(routes: dict[str, Route], method: str, headers: dict[str, str
             ("access-control-max-age", "600"),
         ]
     return answer
-
-
-class _Incoming:
-    """The request's messages, for whoever reads the body and, once that is whole, for whoever waits for the client to leave."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._whole = asyncio.Event()
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        message = await self._receive()
-        if not message.get("more_body", False):
-            self._whole.set()
-        return message
-
-    async def after_the_body(self) -> MutableMapping[str, Any]:
-        await self._whole.wait()
-        return await self._receive()

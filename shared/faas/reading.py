@@ -1,7 +1,8 @@
 """What a request brings, checked: its headers, its query, its body."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,39 @@ BODY_TIMEOUT_SECONDS = 30
 MAX_QUERY_FIELDS = 500
 MAX_ERRORS = 20
 """How many places that do not fit are told at once."""
+DISCARDED_BYTES = 1024 * 1024
+DISCARDED_SECONDS = 1.0
+"""How much of a body that nobody wants is still read: closing a connection on unread bytes resets it, and the answer is never seen."""
+
+
+class Incoming:
+    """A request's messages, for whoever reads the body and, once that is whole, for whoever waits for the client to leave."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._whole = asyncio.Event()
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        """The next message."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._whole.set()
+        return message
+
+    async def after_the_body(self) -> MutableMapping[str, Any]:
+        """The next message that is no part of the body."""
+        await self._whole.wait()
+        return await self._receive()
+
+    async def discard_the_rest(self) -> None:
+        """Reads what is left of the body, within bounds."""
+        if self._whole.is_set():
+            return
+        left = DISCARDED_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARDED_SECONDS):
+                while not self._whole.is_set() and left > 0:
+                    left -= len((await self()).get("body", b""))
 
 
 def headers_of(scope: AsgiScope) -> dict[str, str]:

@@ -1,0 +1,92 @@
+"""Real processes: gateways and functions' services."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.functions import ROOT
+from infra.local import processes
+from infra.local.services import free_port_block
+
+FUNCTIONS = Path(__file__).with_name("functions.py")
+
+
+@dataclass
+class Running:
+    """A server of a test's own."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, timeout=20)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where functions say how far they are (T_FOLDER)."""
+    monkeypatch.setenv("T_FOLDER", str(tmp_path))
+    return tmp_path
+
+
+Start = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def start(services: None, folder: Path) -> AsyncIterator[Start]:
+    """`await start("create")` serves that factory of functions.py by granian; `await start(target="t_slow")` by functions-framework."""
+    running: list[Running] = []
+
+    async def serve(
+        factory: str = "create", *, target: str = "", port: int = 0, wait: bool = True, setup: str = "pass", **variables: str
+    ) -> Running:
+        port = port or free_port_block(1)
+        log = folder / f"server{len(running)}.log"
+        if target:
+            program = str(Path(sys.executable).with_name("functions-framework"))
+            command = [program, "--asgi", "--source", str(FUNCTIONS), "--target", target, "--host", "127.0.0.1", "--port", str(port)]
+        else:
+            run = f"{setup}; run('tests.infra.gateway.functions:{factory}', host_variable='HOST', port_variable='PORT', port=0)"
+            command = [sys.executable, "-c", f"from infra.server import run; {run}"]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **variables}
+        server = Running(await processes.start(command, log=log, environ=environ, directory=folder), port, log)
+        running.append(server)
+        if wait:
+            await listening(server)
+        return server
+
+    yield serve
+    for server in running:
+        await processes.stop(server.process, seconds=5)
+
+
+async def listening(server: Running) -> None:
+    """Returns once the server takes connections."""
+    async with asyncio.timeout(30):
+        while True:
+            assert server.process.returncode is None, server.log.read_text()[-3000:]
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+
+async def appears(path: Path) -> None:
+    """Returns once there is a file."""
+    async with asyncio.timeout(20):
+        while not path.exists():
+            await asyncio.sleep(0.01)

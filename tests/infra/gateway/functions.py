@@ -1,0 +1,114 @@
+"""Functions to serve in tests; those that wait do so for a file in T_FOLDER, and leave one there to say how far they are."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from infra.gateway.app import Gateway
+from shared.faas import Answer, Call, endpoint
+from shared.faas.addresses import called_origin
+from shared.faas.declarations import ENDPOINTS
+from shared.faas.routing import Router
+
+
+def folder() -> Path:
+    return Path(os.environ["T_FOLDER"])
+
+
+async def _appears(name: str) -> None:
+    while not (folder() / name).exists():
+        await asyncio.sleep(0.01)
+
+
+@endpoint("GET", "/t/caller", auth="none", returns="application/json")
+async def t_caller(call: Call) -> Answer:
+    told = {
+        "address": call.client_address,
+        "origin": called_origin({}, call.headers),
+        "request_id": call.request_id,
+        "headers": dict(call.headers),
+    }
+    cookies = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2; Path=/"), ("connection", "x-internal"), ("x-internal", "1")]
+    return Answer.content(json.dumps(told).encode(), "application/json", headers=cookies)
+
+
+@endpoint("GET", "/t/items/{name}", auth="none", returns="text/plain")
+async def t_item(call: Call) -> Answer:
+    return Answer.content(call.path.text("name").encode(), "text/plain; charset=utf-8")
+
+
+@endpoint("POST", "/t/echo", auth="none", body="stream", returns="text/plain", max_body=20_000_000)
+async def t_echo(call: Call) -> Answer:
+    async def upper() -> AsyncIterator[bytes]:
+        async for chunk in call.stream:
+            yield chunk.upper()
+
+    return Answer.stream(upper(), "text/plain")
+
+
+@endpoint("POST", "/t/size", auth="none", body="stream", returns="text/plain", max_body=20_000_000)
+async def t_size(call: Call) -> Answer:
+    size = 0
+    try:
+        async for chunk in call.stream:
+            size += len(chunk)
+            (folder() / "receiving").touch()
+    except BaseException:
+        (folder() / "cut off").touch()
+        raise
+    (folder() / "received").touch()
+    return Answer.content(str(size).encode(), "text/plain")
+
+
+@endpoint("POST", "/t/small", auth="none", body="stream", returns="text/plain", max_body=100_000)
+async def t_small(call: Call) -> Answer:
+    return Answer.content(str(sum([len(chunk) async for chunk in call.stream])).encode(), "text/plain")
+
+
+@endpoint("GET", "/t/ticks", auth="none", returns="text/event-stream")
+async def t_ticks(call: Call) -> Answer:
+    async def ticks() -> AsyncIterator[bytes]:
+        try:
+            yield b"data: first\n\n"
+            await _appears("second")
+            yield b"data: second\n\n"
+            await asyncio.Event().wait()
+        finally:
+            (folder() / "closed").touch()
+
+    return Answer.stream(ticks(), "text/event-stream")
+
+
+@endpoint("GET", "/t/slow", auth="none", returns="text/plain")
+async def t_slow(call: Call) -> Answer:
+    (folder() / "entered").touch()
+    await _appears("go")
+    return Answer.content(b"done", "text/plain")
+
+
+@endpoint("GET", "/t/breaks", auth="none", returns="text/plain")
+async def t_breaks(call: Call) -> Answer:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half"
+        await _appears("go")
+        raise RuntimeError("lost")
+
+    return Answer.stream(half(), "text/plain")
+
+
+DECLARATIONS = [ENDPOINTS.pop(name) for name in list(ENDPOINTS) if name.startswith("t_")]
+
+
+def create() -> Gateway:
+    """All of them in one process."""
+    return Gateway(Router(DECLARATIONS))
+
+
+def create_remote() -> Gateway:
+    """A gateway to all of them, by FUNCTION_URL_TEMPLATE."""
+    from infra.gateway.remote import RemoteFunctions
+    from shared.config import settings
+
+    return Gateway(Router(DECLARATIONS), RemoteFunctions(settings().function_url_template))
