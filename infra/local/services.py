@@ -6,6 +6,7 @@ the process that started it. What is on disk survives a `kill -9` of anything.
 
 import asyncio
 import base64
+import fcntl
 import hashlib
 import hmac
 import json
@@ -432,14 +433,24 @@ def random_keys() -> dict[str, str]:
 
 
 def free_port_block(size: int) -> int:
-    """The first of `size` free loopback ports in a row whose gRPC siblings (10,000 above, SeaweedFS's rule) are free too.
+    """The first of `size` (8 at most) free loopback ports in a row whose gRPC siblings (10,000 above, SeaweedFS's rule) are free too.
 
-    Below the range that the system hands out to connections, so that none of them takes one before its server does.
+    Below the range that the system hands out to connections, so that none of them takes one before its server does; and no other process of
+    ours is given the same ones while this one lives, though nobody listens there yet. Raises StartError.
     """
-    for _ in range(500):
-        first = 10_500 + secrets.randbelow(11_500)
+    folder = Path(tempfile.gettempdir()) / f"docuvault-ports-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for _ in range(1000):
+        first = 10_500 + 8 * secrets.randbelow(1_400)
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
         if all(port_is_free(first + offset) and port_is_free(first + offset + 10_000) for offset in range(size)):
-            return first
+            return first  # the lock stays, and ends with this process
+        os.close(lock)
     raise StartError("No free ports were found between 10500 and 32000.")
 
 

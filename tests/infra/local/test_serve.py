@@ -264,5 +264,15 @@ async def test_the_programs_of_a_whole_run_are_reached_by_notifications(running:
         (await api.put(upload["upload"]["url"], content=b"hello there", headers=upload["upload"]["headers"])).raise_for_status()
         path = f"/api/documents/{upload['document']['id']}"
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (await api.get(path)).raise_for_status().json()["status"] == "uploading":  # noqa: ASYNC110
+            while (await api.get(path)).raise_for_status().json()["status"] == "uploading":
                 await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("http://localhost:{port}", True), ("http://evil.example", False)])
+def test_only_its_own_pages_may_use_the_store(running: Serve, origin: str, allowed: bool) -> None:
+    lines = (running.data_dir / "settings.env").read_text().splitlines()
+    store = next(line.removeprefix("STORE_PORT=") for line in lines if line.startswith("STORE_PORT="))
+    asking = origin.format(port=running.port)
+    headers = {"Origin": asking, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,if-none-match"}
+    answer = httpx.options(f"http://127.0.0.1:{store}/docuvault/u/a.txt", headers=headers)
+    assert (answer.headers.get("access-control-allow-origin") in (asking, "*")) is allowed

@@ -5,6 +5,8 @@ import contextlib
 import os
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,7 +18,7 @@ import pytest
 from infra.local.binaries import copied_in_the_open, postgres_programs
 from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError, run, unprivileged_user
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey
+from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
 from infra.postgres.migrate import dbmate_url
 from shared.config import settings
 from shared.db import Database
@@ -140,3 +142,11 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 )
 def test_a_libpq_url_becomes_one_that_dbmate_understands(libpq: str, dbmate: str) -> None:
     assert dbmate_url(libpq) == dbmate
+
+
+def test_ports_are_given_to_one_process_only() -> None:
+    given = [free_port_block(6) for _ in range(20)]
+    assert len(set(given)) == 20
+    asked = "from infra.local.services import free_port_block; print(*(free_port_block(6) for _ in range(20)))"
+    other = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(map(int, other)) & set(given)
