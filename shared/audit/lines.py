@@ -96,9 +96,14 @@ async def of_account(tx: Transaction, owner: UUID, *, limit: int, before: UUID |
     )
 
 
-async def erase_personal(tx: Transaction, account: UUID) -> int:
-    """Forgets what the log says about a person; the lines stay, and the chain stays whole (system transaction)."""
-    erased: int = await tx.fetch_value("SELECT audit_erase_personal(%(account)s)", {"account": account})
+async def erase_personal(tx: Transaction, account: UUID, *, email: str | None = None) -> int:
+    """Forgets what the log says about a person; the lines stay, and the chain stays whole (system transaction).
+
+    With `email`, lines that belong to no account but name that address are forgotten, too.
+    """
+    erased: int = await tx.fetch_value(
+        "SELECT audit_erase_personal(%(account)s::uuid, %(email)s::text)", {"account": account, "email": email}
+    )
     return erased
 
 

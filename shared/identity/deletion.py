@@ -12,8 +12,9 @@ from shared.audit import Event, lines
 from shared.db import Database, Transaction
 from shared.errors import Conflict
 from shared.events import publish
-from shared.identity import api_tokens, one_time, reauthentication, revocation, sessions
+from shared.identity import accounts, api_tokens, one_time, reauthentication, revocation, sessions
 from shared.identity.client import Client
+from shared.identity.sign_in import send_alert
 from shared.storage import ObjectStore
 
 EVENT = "account.deleted"
@@ -40,21 +41,35 @@ async def delete(db: Database, client: Client, user_id: UUID, password: str) -> 
     """The account's owner wants it gone. Raises InvalidCredentials, RateLimited, LastAdmin."""
     await reauthentication.check_password(db, client, user_id, password)
     async with db.system() as tx:
+        user = await accounts.get(tx, user_id)
+        if user is not None:
+            await send_alert(tx, client, user, "account_deleted")
         await close(tx, user_id)
         await audit.record(tx, Event.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent)
     await revocation.settled()
 
 
 async def close(tx: Transaction, user_id: UUID) -> None:
-    """Closes an account for good and has its data erased (system transaction). Follow with `revocation.settled()`. Raises LastAdmin."""
+    """Closes an account for good and has its data erased (system transaction). Follow with `revocation.settled()`. Raises LastAdmin.
+
+    Its address is free again at once, and forgotten.
+    """
     await refuse_last_admin(tx, user_id)
     await sessions.end_all(tx, user_id, sessions.EndReason.ACCOUNT_DELETED)
     await api_tokens.revoke_all(tx, user_id)
     await one_time.void(tx, user_id)
-    closed = await tx.execute(
-        "UPDATE users SET deleted_at = now(), updated_at = now() WHERE id = %(user)s AND deleted_at IS NULL", {"user": user_id}
+    email = await tx.fetch_value(
+        """
+        UPDATE users
+        SET email = users.id || '@deleted.invalid', display_name = NULL, password_hash = '!', deleted_at = now(), updated_at = now()
+        FROM users AS before
+        WHERE users.id = %(user)s AND before.id = users.id AND users.deleted_at IS NULL
+        RETURNING before.email
+        """,
+        {"user": user_id},
     )
-    if closed:
+    if email is not None:
+        await lines.erase_personal(tx, user_id, email=email)
         await publish(tx, EVENT, owner_id=user_id, subject=str(user_id), data={"user_id": str(user_id)})
 
 

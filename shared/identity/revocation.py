@@ -6,7 +6,7 @@ therefore cost one rebuild and never let a revoked token pass. With Redis unreac
 (closed). A check costs one `MGET`, shared by all that are waiting at that moment.
 
 Revoking: `record()` in the transaction that ends the thing, then `await settled()` before the answer. The copy is written after the commit,
-and tried again until Redis has it.
+and tried again until Redis has it; should the process die before that, the others top the copy up within half a minute.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ MARKER = "docuvault:revocations:run_id"
 TIMEOUT_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 """How long Redis is left alone after it failed."""
+TOP_UP_SECONDS = 30.0
+"""How often a process adds the newest revocations to the copy, in case whoever revoked could not tell Redis and died."""
 MAX_KEYS_AT_ONCE = 500
 
 
@@ -91,6 +93,8 @@ class Revocations:
         self._unsent: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
+        self._failing = False
+        self._filled_at = 0.0
 
     async def is_revoked(self, *keys: str) -> bool:
         """Whether any of `keys` is revoked. Raises Unavailable where neither Redis nor PostgreSQL answers."""
@@ -111,7 +115,8 @@ class Revocations:
         for key in keys:
             self._own[key] = now + KEPT.total_seconds()
             self._unsent.add(key)
-        self._tried.clear()
+        if not self._failing:
+            self._tried.clear()
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
@@ -162,6 +167,8 @@ class Revocations:
         for _ in range(2):
             if self._connection is None:
                 await self._connect_and_fill()
+            elif time.monotonic() - self._filled_at > TOP_UP_SECONDS:
+                await self._top_up()
             answer = await self._command("MGET", MARKER, *names)
             if answer is None:
                 continue  # the connection was stale: once more on a fresh one
@@ -211,22 +218,56 @@ class Revocations:
             # Watched before PostgreSQL is read: a flush after that makes EXEC do nothing, so no revocation can fall between.
             await self._strict("SET", guard, "1", "EX", "60")
             await self._strict("WATCH", guard)
-            async with self._db.system() as tx:
-                rows: list[Any] = await (
-                    await tx.connection.execute(
-                        "SELECT key, ceil(extract(epoch FROM expires_at - now()))::bigint FROM revocations WHERE expires_at > now()"
-                    )
-                ).fetchall()
+            live = await self._live(timedelta(0))
             await self._strict("MULTI")
-            for key, seconds in rows:
-                await self._strict("SET", PREFIX + key, "1", "EX", str(max(1, seconds)))
+            await self._strict_all(_writes(live))
             await self._strict("SET", MARKER, self._run_id)
             await self._strict("DEL", guard)
             if await self._strict("EXEC") is not None:
-                log.info("the copy of revocations was filled: %d", len(rows))
+                self._filled_at = time.monotonic()
+                log.info("the copy of revocations was filled: %d", len(live))
                 return
         self._give_up("it is flushed all the time")
         raise _RedisFailed
+
+    async def _top_up(self) -> None:
+        """Adds what was revoked since the last time, and a while before."""
+        started = time.monotonic()
+        since = timedelta(seconds=started - self._filled_at + TOP_UP_SECONDS)
+        await self._strict_all(_writes(await self._live(KEPT - since)))
+        self._filled_at = started
+
+    async def _live(self, left: timedelta) -> list[tuple[str, int]]:
+        """What is revoked and will be for longer than `left`, with the seconds it still has to be kept."""
+        async with self._db.system() as tx:
+            cursor = await tx.connection.execute(
+                """
+                SELECT key, greatest(1, ceil(extract(epoch FROM expires_at - now())))::bigint
+                FROM revocations WHERE expires_at > now() + %(left)s
+                """,
+                {"left": max(left, timedelta(0))},
+            )
+            return await cursor.fetchall()
+
+    async def _strict_all(self, commands: list[tuple[str, ...]]) -> None:
+        """Sends many commands at a time and waits for all their answers."""
+        for first in range(0, len(commands), MAX_KEYS_AT_ONCE):
+            batch = commands[first : first + MAX_KEYS_AT_ONCE]
+            connection = self._connection
+            try:
+                if connection is None or not connection.is_connected:
+                    raise ConnectionError("not connected")
+                await connection.send_packed_command(connection.pack_commands(batch), check_health=False)
+                for _ in batch:
+                    await connection.read_response()
+            except BaseException as lost:
+                self._connection = None
+                if connection is not None:
+                    await connection.disconnect(nowait=True)
+                if not isinstance(lost, Exception):
+                    raise
+                self._give_up(type(lost).__name__)
+                raise _RedisFailed from lost
 
     async def _strict(self, *command: str | bytes) -> Any:
         answer, failed = await self._exchange(*command)
@@ -276,13 +317,19 @@ class Revocations:
                         pipeline.set(PREFIX + key, "1", ex=int(KEPT.total_seconds()))
                     await pipeline.execute()
                 self._unsent.difference_update(keys)
+                self._failing = False
             except (RedisError, OSError, TimeoutError) as lost:
                 log.warning("Redis did not take a revocation, it is tried again: %s", type(lost).__name__)
+                self._failing = True
                 self._tried.set()
                 now = time.monotonic()
                 self._unsent = {key for key in self._unsent if self._own.get(key, 0) > now}
                 await asyncio.sleep(RETRY_SECONDS)
         self._tried.set()
+
+
+def _writes(live: list[tuple[str, int]]) -> list[tuple[str, ...]]:
+    return [("SET", PREFIX + key, "1", "EX", str(seconds)) for key, seconds in live]
 
 
 _views: WeakKeyDictionary[asyncio.AbstractEventLoop, Revocations] = WeakKeyDictionary()

@@ -149,7 +149,9 @@ async def test_many_sealers_at_once_make_one_chain(db: Database, owner: UUID) ->
 async def test_tampering_with_a_sealed_line_is_found(db: Database, owner: UUID, tamper: str) -> None:
     await _sealed(db, owner, 3)
     async with tampering() as tx:
-        middle = await tx.fetch_value("SELECT id FROM audit_lines WHERE owner_id = %(owner)s ORDER BY id OFFSET 1", {"owner": owner})
+        middle = await tx.fetch_value(
+            "SELECT id FROM audit_lines JOIN audit_seals ON line_id = id WHERE owner_id = %(owner)s ORDER BY seq OFFSET 1", {"owner": owner}
+        )
         before = await chain.verify(tx)
         assert before.ok
         assert await tx.execute(tamper, {"line": middle}) == 1

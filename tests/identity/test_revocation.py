@@ -106,6 +106,36 @@ async def test_what_this_process_revoked_is_refused_at_once_and_elsewhere_once_s
     await elsewhere.close()
 
 
+async def test_what_a_process_could_not_tell_redis_before_it_died_is_known_within_half_a_minute(view: Revocations, db: Database) -> None:
+    keys = [session_key(new_id()) for _ in range(3)]
+    assert not await view.is_revoked(keys[0])
+    for key in keys:
+        await _revoke(db, key)
+    assert not await view.is_revoked(keys[0])
+    view._filled_at -= revocation.TOP_UP_SECONDS + 1
+    assert [await view.is_revoked(key) for key in keys] == [True] * 3
+
+
+async def test_a_thousand_revocations_are_copied(view: Revocations, db: Database) -> None:
+    keys = [session_key(new_id()) for _ in range(1200)]
+    async with db.system() as tx:
+        await tx.execute(
+            "INSERT INTO revocations SELECT key, now() + interval '15 minutes' FROM unnest(%(keys)s::text[]) AS key", {"keys": keys}
+        )
+    assert all(await asyncio.gather(*(view.is_revoked(key) for key in keys)))
+
+
+async def test_ending_a_session_does_not_wait_for_a_redis_that_is_known_to_be_gone(db: Database) -> None:
+    view = Revocations("redis://127.0.0.1:1", db)
+    assert not await view.is_revoked("sid:any")
+    view._failing = True
+    view._tried.set()
+    view._own["sid:x"] = asyncio.get_running_loop().time() + 60
+    view._unsent.add("sid:x")
+    await asyncio.wait_for(view.settled(), 0.1)
+    assert await view.is_revoked("sid:x")
+
+
 async def test_recording_and_settling_reaches_the_shared_redis(db: Database) -> None:
     key = session_key(new_id())
     assert not await revocation.revocations().is_revoked(key)

@@ -30,6 +30,7 @@ CREATE TABLE audit_personal (
     email       text
 );
 CREATE INDEX audit_personal_of_owner ON audit_personal (owner_id);
+CREATE INDEX audit_personal_of_email ON audit_personal (lower(email)) WHERE email IS NOT NULL;
 ALTER TABLE audit_personal ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON audit_personal TO docuvault_app USING (owner_id = nullif(current_setting('app.user', true), '')::uuid);
 CREATE POLICY system ON audit_personal TO docuvault_system USING (true);
@@ -102,21 +103,23 @@ BEGIN
     RETURN sealed;
 END $$;
 
--- Forgets a person: the lines stay, what they say about the person's address, mail and browser goes.
-CREATE FUNCTION audit_erase_personal(account uuid) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- Forgets a person: the lines stay, what they say about the person's address, mail and browser goes. Lines of nobody's account that name the
+-- person's mail address (somebody tried it) are found by that.
+CREATE FUNCTION audit_erase_personal(account uuid, address text) RETURNS integer LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     erased integer;
 BEGIN
     DELETE FROM audit_personal
-    WHERE owner_id = account OR line_id IN (SELECT id FROM audit_lines WHERE actor_id = account);
+    WHERE owner_id = account OR lower(email) = lower(address) OR line_id IN (SELECT id FROM audit_lines WHERE actor_id = account);
     GET DIAGNOSTICS erased = ROW_COUNT;
     RETURN erased;
 END $$;
 
-REVOKE ALL ON FUNCTION audit_enqueue(), audit_seal(integer), audit_erase_personal(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION audit_seal(integer), audit_erase_personal(uuid) TO docuvault_system;
+REVOKE ALL ON FUNCTION audit_enqueue(), audit_seal(integer), audit_erase_personal(uuid, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_seal(integer), audit_erase_personal(uuid, text) TO docuvault_system;
 
 -- migrate:down
 
 DROP TABLE audit_seals, audit_queue, audit_personal, audit_lines CASCADE;
-DROP FUNCTION audit_erase_personal(uuid), audit_seal(integer), audit_commitment(bytea, text, text, text), audit_enqueue();
+DROP FUNCTION audit_erase_personal(uuid, text), audit_seal(integer), audit_commitment(bytea, text, text, text), audit_enqueue();
