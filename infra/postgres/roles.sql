@@ -4,6 +4,9 @@
 -- docuvault_migrate owns the database and with it the schema. docuvault_app is what the functions connect as: DML only, under row-level
 -- security. docuvault_system sees all rows; the app takes that role for a transaction (SET LOCAL ROLE) and never holds it otherwise.
 
+-- Two at once: the second waits until the first has gone.
+DO $$ BEGIN PERFORM pg_advisory_lock(hashtext('docuvault roles')); END $$;
+
 SELECT 'CREATE ROLE docuvault_migrate LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'docuvault_migrate') \gexec
 
