@@ -4,12 +4,21 @@ import os
 import time
 import uuid
 
+_RANDOM = (1 << 76) - 1 & ~(0x3 << 62)
+_VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
+
 
 def new_id() -> uuid.UUID:
     """A new id; ids sort by the millisecond they were made in."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return uuid.UUID(int=value)
+    return uuid.UUID(int=_new())
+
+
+def new_id_text() -> str:
+    """A new id as text: several times faster than `str(new_id())`, for what is made at every request."""
+    digits = f"{_new():032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _new() -> int:
+    milliseconds = time.time_ns() // 1_000_000 & 0xFFFF_FFFF_FFFF
+    return milliseconds << 80 | int.from_bytes(os.urandom(10), "big") & _RANDOM | _VERSION_AND_VARIANT

@@ -41,7 +41,6 @@ class Call(Generic[BodyT, QueryT]):
     __slots__ = (
         "_principal",
         "accept_language",
-        "bearer",
         "body",
         "client_address",
         "headers",
@@ -72,7 +71,6 @@ class Call(Generic[BodyT, QueryT]):
         """The client's IP address, as the connection or a trusted proxy tells it."""
         self.user_agent = headers.get("user-agent", "")
         self.accept_language = headers.get("accept-language", "")
-        self.bearer = bearer_token(headers)
         self.body = body
         self.query = query
         self.stream = stream
@@ -92,6 +90,11 @@ class Call(Generic[BodyT, QueryT]):
         from shared.db import TenantDatabase, database
 
         return TenantDatabase(database(), self.user.user_id)
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of the Authorization header."""
+        return bearer_token(self.headers)
 
     @property
     def cookies(self) -> dict[str, str]:

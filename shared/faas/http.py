@@ -30,7 +30,7 @@ from shared.faas.declarations import EndpointDeclaration
 from shared.faas.reading import Incoming
 from shared.faas.routing import Route, Router
 from shared.faas.sending import send_answer, send_as_it_is
-from shared.ids import new_id
+from shared.ids import new_id_text
 
 if TYPE_CHECKING:
     from shared.identity.access import Principal
@@ -54,7 +54,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     headers = reading.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
-        request_id = str(new_id())
+        request_id = new_id_text()
     method: str = scope["method"]
     name = ""
     secret = complete = False

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -38,7 +38,7 @@ async def count_address(address: str) -> None:
 
 async def count_account(account: UUID) -> None:
     """One request of `account`. Raises RateLimited."""
-    await _limiter().spend("account", settings().rate_limit_account, str(account))
+    await _limiter().spend("account", settings().rate_limit_account, account)
 
 
 async def count_named(name: str, address: str) -> None:
@@ -69,9 +69,9 @@ class Limiter:
         self._shared: Storage | None = None
         self._local: Storage | None = None
         self._retry_redis_at = 0.0
-        self._leases: OrderedDict[tuple[str, str], _Lease] = OrderedDict()
+        self._leases: OrderedDict[tuple[str, Hashable], _Lease] = OrderedDict()
 
-    async def spend(self, kind: str, rate: str, subject: str) -> None:
+    async def spend(self, kind: str, rate: str, subject: Hashable) -> None:
         """One token of `subject`'s present window, from the lease on it. Raises RateLimited when there is none."""
         item = _item(rate)
         seconds = item.get_expiry()
@@ -96,13 +96,13 @@ class Limiter:
                     lease.waiting -= 1
         lease.tokens -= 1
 
-    async def hit(self, kind: str, rate: str, subject: str) -> None:
+    async def hit(self, kind: str, rate: str, subject: Hashable) -> None:
         """Counts one. Raises RateLimited with the seconds until the window ends."""
         item = _item(rate)
         if not await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), 1):
             raise self._limited(item)
 
-    async def _take_more(self, lease: _Lease, item: "RateLimitItem", kind: str, subject: str) -> None:
+    async def _take_more(self, lease: _Lease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
         lease.more = asyncio.Event()
         try:
             lease.size = min(max(lease.size * 2, lease.waiting, 1), max(1, item.amount // 100))
@@ -113,9 +113,9 @@ class Limiter:
             lease.more.set()
             lease.more = None
 
-    async def _take(self, item: "RateLimitItem", kind: str, subject: str, window: int, wanted: int) -> int:
+    async def _take(self, item: "RateLimitItem", kind: str, subject: Hashable, window: int, wanted: int) -> int:
         """Counts `wanted` at once; how many of them the window still had."""
-        key, seconds = item.key_for(kind, subject, window), item.get_expiry()
+        key, seconds = item.key_for(kind, str(subject), window), item.get_expiry()
         count = await self._count(key, seconds, wanted)
         return max(0, min(wanted, item.amount - (count - wanted)))
 
