@@ -45,9 +45,10 @@ class RemoteFunctions:
         """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
+        client = self._http()
         request = self._request(scope, receive, declaration, request_id)
         try:
-            answer = await self._http().send(request, stream=True)
+            answer = await client.send(request, stream=True)
         except httpx.TransportError as lost:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
         raw = [(name.lower(), value) for name, value in answer.headers.raw]
@@ -61,6 +62,8 @@ class RemoteFunctions:
             await client.aclose()
 
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
+        import httpx
+
         told = reading.headers_of(scope)
         reading.refuse_length(told, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
@@ -73,13 +76,18 @@ class RemoteFunctions:
         url = self._template.replace("{service}", declaration.service) + path + query
         has_body = "transfer-encoding" in told or told.get("content-length", "0") != "0"
         content = reading.stream(receive, declaration.max_body) if has_body else None
-        return self._http().build_request(scope["method"], url, headers=headers, content=content)
+        # Not by the client's build_request: that adds headers which the caller has not sent (an Accept-Encoding it does not understand).
+        return httpx.Request(scope["method"], url, headers=headers, content=content)
 
     def _http(self) -> "httpx.AsyncClient":
         if self._client is None:
+            from http.cookiejar import CookieJar, DefaultCookiePolicy
+
             import httpx
 
             self._client = httpx.AsyncClient(
+                # One client serves everybody: a cookie that it kept of one caller's answer would go out with the next one's request.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
                 limits=httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
                 trust_env=False,

@@ -122,6 +122,18 @@ async def test_repeated_headers_of_an_answer_stay_apart(service: Running, to: To
         assert len([header for header, _ in heard.headers if header == name]) == 1
 
 
+async def test_nothing_of_one_caller_stays_for_the_next(service: Running, to: To) -> None:
+    gateway = to(service.url)
+    assert (await ask(gateway, "GET", "/t/caller")).header("set-cookie") is not None
+    told = (await ask(gateway, "GET", "/t/caller")).json()["headers"]
+    assert set(told) <= {"host", "x-request-id", SIGNED_CLIENT_HEADER}
+
+
+async def test_an_answer_is_compressed_only_for_who_asks_for_it(service: Running, to: To) -> None:
+    heard = await ask(to(service.url), "GET", f"/t/items/{'x' * 3000}")
+    assert (heard.header("content-encoding"), heard.body) == (None, b"x" * 3000)
+
+
 async def test_a_compressed_answer_is_handed_on_as_it_is(service: Running, to: To) -> None:
     import gzip
 
