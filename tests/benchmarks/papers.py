@@ -3,11 +3,13 @@
 import random
 from pathlib import Path
 
-WORDS = (
-    "invoice amount due payment bank account tenancy agreement rent deposit insurance policy premium claim electricity meter reading "
-    "kilowatt hours tax return assessment employer salary statement contract notice period delivery order number customer reference "
-    "signature date address telephone please find enclosed our letter regarding the annual report of your membership and the fees for it"
-).split()
+_USUAL = """
+invoice amount due payment bank account tenancy agreement rent deposit insurance policy premium claim electricity meter reading
+kilowatt hours tax return assessment employer salary statement contract notice period delivery order number customer reference
+signature date address telephone please find enclosed our letter regarding the annual report of your membership and the fees for
+it
+"""
+WORDS = _USUAL.split()
 SAMPLES = Path(__file__).resolve().parents[2] / "scripts" / "samples"
 
 

@@ -373,6 +373,6 @@ def _children(pid: int) -> set[int]:
 
 async def _until(condition: Callable[[], Any]) -> Any:
     async with asyncio.timeout(10):
-        while not (met := condition()):  # noqa: ASYNC110 (other processes set no event)
+        while not (met := condition()):
             await asyncio.sleep(0.005)
     return met

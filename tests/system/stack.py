@@ -113,7 +113,9 @@ class Stack:
 
     async def person(self) -> "Person":
         """Somebody who has registered and signed in."""
-        person = Person(httpx.AsyncClient(base_url=self.url, timeout=30, headers={"user-agent": "docuvault-tests", "accept-language": "en"}))
+        person = Person(
+            httpx.AsyncClient(base_url=self.url, timeout=30, headers={"user-agent": "docuvault-tests", "accept-language": "en"})
+        )
         await person.sign_in()
         return person
 

@@ -28,7 +28,10 @@ async def assert_all_ready_once(stack: Stack, person: Person, ids: list[str], *,
         assert [hit["id"] for hit in await person.search(f"word{number}heron")] == [document_id]
     async with stack.database() as database, database.system() as tx:
         doubled = await tx.fetch_value(
-            "SELECT count(*) FROM (SELECT FROM document_pages WHERE document_id = ANY(%s) GROUP BY document_id, number HAVING count(*) > 1) x",
+            """
+            SELECT count(*)
+            FROM (SELECT FROM document_pages WHERE document_id = ANY(%s) GROUP BY document_id, number HAVING count(*) > 1) AS doubled
+            """,
             ([UUID(document_id) for document_id in ids],),
         )
         assert doubled == 0
