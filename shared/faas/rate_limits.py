@@ -148,8 +148,12 @@ class Limiter:
         if self._shared is None:
             from limits.aio.storage import RedisStorage
 
+            class OnlyRedis(RedisStorage):
+                # Else it imports every client of this kind that it finds: a tenth of a cold start.
+                DEPENDENCIES = {"redis": None}  # noqa: RUF012
+
             url = self._redis_url.replace("unix://", "redis+unix://", 1)
-            self._shared = RedisStorage(
+            self._shared = OnlyRedis(
                 f"async+{url}",
                 implementation="redispy",
                 key_prefix="docuvault:limits",
