@@ -91,7 +91,7 @@ def _fill(worker: int, url: str, owners: Sequence[UUID]) -> None:
             UPDATE made
             SET contents = to_tsvector('search_english', text),
                 name = setweight(to_tsvector('search_english', 'scan ' || number || ' pdf ' || split_part(text, ' ', 1)), 'A')
-            WHERE number % %s = %s
+            WHERE number %% %s = %s
             """,
             [WORKERS, worker],
         )
