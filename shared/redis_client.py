@@ -4,6 +4,7 @@ Redis holds hints only (rule 3): every caller decides what happens when it is do
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -14,8 +15,27 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 1.0
 ANSWER_TIMEOUT_SECONDS = 2.0
+FIRST_ANSWERS_SECONDS = 0.5
+"""How long a process that has just been started for a request does without Redis."""
 
 _clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, Redis]" = WeakKeyDictionary()
+
+_postponed_until = 0.0
+
+
+def postpone() -> None:
+    """Keeps Redis out of the first answers of a process that a request is waiting for: loading its client takes as long as all else.
+
+    Limits are counted a moment later, and what is revoked is looked up in PostgreSQL. Counts from the first call on.
+    """
+    global _postponed_until
+    if not _postponed_until:
+        _postponed_until = time.monotonic() + FIRST_ANSWERS_SECONDS
+
+
+def postponed() -> float:
+    """For how many more seconds to do without; 0 where nobody has asked for that."""
+    return max(0.0, _postponed_until - time.monotonic())
 
 
 def redis_client() -> "Redis":

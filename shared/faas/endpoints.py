@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from shared.faas.declarations import Auth, EndpointDeclaration, Scope, declare
 from shared.faas.http import serve
 from shared.faas.routing import Router
+from shared.redis_client import postpone
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -89,6 +90,7 @@ class _Served:
         self._scope = scope
 
     async def __call__(self, scope: "AsgiScope", receive: "Receive", send: "Send") -> None:
+        postpone()
         await serve(self._router, self._scope, receive, send)
 
 

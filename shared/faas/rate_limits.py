@@ -4,13 +4,13 @@ A limit holds for windows of the clock: `300/5 minutes` starts anew at :00, :05,
 handful of a window's tokens at once (at most a hundredth, growing with demand) and spends them without asking, so that most requests
 cost no round trip; unspent ones end with their window, so no window ever grants more than it has. Named limits (sign-in, registration and
 the like) are counted one by one. With Redis down every process counts on its own: limits then hold per process, nobody is locked out
-and nothing is unlimited.
+and nothing is unlimited. A process that was started for a request counts it behind the answer (`shared.redis_client.postpone`).
 """
 
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 from shared.config import settings
 from shared.errors import RateLimited
 from shared.faas.addresses import network
+from shared.redis_client import postponed
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -61,11 +62,13 @@ class _Lease:
 
 
 class Limiter:
-    """One event loop's view of the limits; `clock` gives seconds since the epoch."""
+    """One event loop's view of the limits; `clock` gives seconds since the epoch. Redis is left alone for the first `postponed` seconds."""
 
-    def __init__(self, redis_url: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, redis_url: str, *, clock: Callable[[], float] = time.time, postponed: float = 0.0) -> None:
         self._redis_url = redis_url
         self._clock = clock
+        self._owed: Counter[tuple[str, str, Hashable]] = Counter()
+        self._paying = asyncio.create_task(self._pay(postponed)) if postponed else None
         self._shared: Storage | None = None
         self._local: Storage | None = None
         self._retry_redis_at = 0.0
@@ -73,6 +76,9 @@ class Limiter:
 
     async def spend(self, kind: str, rate: str, subject: Hashable) -> None:
         """One token of `subject`'s present window, from the lease on it. Raises RateLimited when there is none."""
+        if self._paying is not None:
+            self._owed[kind, rate, subject] += 1
+            return
         item = _item(rate)
         seconds = item.get_expiry()
         window = int(self._clock() / seconds)
@@ -101,6 +107,15 @@ class Limiter:
         item = _item(rate)
         if not await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), 1):
             raise self._limited(item)
+
+    async def _pay(self, after: float) -> None:
+        """Counts what was spent within the first `after` seconds; from then on there is no credit."""
+        await asyncio.sleep(after)
+        self._paying = None
+        for (kind, rate, subject), spent in self._owed.items():
+            item = _item(rate)
+            await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), spent)
+        self._owed.clear()
 
     async def _take_more(self, lease: _Lease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
         lease.more = asyncio.Event()
@@ -174,7 +189,7 @@ def _limiter() -> Limiter:
     loop = asyncio.get_running_loop()
     limiter = _limiters.get(loop)
     if limiter is None:
-        limiter = _limiters[loop] = Limiter(settings().redis_url)
+        limiter = _limiters[loop] = Limiter(settings().redis_url, postponed=postponed())
     return limiter
 
 

@@ -3,7 +3,8 @@
 PostgreSQL (`revocations`) is the truth, Redis a fast copy. The copy is believed only while its marker equals the server's `run_id` and
 after this process has filled it from PostgreSQL once on its present connection; a flush, a restart from a snapshot or a lost connection
 therefore cost one rebuild and never let a revoked token pass. With Redis unreachable PostgreSQL is asked; with both gone the call fails
-(closed). A check costs one `MGET`, shared by all that are waiting at that moment.
+(closed). A check costs one `MGET`, shared by all that are waiting at that moment. A process that was started for a request asks PostgreSQL
+at first (`shared.redis_client.postpone`).
 
 Revoking: `record()` in the transaction that ends the thing, then `await settled()` before the answer. The copy is written after the commit,
 and tried again until Redis has it; should the process die before that, the others top the copy up within half a minute.
@@ -20,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 from shared.config import settings
 from shared.db import Database, Transaction, database
+from shared.redis_client import postponed
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -79,16 +81,19 @@ class _RedisFailed(Exception):
 
 
 class Revocations:
-    """One event loop's view: the batch that is waiting, the connection, what this process itself revoked."""
+    """One event loop's view: the batch that is waiting, the connection, what this process itself revoked.
 
-    def __init__(self, redis_url: str, db: Database) -> None:
+    Redis is left alone for the first `postponed` seconds.
+    """
+
+    def __init__(self, redis_url: str, db: Database, *, postponed: float = 0.0) -> None:
         self._redis_url = redis_url
         self._db = db
         self._waiting: list[tuple[tuple[str, ...], asyncio.Future[bool]]] = []
         self._asking: asyncio.Task[None] | None = None
         self._connection: AbstractConnection | None = None
         self._run_id = b""
-        self._retry_at = 0.0
+        self._retry_at = time.monotonic() + postponed
         self._own: dict[str, float] = {}
         self._unsent: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
@@ -340,5 +345,5 @@ def revocations() -> Revocations:
     loop = asyncio.get_running_loop()
     view = _views.get(loop)
     if view is None:
-        view = _views[loop] = Revocations(settings().redis_url, database())
+        view = _views[loop] = Revocations(settings().redis_url, database(), postponed=postponed())
     return view

@@ -128,6 +128,14 @@ async def test_with_redis_down_each_process_counts_for_itself_and_returns_to_red
     assert await granted([lambda: first.hit("t", "4/minute", f"{subject}x"), lambda: first.hit("t", "4/minute", f"{subject}x")] * 4) == 4
 
 
+async def test_what_a_fresh_process_lets_through_at_once_is_counted_a_moment_later(subject: str) -> None:
+    fresh = Limiter(settings().redis_url, clock=Clock(), postponed=0.01)
+    assert await granted([lambda: fresh.spend("t", "3/minute", subject)] * 2) == 2
+    assert fresh._paying is not None
+    await fresh._paying
+    assert await granted([lambda: fresh.spend("t", "3/minute", subject)] * 10) == 1
+
+
 async def test_a_flushed_redis_starts_the_window_anew_and_nothing_breaks(own_valkey: Valkey, subject: str) -> None:
     from redis.asyncio import Redis
 

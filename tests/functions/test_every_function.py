@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -91,6 +92,23 @@ async def test_an_event_function_alone_refuses_what_no_broker_of_ours_has_signed
         no_event = await client.post("/", json={})
     assert unsigned.status_code == 401, unsigned.text
     assert no_event.status_code == 400, no_event.text
+
+
+def test_a_first_request_does_not_wait_until_the_client_of_redis_is_loaded() -> None:
+    answered_and_loaded = f"""
+import asyncio, sys
+from functions_framework import aio
+app = aio.create_asgi_app("jwks", {str(FUNCTIONS / "auth" / "jwks.py")!r}, "http")
+scope = {{"type": "http", "method": "GET", "path": "/.well-known/jwks.json", "query_string": b"", "headers": []}}
+answer = []
+async def receive(): return {{"type": "http.request", "body": b""}}
+async def send(message): answer.append(message)
+asyncio.run(app(scope, receive, send))
+print(answer[0]["status"], *({{"redis", "limits", "psycopg", "argon2", "boto3", "kreuzberg"}} & set(sys.modules)))
+"""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run([sys.executable, "-c", answered_and_loaded], env=environ, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "200"
 
 
 def test_a_function_a_file_and_its_declaration_have_one_name() -> None:

@@ -136,6 +136,14 @@ async def test_ending_a_session_does_not_wait_for_a_redis_that_is_known_to_be_go
     assert await view.is_revoked("sid:x")
 
 
+async def test_a_fresh_process_asks_postgresql_first(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    view, key = Revocations("redis://127.0.0.1:1", db, postponed=60), session_key(new_id())
+    await _revoke(db, key)
+    assert await view.is_revoked(key)
+    assert not await view.is_revoked("sid:any")
+    assert "Redis cannot be used" not in caplog.text
+
+
 async def test_recording_and_settling_reaches_the_shared_redis(db: Database) -> None:
     key = session_key(new_id())
     assert not await revocation.revocations().is_revoked(key)
