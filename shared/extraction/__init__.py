@@ -121,6 +121,11 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         language=language,
         title=cleaning.title(title, MAX_TITLE) if title else None,
         thumbnail=blob or None,
-        milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if isinstance(spent, int | float)},
+        milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if _is_duration(spent)},
         truncated=bool(value.get("truncated")),
     )
+
+
+def _is_duration(value: object) -> bool:
+    """Whether it is a number of milliseconds; JSON from Python also knows NaN, and integers that no float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**31

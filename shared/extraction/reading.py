@@ -64,14 +64,7 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     filename = str(arguments["filename"])
     content_type = content_types.detect(file, filename)
     watch.lap("detect")
-    try:
-        reading = _read(file, content_type, recognizer, attachments=True)
-    except (ExtractionFailed, MemoryError):
-        raise
-    except Exception as error:
-        if content_type in content_types.SUPPORTED:
-            raise DocumentCorrupt(f"The {content_types.NAMES[content_type]} is damaged and cannot be read.") from error
-        raise
+    reading = _read(file, content_type, recognizer, attachments=True)
     watch.lap("read")
     pages, cut = _bounded(reading.pages)
     watch.lap("clean")
@@ -90,6 +83,18 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
 
 
 def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
+    """Whatever its reader raises of a document of a kind we know counts as damage to it."""
+    try:
+        return _read_by_kind(file, content_type, recognizer, attachments=attachments)
+    except (ExtractionFailed, MemoryError):
+        raise
+    except Exception as error:
+        if content_type in content_types.SUPPORTED:
+            raise DocumentCorrupt(f"The {content_types.NAMES[content_type]} is damaged and cannot be read.") from error
+        raise
+
+
+def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
     from shared.extraction.formats import html, mail, office, pdf, pictures, plain
 
     if content_type in _ZIPPED:

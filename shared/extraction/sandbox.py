@@ -27,6 +27,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from shared.extraction import cleaning
 from shared.extraction.failures import (
     ExtractionCrashed,
     ExtractionOutOfMemory,
@@ -132,7 +133,7 @@ def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limi
     if not isinstance(message, dict):
         raise ExtractionCrashed()
     if isinstance(failed := message.get("failed"), dict):
-        raise failure(str(failed.get("code")), str(failed.get("detail", ""))[:500])
+        raise failure(str(failed.get("code")), cleaning.clean(str(failed.get("detail", "")))[:500])
     if not isinstance(value := message.get("value"), dict):
         raise ExtractionCrashed()
     return Finished(value, data[4 + length :], cpu_ms)

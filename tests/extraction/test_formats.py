@@ -2,6 +2,7 @@
 """Every format is read, on real files: the project's samples, files made by other programs, and pictures made here."""
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,18 @@ async def test_a_photo_is_turned_as_its_camera_says(read: Read) -> None:
         assert thumbnail.width > thumbnail.height
 
 
+async def test_a_photo_whose_camera_noted_nonsense_is_read(read: Read) -> None:
+    notes = [(0x0112, 3, b"\x06\0\0\0"), (0x0100, 2, b"ab\xffd"), (0x011A, 3, b"\1\0\0\0"), (0x8769, 2, b"abcd")]
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + len(notes).to_bytes(2, "little")
+    exif += b"".join(struct.pack("<HHI", tag, kind, 1 if kind == 3 else 4) + value for tag, kind, value in notes) + bytes(4)
+    photo = encoded(letter_as_picture("RGB", degrees=90), "JPEG")
+    found = await read(photo[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + photo[2:])
+    assert "library fee of 45 euros" in words(found)
+    assert found.thumbnail is not None
+    with Image.open(io.BytesIO(found.thumbnail)) as thumbnail:
+        assert thumbnail.width > thumbnail.height
+
+
 async def test_a_tiff_of_several_pages_has_a_text_for_each(read: Read) -> None:
     pages = [letter_as_picture("1"), letter_as_picture("1")]
     found = await read(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="group4"))
@@ -182,6 +195,34 @@ async def test_an_attached_document_is_read_with_its_mail(read: Read) -> None:
     assert found.content_type == content_types.EML
     assert "Attachment: program.bin" in found.pages[0]
     assert found.pages[1] == "invoice.pdf\n\nInvoice number 4711"
+
+
+async def test_an_attachment_that_is_damaged_does_not_take_its_mail_along(read: Read) -> None:
+    from email.message import EmailMessage
+
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "a@example.org", "Two files"
+    mail.set_content("See the attachments.")
+    broken = (DOCUMENTS / "budget.pptx").read_bytes()
+    mail.add_attachment(b"%PDF-1.7 no more than this", maintype="application", subtype="pdf", filename="broken.pdf")
+    mail.add_attachment(broken[: len(broken) // 2], maintype="application", subtype="octet-stream", filename="broken.pptx")
+    mail.add_attachment(b"\x89PNG\r\n\x1a\nno picture", maintype="image", subtype="png", filename="broken.png")
+    mail.add_attachment("Grüße aus Köln".encode(), maintype="text", subtype="plain", filename="whole.txt")
+    found = await read(mail.as_bytes())
+    assert "See the attachments." in found.pages[0]
+    assert found.pages[1:] == ["whole.txt\n\nGrüße aus Köln"]
+
+
+@pytest.mark.parametrize("broken", ["text/plain; charset*", "text/plain; name*0*=x'\0'%41", "(", ";;;"])
+async def test_a_mail_with_a_header_that_cannot_be_understood_is_read(read: Read, broken: str) -> None:
+    found = await read(f"From: a@example.org\r\nSubject: Rent\r\nContent-Type: {broken}\r\n\r\nThe rent is due.\r\n".encode(), "a.eml")
+    assert (found.content_type, found.title) == (content_types.EML, "Rent")
+    assert "The rent is due." in "\n".join(found.pages)
+
+
+async def test_markup_that_old_versions_of_word_leave_behind_is_passed_over(read: Read) -> None:
+    page = b"<!doctype html><p>Before <![if !supportLists]>between<![endif]> <![foo[ bar]]> <![%x[ y]]>after</p>"
+    assert (await read(page, "a.html")).pages == ["Before between after"]
 
 
 async def test_a_mail_in_html_alone_is_read_as_text(read: Read) -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from shared.extraction import (
+    DocumentCorrupt,
     ExtractionCrashed,
     ExtractionOutOfMemory,
     ExtractionTimeout,
@@ -157,6 +158,7 @@ def _framed(text: bytes) -> bytes:
         _framed(b'{"value": 1}'),
         _framed(b'{"failed": 1}'),
         _framed(b'{"failed": {"code": "../../x", "detail": ["?"]}}'),
+        _framed(b'{"failed": {"code": "document_corrupt", "detail": ' + b"9" * 5000 + b"}}"),
         _framed(b"[" * 30_000),
         _framed(pickle.dumps(_Boom())),
         pickle.dumps(_Boom()),
@@ -177,6 +179,13 @@ HONEST: dict[str, Any] = {
     "truncated": False,
 }
 WEBP = b"RIFF\0\0\0\0WEBPVP8 "
+
+
+async def test_what_a_child_says_of_its_failure_can_be_stored_and_shown(document: BinaryIO) -> None:
+    answer = _framed(b'{"failed": {"code": "document_corrupt", "detail": "nul \\u0000 and \\ud800 and \\u202e."}}')
+    with pytest.raises(DocumentCorrupt) as failed:
+        await sandbox.run(PROBES + "answer_raw", document, {"hex": answer.hex()})
+    assert failed.value.detail == "nul  and  and ."
 
 
 def test_an_honest_answer_is_believed() -> None:
@@ -210,6 +219,11 @@ def test_an_honest_answer_is_believed() -> None:
 def test_a_lie_in_the_answer_is_a_crash(lie: dict[str, Any], blob: bytes) -> None:
     with pytest.raises(ExtractionCrashed):
         _checked(HONEST | lie, blob)
+
+
+def test_times_that_are_none_are_left_out() -> None:
+    told = {"read": 1.5, "nan": float("nan"), "huge": 10**400, "negative": -1, "true": True, "text": "1"}
+    assert _checked(HONEST | {"milliseconds": told}, b"").milliseconds == {"read": 1.5}
 
 
 def test_a_title_is_cleaned_and_cut() -> None:

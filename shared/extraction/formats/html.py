@@ -48,6 +48,11 @@ class _Visible(HTMLParser):
         self._preformatted = 0
         self.title: str | None = None
 
+    def parse_marked_section(self, i: int, report: int = 1) -> int:
+        """`<![…]>` as old versions of Word leave it, markup that no browser shows; the standard library knows six names and raises."""
+        end = self.rawdata.find(">", i)
+        return end + 1 if end >= 0 else -1
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "title" and self.title is None and "svg" not in self._hidden:
             self._in_title, self.title = True, ""

@@ -3,9 +3,9 @@
 import io
 from collections.abc import Callable
 from email import policy
-from email.message import EmailMessage
+from email.message import Message
 from email.parser import BytesParser
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from shared.extraction.failures import ExtractionFailed
 from shared.extraction.formats import Reading
@@ -22,12 +22,8 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) ->
     `read_attachment(file, filename)` reads one; what it cannot read is only named."""
     file.seek(0)
     data = file.read(MAX_TEXT_FILE + 1) or b""
-    message = BytesParser(policy=policy.default).parsebytes(data[:MAX_TEXT_FILE])
-    assert isinstance(message, EmailMessage)
+    message, bodies, attachments = _taken_apart(data[:MAX_TEXT_FILE])
     reading = Reading(title=_header(message, "Subject") or None, truncated=len(data) > MAX_TEXT_FILE)
-    bodies: list[str] = []
-    attachments: list[tuple[str, bytes]] = []
-    _collect(message, bodies, attachments, depth=0)
     headers = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
     named = [f"Attachment: {name}" for name, _ in attachments]
     reading.pages.append("\n\n".join(("\n".join(headers + named), *bodies)))
@@ -43,22 +39,39 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) ->
     return reading
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _taken_apart(data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes]]]:
+    """The message, its bodies, and its attachments by name."""
+    try:
+        return _taken_apart_by(policy.default, data)
+    except Exception:
+        # The header parser of the standard library raises anything; the one before it decodes fewer names and takes whatever comes.
+        return _taken_apart_by(policy.compat32, data)
+
+
+def _taken_apart_by(rules: Any, data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes]]]:
+    message: Message = BytesParser(policy=rules).parsebytes(data)
+    bodies: list[str] = []
+    attachments: list[tuple[str, bytes]] = []
+    _collect(message, bodies, attachments, depth=0)
+    return message, bodies, attachments
+
+
+def _header(message: Message, name: str) -> str:
     try:
         return str(message.get(name, "")).strip()
-    except Exception:  # the header parser of the standard library has no bottom
+    except Exception:
         for key, value in message.raw_items():
             if key.lower() == name.lower():
                 return str(value).strip()
         return ""
 
 
-def _collect(part: EmailMessage, bodies: list[str], attachments: list[tuple[str, bytes]], depth: int) -> None:
+def _collect(part: Message, bodies: list[str], attachments: list[tuple[str, bytes]], depth: int) -> None:
     if depth > 20:
         return
     kind = part.get_content_type()
     if part.is_multipart():
-        children = [child for child in part.get_payload() if isinstance(child, EmailMessage)]
+        children = [child for child in part.get_payload() if isinstance(child, Message)]
         if kind == "multipart/alternative":
             children = [_preferred(children)] if children else []
         if kind == "message/rfc822":
@@ -79,7 +92,7 @@ def _collect(part: EmailMessage, bodies: list[str], attachments: list[tuple[str,
         bodies.append(decode(content, part.get_content_charset()))
 
 
-def _preferred(alternatives: list[EmailMessage]) -> EmailMessage:
+def _preferred(alternatives: list[Message]) -> Message:
     """The plain text where it says something, otherwise the richest version, which stands last (RFC 2046, 5.1.4)."""
     for part in alternatives:
         if part.get_content_type() == "text/plain":
@@ -89,7 +102,7 @@ def _preferred(alternatives: list[EmailMessage]) -> EmailMessage:
     return alternatives[-1]
 
 
-def _filename(part: EmailMessage) -> str:
+def _filename(part: Message) -> str:
     try:
         return " ".join((part.get_filename() or "").split())[:255]
     except Exception:

@@ -17,7 +17,7 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
 
 def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     """The text on each frame (a TIFF may hold a page each), and a thumbnail of the first."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     watch = Stopwatch()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -34,8 +34,7 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
                 _check_size(picture)
                 if picture.format == "JPEG":
                     picture.draft("RGB", _fitting(picture.size, MAX_OCR_PIXELS))
-                page = ImageOps.exif_transpose(picture) or picture
-                page = on_white(page)
+                page = on_white(_upright(picture))
                 watch.lap("decode")
                 if number == 0:
                     reading.thumbnail = thumbnail(page)
@@ -60,6 +59,24 @@ def _check_size(picture: "Image") -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise DocumentTooComplex(f"The picture has {width:,} by {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million can be read.")
+
+
+def _upright(picture: "Image") -> "Image":
+    """The picture as its camera says it is to be looked at (Exif 2.32, tag 0x0112), no longer tied to its file or format.
+
+    Not ImageOps.exif_transpose: it writes all that the camera noted anew, and raises where some of it is broken, as it often is."""
+    from PIL.Image import Transpose
+
+    picture.load()  # so that what is broken in the pixels is not taken for what is broken in the notes
+    try:
+        orientation = picture.getexif().get(0x0112)
+    except Exception:
+        orientation = None
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90,
+    }  # fmt: skip
+    return picture.transpose(turns[orientation]) if isinstance(orientation, int) and orientation in turns else picture.copy()
 
 
 def _fitting(size: tuple[int, int], pixels: int) -> tuple[int, int]:
