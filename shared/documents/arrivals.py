@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import filenames, lifecycle, quotas, steps
+from shared.documents import filenames, lifecycle, quotas, search_index, steps
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
 from shared.ids import new_id
@@ -194,6 +194,8 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
     )
     if wrong is None:
         await lifecycle.announce(tx, "document.stored", owner_id=upload.owner_id, document_id=upload.id, revision=upload.revision)
+    else:
+        await search_index.index_name(tx, owner_id=upload.owner_id, document_id=upload.id)
     await quotas.use(tx, upload.owner_id, reserved=upload.size, size=stored.size)
     lifecycle.wake_listeners(tx, upload.owner_id)
     return True
@@ -205,11 +207,16 @@ async def discard(db: TenantDatabase, upload: Upload) -> bool:
     False where it is no longer uploading. A store that is down is no obstacle: the tombstone remembers what there is to remove.
     """
     async with db.transaction() as tx:
-        given_up = await tx.execute(
-            "DELETE FROM documents WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading' AND revision = %(revision)s",
+        # As the row is now: since `upload` was read it may have been extended, or have reserved more.
+        given_up = await tx.fetch_one(
+            f"""
+            DELETE FROM documents WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading' AND revision = %(revision)s
+            RETURNING {UPLOAD_COLUMNS}
+            """,
             {"owner": upload.owner_id, "id": upload.id, "revision": upload.revision},
+            row=Upload,
         )
-        if not given_up:
+        if given_up is None:
             return False
         await tx.execute(
             """
@@ -218,16 +225,16 @@ async def discard(db: TenantDatabase, upload: Upload) -> bool:
             ON CONFLICT (object_key) DO NOTHING
             """,
             {
-                "key": upload.object_key,
-                "owner": upload.owner_id,
-                "upload_id": upload.upload_id,
-                "expires_at": max(upload.upload_expires_at or now(), now()) + TOMBSTONE_GRACE,
+                "key": given_up.object_key,
+                "owner": given_up.owner_id,
+                "upload_id": given_up.upload_id,
+                "expires_at": max(given_up.upload_expires_at or now(), now()) + TOMBSTONE_GRACE,
             },
         )
-        await quotas.release(tx, upload.owner_id, upload.size)
-        lifecycle.wake_listeners(tx, upload.owner_id)
+        await quotas.release(tx, given_up.owner_id, given_up.size)
+        lifecycle.wake_listeners(tx, given_up.owner_id)
     try:
-        await remove_remains(upload.object_key, upload.upload_id, in_parts=upload.upload_method != "single")
+        await remove_remains(given_up.object_key, given_up.upload_id, in_parts=given_up.upload_method != "single")
     except StorageUnavailable:
         log.warning("an upload's remains are still in the store", extra={"fields": {"document": str(upload.id)}})
     return True

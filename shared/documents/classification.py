@@ -71,7 +71,8 @@ async def classify(
     system: ProviderChoice | None = None,
     open_provider: Callable[[ProviderChoice, TermCounts], AIProvider] = registry.open_provider,
 ) -> bool:
-    """Classifies the document and makes it `ready`; False, without effect, where it is not `extracted` at `revision` (any more).
+    """Classifies the document and makes it `ready`; False, without effect, where it is not `extracted` at `revision` (any more), nor was
+    given up there: retrying its delivery resumes it.
 
     A provider in this process is asked within the transaction, the document's row locked: few round trips. Any other is asked between two
     transactions, of which the second checks again. `system` is the choice that holds for everyone; by default the settings'.
@@ -120,7 +121,7 @@ async def _ask(provider: AIProvider | str, choice: ProviderChoice | None, work: 
 
 
 async def _load(tx: Transaction, owner_id: UUID, document_id: UUID, revision: int) -> _Work | None:
-    """The document and the owner's topics, and a lock on the document until the transaction ends: one round trip."""
+    """The document that waits for this step and the owner's topics, and a lock on it until the transaction ends: one round trip."""
     return await tx.fetch_one(
         """
         SELECT d.title, d.filename, d.language, d.ai_policy, coalesce(p.numbers, '{}') AS numbers, coalesce(p.texts, '{}') AS texts,
@@ -146,13 +147,16 @@ async def _load(tx: Transaction, owner_id: UUID, document_id: UUID, revision: in
             ) AS measured
             WHERE before < %(characters)s
         ) AS p
-        WHERE d.owner_id = %(owner)s AND d.id = %(document)s AND d.revision = %(revision)s AND d.status = 'extracted'
+        WHERE d.owner_id = %(owner)s AND d.id = %(document)s AND d.revision = %(revision)s
+            AND (d.status = 'extracted'
+                OR (d.status = 'failed' AND d.error ->> 'step' = 'classify' AND d.error ->> 'code' = %(gave_up)s))
         FOR NO KEY UPDATE OF d
         """,
         {
             "owner": owner_id,
             "document": document_id,
             "revision": revision,
+            "gave_up": lifecycle.GAVE_UP,
             "topics": TOPICS_CONSIDERED,
             "characters": CHARACTERS_READ,
             "pages": PAGES_READ,
@@ -182,7 +186,7 @@ async def _settle(
         await tx.execute(
             """
             UPDATE documents SET status = 'ready', error = NULL, updated_at = now()
-            WHERE owner_id = %(owner)s AND id = %(document)s AND revision = %(revision)s AND status = 'extracted'
+            WHERE owner_id = %(owner)s AND id = %(document)s AND revision = %(revision)s
             """,
             {"owner": owner_id, "document": document_id, "revision": revision},
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
-from shared.documents import steps
+from shared.documents import search_index, steps
 from shared.documents.steps import StepName
 from shared.events import publish
 
@@ -45,7 +45,10 @@ async def announce(tx: Transaction, announcement: Announcement, *, owner_id: UUI
 async def fail(
     tx: Transaction, *, owner_id: UUID, document_id: UUID, revision: int, while_status: str, step: StepName, code: str, detail: str
 ) -> bool:
-    """Ends the document as `failed` where it is still in `while_status` at `revision`; whether it was. The original stays."""
+    """Ends the document as `failed` where it is still in `while_status` at `revision`; whether it was.
+
+    The original stays, and the document is found by its name at least.
+    """
     failed = await tx.execute(
         """
         UPDATE documents SET status = 'failed', error = %(error)s, updated_at = now()
@@ -61,5 +64,6 @@ async def fail(
     )
     if failed:
         await steps.record(tx, owner_id=owner_id, document_id=document_id, revision=revision, step=step, state="failed", detail=detail)
+        await search_index.index_name(tx, owner_id=owner_id, document_id=document_id)
         wake_listeners(tx, owner_id)
     return bool(failed)

@@ -113,8 +113,7 @@ async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extr
 
 
 async def _give_up(tx: Transaction, work: _Work, reason: _Unreadable) -> bool:
-    """The document has failed; it is still found by its name."""
-    failed = await lifecycle.fail(
+    return await lifecycle.fail(
         tx,
         owner_id=work.owner_id,
         document_id=work.id,
@@ -124,17 +123,6 @@ async def _give_up(tx: Transaction, work: _Work, reason: _Unreadable) -> bool:
         code=reason.code,
         detail=reason.detail,
     )
-    if failed and work.revision == 1:
-        await search_index.index(
-            tx,
-            owner_id=work.owner_id,
-            document_id=work.id,
-            language=None,
-            filename=work.filename,
-            title=work.title,
-            pages=[],
-        )
-    return failed
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from shared.documents.arrivals import Upload
 from shared.documents.forms import FileForm
 from shared.documents.models import Document
 from shared.documents.uploads import EmptyDocument, accepted_type
-from shared.errors import ValidationFailed
+from shared.errors import NotFound, ValidationFailed
 from shared.storage import object_store
 
 HELD = 2 * 2**20
@@ -129,14 +129,17 @@ class _Receiving:
             yield chunk
 
     async def _keep(self, size: int) -> None:
+        """Raises QuotaExceeded, and NotFound where the upload came so slowly that it was given up: then nothing is reserved for it."""
         async with self._db.transaction() as tx:
-            await tx.execute(
+            kept = await tx.execute(
                 """
                 UPDATE documents SET size = %(size)s, upload_expires_at = now() + %(lifetime)s
                 WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading'
                 """,
                 {"size": size, "lifetime": LIFETIME, "owner": self.upload.owner_id, "id": self.upload.id},
             )
+            if not kept:
+                raise NotFound("The upload was given up because nothing came for too long.")
             if size > self.upload.size:
                 await quotas.reserve(tx, self.upload.owner_id, size - self.upload.size)
         self.upload = replace(self.upload, size=size)

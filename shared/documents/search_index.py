@@ -1,7 +1,7 @@
 """Writes the search index: what `search` finds a document by, kept in `document_search` beside the document's row.
 
 Call `index` in the transaction that stores the document's pages, `refresh_title` in the one that renames it; deletion needs no call. A
-document without text (not read yet, or failed) is indexed by its name: `index(..., pages=[])`.
+document that could not be read is indexed by its name: `index_name`.
 
 Words come from `shared.documents.words` and are stemmed by PostgreSQL in the document's language. Snippets are cut from the first 16,000
 words. What a tsvector cannot hold of a huge document: positions begin again at 1 after 16,000 words, so that phrases are found wherever
@@ -119,6 +119,27 @@ async def index(
         },
     )
     await _count(tx, owner_id, stem_by, {*chain(*text.blocks), *text.tail, *_name_words(filename, title)})
+
+
+@dataclass(frozen=True)
+class _Named:
+    filename: str
+    title: str
+
+
+async def index_name(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
+    """Lets a document that could not be read be found by its name. Does nothing for one that is indexed already."""
+    named = await tx.fetch_one(
+        """
+        SELECT filename, title FROM documents
+        WHERE owner_id = %(owner)s AND id = %(id)s
+            AND NOT EXISTS (SELECT FROM document_search WHERE owner_id = %(owner)s AND document_id = %(id)s)
+        """,
+        {"owner": owner_id, "id": document_id},
+        row=_Named,
+    )
+    if named is not None:
+        await index(tx, owner_id=owner_id, document_id=document_id, language=None, filename=named.filename, title=named.title, pages=[])
 
 
 async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, filename: str, title: str) -> None:

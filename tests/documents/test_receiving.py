@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, receiving
+from shared.documents import arrivals, receiving, reconciliation
 from shared.documents.arrivals import DuplicateDocument
 from shared.documents.models import Document
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
 from shared.documents.uploads import EmptyDocument, UnsupportedType
-from shared.errors import MalformedBody, UnsupportedMediaType, ValidationFailed
+from shared.errors import MalformedBody, NotFound, UnsupportedMediaType, ValidationFailed
 from shared.storage import object_store
 from tests.documents.conftest import LETTER, Usage, row, set_quota, usage
 
@@ -97,6 +97,22 @@ async def test_a_document_of_untold_size_stops_at_the_quota(db: Database, vault:
     content = bytes(receiving.HELD + receiving.RESERVED_AHEAD + 2 * 2**20)
     with pytest.raises(QuotaExceeded):
         await _receive(vault, _part("file", content, "a.txt") + END, told=False, size=2**20)
+    assert await usage(vault) == Usage(0, 0, 0)
+
+
+async def test_a_client_so_slow_that_its_upload_was_given_up_is_told_and_keeps_no_room(db: Database, vault: TenantDatabase) -> None:
+    beginning = receiving.HELD + 10_000
+
+    async def slow() -> AsyncIterator[bytes]:
+        whole = _part("file", bytes(receiving.HELD + receiving.RESERVED_AHEAD + 2**20), "a.txt") + END
+        yield whole[:beginning]
+        async with db.system() as tx:
+            await tx.execute("UPDATE documents SET upload_expires_at = now() WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+        await reconciliation.clean_up()
+        yield whole[beginning:]
+
+    with pytest.raises(NotFound):
+        await receiving.receive(vault, slow(), content_type=FORM, content_length=None)
     assert await usage(vault) == Usage(0, 0, 0)
 
 

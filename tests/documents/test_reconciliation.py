@@ -6,7 +6,21 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, library, lifecycle, reading, reconciliation, steps, uploads
+from shared.documents import (
+    arrivals,
+    classification,
+    library,
+    lifecycle,
+    quotas,
+    reading,
+    receiving,
+    reconciliation,
+    search,
+    steps,
+    uploads,
+)
+from shared.documents.arrivals import Upload
+from shared.documents.listing import Filters
 from shared.errors import NotFound
 from shared.storage import object_store
 from tests.documents.conftest import LETTER, Usage, create, published, row, send, status, stored, usage
@@ -98,6 +112,7 @@ async def test_a_document_whose_delivery_is_dead_has_failed(db: Database, vault:
     assert failed.error is not None
     assert (failed.error.step, failed.error.code) == ("extract", lifecycle.GAVE_UP)
     assert {step.step: step.state for step in await steps.history(vault, document.id)} == {"upload": "done", "extract": "failed"}
+    assert [hit.id for hit in (await search.search(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
     assert await reading.read(vault, document.id, 1), "retrying the delivery resumes it"
 
 
@@ -110,6 +125,10 @@ async def test_an_extracted_document_whose_delivery_is_dead_has_failed(db: Datab
     error = (await library.get(vault, document.id)).error
     assert error is not None
     assert (error.step, error.code) == ("classify", lifecycle.GAVE_UP)
+    assert await classification.classify(vault, document_id=document.id, revision=1), "retrying the delivery resumes it"
+    ready = await library.get(vault, document.id)
+    assert (ready.status, ready.error) == ("ready", None)
+    assert not await classification.classify(vault, document_id=document.id, revision=1)
 
 
 async def test_an_expired_upload_is_gone_with_its_room(db: Database, vault: TenantDatabase) -> None:
@@ -141,6 +160,39 @@ async def test_an_expired_upload_that_has_arrived_is_kept(db: Database, vault: T
     await reconciliation.clean_up()
     assert await status(vault, created.document.id) == "stored"
     assert await usage(vault) == Usage(len(LETTER), 0, 1)
+
+
+async def _received_by_one_that_died(vault: TenantDatabase) -> Upload:
+    """A document that came through us: its bytes are stored, and then its process was killed."""
+    upload = arrivals.new_upload(
+        vault.owner_id, "x.txt", size=10, content_type="text/plain", sha256=None, method="through_us", lifetime=receiving.LIFETIME
+    )
+    async with vault.transaction() as tx:
+        await arrivals.insert(tx, upload, "x.txt", allow_duplicate=False)
+    await object_store().put(upload.object_key, b"ten bytes!", content_type="text/plain")
+    return upload
+
+
+async def test_what_a_killed_gateway_was_receiving_is_removed_once_its_time_is_up(db: Database, vault: TenantDatabase) -> None:
+    upload = await _received_by_one_that_died(vault)
+    await _age(db, upload.id)
+    await reconciliation.reconcile()
+    assert await status(vault, upload.id) == "uploading", "somebody may be receiving it still"
+    await _age(db, upload.id, receiving.LIFETIME)
+    await reconciliation.clean_up()
+    with pytest.raises(NotFound):
+        await library.get(vault, upload.id)
+    assert await object_store().stat(upload.object_key) is None
+    assert await usage(vault) == Usage(0, 0, 0)
+
+
+async def test_an_upload_that_grew_since_it_was_looked_at_gives_back_all_its_room(db: Database, vault: TenantDatabase) -> None:
+    upload = await _received_by_one_that_died(vault)
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE documents SET size = size + 90 WHERE id = %(id)s", {"id": upload.id})
+        await quotas.reserve(tx, vault.owner_id, 90)
+    assert await arrivals.discard(vault, upload)
+    assert await usage(vault) == Usage(0, 0, 0)
 
 
 async def test_an_upload_that_has_time_left_is_kept(vault: TenantDatabase) -> None:
