@@ -29,7 +29,13 @@ async def start_stack(start_services: Callable[..., Awaitable[Services]], tmp_pa
         await stack.stop()
 
 
+@pytest.fixture(params=["seaweedfs", "minio"])
+def store(request: pytest.FixtureRequest) -> str:
+    """The embedded store, and the real MinIO: what holds on one holds on the other."""
+    return str(request.param)
+
+
 @pytest.fixture
-async def stack(start_stack: StartStack) -> Stack:
-    """A running stack on the embedded services."""
-    return await start_stack()
+async def stack(start_stack: StartStack, store: str) -> Stack:
+    """A running stack on services of its own."""
+    return await start_stack(store=store)

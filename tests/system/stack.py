@@ -97,6 +97,20 @@ class Stack:
         await asyncio.gather(*(processes.stop(process) for process in self.running.values()))
         self.running.clear()
 
+    def bucket(self) -> Any:
+        """A boto3 client of the stack's store with all rights, as an operator has one."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.services.store.endpoint,
+            aws_access_key_id=self.services.store.access_key,
+            aws_secret_access_key=self.services.store.secret_key,
+            region_name="us-east-1",
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
     def log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
@@ -183,6 +197,18 @@ class Person:
         assert answer.status_code == 200, answer.text
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
+
+    async def usage(self) -> dict[str, Any]:
+        answer = await self.http.get("/api/account/usage")
+        assert answer.status_code == 200, answer.text
+        usage: dict[str, Any] = answer.json()
+        return usage
+
+    async def download(self, document_id: str) -> httpx.Response:
+        """The original, as a browser fetches it."""
+        answer = await self.http.get(f"/api/documents/{document_id}/download")
+        assert answer.status_code == 200, answer.text
+        return await self.store.get(answer.json()["url"])
 
     async def close(self) -> None:
         await self.http.aclose()
