@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import ClassVar
 from uuid import UUID
 
-from shared.ai.answers import ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
+from shared.ai.answers import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 from shared.ai.lexicon import Lexicon, lexicon, phrase_index
 from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
 from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
@@ -105,6 +105,7 @@ class LocalProvider:
         reading = _read(document)
         learned = await self._learned(reading, topics)
         judged = []
+        reading.count_phrases({phrase for topic in topics for phrase in _phrases_of(topic)})  # in one pass for all
         for topic in topics:
             evidence = _lexical(reading, topic)
             lift = learned.get(topic.id)
@@ -113,12 +114,16 @@ class LocalProvider:
             if evidence.points > 0:
                 judged.append((topic, evidence))
         best = max((evidence.points for _, evidence in judged), default=0.0)
-        claims = []
+        fitting = []
         for topic, evidence in judged:
             confidence = _confidence(evidence.points) * min(1.0, 0.45 + 0.75 * evidence.points / best)
             if confidence >= REPORTED_FROM:
-                quote, page = reading.quote(evidence.weights)
-                claims.append(ClaimedMatch(topic.id, round(confidence, 3), quote, page))
+                fitting.append((-round(confidence, 3), topic.id, evidence))
+        # Finding a quote is what takes long: only for what will be kept, for an owner may have hundreds of topics.
+        claims = [
+            ClaimedMatch(topic_id, -sureness, *reading.quote(evidence.weights))
+            for sureness, topic_id, evidence in sorted(fitting, key=lambda one: one[:2])[:MATCHES_KEPT]
+        ]
         return Classification(checked_matches(claims, document, topics), MODEL)
 
     async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
@@ -177,12 +182,13 @@ class _Zone:
     page: int | None
     text: str
     words: list[tuple[str, int, int]]
+    terms: list[str]
     positions: dict[str, list[int]] = field(default_factory=dict)
 
     def positions_of(self, word: str) -> Sequence[int]:
         """Where in `words` it stands."""
         if not self.positions:
-            for position, (other, _, _) in enumerate(self.words):
+            for position, other in enumerate(self.terms):
                 self.positions.setdefault(other, []).append(position)
         return self.positions.get(word, ())
 
@@ -196,11 +202,12 @@ class _Reading:
         self.counts: Counter[str] = Counter()
         self.compounds: dict[str, list[str]] = {}
         self._salient: list[str] | None = None
+        self._sought: set[str] = set()
         known = lexicon()
         length = 0
         head_left = HEAD_CHARACTERS
         for zone in zones:
-            sequence = [word for word, _, _ in zone.words]
+            sequence = zone.terms
             length += len(sequence)
             self.counts.update(sequence)
             head = sequence if zone.page is None else [word for word, _, end in zone.words[:HEAD_CHARACTERS] if end <= head_left]
@@ -227,12 +234,13 @@ class _Reading:
 
     def count_phrases(self, keys: set[str]) -> None:
         """Counts phrases that the lexicon does not have (of a topic's name)."""
-        missing = {key for key in keys if " " in key and key not in self.counts}
+        missing = {key for key in keys if " " in key and key not in self.counts} - self._sought
+        self._sought |= missing
         index = phrase_index(missing)
         if not index:
             return
         for zone in self.zones:
-            for _, key in _phrases([word for word, _, _ in zone.words], index):
+            for _, key in _phrases(zone.terms, index):
                 self.counts[key] += 2 if zone.page is None else 1
 
     def salient(self) -> list[str]:
@@ -279,22 +287,27 @@ class _Reading:
             for word in self.compounds.get(key, (first,)):
                 for position in zone.positions_of(word):
                     last = position + len(rest)
-                    if not rest or [other for other, _, _ in zone.words[position + 1 : last + 1]] == rest:
+                    if not rest or zone.terms[position + 1 : last + 1] == rest:
                         hits.append((zone.words[position][1], zone.words[last][2], key, weight))
         return sorted(hits)[:HITS_WEIGHED]
 
 
 @lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
 def _read(document: DocumentText) -> _Reading:
-    zones = [_Zone(None, text, words(text)) for text in dict.fromkeys((document.title[:1000], document.filename[:1000])) if text]
+    zones = [_zone(None, text) for text in dict.fromkeys((document.title[:1000], document.filename[:1000])) if text]
     left = CHARACTERS_READ
     for page in document.pages:
         if left <= 0:
             break
         text = page.text if len(page.text) <= left else page.text[:left]
         left -= len(text)
-        zones.append(_Zone(page.number, text, words(text)))
+        zones.append(_zone(page.number, text))
     return _Reading(zones, document.language)
+
+
+def _zone(page: int | None, text: str) -> _Zone:
+    found = words(text)
+    return _Zone(page, text, found, [word for word, _, _ in found])
 
 
 def _phrases(sequence: list[str], index: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]) -> list[tuple[int, str]]:
@@ -439,11 +452,16 @@ def _kinds(description: str) -> tuple[_Factor, ...]:
     return tuple(_concept_factor(known, (concept,), ()) for concept in list(concepts)[:4])
 
 
+def _phrases_of(topic: TopicOption) -> set[str]:
+    """The phrases of its name and description, which the lexicon may not have."""
+    named = {key for factors in _parts(topic.name) for factor in factors if not factor.concepts for key in factor.weights}
+    return named | set(_description(topic.description))
+
+
 def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
-    """Points by name and description: the best alternative, whose factors must all have some."""
+    """Points by name and description, whose phrases were counted: the best alternative, whose factors must all have some."""
     best = _Evidence(0.0)
     for factors in _parts(topic.name):
-        reading.count_phrases({key for factor in factors if not factor.concepts for key in factor.weights})
         points = [reading.broad_points(f.weights) if f.concepts else reading.points(f.weights) for f in factors]
         if min(points) <= 0:
             continue
@@ -456,7 +474,6 @@ def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
             best = _Evidence(total, weights)
     if topic.description:
         weights = dict(_description(topic.description))
-        reading.count_phrases(set(weights))
         described = reading.points(weights)
         if not any(factor.concepts for factors in _parts(topic.name) for factor in factors):
             # A name that says nothing ("Box 3"): what kind of papers it holds may stand in the description.

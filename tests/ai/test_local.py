@@ -1,6 +1,7 @@
 """The local provider: the contract, and what only it promises."""
 
 import asyncio
+import time
 from uuid import UUID
 
 import pytest
@@ -116,6 +117,23 @@ def test_the_same_document_always_gets_the_same_answer() -> None:
 def test_a_huge_document_is_read_only_so_far() -> None:
     filler = PageText(1, "lorem ipsum dolor sit amet " * (CHARACTERS_READ // 27 + 1))
     assert _classify(DocumentText("a", "a.txt", None, (filler, *INVOICE.pages)), _options("Invoices")).matches == ()
+
+
+def test_hundreds_of_topics_that_all_fit_cost_little_more_than_the_few_that_are_kept() -> None:
+    kinds = ["rechnung", "steuer", "versicherung", "miete", "vertrag", "garten", "urlaub", "auto", "konto", "bank", "arzt", "schule"]
+    text = " ".join(kinds[(number * number) % 12] for number in range(9000))
+    topics = [
+        TopicOption(UUID(int=number + 1), f"{kinds[number % 12]} {number}", " ".join(kinds[number % 12 :] + kinds) * 2)
+        for number in range(400)
+    ]
+    _classify(_document(text), topics)  # the lexicon is built, the document read
+
+    def seconds(some: list[TopicOption]) -> float:
+        started = time.process_time()
+        assert len(_classify(_document(text), some).matches) == 20
+        return time.process_time() - started
+
+    assert seconds(topics) < 8 * seconds(topics[:20])  # 20 times as much where each has its quote looked for
 
 
 def test_salient_terms_are_few_telling_and_in_order() -> None:
