@@ -25,6 +25,20 @@ def pdf(pages: list[bytes], *, more_objects: tuple[bytes, ...] = (), resources: 
     return pdf_of_objects(objects)
 
 
+def pdf_of_pages(count: int, content: bytes) -> bytes:
+    """A PDF of very many pages that share one content stream."""
+    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents 4 0 R>>"
+    return pdf_of_objects(
+        [
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[%s]/Count %d>>" % (b" ".join(b"%d 0 R" % (5 + number) for number in range(count)), count),
+            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+            b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+            *[page] * count,
+        ]
+    )
+
+
 def pdf_of_objects(objects: list[bytes]) -> bytes:
     """Objects numbered from 1 (1 is the catalog), with the cross-reference table."""
     out = io.BytesIO()

@@ -20,7 +20,7 @@ from shared.extraction import (
 )
 from shared.extraction.limits import MAX_PAGES
 from tests.extraction.conftest import Read
-from tests.extraction.made_documents import docx, line, paragraph, pdf, pdf_of_objects, png_header, zipped
+from tests.extraction.made_documents import docx, line, paragraph, pdf, pdf_of_objects, pdf_of_pages, png_header, zipped
 
 SAMPLES = Path(__file__).parents[2] / "scripts/samples"
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -52,18 +52,7 @@ async def test_an_office_file_of_the_nineties_is_refused_with_advice(read: Read)
 
 async def test_a_pdf_of_100000_pages_is_read_in_part(read: Read) -> None:
     count = 100_000
-    kids = b" ".join(b"%d 0 R" % (5 + number) for number in range(count))
-    page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents 4 0 R>>"
-    content = line("The same on every page.")
-    document = pdf_of_objects(
-        [
-            b"<</Type/Catalog/Pages 2 0 R>>",
-            b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, count),
-            b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-            b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
-            *[page] * count,
-        ]
-    )
+    document = pdf_of_pages(count, line("The same on every page."))
     started = time.monotonic()
     found = await read(document)
     assert (found.page_count, len(found.pages), found.truncated) == (count, MAX_PAGES, True)
