@@ -4,9 +4,10 @@
 nothing that is shared. Tests that restart or flush things take `own_services` or `own_valkey`.
 """
 
+import os
 import secrets
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -124,3 +125,21 @@ async def start_services(tmp_path: Path) -> "AsyncIterator[Callable[..., Awaitab
 async def own_services(start_services: "Callable[..., Awaitable[Services]]") -> "Services":
     """PostgreSQL, Valkey and S3 store (announcing what is put) of this test alone, to be restarted and flushed at will."""
     return await start_services()
+
+
+@pytest.fixture
+def with_secret_key() -> Iterator[Callable[[str], None]]:
+    """`with_secret_key("new,old")`: this process's SECRET_KEY, for the rest of the test."""
+    from shared.config import settings
+    from shared.identity import keys
+
+    before = os.environ["SECRET_KEY"]
+
+    def change(value: str) -> None:
+        os.environ["SECRET_KEY"] = value
+        settings.cache_clear()
+        keys.signing_keys.cache_clear()
+        keys.internal_keys.cache_clear()
+
+    yield change
+    change(before)

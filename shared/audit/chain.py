@@ -1,10 +1,14 @@
 """The hash chain over the audit lines: sealing and checking it.
 
 hash(n) = SHA-256(hash(n-1) || text(n)), where the text is what `audit_line_text` prints: changing, removing, adding or reordering sealed
-lines breaks it. Lines are sealed within a second; only the loss of that last second cannot be shown.
+lines breaks it. So that none are cut off the end either, the place the chain has come to (`audit_head`) is signed with a key of SECRET_KEY,
+which is not in the database, and the chain always goes on from there. Lines are sealed within a second; only the loss of that last second
+cannot be shown. (Whoever owns the schema and had kept an older signed head could put both back: the signed daily export shows that.)
 """
 
 import asyncio
+import hashlib
+import hmac
 import logging
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,6 +17,7 @@ import psycopg
 
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
+from shared.identity.keys import internal_keys
 
 log = logging.getLogger("docuvault.audit")
 
@@ -22,7 +27,7 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Verification:
-    """`first_bad` is the first line (or, where it is gone, its place) that does not fit."""
+    """`first_bad` is the first line (or, where it is gone, its place: `after` so many) that does not fit."""
 
     ok: bool
     checked: int
@@ -35,15 +40,58 @@ class _Bad:
     line_id: UUID
 
 
+@dataclass(frozen=True)
+class _Sealed:
+    sealed: int
+    old_seq: int | None
+    old_hash: bytes | None
+    old_signature: bytes | None
+    new_seq: int | None
+    new_hash: bytes | None
+
+
+@dataclass(frozen=True)
+class _End:
+    seq: int
+    hash: bytes
+    signature: bytes | None
+    last_seq: int
+    last_hash: bytes
+
+
 async def seal(db: Database) -> int:
     """Links all lines that wait into the chain; how many (0 also while another sealer is at it)."""
     total = 0
     while True:
         async with db.system() as tx:
-            sealed: int = await tx.fetch_value("SELECT audit_seal(%(most)s)", {"most": BATCH})
-        total += max(0, sealed)
-        if sealed < BATCH:
+            done = await tx.fetch_one("SELECT * FROM audit_seal(%(most)s)", {"most": BATCH}, row=_Sealed)
+            assert done is not None
+            await _sign(tx, done)
+        total += max(0, done.sealed)
+        if done.sealed < BATCH:
             return total
+
+
+async def _sign(tx: Transaction, done: _Sealed) -> None:
+    """Signs the head that a sealing led to; never one that goes on from a head we did not sign: `verify` must go on finding that."""
+    if done.old_seq is None or done.old_hash is None or done.new_seq is None or done.new_hash is None:
+        return
+    if not _is_signed(done.old_seq, done.old_hash, done.old_signature):
+        log.error("the head of the audit log was changed by somebody, or SECRET_KEY lost the key that signed it")
+        return
+    signature = _signature(internal_keys("audit head")[0], done.new_seq, done.new_hash)
+    if done.new_seq > 0 and signature != done.old_signature:
+        await tx.execute("SELECT audit_sign(%(signature)s)", {"signature": signature})
+
+
+def _is_signed(seq: int, head: bytes, signature: bytes | None) -> bool:
+    if signature is None:
+        return seq == 0
+    return any(hmac.compare_digest(signature, _signature(key, seq, head)) for key in internal_keys("audit head"))
+
+
+def _signature(key: bytes, seq: int, head: bytes) -> bytes:
+    return hmac.digest(key, seq.to_bytes(8, "big") + head, hashlib.sha256)
 
 
 async def keep_sealing(db: Database, stop: asyncio.Event) -> None:
@@ -96,4 +144,17 @@ async def verify(tx: Transaction) -> Verification:
     )
     if beside is not None:
         return Verification(False, checked, str(beside))
+    end = await tx.fetch_one(
+        """
+        SELECT coalesce(head.seq, 0) AS seq, coalesce(head.hash, '\\x') AS hash, signature,
+               coalesce(last.seq, 0) AS last_seq, coalesce(last.hash, '\\x') AS last_hash
+        FROM (SELECT 1) AS here
+        LEFT JOIN LATERAL (SELECT seq, hash, signature FROM audit_head ORDER BY seq DESC LIMIT 1) AS head ON true
+        LEFT JOIN LATERAL (SELECT seq, hash FROM audit_seals ORDER BY seq DESC LIMIT 1) AS last ON true
+        """,
+        row=_End,
+    )
+    assert end is not None
+    if (end.seq, end.hash) != (end.last_seq, end.last_hash) or not _is_signed(end.seq, end.hash, end.signature):
+        return Verification(False, checked, f"after {end.last_seq}")
     return Verification(True, checked, None)

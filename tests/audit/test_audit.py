@@ -71,6 +71,8 @@ async def _sealed(db: Database, owner: UUID, count: int) -> None:
         "UPDATE audit_seals SET hash = ''",
         "DELETE FROM audit_seals",
         "DELETE FROM audit_queue",
+        "UPDATE audit_head SET seq = 0",
+        "DELETE FROM audit_head",
         "DROP TABLE audit_lines",
         "ALTER TABLE audit_lines DISABLE TRIGGER ALL",
     ],

@@ -3,12 +3,9 @@
 import asyncio
 import base64
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
-import pytest
-
-from shared.config import settings
 from shared.db import Database
 from shared.identity import keys, revocation, sessions
 from shared.identity.client import Client
@@ -108,20 +105,6 @@ async def test_tokens_are_stored_as_hashes_only(db: Database, owner: UUID, brows
         assert data is not None
         assert text not in row
         assert data[20:52].hex() not in row
-
-
-@pytest.fixture
-def with_secret_key() -> Iterator[Callable[[str], None]]:
-    before = os.environ["SECRET_KEY"]
-
-    def change(value: str) -> None:
-        os.environ["SECRET_KEY"] = value
-        settings.cache_clear()
-        keys.signing_keys.cache_clear()
-        keys.internal_keys.cache_clear()
-
-    yield change
-    change(before)
 
 
 async def test_the_second_tab_gets_the_successor_also_while_the_key_rotates(
