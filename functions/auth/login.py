@@ -3,7 +3,7 @@
 from pydantic import Field, RootModel
 
 from shared.db import database
-from shared.faas import Answer, Call, RequestModel, endpoint
+from shared.faas import Answer, Call, Line, RequestModel, endpoint
 from shared.identity import answers, sign_in
 from shared.identity.answers import ChallengeAnswer, SignedInAnswer
 from shared.identity.client import Client
@@ -11,7 +11,7 @@ from shared.identity.passwords import Password
 
 
 class Credentials(RequestModel):
-    email: str = Field(max_length=320)
+    email: Line = Field(max_length=320)
     password: Password
 
 

@@ -58,11 +58,19 @@ async def insert(
 
 async def credentials_by_address(tx: Transaction, email: str) -> Credentials | None:
     """Who signs in with this address (system transaction)."""
-    return await (await ask_by_address(tx, email)).fetchone()
+    return of_address(await (await ask_by_address(tx, email)).fetchone(), email)
+
+
+def of_address(found: Credentials | None, email: str) -> Credentials | None:
+    """What was found for `email`, if it is the same address to Python, too.
+
+    To some of PostgreSQL's collations `İ` (U+0130) is an `i`: whoever types a look-alike would be counted, or sent mail, as somebody else.
+    """
+    return found if found is not None and found.email.casefold() == email.strip().casefold() else None
 
 
 async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[Credentials]:
-    """Sends the question; in a pipeline it travels with others (system transaction)."""
+    """Sends the question, whose answer goes through `of_address`; in a pipeline it travels with others (system transaction)."""
     cursor = tx.connection.cursor(row_factory=class_row(Credentials))
     await cursor.execute(
         """
@@ -81,6 +89,15 @@ async def credentials(tx: Transaction, user_id: UUID) -> Credentials | None:
         {"id": user_id},
         row=Credentials,
     )
+
+
+async def lock(tx: Transaction, user_id: UUID) -> None:
+    """Nobody else signs in, or changes what signing in takes, before this transaction ends (system transaction).
+
+    Whoever locks several things locks them in this order, so that no two wait for each other: failed attempts (`throttle`), the user's
+    row, everything that belongs to the user.
+    """
+    await tx.execute("SELECT 1 FROM users WHERE id = %(id)s FOR UPDATE", {"id": user_id})
 
 
 async def get(tx: Transaction, user_id: UUID) -> User | None:

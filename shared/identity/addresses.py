@@ -24,6 +24,7 @@ def check_address(text: str) -> str:
         and not local.endswith(".")
         and ".." not in local
         and address.isprintable()
+        and "\u0130" not in address  # İ: an `i` to some of PostgreSQL's collations, and not to others
         and all(_LABEL.fullmatch(label) for label in labels)
         and not labels[-1].isdecimal()
     )

@@ -16,10 +16,8 @@ MAX_FAILURES = 5
 """Wrong codes that a challenge stands."""
 
 
-async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: timedelta, *, replacing: bool = False) -> str:
-    """A new token; with `replacing`, the user's earlier ones of that purpose are void (system transaction)."""
-    if replacing:
-        await void(tx, user_id, purpose)
+async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: timedelta) -> str:
+    """A new token (system transaction)."""
     text = base64url(secrets.token_bytes(32))
     await tx.execute(
         """
@@ -29,6 +27,30 @@ async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: tim
         {"hash": _hash(text), "user": user_id, "purpose": purpose, "lifetime": lifetime},
     )
     return text
+
+
+async def grant(tx: Transaction, text: str, user_id: UUID, purpose: Purpose, lifetime: timedelta) -> bool:
+    """Makes a token of `text`, or, where it is one already, has its time begin anew; False where it is used or void already.
+
+    The user's other tokens of that purpose are void from now on. The caller holds the user's row (system transaction).
+    """
+    granted = await tx.execute(
+        """
+        INSERT INTO one_time_tokens AS known (token_hash, user_id, purpose, expires_at)
+        VALUES (%(hash)s, %(user)s, %(purpose)s, now() + %(lifetime)s)
+        ON CONFLICT (token_hash) DO UPDATE SET expires_at = excluded.expires_at WHERE known.used_at IS NULL
+        """,
+        {"hash": _hash(text), "user": user_id, "purpose": purpose, "lifetime": lifetime},
+    )
+    if granted:
+        await tx.execute(
+            """
+            UPDATE one_time_tokens SET used_at = now()
+            WHERE user_id = %(user)s AND purpose = %(purpose)s AND used_at IS NULL AND token_hash <> %(hash)s
+            """,
+            {"hash": _hash(text), "user": user_id, "purpose": purpose},
+        )
+    return bool(granted)
 
 
 async def whose(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
@@ -84,15 +106,9 @@ async def use(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
     return found
 
 
-async def void(tx: Transaction, user_id: UUID, purpose: Purpose | None = None) -> None:
-    """Makes a user's tokens void, of one purpose or of all (system transaction)."""
-    await tx.execute(
-        """
-        UPDATE one_time_tokens SET used_at = now()
-        WHERE user_id = %(user)s AND used_at IS NULL AND (%(purpose)s::text IS NULL OR purpose = %(purpose)s)
-        """,
-        {"user": user_id, "purpose": purpose},
-    )
+async def void(tx: Transaction, user_id: UUID) -> None:
+    """Makes all of a user's tokens void. The caller holds the user's row (system transaction)."""
+    await tx.execute("UPDATE one_time_tokens SET used_at = now() WHERE user_id = %(user)s AND used_at IS NULL", {"user": user_id})
 
 
 def _hash(text: str) -> bytes:

@@ -1,12 +1,16 @@
 """Forgotten passwords: a link by mail, good once, for an hour.
 
 Asking does the same work for every address: the mail is queued, and only when it is about to be sent is it looked up whether anybody has
-that address. The link's token comes into being then, so it is nowhere but in the mail.
+that address. The link's token comes into being then: an HMAC over the mail's id, so that it stands nowhere but in the mail, and a second
+copy of the mail (a server that took it and did not say so) carries the same link.
 """
 
 import asyncio
+import hashlib
+import hmac
 from datetime import timedelta
 from urllib.parse import quote
+from uuid import UUID
 
 from shared import audit
 from shared.audit import Event, Outcome
@@ -15,6 +19,7 @@ from shared.db import Database, Transaction
 from shared.identity import accounts, breach, one_time, passwords, revocation, sessions
 from shared.identity.client import Client
 from shared.identity.errors import InvalidToken
+from shared.identity.keys import base64url, internal_keys
 from shared.identity.sign_in import send_alert
 from shared.mail import outbox
 
@@ -46,15 +51,21 @@ async def invite(tx: Transaction, email: str) -> None:
     await outbox.request(tx, "invitation", email, {})
 
 
-async def prepare(tx: Transaction, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
-    """For `mail.delivery`: gives a reset mail its link, or says that nobody has the address."""
+async def prepare(tx: Transaction, mail_id: UUID, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
+    """For `mail.delivery`: gives a reset mail its link, or says that there is none to give.
+
+    That is where nobody has the address, or where a newer link, or a newer password, has made this one void.
+    """
     if template not in ("password_reset", "invitation"):
         return values
     found = await accounts.credentials_by_address(tx, to)
     if found is None or not found.usable:
         return None
     lifetime = INVITATION_LIFETIME if template == "invitation" else LIFETIME
-    token = await one_time.create(tx, found.id, "password_reset", lifetime, replacing=True)
+    token = base64url(hmac.digest(internal_keys("reset link")[0], mail_id.bytes, hashlib.sha256))
+    await accounts.lock(tx, found.id)
+    if not await one_time.grant(tx, token, found.id, "password_reset", lifetime):
+        return None
     return values | {"url": f"{settings().frontend_url}/reset-password?token={quote(token)}"}
 
 
@@ -72,8 +83,8 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
     password_hash, _ = await asyncio.gather(passwords.hash_password(new_password), breach.refuse_breached(new_password))
     done = False
     async with db.system() as tx:
+        await accounts.lock(tx, found.id)
         if await one_time.use(tx, token, "password_reset") == found.id:
-            # First the lock on the user's row that `end_all` takes, then the hash: no sign-in with the old one slips in between.
             await sessions.end_all(tx, found.id, sessions.EndReason.PASSWORD_RESET)
             done = await accounts.store_password(tx, found.id, password_hash)
             await one_time.void(tx, found.id)

@@ -80,7 +80,8 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
     shown, hashed = await backup_codes.make() if plausible else ([], [])
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
-        await _state(tx, user_id, confirmed=False, lock=True)
+        await accounts.lock(tx, user_id)
+        await _state(tx, user_id, confirmed=False)
         accepted = plausible and not standing.wait_seconds and await _use_totp(tx, user_id, code, confirmed=False)
         if accepted:
             await tx.execute("UPDATE totp_secrets SET confirmed_at = now() WHERE user_id = %(user)s", {"user": user_id})
@@ -149,6 +150,7 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
     signed_in: SignedIn | None = None
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
+        await accounts.lock(tx, user_id)
         found_user = await accounts.credentials(tx, user_id)
         # The challenge goes first: it serialises those who answer it, and a code is not used up by a challenge that is gone.
         usable = (
@@ -181,7 +183,8 @@ async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof,
     counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
-        await _state(tx, user_id, confirmed=True, lock=True)
+        await accounts.lock(tx, user_id)
+        await _state(tx, user_id, confirmed=True)
         accepted = not standing.wait_seconds and await _use(tx, user_id, proof)
         if accepted:
             await act(tx)
@@ -236,15 +239,10 @@ async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: boo
     return step, seal(secret, user=user_id, purpose=PURPOSE, row=user_id) if is_stale(row.sealed) else row.sealed
 
 
-async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool, lock: bool = False) -> None:
+async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool) -> None:
     """Raises TotpEnabled or TotpNotEnabled where the state is another one."""
     row = await tx.fetch_one(
-        f"""
-        SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets
-        WHERE user_id = %(user)s {"FOR UPDATE" if lock else ""}
-        """,
-        {"user": user_id},
-        row=_Row,
+        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_Row
     )
     if row is None or (confirmed and not row.confirmed):
         raise TotpNotEnabled

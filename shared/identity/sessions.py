@@ -18,7 +18,7 @@ from enum import Enum, StrEnum
 from uuid import UUID
 
 from shared.db import Transaction
-from shared.identity import revocation
+from shared.identity import accounts, revocation
 from shared.identity.client import Client
 from shared.identity.keys import base64url, from_base64url, internal_keys
 from shared.ids import new_id
@@ -227,7 +227,7 @@ async def end_all(tx: Transaction, user_id: UUID, reason: EndReason, *, but: UUI
 
     Follow with `revocation.settled()`.
     """
-    await tx.execute("SELECT 1 FROM users WHERE id = %(user)s FOR UPDATE", {"user": user_id})
+    await accounts.lock(tx, user_id)
     ended = await tx.fetch_value(
         """
         WITH ended AS (

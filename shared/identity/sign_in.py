@@ -46,7 +46,7 @@ async def with_password(db: Database, client: Client, email: str, password: str)
         async with tx.connection.pipeline():
             asked = await accounts.ask_by_address(tx, email)
             counts = await throttle.ask(tx, throttle.candidates("password", email, client))
-            found, rows = await asked.fetchone(), await counts.fetchall()
+            found, rows = accounts.of_address(await asked.fetchone(), email), await counts.fetchall()
         counted = throttle.buckets("password", email, client, user_id=found.id if found else None)
         before = throttle.judge(rows, counted)
         if before.wait_seconds:

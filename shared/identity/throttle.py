@@ -92,6 +92,16 @@ def candidates(purpose: str, account: str, client: Client) -> list[bytes]:
 
 async def ask(tx: Transaction, places: list[bytes], *, lock: bool = False) -> AsyncCursor[Count]:
     """Sends the question that `judge` needs the rows of; in a pipeline it travels with others (system transaction)."""
+    if lock:
+        # What is not there cannot be locked: of many first guesses at once, each would find nothing to wait for.
+        await tx.execute(
+            """
+            INSERT INTO attempts (bucket, failures, blocked_until)
+            SELECT bucket, 0, '-infinity' FROM unnest(%(buckets)s::bytea[]) AS bucket ORDER BY bucket
+            ON CONFLICT DO NOTHING
+            """,
+            {"buckets": places},
+        )
     cursor = tx.connection.cursor(row_factory=class_row(Count))
     question: Any = f"""
         SELECT bucket, failures, extract(epoch FROM blocked_until - clock_timestamp())::float AS wait,

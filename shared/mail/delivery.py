@@ -1,7 +1,8 @@
 """Delivering a mail: over SMTP with STARTTLS and a certificate check, or to the log where no SMTP_HOST is set.
 
 Once: the mail's row is locked while it is sent and marked in the same transaction, so a function that runs twice, even at once, sends it
-once. (A crash between the server's "accepted" and our commit sends a copy with the same Message-ID.)
+once. (A crash between the server's "accepted" and our commit sends a copy with the same Message-ID and the same link.) Nothing else is
+locked meanwhile: a slow mail server holds up nobody but the mail.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from email.message import EmailMessage
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from shared.config import Settings, settings
 from shared.db import Database, Transaction
@@ -27,6 +29,11 @@ from shared.sealing import SealBroken, unseal
 log = logging.getLogger("docuvault.mail")
 
 TIMEOUT_SECONDS = 20
+"""For each answer of the mail server."""
+SENDING_AT_ONCE = 3
+"""In one process: each holds a database connection, and a mail server that is silent must not hold them all."""
+SENDING_MINUTES = 5
+"""How long sending may take in all before PostgreSQL gives the mail up to somebody else."""
 IMPLICIT_TLS_PORT = 465
 
 
@@ -37,40 +44,69 @@ class NeverDeliverable(Exception):
 @dataclass(frozen=True)
 class _Mail:
     template: str
-    sealed: bytes | None
-    sent: bool
+    sealed: bytes
 
 
-Prepare = Callable[[Transaction, str, str, dict[str, str]], Awaitable[dict[str, str] | None]]
-"""Completes a mail's values when it is sent, from (transaction, template, address, values); None: there is nothing to send."""
+Prepare = Callable[[Transaction, UUID, str, str, dict[str, str]], Awaitable[dict[str, str] | None]]
+"""Completes a mail's values before it is sent, from (transaction, mail's id, template, address, values); None: there is nothing to send.
+
+It may be asked several times for one mail, and must answer the same."""
 
 
-async def _as_requested(tx: Transaction, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
+async def _as_requested(tx: Transaction, mail_id: UUID, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
     return values
 
 
 async def deliver(db: Database, mail_id: UUID, *, prepare: Prepare = _as_requested) -> bool:
     """Sends a mail that is not sent yet; whether this call did. Raises NeverDeliverable; anything else may be tried again."""
     async with db.system() as tx:
-        mail = await tx.fetch_one(
-            "SELECT template, sealed, sent_at IS NOT NULL AS sent FROM mails WHERE id = %(id)s FOR UPDATE", {"id": mail_id}, row=_Mail
-        )
-        if mail is None or mail.sent or mail.sealed is None:
+        mail = await _unsent(tx, mail_id)
+        if mail is None:
             return False
         try:
             content = json.loads(unseal(mail.sealed, user=mail_id, purpose=PURPOSE, row=mail_id))
-            values = await prepare(tx, mail.template, content["to"], content["values"])
-            if values is not None:
-                rendered = render(mail.template, values)
-                message = build(rendered, to=content["to"], sender=sender(settings()), mail_id=mail_id)
+            values = await prepare(tx, mail_id, mail.template, content["to"], content["values"])
+            if values is None:
+                await _mark_sent(tx, mail_id)
+                return False
+            rendered = render(mail.template, values)
+            message = build(rendered, to=content["to"], sender=sender(settings()), mail_id=mail_id)
         except (SealBroken, UnknownTemplate, BadAddress, KeyError, ValueError) as bad:
             raise NeverDeliverable(f"the mail cannot be made: {type(bad).__name__}") from bad
-        if values is not None and settings().smtp_host:
+    async with _turn(), db.system() as tx:
+        await tx.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{SENDING_MINUTES}min'")
+        if await _unsent(tx, mail_id, lock=True) is None:
+            return False
+        if settings().smtp_host:
             await asyncio.to_thread(_send, message, settings())
-        elif values is not None:
+        else:
             _log(rendered, settings())
-        await tx.execute("UPDATE mails SET sent_at = now(), sealed = NULL WHERE id = %(id)s", {"id": mail_id})
-    return values is not None
+        await _mark_sent(tx, mail_id)
+    return True
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn() -> asyncio.Semaphore:
+    """The running event loop's turns at sending."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(SENDING_AT_ONCE))
+
+
+async def _unsent(tx: Transaction, mail_id: UUID, *, lock: bool = False) -> _Mail | None:
+    return await tx.fetch_one(
+        f"""
+        SELECT template, sealed FROM mails
+        WHERE id = %(id)s AND sent_at IS NULL AND sealed IS NOT NULL {"FOR UPDATE" if lock else ""}
+        """,
+        {"id": mail_id},
+        row=_Mail,
+    )
+
+
+async def _mark_sent(tx: Transaction, mail_id: UUID) -> None:
+    """Sent, or not to be sent: its content is erased either way."""
+    await tx.execute("UPDATE mails SET sent_at = now(), sealed = NULL WHERE id = %(id)s", {"id": mail_id})
 
 
 def warning_at_start(config: Settings) -> str | None:

@@ -1,5 +1,6 @@
 """Building a mail (RFC 5322) with a text and an HTML part; header injection is refused."""
 
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,10 +18,11 @@ class BadAddress(ValueError):
 
 def build(content: Content, *, to: str, sender: str, mail_id: UUID) -> EmailMessage:
     """The message. Its Message-ID is the mail's id, so that a second copy would be known as one. Raises BadAddress."""
-    from_address = _address(sender)
-    message = EmailMessage(policy=SMTP.clone(utf8=not (to.isascii() and sender.isascii())))
+    from_address, to_address = _named(sender), _address(to)
+    # RFC 6531: only an address whose local part is not ASCII needs a server that takes UTF-8 in headers.
+    message = EmailMessage(policy=SMTP.clone(utf8=not (to_address.username.isascii() and from_address.username.isascii())))
     message["From"] = from_address
-    message["To"] = Address(addr_spec=_plain(to))
+    message["To"] = to_address
     message["Subject"] = _line(content.subject)
     message["Date"] = formatdate(usegmt=True)
     message["Message-ID"] = f"<{mail_id}@{from_address.domain}>"
@@ -31,17 +33,21 @@ def build(content: Content, *, to: str, sender: str, mail_id: UUID) -> EmailMess
     return message
 
 
-def _address(text: str) -> Address:
+def _named(text: str) -> Address:
     name, address = parseaddr(_line(text))
-    return Address(display_name=name or SENDER_NAME, addr_spec=_plain(address))
+    return _address(address, name or SENDER_NAME)
 
 
-def _plain(address: str) -> str:
-    _line(address)
-    local, at, domain = address.rpartition("@")
-    if not at or not local or not domain or any(character in address for character in ' ,;<>()"[]\\'):
+def _address(text: str, name: str = "") -> Address:
+    _line(text)
+    local, at, domain = text.rpartition("@")
+    if not at or not local or not domain or any(character in text for character in ' ,;<>()"[]\\'):
         raise BadAddress("this is not a mail address")
-    return address
+    try:
+        # From its parts: `addr_spec` takes no local part that is not ASCII.
+        return Address(name, local, domain if domain.isascii() else domain.encode("idna").decode("ascii"))
+    except (UnicodeError, HeaderParseError) as bad:
+        raise BadAddress("this is not a mail address") from bad
 
 
 def _line(text: str) -> str:

@@ -21,6 +21,7 @@ from shared.config import settings
 from shared.db import Database
 from shared.identity import keys, resets, tokens
 from shared.identity.client import Client
+from shared.ids import new_id
 from tests.identity.browser import PASSWORD, Browser, Person, mails_to, new_person
 
 
@@ -221,22 +222,6 @@ def _is_hex(text: str) -> bool:
     return True
 
 
-@pytest.fixture
-def with_secret_key() -> Iterator[Callable[[str], None]]:
-    import os
-
-    before = os.environ["SECRET_KEY"]
-
-    def change(value: str) -> None:
-        os.environ["SECRET_KEY"] = value
-        settings.cache_clear()
-        keys.signing_keys.cache_clear()
-        keys.internal_keys.cache_clear()
-
-    yield change
-    change(before)
-
-
 async def test_a_session_cannot_be_fixed_beforehand(person: Person) -> None:
     attacker = await new_person()
     victim = Browser()
@@ -267,7 +252,7 @@ async def test_links_in_mails_do_not_follow_the_host_header(person: Person, db: 
     assert answer.status_code == 202
     mail = next(mail for mail in await mails_to(db, person.email) if mail.template == "password_reset")
     async with db.system() as tx:
-        values = await resets.prepare(tx, mail.template, person.email, mail.values)
+        values = await resets.prepare(tx, new_id(), mail.template, person.email, mail.values)
     assert values is not None
     assert values["url"].startswith(settings().frontend_url)
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from shared.db import database
 from shared.identity import resets
+from shared.ids import new_id
 from tests.identity.browser import Browser, mails_to, new_address
 
 WRONG = "certainly the wrong one"
@@ -244,7 +245,7 @@ async def _mails(email: str) -> Any:
 
 async def _reset_token(email: str) -> str:
     async with database().system() as tx:
-        values = await resets.prepare(tx, "password_reset", email, {})
+        values = await resets.prepare(tx, new_id(), "password_reset", email, {})
     assert values is not None
     return values["url"].partition("token=")[2]
 

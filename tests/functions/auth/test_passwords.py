@@ -52,7 +52,7 @@ async def _reset_links(db: Database, email: str) -> list[str]:
         for mail_id, template, sealed in rows:
             content = json.loads(unseal(sealed, user=mail_id, purpose=PURPOSE, row=mail_id))
             if content["to"] == email:
-                values = await resets.prepare(tx, template, content["to"], content["values"])
+                values = await resets.prepare(tx, mail_id, template, content["to"], content["values"])
                 if values is not None:
                     links.append(values["url"])
     return links

@@ -1,7 +1,6 @@
 """begin_totp, confirm_totp, disable_totp, regenerate_backup_codes, verify_second_factor."""
 
 import asyncio
-import base64
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,46 +9,15 @@ import pytest
 from shared import clock
 from shared.db import Database
 from shared.identity import totp
+from tests.identity.authenticator import Authenticator, challenge, enrol, forget_steps
 from tests.identity.browser import Browser, Person, mails_to, new_person
-
-
-class Authenticator:
-    """An app on a phone. `at` is the step whose code it shows."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = base64.b32decode(secret)
-
-    def code(self, offset: int = 0) -> str:
-        return totp.code_at(self.secret, totp.step_at(clock.now()) + offset)
-
-
-async def forget_steps(db: Database, person: Person) -> None:
-    """As if the codes accepted so far were long ago: tests need not wait for the next half minute."""
-    async with db.system() as tx:
-        await tx.execute("UPDATE totp_secrets SET last_step = 0 WHERE user_id = %s", (person.id,))
 
 
 @pytest.fixture
 async def enrolled(db: Database) -> tuple[Person, Authenticator, list[str]]:
     """Somebody with a second factor, the authenticator, and the backup codes."""
     person = await new_person()
-    begun = await person.browser.post("/api/auth/totp/begin", json={"password": person.password})
-    assert begun.status_code == 200, begun.text
-    app = Authenticator(begun.json()["secret"])
-    confirmed = await person.browser.post("/api/auth/totp/confirm", json={"code": app.code()})
-    assert confirmed.status_code == 200, confirmed.text
-    await forget_steps(db, person)
-    return person, app, confirmed.json()["backup_codes"]
-
-
-async def challenge(person: Person, browser: Browser) -> str:
-    answer = await browser.login(person.email, person.password)
-    body = answer.json()
-    assert body["status"] == "second_factor_required"
-    assert body["methods"] == ["totp", "backup_code"]
-    assert set(body) == {"status", "challenge_token", "methods"}
-    assert "set-cookie" not in answer.headers
-    return str(body["challenge_token"])
+    return person, *await enrol(db, person)
 
 
 async def test_one_enrols_and_signs_in_with_a_code(enrolled: tuple[Person, Authenticator, list[str]], db: Database) -> None:
@@ -163,7 +131,7 @@ async def test_a_challenge_is_no_access_token_and_no_reset_token(enrolled: tuple
 async def test_a_challenge_stands_five_attempts(enrolled: tuple[Person, Authenticator, list[str]], db: Database) -> None:
     person, app, _ = enrolled
     token = await challenge(person, Browser())
-    wrong = "000000" if app.code() != "000000" else "000001"
+    wrong = app.wrong_code()
     answers = await asyncio.gather(*(Browser(f"198.18.2.{n}").second_factor(token, code=wrong) for n in range(12)))
     assert {answer.status_code for answer in answers} == {401}
     assert (await Browser("198.18.3.1").second_factor(token, code=app.code())).status_code == 401
@@ -172,7 +140,7 @@ async def test_a_challenge_stands_five_attempts(enrolled: tuple[Person, Authenti
 async def test_guessing_codes_is_slowed_down(enrolled: tuple[Person, Authenticator, list[str]]) -> None:
     person, app, _ = enrolled
     attacker = Browser("198.51.100.44")
-    wrong = "000000" if app.code() != "000000" else "000001"
+    wrong = app.wrong_code()
     statuses = []
     for _ in range(3):
         token = await challenge(person, attacker)
