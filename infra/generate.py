@@ -74,7 +74,14 @@ def _subscriptions() -> str:
 
 def _yaml(description: dict[str, Any]) -> str:
     head = "# Generated from the functions' declarations by ./scripts/generate; do not edit.\n"
-    return head + str(yaml.safe_dump(description, sort_keys=False, allow_unicode=True, width=140))
+    return head + yaml.dump(description, Dumper=_InFull, sort_keys=False, allow_unicode=True, width=140)
+
+
+class _InFull(yaml.SafeDumper):
+    """Writes out what occurs twice, twice: anchors tell a reader nothing."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 if __name__ == "__main__":

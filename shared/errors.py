@@ -74,7 +74,7 @@ class BodyTooLarge(DomainError):
 
 
 class UnsupportedMediaType(DomainError):
-    status, code, title = 415, "unsupported_media_type", "Send the body as application/json"
+    status, code, title = 415, "unsupported_media_type", "The body is of a type that is not taken here"
 
 
 class ValidationFailed(DomainError):

@@ -206,5 +206,20 @@ def test_the_description_names_every_operation_once_and_every_reference_leads_so
     description = yaml.safe_load((ROOT / "openapi.yaml").read_text())
     operations = [operation["operationId"] for path in description["paths"].values() for operation in path.values()]
     assert sorted(operations) == sorted(declaration.name for declaration in http_functions())
-    references = set(re.findall(r"#/components/schemas/([^'\s]+)", (ROOT / "openapi.yaml").read_text()))
-    assert references - set(description["components"]["schemas"]) == set()
+    references = set(re.findall(r"#/components/(\w+)/([^'\s]+)", (ROOT / "openapi.yaml").read_text()))
+    assert references - {(kind, name) for kind, named in description["components"].items() for name in named} == set()
+
+
+def test_an_answer_has_all_its_members() -> None:
+    schemas = yaml.safe_load((ROOT / "openapi.yaml").read_text())["components"]["schemas"]
+    assert set(schemas["Document"]["required"]) == set(schemas["Document"]["properties"])
+    assert set(schemas["DocumentHit"]["required"]) == set(schemas["DocumentHit"]["properties"]) - {"snippet", "score"}
+    assert "next_cursor" in schemas["Page_Topic_"]["required"]
+
+
+def test_every_answer_is_described_with_its_headers() -> None:
+    for path in yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                further = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+                assert set(answer["headers"]) == {"X-Request-Id"} | further

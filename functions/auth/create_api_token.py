@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, Line, RequestModel, endpoint
+from shared.faas import AnswerModel, Call, Line, Moment, RequestModel, endpoint
 from shared.faas.declarations import Scope
 from shared.identity import token_list
 from shared.identity.client import Client
@@ -15,7 +15,7 @@ from shared.identity.client import Client
 class NewToken(RequestModel):
     name: Line = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field(min_length=1, max_length=20)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class CreatedToken(AnswerModel):

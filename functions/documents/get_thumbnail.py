@@ -4,7 +4,15 @@ from shared.documents import library
 from shared.faas import Answer, Call, endpoint
 
 
-@endpoint("GET", "/api/documents/{document_id}/thumbnail", auth="user", scope="documents:read", returns="image/webp", errors=["not_found"])
+@endpoint(
+    "GET",
+    "/api/documents/{document_id}/thumbnail",
+    auth="user",
+    scope="documents:read",
+    headers={"If-None-Match": "The ETag of the picture that the client has."},
+    returns="image/webp",
+    errors=["not_found"],
+)
 async def get_thumbnail(call: Call) -> Answer:
     tag, picture = await library.thumbnail(call.db, call.path.document_id)
     headers = [("etag", tag), ("cache-control", "private, max-age=300")]

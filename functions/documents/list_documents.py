@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from shared.documents import listing, search
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import Document, DocumentHit, Status
-from shared.faas import Call, Line, Page, PageQuery, endpoint
+from shared.faas import Call, Line, Moment, Page, PageQuery, endpoint
 
 Several: Any = Field(default=[], max_length=50)
 Name = Annotated[Line, Field(min_length=1, max_length=255)]
@@ -23,8 +23,8 @@ class ListQuery(PageQuery):
     status: list[Status] = Several
     content_type: list[Name] = Several
     language: list[Name] = Several
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     trashed: bool = False
     sort: Sort | None = None
 

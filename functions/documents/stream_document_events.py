@@ -5,7 +5,16 @@ from shared.errors import Unauthenticated, Unavailable
 from shared.faas import Answer, Call, endpoint
 
 
-@endpoint("GET", "/api/documents/events", auth="user", scope="documents:read", returns="text/event-stream")
+@endpoint(
+    "GET",
+    "/api/documents/events",
+    auth="user",
+    scope="documents:read",
+    headers={
+        "Last-Event-ID": "The id of the last event that came: what was missed since comes first, or `event: reset` where it is too old."
+    },
+    returns="text/event-stream",
+)
 async def stream_document_events(call: Call) -> Answer:
     from shared.identity.access import authenticate
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shared.faas import Answer, Call, endpoint
+from shared.faas.sending import accepts_gzip
 
 SWAGGER_UI = Path(__file__).with_name("swagger_ui")
 """Swagger UI (Apache-2.0), from the package swagger-ui-dist 5.35.0."""
@@ -36,6 +37,6 @@ def _page() -> tuple[bytes, bytes, str]:
 async def api_docs(call: Call) -> Answer:
     page, zipped, policy = _page()
     headers = [("content-security-policy", policy), ("cache-control", "public, max-age=3600"), ("vary", "accept-encoding")]
-    if "gzip" in call.headers.get("accept-encoding", ""):
+    if accepts_gzip(call.headers.get("accept-encoding", "")):
         return Answer.content(zipped, "text/html; charset=utf-8", headers=[*headers, ("content-encoding", "gzip")])
     return Answer.content(page, "text/html; charset=utf-8", headers=headers)

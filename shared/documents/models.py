@@ -5,8 +5,10 @@
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
+
+from pydantic import ConfigDict
 
 from shared.faas.models import AnswerModel
 
@@ -58,8 +60,14 @@ class Document(AnswerModel):
     trashed_at: datetime | None = None
 
 
+def _there_with_a_query_only(schema: dict[str, Any]) -> None:
+    schema["required"] = [name for name in schema["required"] if name not in ("snippet", "score")]
+
+
 class DocumentHit(Document):
     """A document found by a query; `snippet` is HTML with the matches between `<mark>` and all else escaped."""
+
+    model_config = ConfigDict(json_schema_extra=_there_with_a_query_only)
 
     snippet: str | None = None
     score: float | None = None

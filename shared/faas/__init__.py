@@ -12,7 +12,7 @@ from shared.faas.call import Call
 from shared.faas.declarations import Event
 from shared.faas.endpoints import endpoint
 from shared.faas.events import Rejected, on_bucket_event, on_event, on_schedule
-from shared.faas.models import AnswerModel, Line, Page, PageQuery, RequestModel
+from shared.faas.models import AnswerModel, Line, Moment, Page, PageQuery, RequestModel
 
 __all__ = [
     "Answer",
@@ -20,6 +20,7 @@ __all__ = [
     "Call",
     "Event",
     "Line",
+    "Moment",
     "Page",
     "PageQuery",
     "Rejected",

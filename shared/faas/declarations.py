@@ -35,6 +35,7 @@ class EndpointDeclaration:
     scope: Scope | None
     body: type[BaseModel] | Literal["stream"] | None
     query: type[BaseModel] | None
+    headers: Mapping[str, str]
     returns: type[BaseModel] | str | None
     status: int
     errors: tuple[str, ...]

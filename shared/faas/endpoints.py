@@ -1,7 +1,7 @@
 """`@endpoint`: declares an HTTP function and lets functions-framework serve it alone."""
 
 import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import functions_framework.aio
@@ -31,6 +31,7 @@ def endpoint(
     scope: Scope | None = None,
     body: type[BaseModel] | Literal["stream"] | None = None,
     query: type[BaseModel] | None = None,
+    headers: Mapping[str, str] | None = None,
     returns: type[BaseModel] | str | None = None,
     status: int = 200,
     errors: Sequence[str] = (),
@@ -44,6 +45,7 @@ def endpoint(
     - `auth`: `none`; `user` (access token, or an API token with `scope`; without a scope API tokens are refused); `admin`; `cookie`
       (the refresh cookie may authorise it, so the Origin rule holds; the function checks the cookie).
     - `body`, `query`: pydantic models; `body="stream"` leaves the bytes to the function (`call.stream`).
+    - `headers`: the request headers of its own that it heeds, and what they do.
     - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count per client address, on top of the general ones.
@@ -61,6 +63,7 @@ def endpoint(
             scope=scope,
             body=body,
             query=query,
+            headers=headers or {},
             returns=returns,
             status=204 if returns is None and status == 200 else status,
             errors=tuple(errors),

@@ -1,8 +1,10 @@
 """Shapes every endpoint shares: requests refuse what they do not know, lists have one form."""
 
-from typing import Annotated, Generic, TypeVar
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 Item = TypeVar("Item")
 
@@ -14,9 +16,9 @@ class RequestModel(BaseModel):
 
 
 class AnswerModel(BaseModel):
-    """An answer's body: built by us, so it is not validated for unknown members."""
+    """An answer's body: built by us, so it is not validated for unknown members. All of them are always there, possibly null."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Page(AnswerModel, Generic[Item]):
@@ -39,5 +41,25 @@ def _without_control_characters(text: str) -> str:
     return text
 
 
-Line = Annotated[str, AfterValidator(_without_control_characters)]
+Line = Annotated[str, AfterValidator(_without_control_characters), Field(json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f]*$"})]
 """One line of text: no control characters (PostgreSQL's text cannot hold NUL)."""
+
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def _written_by_rfc_3339(value: Any) -> Any:
+    # Without this, pydantic takes a number for seconds, or milliseconds, since 1970.
+    if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+        raise ValueError("is not a time by RFC 3339, e.g. 2026-01-31T12:00:00Z")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is before the year 1 or after the year 9999") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_by_rfc_3339), AfterValidator(_in_utc)]
+"""A point in time, given with its offset from UTC (RFC 3339, section 5.6), held in UTC."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from shared.errors import DomainError
+from shared.faas.answers import JSON
 from shared.faas.declarations import EndpointDeclaration
 
 REF = "#/components/schemas/{model}"
@@ -35,6 +36,24 @@ _PROBLEM = {
                 },
             },
         },
+    },
+}
+
+_HEADERS = {
+    "X-Request-Id": {
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "The client's own where that has 8 to 128 characters out of `A-Za-z0-9._:+/=-`; in our logs, too.",
+    },
+    "Retry-After": {
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Seconds after which it is worth trying again (RFC 9110, section 10.2.3).",
+    },
+    "WWW-Authenticate": {
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "How to authenticate (RFC 6750, section 3).",
     },
 }
 
@@ -67,6 +86,7 @@ def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> di
         "paths": paths,
         "components": {
             "schemas": dict(sorted({**definitions.get("$defs", {}), "Problem": _PROBLEM}.items())),
+            "headers": _HEADERS,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API token with the scope."},
                 "refresh_cookie": {"type": "apiKey", "in": "cookie", "name": "docuvault_refresh"},
@@ -85,7 +105,7 @@ def _operation(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
     }
     if description:
         described["description"] = description.strip()
-    parameters = [*_path_parameters(operation), *_query_parameters(operation)]
+    parameters = [*_path_parameters(operation), *_query_parameters(operation), *_header_parameters(operation)]
     if operation.idempotent:
         parameters.append(
             {
@@ -148,6 +168,13 @@ def _query_parameters(operation: EndpointDeclaration) -> list[dict[str, Any]]:
     return parameters
 
 
+def _header_parameters(operation: EndpointDeclaration) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": description}
+        for name, description in operation.headers.items()
+    ]
+
+
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(schema, dict):
         if "$ref" in schema:
@@ -189,8 +216,11 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
     if isinstance(operation.returns, type):
         success["content"] = {"application/json": {"schema": references[(operation.returns, "serialization")]}}
     elif isinstance(operation.returns, str):
-        success["content"] = {operation.returns: {"schema": {"type": "string"}}}
+        # What is not JSON has no schema (OpenAPI 3.1, section 4.8.14.3).
+        success["content"] = {operation.returns: {"schema": {"type": "object"}} if operation.returns == JSON else {}}
     responses: dict[str, Any] = {str(operation.status): success}
+    if "If-None-Match" in operation.headers:
+        responses["304"] = {"description": "What the client has is still what there is."}
     by_status: dict[int, list[str]] = {}
     statuses = _statuses(DomainError)
     for code in sorted({*operation.errors, *_common_errors(operation)}):
@@ -202,6 +232,14 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
             "description": ", ".join(f"`{code}`" for code in codes),
             "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
         }
+    for described, response in responses.items():
+        names = ["X-Request-Id"]
+        if described == "401":
+            names.append("WWW-Authenticate")
+        # Waiting does not help where a setting is missing.
+        if described == "429" or (described == "503" and "not_configured" not in operation.errors):
+            names.append("Retry-After")
+        response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return responses
 
 

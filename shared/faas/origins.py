@@ -35,9 +35,8 @@ def is_cors_origin(origin: str) -> bool:
 def cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
     """The headers an answer to a request from `origin` carries."""
     if not is_cors_origin(origin):
-        return [(b"vary", b"origin")]
+        return []
     return [
-        (b"vary", b"origin"),
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-credentials", b"true"),
         (b"access-control-expose-headers", EXPOSED),

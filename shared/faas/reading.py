@@ -125,7 +125,7 @@ def body(model: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> Base
     """The body as `model`; an absent one counts as `{}`. Raises UnsupportedMediaType, MalformedBody, ValidationFailed."""
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media_type != JSON and not media_type.endswith("+json"):
-        raise UnsupportedMediaType
+        raise UnsupportedMediaType("Send the body as application/json.")
     try:
         return model.__pydantic_validator__.validate_json(raw or b"{}")  # type: ignore[no-any-return]
     except ValidationError as invalid:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 MAX_LENGTH = 254
 """RFC 5321, section 4.5.3.1.3, less the angle brackets."""
@@ -33,4 +33,4 @@ def check_address(text: str) -> str:
     return f"{local}@{domain.lower()}"
 
 
-Email = Annotated[str, AfterValidator(check_address)]
+Email = Annotated[str, AfterValidator(check_address), Field(json_schema_extra={"format": "idn-email"})]

@@ -234,7 +234,7 @@ async def test_pages_of_allowed_origins_may_read_answers(with_settings: Callable
         assert heard.header("access-control-allow-origin") == origin
         assert heard.header("access-control-allow-credentials") == "true"
         assert "x-request-id" in str(heard.header("access-control-expose-headers"))
-        assert "origin" in str(heard.header("vary"))
+        assert str(heard.header("vary")).count("origin") == 1
 
 
 @pytest.mark.parametrize(
