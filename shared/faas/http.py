@@ -59,6 +59,8 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     name = ""
     secret = complete = False
     incoming: Incoming | None = None
+    if method not in ("GET", "HEAD") or "content-length" in headers or "transfer-encoding" in headers:
+        receive = incoming = Incoming(receive)
     try:
         match = router.find(scope["path"])
         if match is None:
@@ -71,8 +73,6 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             declaration = route.declaration
             name = declaration.name
             secret = declaration.secret_answer
-            if declaration.method != "GET":
-                receive = incoming = Incoming(receive)
             if remote is not None:
                 answer = await remote(scope, receive, declaration, request_id)
                 complete = True
@@ -86,7 +86,8 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     if incoming is not None:
         if isinstance(answer.body, bytes):
             await incoming.discard_the_rest()
-        receive = incoming.after_the_body
+        if method not in ("GET", "HEAD"):  # whose body nobody reads
+            receive = incoming.after_the_body
     head = method == "HEAD"
     try:
         if complete:

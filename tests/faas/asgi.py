@@ -68,6 +68,11 @@ class Exchange:
     def leave(self) -> None:
         self._incoming.put_nowait({"type": "http.disconnect"})
 
+    @property
+    def unread(self) -> int:
+        """How many pieces of what was sent nobody has taken."""
+        return self._incoming.qsize()
+
     async def until(self, condition: Callable[[Heard], bool]) -> None:
         """Waits until the answer so far is as `condition` says."""
         async with asyncio.timeout(10), self._heard:

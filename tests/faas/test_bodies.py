@@ -181,6 +181,19 @@ async def test_a_client_that_goes_away_before_its_body_is_whole_runs_nothing() -
     assert not ran
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/things", 200), ("POST", "/nothing", 404), ("PATCH", "/things", 405), ("POST", "/things", 413)]
+)
+async def test_a_body_that_nobody_wants_is_read_before_the_connection_may_close(method: str, path: str, status: int) -> None:
+    # A connection closed on unread bytes is reset, and the client never sees the answer.
+    length = "5000" if status == 413 else "10"
+    exchange = Exchange(APP, scope(method, path, headers={"content-length": length}))
+    exchange.send(b"hello", more=True)
+    exchange.send(b"world")
+    assert (await exchange.end()).status == status
+    assert exchange.unread == 0
+
+
 async def test_a_stream_reaches_the_function_while_it_is_still_being_sent() -> None:
     async def echo(call: Call) -> Answer:
         async def upper() -> AsyncIterator[bytes]:

@@ -132,3 +132,13 @@ async def test_a_server_that_gives_up_on_a_request_closes_its_stream(services: N
     with pytest.raises(asyncio.CancelledError):
         await exchange.end()
     assert source.closed.is_set()
+
+
+async def test_a_stream_ends_when_its_client_leaves_though_nobody_read_the_body(services: None, app: App, source: Source) -> None:
+    exchange = Exchange(app, scope("GET", "/events", headers={"content-length": "10"}))
+    exchange.send(b"hello", more=True)
+    await exchange.until(lambda heard: heard.body == b"first")
+    exchange.send(b"world")
+    exchange.leave()
+    await exchange.end()
+    assert source.closed.is_set()
