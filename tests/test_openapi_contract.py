@@ -2,7 +2,8 @@
 
 Schemathesis makes the requests from the description: fitting ones and unfitting ones, each declared limit at its edge, undeclared
 methods. They go to a real gateway process, as a person who is signed in (with an account for each operation, since some end sessions or
-accounts) and as nobody. Every run makes the same requests.
+accounts) and as nobody; the former through a second gateway, to which the first is where the functions' services live. Every run makes the
+same requests.
 """
 
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,7 +37,7 @@ schema = schemathesis.openapi.from_path(
     config=schemathesis.Config.from_dict(
         {
             "seed": 1,
-            "generation": {"deterministic": True, "max-examples": 10, "no-shrink": True, "database": "none"},
+            "generation": {"deterministic": True, "max-examples": 6, "no-shrink": True, "database": "none"},
             "max-stream-events": 1,
             # A request that fits its schema may still be refused: the cursor is stale, the password weak, the expiry past.
             "checks": {"positive_data_acceptance": {"enabled": False}},
@@ -45,14 +47,14 @@ schema = schemathesis.openapi.from_path(
 
 
 @schema.parametrize()
-def test_to_somebody_who_is_signed_in(case: Case, gateway: str) -> None:
-    somebody = person(gateway, case.operation.label)
+def test_to_somebody_who_is_signed_in(case: Case, remote_gateway: str) -> None:
+    somebody = person(remote_gateway, case.operation.label)
     headers = dict(somebody.headers)
     if "Last-Event-ID" in case.operation.headers:
         headers["Last-Event-ID"] = "none of ours"  # which an event answers at once, on a stream that may be silent for long
     if case.meta is None or not case.meta.is_negative_at(ParameterLocation.PATH):
         case.path_parameters.update({name: value for name, value in somebody.things.items() if name in case.path_parameters})
-    check(case, gateway, headers)
+    check(case, remote_gateway, headers)
 
 
 @schema.parametrize()
@@ -108,16 +110,29 @@ def _document(client: httpx.Client, operation: str) -> str:
 
 @pytest.fixture(scope="module")
 def gateway(services: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a gateway process that nobody asks too often."""
+    """The URL of a gateway process with all the functions in it."""
+    with _serving(tmp_path_factory.mktemp("gateway") / "gateway.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def remote_gateway(gateway: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a gateway process that hands everything on to the other one."""
+    with _serving(tmp_path_factory.mktemp("gateway") / "gateway.log", FUNCTION_URL_TEMPLATE=gateway) as url:
+        yield url
+
+
+@contextmanager
+def _serving(log: Path, **variables: str) -> Iterator[str]:
+    """A gateway process that nobody asks too often."""
     port = free_port_block(1)
     url = f"http://127.0.0.1:{port}"
     limits = {f"RATE_LIMIT_{name}": "1000000/minute" for name in LIMITS}
-    log = tmp_path_factory.mktemp("gateway") / "gateway.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.gateway"],
             cwd=ROOT,
-            env={**os.environ, **limits, "HOST": "127.0.0.1", "PORT": str(port), "BACKEND_URL": url},
+            env={**os.environ, **limits, **variables, "HOST": "127.0.0.1", "PORT": str(port)},
             stdout=output,
             stderr=output,
         )
