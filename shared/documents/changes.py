@@ -38,7 +38,7 @@ StillAllowed = Callable[[], Awaitable[bool]]
 
 
 async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: datetime, still_allowed: StillAllowed) -> AsyncIterator[bytes]:
-    """The owner's changes as they happen, until `ends_at` or until `still_allowed`, asked every 15 s, says no."""
+    """The owner's changes as they happen, until `ends_at` or until `still_allowed`, asked before any is told and every 15 s, says no."""
     async with hub().subscribed(db.owner_id) as changed:
         position, reset = await _position(db, last_event_id)
         yield f"id: {position}\nevent: reset\ndata: {{}}\n\n".encode() if reset else b": connected\n\n"
@@ -49,6 +49,8 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
                 position, events, more = await _events_after(db, position)
             except Unavailable:
                 events, more = [], False
+            if events and not await still_allowed():
+                return
             for event in events:
                 yield event
             if events:

@@ -152,6 +152,20 @@ async def test_the_stream_ends_with_the_token(vault: TenantDatabase) -> None:
         assert [block async for block in stream] == [b": connected\n\n"]
 
 
+async def test_whose_token_was_revoked_is_told_nothing_more(vault: TenantDatabase) -> None:
+    revoked = asyncio.Event()
+
+    async def still_allowed() -> bool:
+        return not revoked.is_set()
+
+    stream = changes.stream(vault, last_event_id=None, ends_at=now() + timedelta(minutes=5), still_allowed=still_allowed)
+    assert await anext(stream) == b": connected\n\n"
+    revoked.set()
+    await create(vault)
+    async with asyncio.timeout(10):
+        assert [block async for block in stream] == []
+
+
 async def test_the_hub_rests_when_nobody_listens(vault: TenantDatabase) -> None:
     async with _listening(vault):
         assert changes.hub()._tasks
