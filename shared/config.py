@@ -20,6 +20,8 @@ _UNITS = {"": 1, "b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _SIZE = re.compile(r"(\d+)\s*([KMGT]iB|B)?", re.IGNORECASE)
 _RATE = re.compile(r"[1-9]\d*\s*/\s*(\d+\s+)?(second|minute|hour|day)s?")
 
+_ORIGIN = re.compile(r"https?://[^/?#@\s*]+", re.IGNORECASE)
+
 _EXAMPLES = {
     "DATABASE_URL": "postgresql://docuvault_app:secret@127.0.0.1:5432/docuvault",
     "DATABASE_MIGRATE_URL": "postgresql://docuvault_migrate:secret@127.0.0.1:5432/docuvault",
@@ -37,6 +39,8 @@ _EXAMPLES = {
     "RATE_LIMIT_LOGIN": "300/5 minutes",
     "RATE_LIMIT_REGISTER": "100/hour",
     "BACKEND_URL": "https://vault.example.org",
+    "CORS_ORIGINS": "https://vault.example.org,https://app.example.org:8443",
+    "FUNCTION_URL_TEMPLATE": "http://{service}.docuvault.svc.cluster.local",
 }
 
 
@@ -133,7 +137,9 @@ class Settings(BaseModel):
             raise ValueError("is not a redis://, rediss:// or unix:// URL")
         return value
 
-    @field_validator("minio_endpoint", "minio_public_endpoint", "backend_url", "frontend_url", "hibp_url", "worker_url")
+    @field_validator(
+        "minio_endpoint", "minio_public_endpoint", "backend_url", "frontend_url", "hibp_url", "worker_url", "function_url_template"
+    )
     @classmethod
     def _http_url(cls, value: str) -> str:
         if not value:
@@ -170,6 +176,14 @@ class Settings(BaseModel):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # Not `*` either: answers to other origins carry what cookies and tokens open.
+        if not all(_ORIGIN.fullmatch(origin) for origin in value):
+            raise ValueError("holds something that is not an origin (scheme://host, and the port where it has one)")
+        return value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

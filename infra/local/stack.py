@@ -31,6 +31,7 @@ from infra.local.services import (
     port_is_free,
 )
 from infra.postgres.migrate import MigrationError, migrate
+from shared.web_origin import origin_of
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
@@ -290,7 +291,8 @@ def _origins(environ: Mapping[str, str], port: int) -> tuple[str, ...]:
     """Whose pages may use the store: the frontend's, the backend's, and the same by the machine's own names."""
     listed = [*environ.get("CORS_ORIGINS", "").split(","), environ.get("FRONTEND_URL", ""), environ.get("BACKEND_URL", "")]
     listed += [f"http://127.0.0.1:{port}", f"http://localhost:{port}"]
-    return tuple(dict.fromkeys(origin.strip().rstrip("/") for origin in listed if origin.strip()))
+    urls = [url.strip() for url in listed if url.strip()]
+    return tuple(dict.fromkeys(origin_of(url if "://" in url else f"http://{url}") for url in urls))
 
 
 def _said(log: Path) -> str:

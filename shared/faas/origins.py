@@ -3,28 +3,22 @@
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from shared.config import settings
 from shared.faas.addresses import called_origin
+from shared.web_origin import origin_of
 
 EXPOSED = b"x-request-id, retry-after, content-disposition, location"
 
 
 @lru_cache(maxsize=1)
 def _cors_origins() -> frozenset[str]:
-    return frozenset({*settings().cors_origins, origin_of(settings().frontend_url)})
+    return frozenset(origin_of(url) for url in (*settings().cors_origins, settings().frontend_url))
 
 
 @lru_cache(maxsize=1)
 def _cookie_origins() -> frozenset[str]:
     return _cors_origins() | {origin_of(settings().backend_url)}
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL (RFC 6454)."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_cors_origin(origin: str) -> bool:

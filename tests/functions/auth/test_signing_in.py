@@ -64,6 +64,11 @@ async def test_unknown_address_and_wrong_password_answer_the_same(person: Person
     assert set(wrong.headers) == set(unknown.headers)
 
 
+async def test_an_address_that_nobody_can_have_is_refused_as_such(db: Database) -> None:
+    answer = await Browser().login("a\0b@example.org", PASSWORD)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+
+
 async def test_the_refresh_cookie_has_its_flags(person: Person) -> None:
     answer = await person.browser.refresh()
     cookie = SimpleCookie(answer.headers["set-cookie"])["docuvault_refresh"]
