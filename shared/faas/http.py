@@ -172,7 +172,10 @@ async def _principal(declaration: EndpointDeclaration, scope: AsgiScope, headers
     if declaration.auth == "none":
         return None
     if declaration.auth == "cookie":
-        if not origins.may_use_cookie(scope, headers):
+        from shared.identity.cookies import REFRESH_COOKIE
+
+        # Without the cookie there is nothing that a foreign page could use.
+        if f"{REFRESH_COOKIE}=" in headers.get("cookie", "") and not origins.may_use_cookie(scope, headers):
             raise OriginNotAllowed
         return None
     token = bearer_token(headers)

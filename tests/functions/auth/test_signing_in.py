@@ -164,6 +164,16 @@ async def test_a_foreign_page_cannot_use_the_cookie(person: Person, path: str) -
     assert own.status_code in (200, 204)
 
 
+async def test_the_origin_rule_is_about_the_cookie_alone(person: Person) -> None:
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    without = Browser(person.browser.address)
+    refreshed = await without.post("/api/auth/refresh", headers=foreign)
+    assert (refreshed.status_code, refreshed.json()["code"]) == (401, "unauthenticated")
+    signed_out = await without.post("/api/auth/logout", headers={**foreign, "authorization": f"Bearer {person.browser.access_token}"})
+    assert signed_out.status_code == 204
+    assert (await person.browser.get("/api/account")).status_code == 401
+
+
 async def test_a_token_taken_to_another_browser_is_refused(person: Person) -> None:
     headers = {"authorization": f"Bearer {person.browser.access_token}"}
     assert (await Browser(user_agent="Other").get("/api/account", headers=headers)).status_code == 401
