@@ -2,7 +2,8 @@
 
 A tick is published once however many brokers run: only the one that advances `schedule_ticks` publishes, with the key `name@tick`. The last
 tick missed while everything was down is published on start; a schedule seen for the first time starts with its next tick. While a tick
-waits to be taken up, the following ones are passed over: one run makes up for all of them.
+waits to be taken up, the following ones are passed over, and one that failed and waits for its next try is superseded by the tick after it:
+one run makes up for all of them. The time is PostgreSQL's: brokers' own clocks may differ.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
-from shared.clock import now
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
@@ -45,8 +45,9 @@ class Clock:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            moment = now()
             try:
+                async with self._database.system() as tx:
+                    moment: datetime = await tx.fetch_value("SELECT clock_timestamp()")
                 for name in self._triggers:
                     await self.publish_due(name, moment)
             except (Unavailable, psycopg.Error) as lost:
@@ -54,7 +55,7 @@ class Clock:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             following = min((next_tick(trigger, moment) for trigger in self._triggers.values()), default=moment + timedelta(days=1))
-            await asyncio.sleep(min(max(0.0, (following - now()).total_seconds()), LONGEST_SLEEP_SECONDS))
+            await asyncio.sleep(min((following - moment).total_seconds(), LONGEST_SLEEP_SECONDS))
 
     async def publish_due(self, name: str, moment: datetime) -> bool:
         """Publishes the latest tick of `name` up to `moment` unless it was published before; whether it did. Raises Unavailable."""
@@ -64,6 +65,12 @@ class Clock:
         async with self._database.system() as tx:
             previous: datetime | None = await tx.fetch_value("SELECT last_tick FROM schedule_ticks WHERE name = %(name)s", {"name": name})
             if previous is not None and previous >= tick:
+                if previous > moment:
+                    # The clock ran ahead and was set right. What is published again by that has a key that is taken.
+                    await tx.execute(
+                        "UPDATE schedule_ticks SET last_tick = %(tick)s WHERE name = %(name)s AND last_tick = %(previous)s",
+                        {"name": name, "tick": tick, "previous": previous},
+                    )
                 return False
             advanced = await tx.execute(
                 """
@@ -72,12 +79,17 @@ class Clock:
                 """,
                 {"name": name, "tick": tick},
             )
-            if not advanced or previous is None or await _still_waits(tx, name):
+            if not advanced or previous is None:
                 return False
+            event_type = f"schedule.{name}"
+            queues = [target.queue for target in self._subscriptions.get(event_type, ())]
+            if await _still_waits(tx, name, queues):
+                return False
+            await _supersede(tx, name)
             stamp = tick.isoformat().replace("+00:00", "Z")
             published = await publish(
                 tx,
-                f"schedule.{name}",
+                event_type,
                 owner_id=None,
                 subject=name,
                 data={"tick": stamp},
@@ -89,18 +101,32 @@ class Clock:
         return published is not None
 
 
-async def _still_waits(tx: Transaction, name: str) -> bool:
+async def _still_waits(tx: Transaction, name: str, queues: list[str]) -> bool:
     """Whether an earlier tick has not been taken up yet: with functions unreachable for hours, ticks do not pile up."""
+    # By queue and lane, so that however much else is ready is not read.
     waiting: bool = await tx.fetch_value(
         """
         SELECT EXISTS (
-            SELECT FROM deliveries JOIN events ON events.id = deliveries.event_id
-            WHERE deliveries.state = 'ready' AND deliveries.function = %(name)s AND events.type = 'schedule.' || %(name)s::text
+            SELECT FROM deliveries
+            WHERE state = 'ready' AND queue = ANY (%(queues)s) AND lane = '00000000-0000-0000-0000-000000000000' AND function = %(name)s
+        )
+        """,
+        {"name": name, "queues": queues},
+    )
+    return waiting
+
+
+async def _supersede(tx: Transaction, name: str) -> None:
+    """Ends earlier ticks that failed and wait for another try: through a long outage they would pile up, and end as dead letters."""
+    await tx.execute(
+        """
+        UPDATE deliveries SET state = 'done', finished_at = now()
+        WHERE id IN (
+            SELECT id FROM deliveries WHERE state = 'waiting' AND function = %(name)s AND owner_id IS NULL FOR UPDATE SKIP LOCKED
         )
         """,
         {"name": name},
     )
-    return waiting
 
 
 def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:

@@ -18,7 +18,7 @@ from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.targets import Targets
 from infra.local.services import Postgres
 from shared.config import settings
-from shared.db import Database
+from shared.db import Database, Transaction
 from shared.events import publish
 from shared.events.subscriptions import Subscription
 from tests.infra.broker.waiting import until
@@ -101,12 +101,39 @@ class Outbox:
         async with self.database.system() as tx:
             return await tx.fetch_value(sql, params)
 
+    async def fill(self, number: int, state: str, *, owner: UUID | None = None) -> None:
+        """So many events of `owner`, each with a delivery in `state`."""
+        await self.execute(
+            """
+            WITH event AS (
+                INSERT INTO events (id, type, owner_id, subject, data)
+                SELECT gen_random_uuid(), 'test.happened', %(owner)s, '', '{}' FROM generate_series(1, %(number)s) RETURNING id
+            )
+            INSERT INTO deliveries (id, event_id, function, queue, owner_id, state, finished_at)
+            SELECT gen_random_uuid(), id, 'work', 'documents', %(owner)s, %(state)s, CASE WHEN %(state)s = 'done' THEN now() END FROM event
+            """,
+            number=number,
+            state=state,
+            owner=owner,
+        )
+
     async def until_all_are(self, state: str, *, seconds: float = 20) -> None:
         async def all_are() -> bool:
             states = await self.states()
             return bool(states) and set(states) == {state}
 
         await until(all_are, seconds=seconds)
+
+
+async def rows_read(tx: Transaction) -> int:
+    """Rows of events and deliveries that the connection has read, whether they fitted or not: compare two of one transaction."""
+    read: int = await tx.fetch_value(
+        """
+        SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::integer
+        FROM pg_stat_xact_user_tables WHERE relname IN ('events', 'deliveries')
+        """
+    )
+    return read
 
 
 @dataclass

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
-from infra.broker.clock import Clock, last_tick, next_tick
+from infra.broker.clock import Clock, _still_waits, _supersede, last_tick, next_tick
 from infra.broker.ending import end
 from shared.clock import now
 from shared.db import Database
 from shared.events.subscriptions import Subscription
-from tests.infra.broker.conftest import Outbox
+from shared.ids import new_id
+from tests.infra.broker.conftest import Outbox, rows_read
 from tests.infra.broker.waiting import until
 
 NOON = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)
@@ -91,6 +92,46 @@ async def test_ticks_do_not_pile_up_while_nobody_takes_them(outbox: Outbox) -> N
     assert published == [True, False, False, False]
     await outbox.execute("UPDATE deliveries SET state = 'done'")
     assert await clock.publish_due("sweep", NOON + timedelta(hours=5))
+
+
+async def test_a_tick_that_waits_for_another_try_is_superseded_by_the_next(outbox: Outbox) -> None:
+    clock = clock_of(outbox)
+    await clock.publish_due("sweep", NOON)
+    for number in range(1, 4):
+        assert await clock.publish_due("sweep", NOON + timedelta(minutes=30 * number))
+        assert await outbox.states() == {"ready": 1} | ({"done": number - 1} if number > 1 else {})
+        await outbox.execute("UPDATE deliveries SET state = 'waiting', available_at = now() + interval '1 hour' WHERE state = 'ready'")
+
+
+async def test_a_superseded_tick_takes_no_other_delivery_with_it(outbox: Outbox) -> None:
+    clock = clock_of(outbox)
+    await clock.publish_due("sweep", NOON)
+    await outbox.publish("other", queue="system")
+    await outbox.publish("sweep", queue="system", owner=new_id())
+    await outbox.execute("UPDATE deliveries SET state = 'waiting', available_at = now() + interval '1 hour'")
+    assert await clock.publish_due("sweep", NOON + timedelta(minutes=30))
+    assert await outbox.states() == {"waiting": 2, "ready": 1}
+
+
+async def test_a_clock_that_ran_a_year_ahead_and_was_set_right_holds_up_no_schedule(outbox: Outbox) -> None:
+    clock = clock_of(outbox)
+    await clock.publish_due("sweep", NOON)
+    assert await clock.publish_due("sweep", NOON + timedelta(days=365))
+    await outbox.execute("UPDATE deliveries SET state = 'done'")
+    assert not await clock.publish_due("sweep", NOON + timedelta(minutes=1))
+    assert await clock.publish_due("sweep", NOON + timedelta(minutes=30))
+    assert await outbox.value("SELECT count(*) FROM events WHERE dedup_key = 'sweep@2026-11-24T12:30:00Z'") == 1
+
+
+async def test_a_tick_reads_nothing_of_what_else_was_published(outbox: Outbox) -> None:
+    await outbox.fill(20_000, "done")
+    await outbox.fill(20_000, "ready")
+    await outbox.execute("ANALYZE deliveries, events")
+    async with outbox.database.system() as tx:
+        before = await rows_read(tx)
+        assert not await _still_waits(tx, "sweep", ["system"])
+        await _supersede(tx, "sweep")
+        assert await rows_read(tx) - before < 10
 
 
 async def test_a_running_clock_makes_up_for_the_missed_tick_on_start(outbox: Outbox) -> None:
