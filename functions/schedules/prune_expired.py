@@ -1,8 +1,8 @@
-"""Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries that are long done."""
+"""Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries that are long done, answers kept for a day."""
 
 from shared.db import database
 from shared.events import pruning as event_pruning
-from shared.faas import Event, on_schedule
+from shared.faas import Event, idempotency, on_schedule
 from shared.identity import pruning as identity_pruning
 
 
@@ -10,3 +10,4 @@ from shared.identity import pruning as identity_pruning
 async def prune_expired(event: Event) -> None:
     await identity_pruning.prune(database())
     await event_pruning.prune(database())
+    await idempotency.prune(database())

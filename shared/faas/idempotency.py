@@ -1,20 +1,24 @@
 """`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): per caller and operation, for 24 hours.
 
 The first call with a key reserves it and keeps its answer; a replay gives that answer again. Only successes are kept: after a failure the
-key is free again. An answer that holds a secret is not kept, its replay is 409 `already_done`.
+key is free again. An answer that holds a secret is not kept, its replay is 409 `already_done`. Where PostgreSQL goes away between an
+operation and the keeping of its answer, the caller still gets the answer; a replay is carried out again then, two minutes later.
 """
 
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from shared.db import TenantDatabase
-from shared.errors import AlreadyDone, Conflict, DomainError, ValidationFailed
+from shared.db import Database, TenantDatabase
+from shared.errors import AlreadyDone, Conflict, DomainError, Unavailable, ValidationFailed
 from shared.faas.answers import Answer
 from shared.faas.declarations import EndpointDeclaration
+
+log = logging.getLogger("docuvault.http")
 
 KEPT_HOURS = 24
 ABANDONED_AFTER_SECONDS = 120
@@ -72,8 +76,18 @@ async def once(
     if answer.status >= 400 or not isinstance(answer.body, bytes):
         await _release(db, declaration.name, key, reserved_at)
     else:
-        await _keep(db, declaration, key, reserved_at, answer)
+        try:
+            await _keep(db, declaration, key, reserved_at, answer)
+        except Unavailable:
+            # It was carried out: to say otherwise would have it carried out again.
+            log.warning("an answer could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
     return answer
+
+
+async def prune(db: Database) -> int:
+    """Forgets answers kept for longer than they are good; how many. For the hourly schedule."""
+    async with db.system() as tx:
+        return await tx.execute(f"DELETE FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_HOURS} hours'")
 
 
 async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _Kept | datetime:

@@ -3,14 +3,17 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from shared.db import Database
+from infra.local.services import Postgres
+from shared.db import Database, TenantDatabase
 from shared.errors import Conflict
-from shared.faas import Answer, AnswerModel, Call, RequestModel
+from shared.faas import Answer, AnswerModel, Call, RequestModel, idempotency
+from shared.ids import new_id
 from tests.faas.asgi import App, Exchange, Heard, ask, declared, scope, serving
 
 Bearer = Callable[..., dict[str, str]]
@@ -211,6 +214,40 @@ async def test_a_first_request_that_ends_after_it_was_given_up_does_not_replace_
     blocked.set()
     assert (await first).status == 201
     assert (await post()).body == second.body
+
+
+async def test_keys_are_forgotten_after_their_day(post: Post, db: Database, owner: UUID) -> None:
+    await post(key="old")
+    await _age(db, owner, "24 hours 1 minute")
+    await post(key="new")
+    assert await idempotency.prune(db) >= 1
+    async with db.tenant(owner) as tx:
+        assert await tx.fetch_value("SELECT array_agg(key) FROM idempotency_keys") == ["new"]
+
+
+async def test_what_was_carried_out_is_answered_though_the_answer_cannot_be_kept(tmp_path: Path) -> None:
+    postgres = Postgres(tmp_path / "postgres", tmp_path, durable=False)
+    await postgres.start()
+    await postgres.prepare()
+    database, owner = Database(postgres.url(), pool_size=1), new_id()
+    async with database.system() as tx:
+        await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, 'a@example.org', '!')", [owner])
+    declaration = declared("POST", "/things", _nothing, auth="user", idempotent=True)
+
+    async def run() -> Answer:
+        await postgres.kill()
+        return Answer(201, b"made")
+
+    try:
+        answer = await idempotency.once(TenantDatabase(database, owner), declaration, "key", b"request", run)
+        assert (answer.status, answer.body) == (201, b"made")
+    finally:
+        await database.close()
+        await postgres.kill()
+
+
+async def _nothing(call: Call[None]) -> None:
+    """Is not called."""
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there", "\x7f"])
