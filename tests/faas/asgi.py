@@ -128,7 +128,7 @@ def _dumped(value: Any) -> bytes:
 
 def declared(method: Any, path: str, handler: Callable[[Any], Awaitable[Any]], **options: Any) -> EndpointDeclaration:
     """The declaration `@endpoint(method, path, **options)` makes of `handler`, kept out of the project's own."""
-    known = ENDPOINTS.get(handler.__name__)
+    known = ENDPOINTS.pop(handler.__name__, None)
     endpoint(method, path, **{"auth": "none", **options})(handler)
     declaration = ENDPOINTS.pop(handler.__name__)
     if known is not None:
