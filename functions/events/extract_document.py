@@ -11,4 +11,8 @@ from shared.faas import Event, Rejected, on_event
 async def extract_document(event: Event) -> None:
     if event.owner_id is None:
         raise Rejected("the event names no owner")
-    await reading.read(TenantDatabase(database(), event.owner_id), UUID(event.data["document_id"]), int(event.data["revision"]))
+    try:
+        document_id, revision = UUID(str(event.data["document_id"])), int(event.data["revision"])
+    except (KeyError, TypeError, ValueError):
+        raise Rejected("the event names no document and revision") from None
+    await reading.read(TenantDatabase(database(), event.owner_id), document_id, revision)

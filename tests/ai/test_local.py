@@ -1,7 +1,11 @@
 """The local provider: the contract, and what only it promises."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -112,6 +116,37 @@ def test_the_same_document_always_gets_the_same_answer() -> None:
     assert _classify(INVOICE, topics) == _classify(INVOICE, topics)
     backwards = _classify(INVOICE, topics[::-1])
     assert backwards == _classify(INVOICE, topics)
+
+
+def test_it_needs_no_network_and_answers_the_same_in_every_process() -> None:
+    code = (
+        "import asyncio, sys\n"
+        "def watch(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto', 'subprocess.Popen', 'os.exec', 'os.posix_spawn'):\n"
+        "        raise SystemExit(f'{event} {arguments}')\n"
+        "sys.addaudithook(watch)\n"
+        "from shared.ai.local import LocalProvider, salient_terms\n"
+        "from shared.ai.provider import DocumentText, PageText, TopicOption\n"
+        "from uuid import UUID\n"
+        "document = DocumentText('a', 'a.pdf', 'en', (PageText(1, sys.argv[1]),))\n"
+        "names = ('Invoices', 'Garden', 'Rechnungen & Belege', 'Work')\n"
+        "topics = [TopicOption(UUID(int=number), name) for number, name in enumerate(names, 1)]\n"
+        "provider = LocalProvider()\n"
+        "print(asyncio.run(provider.classify(document, topics)), asyncio.run(provider.suggest_topics(document, topics[1:2])))\n"
+        "print(salient_terms(document))\n"
+    )
+    answers = [
+        subprocess.run(
+            [sys.executable, "-c", code, INVOICE.pages[1].text],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    ]
+    assert "Invoice number" in answers[0]
+    assert answers[0] == answers[1] == answers[2]
 
 
 def test_a_huge_document_is_read_only_so_far() -> None:

@@ -55,9 +55,14 @@ async def test_events_out_of_order_do_no_harm(db: Database, owner: UUID, run: Ru
     assert (await library.get(vault, created.document.id)).status == "uploading"
 
 
-async def test_an_event_without_an_owner_is_rejected(run: Run) -> None:
+@pytest.mark.parametrize("step", [("events.extract_document", "document.stored"), ("events.classify_document", "document.extracted")])
+async def test_an_event_that_names_no_owner_or_no_document_is_rejected(run: Run, owner: UUID, step: tuple[str, str]) -> None:
+    function, type = step
     with pytest.raises(Rejected):
-        await run("events.extract_document", type="document.stored", data={"document_id": str(new_id()), "revision": 1})
+        await run(function, type=type, data={"document_id": str(new_id()), "revision": 1})
+    for data in ({}, {"document_id": "none", "revision": 1}, {"document_id": None, "revision": 1}, {"document_id": str(new_id())}):
+        with pytest.raises(Rejected):
+            await run(function, type=type, owner_id=owner, data=data)
 
 
 async def test_keys_that_are_none_of_ours_are_passed_over(run: Run) -> None:
