@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,10 +21,12 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from shared import clock
 from shared.config import settings
 from shared.db import Database
+from shared.identity import one_time, resets
 from shared.ids import new_id
 from shared.mail import delivery, outbox
 from shared.mail.message import BadAddress, build
 from shared.mail.templates import render
+from tests.identity.browser import new_person
 
 VALUES = {"url": "https://vault.example.org/reset-password?token=SECRET-TOKEN"}
 
@@ -36,6 +39,8 @@ class Post:
     received: list[EmailMessage] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     refuse: str = ""
+    forget: bool = False
+    """Takes mails and does not say so."""
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if self.refuse:
@@ -48,7 +53,7 @@ class Post:
         message = message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)
         self.received.append(message)
-        return "250 taken"
+        return "451 something broke" if self.forget else "250 taken"
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"vault", b"post-secret")
@@ -111,6 +116,7 @@ def post(tmp_path: Path, with_mail_settings: Callable[..., None]) -> Iterator[Po
         auth_required=True,
         authenticator=office.authenticate,
         auth_require_tls=True,
+        enable_SMTPUTF8=True,
     )
     # aiosmtpd wants to know its port beforehand.
     controller.port = _free_port()
@@ -195,6 +201,74 @@ async def test_a_recipient_that_does_not_exist_is_given_up(db: Database, post: P
     post.refuse = "550 no such mailbox"
     with pytest.raises(delivery.NeverDeliverable):
         await delivery.deliver(db, mail_id)
+
+
+async def test_a_second_copy_of_a_reset_mail_carries_the_same_link_and_it_is_good(db: Database, post: Post) -> None:
+    person = await new_person(signed_in=False)
+    mail_id = await _requested(db, person.email)
+    post.forget = True
+    with pytest.raises(smtplib.SMTPDataError):
+        await delivery.deliver(db, mail_id, prepare=resets.prepare)
+    post.forget = False
+    assert await delivery.deliver(db, mail_id, prepare=resets.prepare)
+    first, second = (_link(message) for message in post.received)
+    assert first == second
+    async with db.system() as tx:
+        assert await one_time.whose(tx, first.partition("token=")[2], "password_reset") is not None
+
+
+async def test_a_reset_mail_that_a_newer_one_has_overtaken_is_not_sent(db: Database, post: Post) -> None:
+    person = await new_person(signed_in=False)
+    older, newer = await _requested(db, person.email), await _requested(db, person.email)
+    post.refuse = "451 come back later"
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        await delivery.deliver(db, older, prepare=resets.prepare)
+    post.refuse = ""
+    assert await delivery.deliver(db, newer, prepare=resets.prepare)
+    assert not await delivery.deliver(db, older, prepare=resets.prepare)
+    assert len(post.received) == 1
+
+
+def _link(message: EmailMessage) -> str:
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    return next(line for line in plain.get_content().splitlines() if "/reset-password?token=" in line)
+
+
+async def test_a_silent_mail_server_holds_up_nobody(db: Database, with_mail_settings: Callable[..., None]) -> None:
+    person = await new_person()
+    called = asyncio.Semaphore(0)
+    hung_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.release()
+        await hung_up.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    with_mail_settings(SMTP_HOST="127.0.0.1", SMTP_PORT=str(server.sockets[0].getsockname()[1]))
+    # As many as a process has database connections, all to one person.
+    mails = [await _requested(db, person.email) for _ in range(settings().database_pool_size)]
+    sending = [asyncio.create_task(delivery.deliver(db, mail_id, prepare=resets.prepare)) for mail_id in mails]
+    for _ in range(delivery.SENDING_AT_ONCE):
+        await called.acquire()
+    changed = await person.browser.post(
+        "/api/auth/password/change", json={"current_password": person.password, "new_password": "a wholly different secret"}
+    )
+    assert changed.status_code == 204
+    assert not any(task.done() for task in sending)
+    hung_up.set()
+    outcomes = await asyncio.gather(*sending, return_exceptions=True)
+    # Whoever had its turn is to try again; the rest had a link that the change made void.
+    assert [type(outcome).__name__ for outcome in outcomes].count("SMTPServerDisconnected") >= delivery.SENDING_AT_ONCE
+    server.close()
+
+
+@pytest.mark.parametrize("address", ["ada@exämple.org", "ädä@example.org", "ädä@exämple.org", "阿达@例え.jp"])
+async def test_addresses_in_any_script_get_their_mail(db: Database, post: Post, address: str) -> None:
+    assert await delivery.deliver(db, await _requested(db, address))
+    local, _, domain = address.rpartition("@")
+    assert post.received[0]["To"] == f"{local}@{domain.encode('idna').decode()}"
 
 
 async def test_an_untrusted_certificate_is_refused(
