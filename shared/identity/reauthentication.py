@@ -4,8 +4,8 @@ from uuid import UUID
 
 from shared import audit
 from shared.audit import Event, Outcome
-from shared.db import Database
-from shared.errors import RateLimited, Unauthenticated
+from shared.db import Database, Transaction
+from shared.errors import Unauthenticated
 from shared.identity import accounts, passwords, throttle
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials
@@ -18,27 +18,35 @@ async def check_password(db: Database, client: Client, user_id: UUID, password: 
         if found is None or not found.usable:
             raise Unauthenticated
         counted = throttle.buckets("password", found.email, client, user_id=user_id)
-        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
+        before = await throttle.standing(tx, counted)
+        if before.wait_seconds:
+            await _note(tx, client, user_id, "too_many_failures")
+    throttle.refuse_if_waiting(before)
     verdict = await passwords.verify_password(password, found.password_hash)
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
-        if not standing.wait_seconds:
-            if verdict.right:
-                await throttle.count_success(tx, counted, standing)
-            else:
-                await throttle.count_failure(tx, counted, standing)
-                await audit.record(
-                    tx,
-                    Event.REAUTHENTICATION,
-                    outcome=Outcome.FAILURE,
-                    actor=user_id,
-                    owner=user_id,
-                    address=client.address,
-                    user_agent=client.user_agent,
-                    detail={"reason": "wrong_password"},
-                )
-    if standing.wait_seconds:
-        raise RateLimited(standing.wait_seconds)
+        if standing.wait_seconds:
+            await _note(tx, client, user_id, "too_many_failures")
+        elif verdict.right:
+            await throttle.count_success(tx, counted, standing)
+            await _note(tx, client, user_id)
+        else:
+            await throttle.count_failure(tx, counted, standing)
+            await _note(tx, client, user_id, "wrong_password")
+    throttle.refuse_if_waiting(standing)
     if not verdict.right:
         raise InvalidCredentials("The password is wrong.")
     return found
+
+
+async def _note(tx: Transaction, client: Client, user_id: UUID, failed: str | None = None) -> None:
+    await audit.record(
+        tx,
+        Event.REAUTHENTICATION,
+        outcome=Outcome.FAILURE if failed else Outcome.SUCCESS,
+        actor=user_id,
+        owner=user_id,
+        address=client.address,
+        user_agent=client.user_agent,
+        detail={"reason": failed} if failed else {},
+    )

@@ -77,6 +77,8 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
     async with db.system() as tx:
         owner = await one_time.whose(tx, token, "password_reset")
         found = await accounts.credentials(tx, owner) if owner else None
+        if found is None or not found.usable:
+            await _note_refusal(tx, client, owner)
     if found is None or not found.usable:
         raise InvalidToken
     passwords.check_rules(new_password, email=found.email)
@@ -94,6 +96,20 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
             user = await accounts.get(tx, found.id)
             if user is not None:
                 await send_alert(tx, client, user, "password_reset")
+        else:
+            await _note_refusal(tx, client, found.id)
     await revocation.settled()
     if not done:
         raise InvalidToken
+
+
+async def _note_refusal(tx: Transaction, client: Client, owner: UUID | None) -> None:
+    await audit.record(
+        tx,
+        Event.PASSWORD_RESET,
+        outcome=Outcome.FAILURE,
+        owner=owner,
+        address=client.address,
+        user_agent=client.user_agent,
+        detail={"reason": "invalid_token"},
+    )

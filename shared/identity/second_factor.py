@@ -12,7 +12,6 @@ from uuid import UUID
 from shared import audit, clock
 from shared.audit import Event, Outcome
 from shared.db import Database, Transaction
-from shared.errors import RateLimited
 from shared.identity import accounts, backup_codes, one_time, reauthentication, throttle, totp
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCode, TotpEnabled, TotpNotEnabled
@@ -20,6 +19,8 @@ from shared.identity.sign_in import SignedIn, open_session, send_alert
 from shared.sealing import is_stale, seal, unseal
 
 PURPOSE = "totp secret"
+WRONG_CODE, DELAYED = "wrong_code", "too_many_failures"
+"""Why a code was refused, as the audit log has it."""
 
 _Act = Callable[[Transaction], Awaitable[None]]
 
@@ -75,8 +76,11 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
     counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
     async with db.system() as tx:
         await _state(tx, user_id, confirmed=False)
-        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
+        before = await throttle.standing(tx, counted)
+        if before.wait_seconds:
+            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=DELAYED)
         plausible = await _matching(tx, user_id, code, confirmed=False) is not None
+    throttle.refuse_if_waiting(before)
     shown, hashed = await backup_codes.make() if plausible else ([], [])
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
@@ -89,11 +93,12 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
             await backup_codes.replace(tx, user_id, hashed)
             await _note(tx, client, user_id, Event.TOTP_CONFIRMED)
             await _alert(tx, client, user_id, "second_factor_enabled")
-        elif not standing.wait_seconds:
+        elif standing.wait_seconds:
+            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=DELAYED)
+        else:
             await throttle.count_failure(tx, counted, standing)
-            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, outcome=Outcome.FAILURE)
-    if standing.wait_seconds:
-        raise RateLimited(standing.wait_seconds)
+            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=WRONG_CODE)
+    throttle.refuse_if_waiting(standing)
     if not accepted:
         raise InvalidCode
     return shown
@@ -134,13 +139,18 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
     """Opens the session that a challenge stands for. Raises InvalidCode (also for a challenge that is not good any more), RateLimited."""
     async with db.system() as tx:
         user_id = await one_time.whose(tx, challenge, "second_factor")
+        if user_id is not None:
+            counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
+            before = await throttle.standing(tx, counted)
+            if before.wait_seconds:
+                await _note(tx, client, user_id, Event.LOGIN_DELAYED)
+            elif await one_time.attempt(tx, challenge, "second_factor") is None:
+                user_id = None
         if user_id is None:
-            raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
-        counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
-        throttle.refuse_if_waiting(await throttle.standing(tx, counted))
-        attempted = await one_time.attempt(tx, challenge, "second_factor")
-    if attempted is None:
+            await _note(tx, client, None, Event.LOGIN, failed="challenge_void")
+    if user_id is None:
         raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
+    throttle.refuse_if_waiting(before)
     if backup_code is not None:
         found = await backup_codes.find(db, user_id, backup_code)
         proof = _Proof("backup_code", backup_code_id=found)
@@ -168,11 +178,12 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
                 signed_in = await open_session(tx, client, user, method=proof.method)
                 if proof.method == "backup_code":
                     await send_alert(tx, client, user, "backup_code_used")
-        if signed_in is None and not standing.wait_seconds:
+        if standing.wait_seconds:
+            await _note(tx, client, user_id, Event.LOGIN_DELAYED)
+        elif signed_in is None:
             await throttle.count_failure(tx, counted, standing)
-            await _note(tx, client, user_id, Event.LOGIN, outcome=Outcome.FAILURE, method=proof.method)
-    if standing.wait_seconds:
-        raise RateLimited(standing.wait_seconds)
+            await _note(tx, client, user_id, Event.LOGIN, failed=WRONG_CODE, method=proof.method)
+    throttle.refuse_if_waiting(standing)
     if signed_in is None:
         raise InvalidCode
     return signed_in
@@ -190,11 +201,12 @@ async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof,
             await act(tx)
             await throttle.count_success(tx, counted, standing)
             await _note(tx, client, user_id, event)
-        elif not standing.wait_seconds:
+        elif standing.wait_seconds:
+            await _note(tx, client, user_id, event, failed=DELAYED)
+        else:
             await throttle.count_failure(tx, counted, standing)
-            await _note(tx, client, user_id, event, outcome=Outcome.FAILURE, method=proof.method)
-    if standing.wait_seconds:
-        raise RateLimited(standing.wait_seconds)
+            await _note(tx, client, user_id, event, failed=WRONG_CODE, method=proof.method)
+    throttle.refuse_if_waiting(standing)
     if not accepted:
         raise InvalidCode
 
@@ -257,18 +269,16 @@ async def _alert(tx: Transaction, client: Client, user_id: UUID, what: str) -> N
 
 
 async def _note(
-    tx: Transaction, client: Client, user_id: UUID, event: Event, *, outcome: Outcome = Outcome.SUCCESS, method: str | None = None
+    tx: Transaction, client: Client, user_id: UUID | None, event: Event, *, failed: str | None = None, method: str | None = None
 ) -> None:
-    detail = {"method": method} if method else {}
-    if outcome is Outcome.FAILURE:
-        detail["reason"] = "wrong_code"
-    # Whoever answers a challenge wrongly is not known to be the account's owner.
-    actor = None if event is Event.LOGIN and outcome is Outcome.FAILURE else user_id
+    refused = failed is not None or event is Event.LOGIN_DELAYED
+    detail = {name: value for name, value in (("method", method), ("reason", failed)) if value}
     await audit.record(
         tx,
         event,
-        outcome=outcome,
-        actor=actor,
+        outcome=Outcome.FAILURE if refused else Outcome.SUCCESS,
+        # Whoever answers a challenge wrongly is not known to be the account's owner.
+        actor=None if event in (Event.LOGIN, Event.LOGIN_DELAYED) else user_id,
         owner=user_id,
         address=client.address,
         user_agent=client.user_agent,

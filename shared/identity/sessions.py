@@ -77,7 +77,9 @@ class Outcome(Enum):
 
     ROTATED = "rotated"
     UNKNOWN = "unknown"
-    """Never ours, or of a session that is gone or expired."""
+    """Never ours, or of a session that is gone."""
+    EXPIRED = "expired"
+    """Of a session that was not used for too long."""
     ENDED = "ended"
     """Of a session that has ended."""
     REUSED = "reused"
@@ -149,9 +151,11 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
         {"id": presented.session_id, "grace": GRACE},
         row=_Row,
     )
-    if row is None or (row.expired and not row.ended):
+    if row is None:
         return Rotation(Outcome.UNKNOWN)
     session_id, user_id = presented.session_id, row.user_id
+    if row.expired and not row.ended:
+        return Rotation(Outcome.EXPIRED, session_id, user_id)
     if row.ended or not row.usable:
         return Rotation(Outcome.ENDED, session_id, user_id)
     if hmac.compare_digest(presented.hash, row.token_hash):

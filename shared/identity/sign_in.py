@@ -102,11 +102,15 @@ async def _enter(
             raise _NotEntered  # nothing of this transaction stays
         if verdict.upgraded is not None:
             await accounts.store_password(tx, user.id, verdict.upgraded)
-            await audit.record(tx, Event.PASSWORD_UPGRADED, owner=user.id)
+            await audit.record(
+                tx, Event.PASSWORD_UPGRADED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
+            )
         await throttle.count_success(tx, counted, standing)
         if user.second_factor:
             challenge = await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME)
-            await audit.record(tx, Event.SECOND_FACTOR_REQUIRED, owner=user.id, address=client.address, user_agent=client.user_agent)
+            await audit.record(
+                tx, Event.SECOND_FACTOR_REQUIRED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
+            )
     if user.second_factor:
         return SecondFactorRequired(challenge)
     return _signed_in(client, user, session_id, refresh_token)
@@ -152,6 +156,15 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
         if rotation.outcome is sessions.Outcome.ROTATED:
             assert rotation.user_id is not None
             user = await accounts.get(tx, rotation.user_id)
+            await audit.record(
+                tx,
+                Event.REFRESH,
+                actor=rotation.user_id,
+                owner=rotation.user_id,
+                target=str(rotation.session_id),
+                address=client.address,
+                user_agent=client.user_agent,
+            )
         elif rotation.outcome is sessions.Outcome.REUSED:
             assert rotation.user_id is not None
             await _alarm(tx, client, rotation.user_id, rotation.session_id)

@@ -91,7 +91,7 @@ async def test_a_session_that_was_not_used_for_thirty_days_is_over(db: Database,
     async with db.system() as tx:
         assert await tx.fetch_value("SELECT expires_at - created_at = interval '30 days' FROM sessions WHERE user_id = %s", (owner,))
         await tx.execute("UPDATE sessions SET expires_at = now() WHERE user_id = %s", (owner,))
-    assert (await _rotate(db, token, browser)).outcome is Outcome.UNKNOWN
+    assert (await _rotate(db, token, browser)).outcome is Outcome.EXPIRED
 
 
 async def test_tokens_are_stored_as_hashes_only(db: Database, owner: UUID, browser: Client) -> None:

@@ -232,7 +232,7 @@ async def test_a_reset_mail_that_a_newer_one_has_overtaken_is_not_sent(db: Datab
 def _link(message: EmailMessage) -> str:
     plain = message.get_body(("plain",))
     assert plain is not None
-    return next(line for line in plain.get_content().splitlines() if "/reset-password?token=" in line)
+    return next(str(line) for line in plain.get_content().splitlines() if "/reset-password?token=" in line)
 
 
 async def test_a_silent_mail_server_holds_up_nobody(db: Database, with_mail_settings: Callable[..., None]) -> None:
