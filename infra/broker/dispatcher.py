@@ -140,8 +140,7 @@ class Dispatcher:
             queue.maybe_more = False
         try:
             async with self._database.system() as tx:
-                # At least once either way: what a crash of the server forgets is delivered again.
-                await tx.execute("SET LOCAL synchronous_commit = off")
+                await deliveries.begin(tx)
                 if results:
                     await deliveries.finish(tx, self._broker, results)
                 if extending:
@@ -243,7 +242,7 @@ class Dispatcher:
                 running[1].cancel()
 
     def _pause(self, reason: str) -> None:
-        """All functions live behind one address that takes no connections: claim nothing until it does."""
+        """All functions live behind one address that takes no events just now: claim nothing until it does."""
         if self._unreachable or self._draining:
             return
         self._unreachable = True
