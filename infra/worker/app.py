@@ -8,6 +8,7 @@ from typing import Any
 from cloudevents.http import from_http
 from starlette.exceptions import HTTPException
 
+from shared.events.signing import NOT_BEGUN_HEADER
 from shared.faas.events import CloudEventFunction
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +22,10 @@ HEALTH_PATH = "/health"
 
 
 class Worker:
-    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` answers 200."""
+    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` answers 200.
+
+    While it drains, both answer 503 with a header that tells brokers that nothing was begun.
+    """
 
     def __init__(self, functions: Mapping[str, CloudEventFunction]) -> None:
         self._functions = {f"/{service}": function for service, function in functions.items()}
@@ -56,7 +60,8 @@ class Worker:
     async def _run(self, scope: Scope, receive: Receive) -> None:
         function = self._functions.get(scope["path"])
         if function is None:
-            if scope["path"] == HEALTH_PATH and not self._draining:
+            if scope["path"] == HEALTH_PATH:
+                self._refuse_while_draining()
                 return
             raise HTTPException(404, detail="Not Found")
         if scope["method"] != "POST":
@@ -67,8 +72,7 @@ class Worker:
             event = from_http(headers, body)
         except Exception as broken:
             raise HTTPException(400, detail=f"Bad Request: Got CloudEvent exception: {broken!r}") from None
-        if self._draining:
-            raise HTTPException(503, detail="the worker is stopping", headers={"Connection": "close"})
+        self._refuse_while_draining()
         self.running += 1
         self._idle.clear()
         try:
@@ -77,6 +81,10 @@ class Worker:
             self.running -= 1
             if not self.running:
                 self._idle.set()
+
+    def _refuse_while_draining(self) -> None:
+        if self._draining:
+            raise HTTPException(503, detail="the worker is stopping", headers={NOT_BEGUN_HEADER: "1", "Connection": "close"})
 
 
 async def _body(receive: Receive) -> bytes:

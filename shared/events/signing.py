@@ -21,6 +21,9 @@ CLOCK_SKEW = timedelta(minutes=1)
 """How far in the future a signature may have been made: clocks differ between machines."""
 
 REJECTED_HEADER = "X-DocuVault-Rejected"
+"""On a 422: the function will never succeed with this event."""
+NOT_BEGUN_HEADER = "X-DocuVault-Not-Begun"
+"""On a 503: the function has not seen the event, because what hosts it is stopping."""
 
 _SOURCE = "/docuvault"
 _OWNED_SOURCE = "/docuvault/owners/"

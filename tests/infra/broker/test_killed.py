@@ -69,6 +69,26 @@ async def test_deliveries_go_on_within_moments_of_a_killed_worker_s_return(stack
     assert await stack.outbox.value("SELECT sum(attempts) FROM deliveries") == 12
 
 
+async def test_a_worker_that_finishes_what_runs_before_it_stops_costs_the_others_no_attempt(stack: Stack) -> None:
+    await stack.publish()
+    await until(stack.lines)
+    stack.worker.process.send_signal(signal.SIGTERM)
+    await until(lambda: stack.worker.stops())
+    await stack.publish(times=5)
+
+    async def sent_back() -> bool:
+        return bool(await stack.outbox.value("SELECT count(*) FROM deliveries WHERE state = 'ready' AND last_error LIKE '%%stopping'"))
+
+    await until(sent_back)
+    stack.release.touch()
+    assert await stack.worker.process.wait() == 0
+    assert await stack.outbox.states() == {"done": 1, "ready": 5}
+    await stack.worker.start()
+    await stack.outbox.until_all_are("done")
+    assert await stack.outbox.value("SELECT max(attempts) FROM deliveries") == 1
+    assert len(stack.lines()) == 6
+
+
 async def test_a_broker_that_is_stopped_finishes_what_runs_and_gives_back_the_rest(stack: Stack) -> None:
     await stack.publish(times=6)
     await until(lambda: len(stack.lines()) == 4)

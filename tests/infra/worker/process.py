@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
+
 from infra.local.services import free_port_block
 
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -49,3 +51,8 @@ class WorkerProcess(Started):
             return False
         writer.close()
         return True
+
+    async def stops(self) -> bool:
+        """Whether it says that it takes no more events."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            return (await client.get("/health")).status_code == 503
