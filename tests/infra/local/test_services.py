@@ -44,6 +44,20 @@ async def test_the_store_answers_nobody_without_a_signature(services: None) -> N
         assert (await http.get(f"http://127.0.0.1:{port + 2}/1,01637037d6")).status_code in (401, 404)
 
 
+async def test_the_store_takes_writes_as_soon_as_it_has_started_again(tmp_path: Path) -> None:
+    """Its master did not in one start of seven, for 15 s, so this tries several."""
+    store = SeaweedFS(tmp_path / "store", tmp_path, free_port_block(5), "docuvault", "secret")
+    try:
+        for _ in range(6):
+            await store.start()
+            async with httpx.AsyncClient() as http:
+                assigned = await http.get(f"http://127.0.0.1:{store.port + 1}/dir/assign")
+            assert assigned.status_code == 200, assigned.text
+            await store.stop()
+    finally:
+        await store.kill()
+
+
 async def test_the_stores_metadata_log_is_closed_to_who_has_no_certificate(own_services: Services) -> None:
     store = own_services.store
     assert isinstance(store, SeaweedFS)
