@@ -14,6 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+UNREACHABLE = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "SSLError", "Failed to establish")
+"""Pip says why it tries again, and after the last try that there is no such package."""
+
 
 class Problem(Exception):
     """One sentence for the person at the terminal."""
@@ -31,7 +34,11 @@ def main() -> int:
         print(problem, file=sys.stderr)
         return 1
     except OSError as refused:
-        print(f"The environment {root / '.venv'} cannot be made: {refused.strerror} ({refused.filename}).", file=sys.stderr)
+        print(
+            f"The environment {root / '.venv'} cannot be made: {refused.strerror} ({refused.filename}). "
+            "DocuVault must lie on a disk with room, in a folder that you may write.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 130
@@ -88,8 +95,14 @@ def _install(root: Path, python: Path, lock: str) -> None:
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     if pip.returncode != 0:
-        problem = next((line for line in lines if line.startswith("ERROR:")), _last("\n".join(lines)))
-        raise Problem(f"The packages of {lock} could not be installed: {problem.removeprefix('ERROR: ')}")
+        problem = next((line for line in lines if line.startswith("ERROR:")), _last("\n".join(lines))).removeprefix("ERROR: ")
+        if problem.startswith(("Could not find a version", "No matching distribution")) and any(
+            sign in line for line in lines for sign in UNREACHABLE
+        ):
+            problem = "the package index cannot be reached; look at the network, or set PIP_INDEX_URL or PIP_PROXY, and try again."
+        elif "No space left" in problem:
+            problem = f"the disk of {root} is full; make room, and try again."
+        raise Problem(f"The packages of {lock} could not be installed: {problem}")
     print(f"Installed {seen} packages in {time.monotonic() - started:.0f} s.", file=sys.stderr)
 
 

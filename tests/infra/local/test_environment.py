@@ -62,6 +62,15 @@ def test_a_package_that_cannot_be_had_is_one_sentence(checkout: Path) -> None:
     assert "nowhere-to-be-found" in answer.stderr.splitlines()[-1]
 
 
+def test_an_index_that_cannot_be_reached_is_one_sentence(checkout: Path) -> None:
+    (checkout / "requirements.lock").write_text(f"nowhere-to-be-found==1.0 --hash=sha256:{'0' * 64}\n")
+    answer = environment(checkout, PIP_NO_INDEX="0", PIP_INDEX_URL="http://127.0.0.1:1/simple", PIP_RETRIES="1")
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith(
+        "The packages of requirements.lock could not be installed: the package index cannot be reached; look at the network"
+    )
+
+
 def test_a_python_that_is_too_old_is_one_sentence(checkout: Path) -> None:
     old = fake_python(checkout, 'case "$2" in *print*) echo 3.9;; *) exit 1;; esac')
     answer = environment(checkout, PYTHON=old)
