@@ -69,7 +69,7 @@ def _readable(line: str, log: Path) -> str:
             return ""
     except (ValueError, KeyError, TypeError):
         return ""
-    facts = [f"{name}={value}" for name, value in record.items() if name not in _NOT_SHOWN]
+    facts = [f"{name}={' '.join(str(value).split())}" for name, value in record.items() if name not in _NOT_SHOWN]
     reasons = [line for line in str(record.get("exception", "")).splitlines() if _REASON.match(line)]
     message = str(record.get("message", "")).split("\n", 1)
     return " ".join((record["level"], message[0] + (f" (the rest is in {log})" if len(message) > 1 else ""), *facts, *reasons[-1:]))

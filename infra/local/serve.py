@@ -2,8 +2,11 @@
 
 import argparse
 import asyncio
+import errno
+import io
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -11,7 +14,6 @@ from typing import Any
 
 from infra.local.data_folder import cannot_write, held
 from infra.local.processes import StartError
-from infra.local.services import port_is_free
 from infra.local.stack import ROOT, Stack
 
 DEFAULT_PORT = 8080
@@ -25,19 +27,32 @@ def main() -> int:
         "environment does not name (DATABASE_URL, REDIS_URL, MINIO_ENDPOINT). Keeps its data between runs. Ctrl-C stops it.",
     )
     options.add_argument("--port", type=port_number, help="where it listens, on 127.0.0.1 unless HOST says otherwise (PORT, or 8080)")
-    options.add_argument("--data-dir", type=Path, default=ROOT / ".docuvault", help="where it keeps its data (.docuvault beside the code)")
+    options.add_argument(
+        "--data-dir", type=folder_name, default=ROOT / ".docuvault", help="where it keeps its data (.docuvault beside the code)"
+    )
     chosen = options.parse_args()
     return run(serve(chosen.port or asked_port(), chosen.data_dir), chosen.data_dir)
 
 
 def run(serving: Coroutine[Any, Any, int], data_dir: Path) -> int:
     """Runs to the end; a problem that a person can solve becomes one sentence and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # what a terminal's encoding lacks is no reason to stop
     try:
-        return asyncio.run(serving)
+        code = asyncio.run(serving)
+        sys.stdout.flush()
+        return code
     except StartError as problem:
         print(problem, file=sys.stderr)
+    except BrokenPipeError:
+        # Nobody reads any more, so there is nobody to tell; nor is there at exit, when Python would try again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as problem:
-        print(cannot_write(data_dir, problem), file=sys.stderr)
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            print(cannot_write(data_dir, problem), file=sys.stderr)
+        else:
+            print(f"DocuVault cannot go on: {problem}", file=sys.stderr)
     return 1
 
 
@@ -50,9 +65,9 @@ async def serve(port: int, data_dir: Path, during: Callable[[Stack], Awaitable[i
         if not await _unless(stop, stack.start()):
             await stack.kill()
             return 130
-        print(f"DocuVault is ready at {stack.url}", flush=True)
         code: int | None = None
         try:
+            print(f"DocuVault is ready at {stack.url}", flush=True)
             if during is not None:
                 answered = await _unless(stop, _wrapped(during, stack))
                 code = answered[0] if answered else 130
@@ -76,10 +91,23 @@ async def serve(port: int, data_dir: Path, during: Callable[[Stack], Awaitable[i
 def require_free(port: int) -> None:
     """Raises StartError where another program listens on the port, or may not be listened on."""
     host = os.environ.get("HOST", "").strip() or "127.0.0.1"
-    if port < 1024 and os.geteuid() != 0:
-        raise StartError(f"Port {port} is reserved for root: choose one from 1024 up with --port.")
-    if not port_is_free(port, host):
-        raise StartError(f"Port {port} is taken by another program: choose another with --port.")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except PermissionError:
+        raise StartError(f"Port {port} is reserved for root: choose one from 1024 up with --port.") from None
+    except OSError as refused:
+        if refused.errno == errno.EADDRINUSE:
+            raise StartError(f"Port {port} is taken by another program: choose another with --port.") from None
+        raise StartError(f"HOST: {host} is not an address of this machine. Example: HOST=127.0.0.1") from None
+
+
+def folder_name(text: str) -> Path:
+    """For argparse. An empty name, as of a variable that is not set, would mean the folder one stands in."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
 
 
 def asked_port() -> int:

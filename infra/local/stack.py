@@ -35,11 +35,19 @@ from shared.web_origin import origin_of
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
+WORTH_SAYING_SECONDS = 10.0
+"""So long after the start, what is waited for is said."""
 STOP_SECONDS = 25.0
 """A little more than the gateway and the worker give requests and functions under way."""
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS_ALONE = {"DATABASE_MIGRATE_URL", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD", "STORE_PORT", "VALKEY_PORT"}
 """What the programs have no use for, they do not get."""
+_SETTINGS_OF = {
+    "database": "DATABASE_URL",
+    "object_store": "MINIO_ENDPOINT, MINIO_BUCKET, MINIO_ACCESS_KEY and MINIO_SECRET_KEY",
+    "redis": "REDIS_URL",
+}
+"""By what each check of GET /health is set."""
 _HEALTHY_SECONDS = 30.0
 """A child that has run this long is taken to be well: its next crash counts as the first."""
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -198,20 +206,31 @@ class Stack:
             raise StartError(f"The database could not be brought up to date: {failed}") from None
 
     async def _until_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while not await self._healthy():
+        started, told = time.monotonic(), ""
+        while missing := await self._missing():
             for program in self._programs:
                 if program.process is not None and program.process.returncode is not None:
                     raise StartError(f"The {program.name} did not start: {_said(self.folder.logs / f'{program.name}.log')}")
-            if time.monotonic() > deadline:
-                raise StartError(f"DocuVault did not become ready within {READY_SECONDS:.0f} s (see {self.folder.logs}).")
+            waited = time.monotonic() - started
+            if waited > READY_SECONDS:
+                raise StartError(f"DocuVault did not become ready within {READY_SECONDS:.0f} s: {missing} (logs: {self.folder.logs}).")
+            if waited > WORTH_SAYING_SECONDS and missing != told:
+                self.say(f"Waiting: {missing}.")
+                told = missing
             await asyncio.sleep(0.02)
 
-    async def _healthy(self) -> bool:
+    async def _missing(self) -> str:
+        """What it still takes to be ready; empty where it is."""
         host = self.environ["HOST"]
         request = f"GET /health HTTP/1.1\r\nHost: {host}:{self.port}\r\nConnection: close\r\n\r\n"
-        head = await exchange(self.port, request.encode(), b'"status":"ok"', host="127.0.0.1" if host in ("0.0.0.0", "") else host)  # noqa: S104
-        return head.startswith(b"HTTP/1.1 200 ") and not port_is_free(int(self.environ["WORKER_PORT"]))
+        answer = await exchange(self.port, request.encode(), b"}}}", host="127.0.0.1" if host in ("0.0.0.0", "") else host)  # noqa: S104
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            return "the gateway does not answer yet"
+        health = json.loads(answer.partition(b"\r\n\r\n")[2])
+        wrong = [f"{name} {check['detail']}, see {_SETTINGS_OF[name]}" for name, check in health["checks"].items() if not check["ok"]]
+        if wrong:
+            return "; ".join(wrong)
+        return "the worker does not answer yet" if port_is_free(int(self.environ["WORKER_PORT"])) else ""
 
     async def _supervise(self, child: Service | Program) -> None:
         pause, log = 0.1, self.folder.logs / f"{child.name}.log"
@@ -221,7 +240,9 @@ class Stack:
             code = await child.process.wait()
             if time.monotonic() - started > _HEALTHY_SECONDS:
                 pause = 0.1
-            self.say(f"{child.name} ended unexpectedly ({_ending(code)}); starting it again. Its last words: {_said(log)}")
+            # Who was killed had no time for last words.
+            said = f"Its last words: {_said(log)}" if code > 0 else f"Its log: {log}"
+            self.say(f"{child.name} ended unexpectedly ({_ending(code)}); starting it again. {said}")
             end_strays()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

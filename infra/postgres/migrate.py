@@ -36,7 +36,7 @@ async def migrate(url: str, *, migrations: Path = MIGRATIONS) -> None:
                 environ={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
             )
     except psycopg.OperationalError as lost:
-        raise MigrationError(f"PostgreSQL cannot be reached: {str(lost).strip()}") from None
+        raise MigrationError(f"PostgreSQL cannot be reached: {' '.join(str(lost).split())}") from None
     if code != 0:
         raise MigrationError(output.strip() or f"dbmate ended with {code}")
 

@@ -199,6 +199,27 @@ def test_a_port_that_is_taken_is_one_sentence(start: Callable[..., Serve]) -> No
         assert serve.complaints() == f"Port {serve.port} is taken by another program: choose another with --port.\n"
 
 
+def test_an_address_of_another_machine_is_one_sentence(start: Callable[..., Serve]) -> None:
+    serve = start(HOST="192.0.2.1")  # RFC 5737: nobody's
+    assert serve.ended() == 1
+    assert serve.complaints() == "HOST: 192.0.2.1 is not an address of this machine. Example: HOST=127.0.0.1\n"
+
+
+def test_a_data_folder_without_a_name_is_not_the_folder_one_stands_in(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "infra.local.serve", "--data-dir", ""],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert answer.returncode == 2
+    assert answer.stderr.endswith("argument --data-dir: an empty name is no folder\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = subprocess.run(
@@ -251,6 +272,12 @@ def test_a_database_of_ones_own_needs_the_role_that_owns_it(start: Callable[...,
     serve = start(DATABASE_URL="postgresql://docuvault_app@127.0.0.1:1/docuvault")
     assert serve.ended() == 1
     assert serve.complaints().startswith("DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too")
+
+
+def test_a_service_of_ones_own_that_does_not_answer_is_named(start: Callable[..., Serve]) -> None:
+    serve = start(REDIS_URL="redis://127.0.0.1:1/0")
+    until(lambda: "Waiting: redis cannot be reached (ConnectionError), see REDIS_URL.\n" in serve.complaints(), "it says what is missing")
+    assert serve.stop() == 130
 
 
 async def test_the_programs_of_a_whole_run_are_reached_by_notifications(running: Serve) -> None:
