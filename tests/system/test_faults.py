@@ -195,8 +195,11 @@ async def test_the_object_store_down_for_a_while_delays_documents_and_fails_none
                 return bool(await tx.fetch_value("SELECT count(*) FROM deliveries WHERE attempts > 0 AND last_error IS NOT NULL"))
 
         await until(tried, "a delivery has failed on the missing store")
-    health = (await person.http.get("/health")).json()
-    assert health["status"] == "degraded"
+
+    async def degraded() -> bool:
+        return bool((await person.http.get("/health")).json()["status"] == "degraded")
+
+    await until(degraded, "health, which remembers its answer for a second, tells of it")
     refused = await person.http.post("/api/documents/upload", files={"file": ("form.txt", b"through the gateway", "text/plain")})
     assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
     assert int(refused.headers["retry-after"]) >= 1
