@@ -101,7 +101,7 @@ def main() -> int:
     # The password is made here at random: nothing to look up, and the demo needs no network.
     os.environ.setdefault("HIBP_URL", "")
     tour = Tour(journeys, samples=not chosen.paths, once=chosen.once)
-    print("Starting PostgreSQL, Valkey, the S3 store, gateway, worker and broker.", file=sys.stderr)
+    print("Starting DocuVault.", file=sys.stderr)
     return run(serve(port, chosen.data_dir, tour.take), chosen.data_dir)
 
 

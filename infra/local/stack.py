@@ -48,6 +48,8 @@ _SETTINGS_OF = {
     "redis": "REDIS_URL",
 }
 """By what each check of GET /health is set."""
+_NEEDED_BY_ALL = {"DATABASE_URL", "REDIS_URL", "MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"}
+"""What a function needs besides the keys of the data folder, whoever named it."""
 _HEALTHY_SECONDS = 30.0
 """A child that has run this long is taken to be well: its next crash counts as the first."""
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -149,7 +151,8 @@ class Stack:
     def _plan(self) -> None:
         """Which services run here, and the settings of everything: what the environment says, then settings.env, then what is usual."""
         given = {name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"}
-        asked = self.folder.settings(fresh_keys() | _ports()) | given
+        kept = self.folder.settings(fresh_keys() | _ports())
+        asked = kept | given
         logs, path = self.folder.logs, self.folder.path
         worker_port = asked.get("WORKER_PORT") or str(free_port_block(1))
         chosen = {
@@ -192,6 +195,7 @@ class Stack:
         self.environ = chosen | asked | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         needed = {name: value for name, value in self.environ.items() if name not in _OURS_ALONE}
         self._programs = [Program(name, path, logs, needed) for name in ("gateway", "worker", "broker")]
+        self.folder.offer({name: value for name, value in needed.items() if name in chosen or name in kept or name in _NEEDED_BY_ALL})
         for child in self._children():
             keep_small(logs / f"{child.name}.log")
 
@@ -206,7 +210,7 @@ class Stack:
             raise StartError(f"The database could not be brought up to date: {failed}") from None
 
     async def _until_ready(self) -> None:
-        started, told = time.monotonic(), ""
+        started, told = time.monotonic(), set[str]()
         while missing := await self._missing():
             for program in self._programs:
                 if program.process is not None and program.process.returncode is not None:
@@ -214,9 +218,9 @@ class Stack:
             waited = time.monotonic() - started
             if waited > READY_SECONDS:
                 raise StartError(f"DocuVault did not become ready within {READY_SECONDS:.0f} s: {missing} (logs: {self.folder.logs}).")
-            if waited > WORTH_SAYING_SECONDS and missing != told:
+            if waited > WORTH_SAYING_SECONDS and missing not in told:
                 self.say(f"Waiting: {missing}.")
-                told = missing
+                told.add(missing)
             await asyncio.sleep(0.02)
 
     async def _missing(self) -> str:

@@ -1,0 +1,46 @@
+"""What the README shows works as it stands there."""
+
+import os
+import re
+from pathlib import Path
+from uuid import UUID
+
+from infra.functions import ROOT
+from shared.db import Database, TenantDatabase
+from shared.identity import tokens
+from shared.identity.client import Client
+from shared.ids import new_id
+from tests.documents.vault import Vault
+from tests.functions.test_every_function import alone
+
+README = (ROOT / "README.md").read_text()
+BROWSER = Client("127.0.0.1", "newcomer", "en")
+
+
+async def test_the_function_it_adds_runs_alone(db: Database, owner: UUID, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```python\n# functions/(.+?)/(.+?\.py)\n(.+?)```", README, re.DOTALL)
+    area, name, source = example
+    assert not (ROOT / "functions" / area / name).exists()
+    (tmp_path / name).write_text(source)
+    document = await Vault(TenantDatabase(db, owner)).add("Letter", "The heron landed", "here today.")
+    token, _ = tokens.issue(owner, "user", new_id(), BROWSER)
+    headers = {"authorization": f"Bearer {token}", "user-agent": BROWSER.user_agent, "accept-language": BROWSER.accept_language}
+
+    async with alone(tmp_path / name, tmp_path) as client:
+        answer = await client.get(f"/api/documents/{document}/words", headers=headers)
+        unknown = await client.get(f"/api/documents/{owner}/words", headers=headers)
+        stranger = await client.get(f"/api/documents/{document}/words")
+
+    assert (answer.status_code, answer.json()) == (200, {"words": 5}), answer.text
+    assert (unknown.status_code, stranger.status_code) == (404, 401)
+
+
+def test_what_it_names_is_there() -> None:
+    """Files it links to, modules it runs and scripts it calls."""
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert "://" in link or (ROOT / link).exists(), link
+    for script in set(re.findall(r"\./(scripts/\w+)", README)):
+        assert os.access(ROOT / script, os.X_OK), script
+    for module in set(re.findall(r"-m ((?:infra|tests)[.\w]+)", README)):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
