@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -11,8 +10,7 @@ from urllib.parse import unquote, urlsplit
 from infra.local import processes
 from infra.local.notifications import LIST
 from infra.local.services import START_SECONDS, is_ok, until_answers
-
-ARN = "arn:minio:sqs::DOCUVAULT:redis"
+from infra.minio.bucket import prepare
 
 
 @dataclass
@@ -59,7 +57,7 @@ class MinIO:
             directory=self.folder,
         )
         await until_answers(self.name, self.process, self.logs / "minio.log", self._answers)
-        await asyncio.to_thread(self._make_bucket)
+        await asyncio.to_thread(prepare, self.endpoint, self.access_key, self.secret_key, self.bucket, wait_seconds=START_SECONDS)
 
     async def stop(self) -> None:
         if self.process is not None:
@@ -71,33 +69,3 @@ class MinIO:
 
     async def _answers(self) -> bool:
         return await is_ok(self.port, "GET /minio/health/live")
-
-    def _make_bucket(self) -> None:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import ClientError
-
-        store = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        try:
-            store.create_bucket(Bucket=self.bucket)
-        except ClientError as exists:
-            if exists.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-                raise
-        wanted = {"QueueConfigurations": [{"QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}]}
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                store.put_bucket_notification_configuration(Bucket=self.bucket, NotificationConfiguration=wanted)
-                return
-            except ClientError as unknown:
-                # It answers before it has looked for its notification targets.
-                if unknown.response["Error"]["Code"] != "InvalidArgument" or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
