@@ -30,6 +30,8 @@ DOWN_WAIT_SECONDS = 3.0
 STATEMENT_TIMEOUT_SECONDS = 30
 
 _UNREACHABLE = "The database cannot be reached just now; try again in a moment."
+_NO_ROOM = "The database's disk is full, so nothing can be written; reading still works."
+_DISK_FULL = "53100"
 
 Params = Mapping[str, Any] | Sequence[Any]
 Row = TypeVar("Row")
@@ -142,7 +144,7 @@ class Database:
                 raise
         except psycopg.OperationalError as lost:
             if _is_outage(connection, lost):
-                raise Unavailable(_UNREACHABLE) from lost
+                raise Unavailable(_NO_ROOM if lost.sqlstate == _DISK_FULL else _UNREACHABLE) from lost
             raise
         finally:
             await self._pool.putconn(connection)
@@ -246,7 +248,7 @@ async def _rollback(connection: psycopg.AsyncConnection[Any]) -> None:
 
 def _is_outage(connection: psycopg.AsyncConnection[Any], error: psycopg.OperationalError) -> bool:
     # 57P01-57P03: shutting down or starting up; 53300: too many connections.
-    return connection.closed or error.sqlstate in (None, "57P01", "57P02", "57P03", "53300")
+    return connection.closed or error.sqlstate in (None, "57P01", "57P02", "57P03", "53300", _DISK_FULL)
 
 
 def _text(sql: str) -> Any:

@@ -102,3 +102,9 @@ async def test_without_free_connections_on_the_server_a_call_is_unavailable(post
         for connection in held:
             await connection.close()
     await _work(database)
+
+
+async def test_a_full_disk_is_unavailable_and_says_so(db: Database) -> None:
+    with pytest.raises(Unavailable, match="disk is full"):
+        async with db.tenant(new_id()) as tx:
+            await tx.execute("DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$")
