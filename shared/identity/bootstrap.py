@@ -21,7 +21,6 @@ log = logging.getLogger("docuvault.identity")
 
 _DONE = "bootstrap_admin"
 
-
 RETRY_SECONDS = 1.0
 
 Ensure = Callable[[Database, Settings], Awaitable[bool]]
@@ -35,10 +34,15 @@ async def ensure_admin(db: Database, config: Settings) -> bool:
     if not config.admin_email or not config.admin_password:
         return False
     async with db.system() as tx:
-        done = await tx.fetch_value("SELECT value ->> 'email' FROM system_settings WHERE name = %(name)s", {"name": _DONE})
+        # Without an address where that admin's account was deleted since.
+        done = await tx.fetch_value("SELECT coalesce(value ->> 'email', '') FROM system_settings WHERE name = %(name)s", {"name": _DONE})
     if done is not None:
         if done != config.admin_email:
-            log.warning("ADMIN_EMAIL is ignored: the first admin was made already, as %s; other admins are made by an admin.", done)
+            log.warning(
+                "ADMIN_EMAIL is ignored: the first admin was made already%s; other admins are made by an admin.", done and f", as {done}"
+            )
+        else:
+            log.info("The first admin was made already: ADMIN_PASSWORD is not looked at any more, passwords are changed by signing in.")
         return False
     try:
         email = check_address(config.admin_email)

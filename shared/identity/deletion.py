@@ -69,6 +69,14 @@ async def close(tx: Transaction, user_id: UUID) -> None:
         {"user": user_id},
     )
     if email is not None:
+        # The first admin's address is remembered, so that there is no second first one; that it was done is enough.
+        await tx.execute(
+            """
+            UPDATE system_settings SET value = value - 'email'
+            WHERE name = 'bootstrap_admin' AND lower(value ->> 'email') = lower(%(email)s)
+            """,
+            {"email": email},
+        )
         await lines.erase_personal(tx, user_id, email=email)
         await publish(tx, EVENT, owner_id=user_id, subject=str(user_id), data={"user_id": str(user_id)})
 
@@ -95,12 +103,18 @@ async def erase(db: Database, store: ObjectStore, user_id: UUID) -> None:
         deleted = await tx.fetch_value("SELECT deleted_at IS NOT NULL FROM users WHERE id = %(user)s", {"user": user_id})
     if not deleted:
         return
-    while await _erase_documents(db, store, user_id):
-        pass
-    async with db.system() as tx:
-        await lines.erase_personal(tx, user_id)
-        await tx.execute("DELETE FROM users WHERE id = %(user)s AND deleted_at IS NOT NULL", {"user": user_id})
-        await audit.record(tx, Event.ACCOUNT_DATA_ERASED, owner=user_id)
+    gone = False
+    while not gone:
+        while await _erase_documents(db, store, user_id):
+            pass
+        async with db.system() as tx:
+            # While the row is held no document can join: a row that went with its owner would leave an object that nobody knows.
+            await accounts.lock(tx, user_id)
+            gone = not await tx.fetch_value("SELECT EXISTS (SELECT FROM documents WHERE owner_id = %(user)s)", {"user": user_id})
+            if gone:
+                await lines.erase_personal(tx, user_id)
+                if await tx.execute("DELETE FROM users WHERE id = %(user)s AND deleted_at IS NOT NULL", {"user": user_id}):
+                    await audit.record(tx, Event.ACCOUNT_DATA_ERASED, owner=user_id)
 
 
 async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> int:

@@ -13,7 +13,9 @@ from shared.db import Database
 from shared.identity import bootstrap, deletion
 from shared.ids import new_id
 from shared.storage import object_store
+from tests.identity.authenticator import challenge, enrol
 from tests.identity.browser import Browser, Person, new_address, new_person
+from tests.identity.waiting import until_others_wait
 
 
 @pytest.fixture
@@ -115,6 +117,72 @@ async def test_a_deleted_account_is_closed_at_once_and_gone_soon(person: Person,
         assert (await chain.verify(tx)).ok
 
 
+async def _rows_that_name(db: Database, *texts: str) -> dict[str, int]:
+    """How many rows of which tables hold one of these texts, in any column."""
+    found = {}
+    async with db.system() as tx:
+        names = await tx.fetch_value(
+            """
+            SELECT array_agg(relname::text) FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND has_table_privilege('docuvault_system', oid, 'SELECT')
+            """
+        )
+        for name in names:
+            count = await tx.fetch_value(
+                f"SELECT count(*) FROM {name} AS t WHERE lower(t::text) LIKE ANY (%(texts)s)",
+                {"texts": [f"%{text.lower()}%" for text in texts]},
+            )
+            if count:
+                found[name] = count
+    return found
+
+
+async def test_nothing_of_a_deleted_account_is_left_in_any_table_but_lines_without_a_person(db: Database) -> None:
+    person = await new_person(address="203.0.113.61")
+    owner = UUID(person.id)
+    await person.browser.patch("/api/account", json={"display_name": f"Name of {person.id}"})
+    await enrol(db, person)
+    await person.browser.post("/api/auth/tokens", json={"name": "x", "scopes": ["account:read"]}, headers={"idempotency-key": person.id})
+    await Browser().post("/api/auth/password/forgot", json={"email": person.email})
+    await Browser().login(person.email.upper(), "wrong password!")
+    await Browser().second_factor(await challenge(person, Browser()), code="no code")
+    await _document(db, owner)
+    assert len(await _rows_that_name(db, person.id, person.email)) > 10
+    assert (await person.browser.post("/api/account/delete", json={"password": person.password})).status_code == 202
+    # At once nothing says whose address it was.
+    assert await _rows_that_name(db, person.email) == {}
+    await deletion.erase(db, object_store(), owner)
+    # What happened, and what is still to be delivered, names a number that belongs to nobody any more.
+    assert set(await _rows_that_name(db, person.id)) <= {"audit_lines", "events", "deliveries"}
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM audit_personal WHERE owner_id = %s", (owner,)) == 0
+        told = await tx.fetch_value("SELECT string_agg(data::text, ' ') FROM events WHERE owner_id = %s", (owner,))
+    assert person.email not in told
+    assert "Name of" not in told
+
+
+async def test_a_document_that_joins_while_the_account_is_erased_goes_too(person: Person, db: Database) -> None:
+    owner = UUID(person.id)
+    await person.browser.post("/api/account/delete", json={"password": person.password})
+    key = f"{owner}/{new_id()}/{new_id()}.txt"
+    await object_store().put(key, b"hello", content_type="text/plain")
+    async with db.system() as joining:
+        # An upload that began before the account was closed.
+        await joining.execute(
+            """
+            INSERT INTO documents (id, owner_id, filename, title, size, content_type, status, object_key)
+            VALUES (%(id)s, %(owner)s, 'a.txt', 'a', 5, 'text/plain', 'stored', %(key)s)
+            """,
+            {"id": new_id(), "owner": owner, "key": key},
+        )
+        erasing = asyncio.create_task(deletion.erase(db, object_store(), owner))
+        await until_others_wait(db, joining, 1)
+    await erasing
+    assert await object_store().stat(key) is None
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM users WHERE id = %s", (owner,)) == 0
+
+
 async def test_a_living_account_is_not_erased(person: Person, db: Database) -> None:
     await deletion.erase(db, object_store(), UUID(person.id))
     assert (await person.browser.get("/api/account")).status_code == 200
@@ -147,13 +215,37 @@ async def test_the_first_admin_is_made_once(db: Database, caplog: pytest.LogCapt
         assert "ADMIN_EMAIL is ignored" in caplog.text
         assert password not in caplog.text
         assert (await Browser().login(other, "another password here")).status_code == 401
+        # Also where the password alone is changed.
+        caplog.set_level("INFO")
         renewed = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": "another password here"})
         assert not await bootstrap.ensure_admin(db, renewed)
+        assert "ADMIN_PASSWORD is not looked at any more" in caplog.text
         assert (await Browser("203.0.113.8").login(email, "another password here")).status_code == 401
     finally:
         async with db.system() as tx:
             await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
             await tx.execute("DELETE FROM users WHERE email = %s", (email,))
+
+
+async def test_once_the_first_admin_is_deleted_there_is_no_second_first_one_and_no_address(db: Database) -> None:
+    email, password = new_address(), "the very first admin"
+    config = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password})
+    other = await new_person()
+    async with db.system() as tx:
+        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+        await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (other.id,))
+    try:
+        assert await bootstrap.ensure_admin(db, config)
+        admin = Browser()
+        await admin.login(email, password)
+        assert (await admin.post("/api/account/delete", json={"password": password})).status_code == 202
+        assert await _rows_that_name(db, email) == {}
+        assert not await bootstrap.ensure_admin(db, config)
+        assert (await Browser().login(email, password)).status_code == 401
+    finally:
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+            await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (other.id,))
 
 
 async def test_whoever_took_the_admins_address_is_not_made_admin(person: Person, db: Database) -> None:
