@@ -16,6 +16,7 @@ class Event(StrEnum):
     ACCOUNT_REGISTERED = "account:register"
     """`detail.reason` of a failure: `address_taken`, `closed`."""
     ACCOUNT_UPDATED = "account:update"
+    STORAGE_CHOSEN = "account:choose_storage"
     ACCOUNT_DELETED = "account:delete"
     ACCOUNT_DATA_ERASED = "account:data_erased"
     ADMIN_BOOTSTRAPPED = "account:bootstrap_admin"

@@ -151,3 +151,16 @@ async def rename(tx: Transaction, user_id: UUID, display_name: str | None) -> Us
         {"id": user_id, "name": display_name},
         row=User,
     )
+
+
+async def keep_here(tx: Transaction, user_id: UUID) -> User | None:
+    """New documents stay in DocuVault's own store (the tenant's own transaction will do)."""
+    return await tx.fetch_one(
+        f"""
+        UPDATE users SET storage_connection_id = NULL, updated_at = now()
+        WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL
+        RETURNING {_COLUMNS}
+        """,
+        {"id": user_id},
+        row=User,
+    )

@@ -83,6 +83,7 @@ async def test_everything_that_can_happen_to_an_account_is_written(db: Database,
     assert await post("/api/auth/register", email=person.email, password=PASSWORD) == 202
     assert (await Browser(ADDRESS, user_agent=AGENT).login(person.email, "wrong password!")).status_code == 401
     assert (await own.patch("/api/account", json={"display_name": "Ada"})).status_code == 200
+    assert (await own.put("/api/account/storage", json={"connection_id": None})).status_code == 200
     spent = own.cookie
     assert (await own.refresh()).status_code == 200
     token = (await own.post("/api/auth/tokens", json={"name": "x", "scopes": ["account:read"]})).json()
@@ -137,6 +138,7 @@ async def test_everything_that_can_happen_to_an_account_is_written(db: Database,
         (Event.ACCOUNT_REGISTERED, success),
         (Event.ACCOUNT_REGISTERED, failure),
         (Event.ACCOUNT_UPDATED, success),
+        (Event.STORAGE_CHOSEN, success),
         (Event.LOGIN, success),
         (Event.LOGIN, failure),
         (Event.LOGIN_DELAYED, failure),

@@ -35,6 +35,16 @@ async def test_the_display_name_changes_and_nothing_else_does(person: Person) ->
     assert (await person.browser.patch("/api/account", json={"display_name": "a\u0000b"})).status_code == 422
 
 
+async def test_documents_are_kept_here_where_nothing_else_is_connected(person: Person) -> None:
+    here = await person.browser.put("/api/account/storage", json={"connection_id": None})
+    assert (here.status_code, here.json()["storage_connection_id"]) == (200, None)
+    assert here.json() == (await person.browser.get("/api/account")).json()
+    nobodys = await person.browser.put("/api/account/storage", json={"connection_id": str(new_id())})
+    assert (nobodys.status_code, nobodys.json()["code"]) == (404, "not_found")
+    for body in ({}, {"connection_id": "x"}, {"connection_id": None, "role": "admin"}):
+        assert (await person.browser.put("/api/account/storage", json=body)).status_code == 422
+
+
 async def test_one_sees_what_happened_to_the_account(person: Person) -> None:
     await Browser("198.51.100.3", user_agent="Stranger").login(person.email, "wrong password!")
     events = (await person.browser.get("/api/account/security-events")).json()
