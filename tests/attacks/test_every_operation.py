@@ -56,6 +56,53 @@ async def test_unknown_members_are_refused(operation: Operation, db: Database) -
         assert answer.status_code in (403, 422), (member, answer.text)
 
 
+NASTY = [
+    "\0",
+    "a\0b@example.org",
+    "\ud800",
+    "\u202e",
+    "x" * 20_000,
+    "' OR 1=1 --",
+    "../../etc/passwd",
+    "\r\nSet-Cookie: x=y",
+    "{{7*7}}",
+    "\u0130",
+]
+
+
+def _with(body: dict[str, Any], changes: dict[str, Any]) -> bytes:
+    return json.dumps({**body, **changes}).encode()
+
+
+@named
+async def test_no_text_breaks_an_operation(operation: Operation, db: Database) -> None:
+    if operation.body is None:
+        pytest.skip("takes no JSON")
+    body = sample(operation.body, {})
+    attacker = await _attacker()
+    for member in [name for name, value in body.items() if isinstance(value, str)]:
+        for text in NASTY:
+            browser = _browser()
+            browser.headers["authorization"] = attacker.headers["authorization"]
+            answer = await browser.request(
+                operation.method, operation.at({}), content=_with(body, {member: text}), headers={"content-type": "application/json"}
+            )
+            assert answer.status_code < 500, (member, text[:20], answer.text)
+
+
+@named
+async def test_nobody_is_sent_elsewhere(operation: Operation, db: Database) -> None:
+    """Whatever a request says of its host, no answer leads to another one."""
+    browser = await _attacker()
+    browser.headers.update({"host": "evil.example", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"})
+    browser.headers.update({"referer": "https://evil.example/", "origin": "https://evil.example"})
+    answer = await _answer(operation, browser, {})
+    if answer is not None:
+        assert "evil.example" not in str(answer.headers)
+        assert "evil.example" not in answer.text
+        assert answer.status_code not in (301, 302, 303, 307, 308)
+
+
 MARK = f"mark{secrets.token_hex(8)}"
 
 

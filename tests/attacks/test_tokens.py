@@ -258,6 +258,7 @@ async def test_links_in_mails_do_not_follow_the_host_header(person: Person, db: 
 
 
 async def test_a_flood_of_sign_ins_leaves_room_for_others(person: Person) -> None:
+    began = time.perf_counter()
     flood = [
         asyncio.create_task(Browser().post("/api/auth/login", json={"email": f"{n}@example.org", "password": PASSWORD})) for n in range(120)
     ]
@@ -267,10 +268,10 @@ async def test_a_flood_of_sign_ins_leaves_room_for_others(person: Person) -> Non
         assert (await person.browser.get("/api/account")).status_code == 200
         waits.append(time.perf_counter() - started)
         await asyncio.sleep(0.02)
-    statuses = {task.result().status_code for task in flood}
-    assert statuses <= {401, 503}
-    waits.sort()
-    assert waits[int(len(waits) * 0.95)] < 0.5
+    lasted = time.perf_counter() - began
+    assert {task.result().status_code for task in flood} <= {401, 503}
+    # Nobody stood in line behind the flood.
+    assert sorted(waits)[int(len(waits) * 0.95)] < lasted / 10
 
 
 async def test_nothing_secret_is_logged_or_audited(db: Database, caplog: pytest.LogCaptureFixture) -> None:
