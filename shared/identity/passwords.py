@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MIN_LENGTH = 12
 MAX_LENGTH = 128
 MIN_DISTINCT = 5
-"""Different characters a password needs: `aaaaaaaaaaaa` is none."""
+"""Different characters a password needs: `aaaaaaaaaaaa` is none (SP 800-63B, section 5.1.1.2, names repetition among what to refuse)."""
 MAX_WAITING = 256
 """Hashes that may wait in one process (about three seconds' work); beyond that callers are told to come back."""
 NICENESS = 10

@@ -119,6 +119,19 @@ async def test_a_challenge_is_good_once_and_not_for_ever(enrolled: tuple[Person,
     assert (await Browser().second_factor(late, code=app.code())).status_code == 401
 
 
+async def test_a_challenge_answered_twice_at_once_opens_one_session(enrolled: tuple[Person, Authenticator, list[str]]) -> None:
+    person, app, codes = enrolled
+    token = await challenge(person, Browser())
+    answers = await asyncio.gather(
+        Browser().second_factor(token, code=app.code()),
+        *(Browser().second_factor(token, backup_code=code) for code in codes[:3]),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 401, 401, 401]
+    # What came too late was not used up.
+    again = [await Browser().second_factor(await challenge(person, Browser()), backup_code=code) for code in codes[:3]]
+    assert [answer.status_code for answer in again].count(200) >= 2
+
+
 async def test_a_challenge_is_no_access_token_and_no_reset_token(enrolled: tuple[Person, Authenticator, list[str]]) -> None:
     person, _, _ = enrolled
     browser = Browser()
