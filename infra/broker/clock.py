@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
+from infra.broker import deliveries
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
@@ -83,6 +84,7 @@ class Clock:
                 return False
             event_type = f"schedule.{name}"
             queues = [target.queue for target in self._subscriptions.get(event_type, ())]
+            await deliveries.begin(tx)
             if await _still_waits(tx, name, queues):
                 return False
             await _supersede(tx, name)
@@ -121,9 +123,9 @@ async def _supersede(tx: Transaction, name: str) -> None:
     await tx.execute(
         """
         UPDATE deliveries SET state = 'done', finished_at = now()
-        WHERE id IN (
+        WHERE id = ANY (ARRAY(
             SELECT id FROM deliveries WHERE state = 'waiting' AND function = %(name)s AND owner_id IS NULL FOR UPDATE SKIP LOCKED
-        )
+        ))
         """,
         {"name": name},
     )

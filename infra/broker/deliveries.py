@@ -200,9 +200,9 @@ async def release_expired(tx: Transaction) -> int:
             finished_at = CASE WHEN attempts >= %(most)s THEN now() END,
             last_error = 'the broker that ran it went away',
             leased_by = NULL, lease_until = NULL
-        WHERE id IN (
-            SELECT id FROM deliveries WHERE state = 'running' AND lease_until < now() LIMIT 1000 FOR UPDATE SKIP LOCKED
-        )
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM deliveries WHERE state = 'running' AND lease_until < now() ORDER BY lease_until LIMIT 1000 FOR UPDATE SKIP LOCKED
+        ))
         """,
         {"most": MAX_ATTEMPTS},
     )
@@ -213,9 +213,9 @@ async def promote_waiting(tx: Transaction) -> int:
     return await tx.execute(
         """
         UPDATE deliveries SET state = 'ready'
-        WHERE id IN (
+        WHERE id = ANY (ARRAY(
             SELECT id FROM deliveries WHERE state = 'waiting' AND available_at <= now()
             ORDER BY available_at LIMIT 1000 FOR UPDATE SKIP LOCKED
-        )
+        ))
         """
     )

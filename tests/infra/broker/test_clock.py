@@ -7,6 +7,7 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from infra.broker.clock import Clock, _still_waits, _supersede, last_tick, next_tick
+from infra.broker.deliveries import begin
 from infra.broker.ending import end
 from shared.clock import now
 from shared.db import Database
@@ -127,6 +128,7 @@ async def test_a_tick_reads_nothing_of_what_else_was_published(outbox: Outbox) -
     await outbox.fill(20_000, "done")
     await outbox.fill(20_000, "ready")
     async with outbox.database.system() as tx:
+        await begin(tx)
         before = await rows_read(tx)
         assert not await _still_waits(tx, "sweep", ["system"])
         await _supersede(tx, "sweep")
