@@ -39,7 +39,10 @@ def postponed() -> float:
 
 
 def redis_client() -> "Redis":
-    """The running event loop's client: connects at first use, times out after two seconds, never retries by itself."""
+    """The running event loop's client: connects at first use, times out after two seconds.
+
+    What got no answer is sent once more, newly connected: a restarted server costs no error, but a command may be carried out twice.
+    """
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:

@@ -117,7 +117,10 @@ class BucketEvents:
         pipeline = self._redis.pipeline(transaction=False)
         for entry in batch:
             pipeline.lrem(self._in_flight, 1, entry)  # type: ignore[arg-type]
-        await pipeline.execute()
+        pipeline.llen(self._in_flight)
+        left = (await pipeline.execute())[-1]
+        # The client repeats what got no answer: then the first answer's entries are in flight and in no batch.
+        self._lists_unknown = self._lists_unknown or left > 0
 
     async def _write(self, batch: list[bytes]) -> None:
         """Writes the batch, however long PostgreSQL is away."""

@@ -247,6 +247,21 @@ async def test_an_entry_whose_move_was_answered_to_nobody_is_found_again(
         await until(lambda: _written(outbox, 1))
 
 
+async def test_such_an_entry_is_found_in_the_midst_of_traffic_too(outbox: Outbox, list_client: Redis) -> None:
+    stray = f"{new_id()}/stray/f"
+    async with taking(outbox, list_client) as batches:
+        await until(lambda: list_client.exists(heartbeat_key("a")))
+        await list_client.rpush(in_flight_list("a"), entry(record(stray)))
+
+        async def written_while_others_come() -> bool:
+            seen = len(batches)
+            await list_client.rpush(LIST, entry(record(f"{new_id()}/1/f")))
+            await until(lambda: len(batches) > seen)
+            return bool(await outbox.value("SELECT count(*) FROM events WHERE subject = %(key)s", key=stray))
+
+        await until(written_while_others_come)
+
+
 async def _written(outbox: Outbox, number: int) -> bool:
     try:
         return await number_of_events(outbox) >= number
