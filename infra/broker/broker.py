@@ -23,7 +23,7 @@ from shared.redis_client import redis_client
 
 log = logging.getLogger("docuvault.broker")
 
-WRITE_RESULTS_SECONDS = 5.0
+WRITE_RESULTS_SECONDS = 3.0
 
 
 def queue_limits(settings: Settings) -> dict[str, QueueLimit]:
@@ -64,8 +64,10 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
         for task in done:
             task.result()
     finally:
+        # At once: leaving a Redis that is down takes a while, and nothing is to begin in it.
+        draining = asyncio.create_task(dispatcher.drain())
         await end([*intake, stopping])
-        await dispatcher.drain()
+        await draining
         await asyncio.wait([delivering], timeout=WRITE_RESULTS_SECONDS)
         await end([delivering])
         await targets.close()

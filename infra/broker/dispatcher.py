@@ -32,7 +32,7 @@ PROBE_SECONDS = 0.25
 AHEAD_SECONDS = 0.1
 """Claimed ahead is what can be run in this time: nothing for slow functions, so that claims stay fair and brokers share the work."""
 AHEAD_AT_MOST = 100
-DRAIN_SECONDS = 25.0
+DRAIN_SECONDS = 20.0
 _NO_LANE = UUID(int=0)
 
 

@@ -38,7 +38,7 @@ READY_SECONDS = 60.0
 WORTH_SAYING_SECONDS = 10.0
 """So long after the start, what is waited for is said."""
 STOP_SECONDS = 25.0
-"""A little more than the gateway and the worker give requests and functions under way."""
+"""A little more than the gateway, the worker and the broker give what is under way."""
 _PR_SET_CHILD_SUBREAPER = 36
 _OURS_ALONE = {"DATABASE_MIGRATE_URL", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD", "STORE_PORT", "VALKEY_PORT"}
 """What the programs have no use for, they do not get."""

@@ -17,7 +17,7 @@ log = logging.getLogger("docuvault.worker")
 
 CONNECTIONS = 1024
 """How many events the worker takes at once; brokers decide how many it gets."""
-DRAIN_SECONDS = 25.0
+DRAIN_SECONDS = 20.0
 """How long running functions may go on after a stop was asked for; the broker delivers again what was cut off."""
 
 

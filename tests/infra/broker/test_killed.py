@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from infra.broker.bucket_events import BROKERS
 from infra.local.services import Postgres, Valkey
 from tests.infra.broker.conftest import Outbox
 from tests.infra.broker.waiting import until
@@ -19,6 +21,7 @@ class Stack:
     outbox: Outbox
     worker: WorkerProcess
     broker: Started
+    redis_url: str
     note: Path
     release: Path
 
@@ -37,7 +40,7 @@ async def stack(outbox: Outbox, own_valkey: Valkey, tmp_path: Path) -> AsyncIter
     broker = Started("infra.broker", env=env)
     await worker.start()
     await broker.start()
-    yield Stack(outbox, worker, broker, tmp_path / "note", tmp_path / "release")
+    yield Stack(outbox, worker, broker, own_valkey.url, tmp_path / "note", tmp_path / "release")
     await broker.kill()
     await worker.kill()
 
@@ -93,6 +96,9 @@ async def test_a_broker_that_is_stopped_finishes_what_runs_and_gives_back_the_re
     await stack.publish(times=6)
     await until(lambda: len(stack.lines()) == 4)
     stack.broker.process.send_signal(signal.SIGTERM)
+    redis = Redis.from_url(stack.redis_url)
+    await until(lambda: _has_left(redis))
+    await redis.aclose()
     stack.release.touch()
     assert await stack.broker.process.wait() == 0
     assert await stack.outbox.states() == {"done": 4, "ready": 2}
@@ -106,3 +112,7 @@ async def test_a_broker_outlives_a_restart_of_postgresql(stack: Stack, postgres:
     await postgres.start()
     await stack.outbox.until_all_are("done")
     assert len(stack.lines()) == 4
+
+
+async def _has_left(redis: Redis) -> bool:
+    return not await redis.scard(BROKERS)

@@ -16,6 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
+import infra.broker.broker
+import infra.broker.dispatcher
+import infra.local.stack
+import infra.server
+import infra.worker.server
 from infra.local import processes
 from infra.local.services import free_port_block
 from infra.local.stack import ROOT
@@ -321,3 +326,9 @@ def test_only_its_own_pages_may_use_the_store(running: Serve, origin: str, allow
     headers = {"Origin": asking, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,if-none-match"}
     answer = httpx.options(f"http://127.0.0.1:{store}/docuvault/u/a.txt", headers=headers)
     assert (answer.headers.get("access-control-allow-origin") in (asking, "*")) is allowed
+
+
+def test_a_stop_waits_for_longer_than_what_is_stopped_gives_its_work() -> None:
+    worker, gateway = infra.worker.server.DRAIN_SECONDS, infra.server.DRAIN_SECONDS
+    broker = infra.broker.dispatcher.DRAIN_SECONDS + infra.broker.broker.WRITE_RESULTS_SECONDS
+    assert max(worker, gateway, broker) < infra.local.stack.STOP_SECONDS
