@@ -7,6 +7,8 @@ from collections.abc import Callable
 import psycopg
 import psycopg.sql
 
+from shared.db.liveness import LIVENESS
+
 log = logging.getLogger("docuvault.broker")
 
 RECONNECT_SECONDS = 1.0
@@ -17,7 +19,7 @@ async def listen(url: str, channel: str, heard: Callable[[str], None]) -> None:
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(
-                url, autocommit=True, connect_timeout=5, application_name="docuvault listener"
+                url, autocommit=True, connect_timeout=5, application_name="docuvault listener", **LIVENESS
             ) as connection:
                 await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
                 heard("")

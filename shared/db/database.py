@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared.config import settings
+from shared.db.liveness import LIVENESS
 from shared.db.wake import Waker
 from shared.errors import Unavailable
 
@@ -95,6 +96,7 @@ class Database:
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c idle_in_transaction_session_timeout=60s "
                 "-c jit=off -c timezone=UTC",
                 "application_name": "docuvault",
+                **LIVENESS,
             },
         )
         self._opening = asyncio.Lock()

@@ -10,6 +10,8 @@ from typing import Any
 
 import psycopg
 
+from shared.db.liveness import LIVENESS
+
 log = logging.getLogger("docuvault.db")
 
 INTERVAL_SECONDS = 0.010
@@ -43,7 +45,7 @@ class Waker:
             wakes, self._pending = self._pending, {}
             try:
                 if self._connection is None or self._connection.closed:
-                    self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5)
+                    self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5, **LIVENESS)
                 channels = [channel for channel, _ in wakes]
                 payloads = [payload for _, payload in wakes]
                 await self._connection.execute(

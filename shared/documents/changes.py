@@ -21,6 +21,7 @@ import psycopg
 from shared.clock import now
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
+from shared.db.liveness import LIVENESS
 from shared.documents.lifecycle import CHANGES_CHANNEL
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Unavailable
@@ -191,7 +192,9 @@ class Hub:
     async def _listen(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(settings().database_url, autocommit=True, connect_timeout=5) as connection:
+                async with await psycopg.AsyncConnection.connect(
+                    settings().database_url, autocommit=True, connect_timeout=5, **LIVENESS
+                ) as connection:
                     await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
                     async for notification in connection.notifies():
                         try:
