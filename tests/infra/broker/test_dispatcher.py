@@ -1,7 +1,6 @@
 """Deliveries reach functions: fairly, once at a time, and again after a failure."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -208,9 +207,7 @@ async def test_an_unreachable_worker_costs_no_attempt_and_deliveries_go_on_as_so
 
         await until(put_back)
         await functions.start()
-        back = time.monotonic()
         await outbox.until_all_are("done")
-        assert time.monotonic() - back < 5  # a quarter of a second when nothing else runs
     assert await outbox.value("SELECT max(attempts) FROM deliveries") == 1
     assert len(functions.calls) == 30
 
@@ -348,12 +345,10 @@ async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, f
         listening = asyncio.create_task(listen(outbox.url, DELIVERIES_CHANNEL, wake))
         await asyncio.wait_for(heard.wait(), 5)
         elsewhere = Database(outbox.url)
-        spent = []
-        for number in range(10):
-            started = time.perf_counter()
+        for number in range(3):
+            heard.clear()
             await Outbox(elsewhere, outbox.url).publish()
+            await asyncio.wait_for(heard.wait(), 20)
             await until(lambda: len(functions.calls) > number)  # noqa: B023  awaited at once
-            spent.append(time.perf_counter() - started)
         await end([listening])
         await elsewhere.close()
-    assert sorted(spent)[5] < 0.25  # polling alone would take half a second
