@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import hypothesis
 import pytest
 
 from tests import services as run_services
@@ -26,6 +27,9 @@ _holder = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # By default an example that takes 200 ms fails its test, which says something of the machine alone.
+    hypothesis.settings.register_profile("docuvault", deadline=None)
+    hypothesis.settings.load_profile("docuvault")
     # Once a run, before anything reads the settings: pytest-xdist's workers inherit the environment.
     if not hasattr(config, "workerinput"):
         config.stash[_holder] = run_services.prepare()
