@@ -228,7 +228,7 @@ class SeaweedFS:
 
     Behind the S3 port, which asks for signatures, lie ports of its parts, which ask for nobody's name unless told. Fresh keys at each start
     close those of HTTP, and a certificate of this folder's own those of gRPC, to other users of this machine and to web pages that know
-    the way to loopback.
+    the way to loopback. The master's HTTP port has no such lock of its own: SECURITY.md says what that means.
     """
 
     folder: Path

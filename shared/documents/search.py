@@ -480,7 +480,7 @@ async def _find(
         SELECT {DOCUMENT_COLUMNS}, page.score, excerpt.text AS excerpt, excerpt.position AS excerpt_position,
             coalesce(marks.positions, '{{}}') AS text_positions,
             ARRAY(
-                SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme IN (SELECT lexeme FROM asked)
+                SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme IN (SELECT lexeme FROM asked WHERE telling)
             ) AS name_positions,
             (SELECT count(*) FROM strict) AS strict_found, (SELECT count(*) FROM loose) AS loose_found,
             (SELECT document_id FROM candidates ORDER BY document_id DESC LIMIT 1) AS newest,
@@ -496,7 +496,7 @@ async def _find(
                 FROM unnest(s.contents) AS word
                 JOIN asked AS a ON a.lexeme = word.lexeme
                 CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
-                WHERE at.class = 'D'
+                WHERE at.class = 'D' AND a.telling
             )
             SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
                 coalesce((

@@ -119,6 +119,14 @@ async def test_stop_words_are_found_where_there_is_nothing_else(vault: Vault) ->
     assert await vault.titles("what was the end") == ["english"]
 
 
+async def test_snippets_mark_what_the_query_is_about_not_its_small_words(vault: Vault) -> None:
+    await vault.add("rent", "The amount of the rent is due on the first")
+    (hit,) = await vault.hits("what is the amount of the rent")
+    assert hit.snippet == "The <mark>amount</mark> of the <mark>rent</mark> is due on the first"
+    (hit,) = await vault.hits('"of the rent"')
+    assert hit.snippet == "<mark>The</mark> amount <mark>of</mark> <mark>the</mark> <mark>rent</mark> is due on <mark>the</mark> first"
+
+
 async def test_a_question_finds_what_has_most_of_its_words(vault: Vault) -> None:
     await vault.add("all", "How to renew your passport at the consulate: a passport is renewed within six weeks")
     await vault.add("most", "The consulate renews documents within weeks")
