@@ -20,7 +20,7 @@ from infra.local.services import Postgres
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.events import publish
-from shared.events.subscriptions import Subscription
+from shared.events.subscriptions import SCHEDULES, Subscription
 from tests.infra.broker.waiting import until
 
 Handler = Callable[[Mapping[str, str], Any], Awaitable[web.Response]]
@@ -49,7 +49,10 @@ async def outbox(postgres: Postgres) -> "AsyncIterator[Outbox]":
 
 @dataclass
 class Outbox:
-    """Events and deliveries, as a test writes and reads them."""
+    """Events and deliveries, as a test writes and reads them.
+
+    Brokers that run as processes publish the project's own ticks as well, whenever a minute begins: those are passed over.
+    """
 
     database: Database
     url: str
@@ -83,13 +86,21 @@ class Outbox:
     async def states(self) -> dict[str, int]:
         """How many deliveries are in each state."""
         async with self.database.system() as tx:
-            rows = await tx.fetch_all("SELECT state, count(*)::integer AS number FROM deliveries GROUP BY state", row=dict)
+            rows = await tx.fetch_all(
+                "SELECT state, count(*)::integer AS number FROM deliveries WHERE function <> ALL (%(ticks)s) GROUP BY state",
+                {"ticks": list(SCHEDULES)},
+                row=dict,
+            )
         return {row["state"]: row["number"] for row in rows}
 
     async def one(self) -> dict[str, Any]:
         """The only delivery."""
         async with self.database.system() as tx:
-            rows = await tx.fetch_all("SELECT *, available_at - now() AS due_in FROM deliveries", row=dict)
+            rows = await tx.fetch_all(
+                "SELECT *, available_at - now() AS due_in FROM deliveries WHERE function <> ALL (%(ticks)s)",
+                {"ticks": list(SCHEDULES)},
+                row=dict,
+            )
         (row,) = rows
         return row
 
@@ -164,6 +175,8 @@ class Functions:
 
     async def _answer(self, request: web.Request) -> web.Response:
         service = request.match_info["service"]
+        if service.replace("-", "_") in SCHEDULES:
+            return web.Response(text="OK")
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = json.loads(await request.read())
         self.calls.append((service, headers, body))

@@ -29,6 +29,13 @@ class Stack:
         """Deliveries that write a line and then wait for `release`."""
         await self.outbox.publish("take_note", times=times, data={"write": str(self.note), "until": str(self.release)})
 
+    async def attempts(self) -> list[int]:
+        """Of each delivery, the fewest first."""
+        found: list[int] = await self.outbox.value(
+            "SELECT array_agg(attempts ORDER BY attempts) FROM deliveries WHERE function = 'take_note'"
+        )
+        return found
+
     def lines(self) -> list[str]:
         return self.note.read_text().splitlines() if self.note.exists() else []
 
@@ -67,8 +74,8 @@ async def test_deliveries_go_on_within_moments_of_a_killed_worker_s_return(stack
     await until(stack.worker.serves)
     # Under a second when nothing else runs; in any case before leases run out, which would help as well.
     await stack.outbox.until_all_are("done", seconds=Lease().seconds - 1)
-    assert await stack.outbox.value("SELECT max(attempts) FROM deliveries") == 2
-    assert await stack.outbox.value("SELECT sum(attempts) FROM deliveries") == 12
+    # Four were cut off; of the others those that reached it in the moment in which it died.
+    assert await stack.attempts() in ([1] * unharmed + [2] * (8 - unharmed) for unharmed in range(5))
 
 
 async def test_a_worker_that_finishes_what_runs_before_it_stops_costs_the_others_no_attempt(stack: Stack) -> None:
@@ -87,7 +94,7 @@ async def test_a_worker_that_finishes_what_runs_before_it_stops_costs_the_others
     assert await stack.outbox.states() == {"done": 1, "ready": 5}
     await stack.worker.start()
     await stack.outbox.until_all_are("done")
-    assert await stack.outbox.value("SELECT max(attempts) FROM deliveries") == 1
+    assert await stack.attempts() == [1] * 6
     assert len(stack.lines()) == 6
 
 
