@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from shared.db import Database, TenantDatabase
+from shared.db import Database, TenantDatabase, Transaction
 from shared.documents import search, search_index
 from shared.documents.listing import Filters, Sort
 from shared.errors import InvalidCursor, ValidationFailed
+from shared.ids import new_id
 from tests.documents.vault import Vault
 
 
@@ -389,6 +390,52 @@ async def test_too_much_in_quotes_is_refused(vault: Vault) -> None:
 
 async def test_an_empty_vault_finds_nothing(vault: Vault) -> None:
     assert await vault.titles("word -other") == []
+
+
+async def test_a_rare_word_is_looked_up_in_the_index_though_row_level_security_stands_before_it(vault: Vault) -> None:
+    await vault.add("rare", "the usual words and a heron")
+    async with vault.db.transaction() as tx:
+        many = {"owner": vault.db.owner_id, "ids": [new_id() for _ in range(3000)]}
+        await tx.execute(
+            """
+            INSERT INTO documents (id, owner_id, filename, title, size, content_type, status, object_key)
+            SELECT id, %(owner)s, 'usual.pdf', 'usual', 1, 'application/pdf', 'ready', id FROM unnest(%(ids)s) AS id
+            """,
+            many,
+        )
+        await tx.execute(
+            """
+            INSERT INTO document_search (document_id, owner_id, language, contents, name, words)
+            SELECT id, %(owner)s, 'english', to_tsvector('search_english', 'the usual words ' || id), '', 3 FROM unnest(%(ids)s) AS id
+            """,
+            many,
+        )
+    async with vault.db.transaction() as tx:
+        before = await _rows_read(tx)
+        found = await tx.fetch_value(
+            """
+            SELECT array_agg(document_id)
+            FROM search_candidates(
+                'heron'::tsquery, NULL, false, ARRAY['ready'], NULL, NULL, NULL, NULL, NULL, false, '-id', NULL,
+                'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL, 1000
+            )
+            """
+        )
+        read = await _rows_read(tx) - before
+        assert await tx.fetch_value("SELECT current_user") == "docuvault_app"
+    assert len(found) == 1
+    assert read <= 4
+
+
+async def _rows_read(tx: Transaction) -> int:
+    """Rows of documents and their index entries that the connection has read, whether they matched or not."""
+    read: int = await tx.fetch_value(
+        """
+        SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::integer
+        FROM pg_stat_xact_user_tables WHERE relname IN ('documents', 'document_search')
+        """
+    )
+    return read
 
 
 async def test_another_owners_documents_are_never_found(vault: Vault, other_vault: Vault) -> None:

@@ -222,7 +222,8 @@ BEGIN
     ELSIF walk THEN
         conditions := conditions || ' AND d.id < $10 AND d.id >= $11';
     ELSE
-        matching := matching || ' AND s.document_id < $10 AND s.document_id >= $11';
+        -- Not as plain comparisons: by those the planner may walk the primary key, with everybody's documents, instead of asking the index.
+        matching := matching || ' AND (s.document_id < $10) IS TRUE AND (s.document_id >= $11) IS TRUE';
     END IF;
     RETURN QUERY EXECUTE
         CASE
@@ -232,7 +233,8 @@ BEGIN
                 || format(' ORDER BY %s d.id %s LIMIT $12', 'd.' || sort_column || ' ' || direction || ',', direction)
             WHEN sort_column IS NULL THEN
                 -- All matches by their ids, then the rows of as many as it takes.
-                'WITH s AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE ' || matching || ' ORDER BY s.document_id DESC)'
+                'WITH m AS MATERIALIZED (SELECT s.document_id FROM document_search AS s WHERE ' || matching || '),'
+                || ' s AS MATERIALIZED (SELECT document_id FROM m ORDER BY document_id DESC)'
                 || ' SELECT s.document_id FROM s CROSS JOIN LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND '
                 || conditions || ' OFFSET 0) AS d'
                 || CASE WHEN coarse IS NULL THEN '' ELSE
