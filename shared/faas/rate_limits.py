@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 from shared.config import settings
 from shared.errors import RateLimited
 from shared.faas.addresses import network
-from shared.redis_client import postponed
+from shared.redis_client import ANSWER_TIMEOUT_SECONDS, postponed
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -62,10 +62,21 @@ class _Lease:
 
 
 class Limiter:
-    """One event loop's view of the limits; `clock` gives seconds since the epoch. Redis is left alone for the first `postponed` seconds."""
+    """One event loop's view of the limits; `clock` gives seconds since the epoch.
 
-    def __init__(self, redis_url: str, *, clock: Callable[[], float] = time.time, postponed: float = 0.0) -> None:
+    Redis is left alone for the first `postponed` seconds, and is down where it does not answer within `patience` seconds.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        postponed: float = 0.0,
+        patience: float = ANSWER_TIMEOUT_SECONDS,
+    ) -> None:
         self._redis_url = redis_url
+        self._patience = patience
         self._clock = clock
         self._owed: Counter[tuple[str, str, Hashable]] = Counter()
         self._paying = asyncio.create_task(self._pay(postponed)) if postponed else None
@@ -172,8 +183,8 @@ class Limiter:
                 f"async+{url}",
                 implementation="redispy",
                 key_prefix="docuvault:limits",
-                socket_connect_timeout=1.0,
-                socket_timeout=2.0,
+                socket_connect_timeout=self._patience,
+                socket_timeout=self._patience,
             )
         return self._shared
 
