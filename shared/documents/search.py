@@ -6,8 +6,8 @@ typo may have meant), one finds, ranks and answers a page. Later pages need the 
 What is promised:
 - Documents that have all the words come first, by BM25; where they are few, those that have most of the words follow. Phrases and
   exclusions hold for both. A word that stands nowhere counts as the words it looks like.
-- Of a query that very many documents match, the newest thousand are ranked among themselves, then the thousand before them, and so on:
-  every match is reached, a bounded number is ranked for a page, and a page may end short where one block ends.
+- Of a query that very many documents match, the newest 800 are ranked among themselves, then the 800 before them, and so on: every
+  match is reached, a bounded number is ranked for a page, and a page may end short where one block ends.
 - Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights, the
   moment, and each block's ends. What arrives later is found by searching again.
 - With another sort than relevance, the list has the documents with all the words (those with most of them, where there is none).
@@ -55,7 +55,7 @@ CORRECTIONS = 5
 FEW = 50
 """They follow where fewer than this have all the words."""
 
-CANDIDATES, PHRASES, LOOKUPS = 1000, 300, 3000
+CANDIDATES, PHRASES, LOOKUPS = 800, 300, 3000
 """Documents ranked at most; with phrases, which take reading each; and frequencies read for it: the more words, the fewer documents."""
 
 WALK_SHARE, WALK_SHARE_SORTED = 0.4, 0.1

@@ -410,21 +410,22 @@ async def test_a_rare_word_is_looked_up_in_the_index_though_row_level_security_s
             """,
             many,
         )
+    newest, later = UUID("ffffffff-ffff-ffff-ffff-ffffffffffff"), new_id()
     async with vault.db.transaction() as tx:
-        before = await _rows_read(tx)
-        found = await tx.fetch_value(
-            """
-            SELECT array_agg(document_id)
-            FROM search_candidates(
-                'heron'::tsquery, NULL, false, ARRAY['ready'], NULL, NULL, NULL, NULL, NULL, false, '-id', NULL,
-                'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL, 1000
-            )
-            """
-        )
-        read = await _rows_read(tx) - before
         assert await tx.fetch_value("SELECT current_user") == "docuvault_app"
-    assert len(found) == 1
-    assert read <= 4
+        for start in (newest, later):
+            before = await _rows_read(tx)
+            found = await tx.fetch_value(
+                """
+                SELECT count(*)
+                FROM search_candidates(
+                    'heron'::tsquery, NULL, false, ARRAY['ready'], NULL, NULL, NULL, NULL, NULL, false, '-id', NULL, %(start)s, NULL, 1000
+                )
+                """,
+                {"start": start},
+            )
+            assert found == 1
+            assert await _rows_read(tx) - before <= 4
 
 
 async def _rows_read(tx: Transaction) -> int:

@@ -221,7 +221,7 @@ BEGIN
         END IF;
     ELSIF walk THEN
         conditions := conditions || ' AND d.id < $10 AND d.id >= $11';
-    ELSE
+    ELSIF after_id < 'ffffffff-ffff-ffff-ffff-ffffffffffff' OR until_id IS NOT NULL THEN
         -- Not as plain comparisons: by those the planner may walk the primary key, with everybody's documents, instead of asking the index.
         matching := matching || ' AND (s.document_id < $10) IS TRUE AND (s.document_id >= $11) IS TRUE';
     END IF;
