@@ -13,17 +13,17 @@ EVENT_AREAS = ("events", "schedules")
 
 
 class NotOneFunction(Exception):
-    """A file under `functions/` does not declare exactly the one function it is named after."""
+    """A function's file does not declare the one function it is named after."""
 
 
 def http_functions() -> list[EndpointDeclaration]:
     """Every HTTP function, by name."""
-    return [ENDPOINTS[_load(path)] for path in _files(events=False)]
+    return [ENDPOINTS[load(path)] for path in _files(events=False)]
 
 
 def event_functions() -> list[EventDeclaration]:
     """Every event function and schedule, by name."""
-    return [EVENT_FUNCTIONS[_load(path)] for path in _files(events=True)]
+    return [EVENT_FUNCTIONS[load(path)] for path in _files(events=True)]
 
 
 def files() -> list[Path]:
@@ -31,15 +31,10 @@ def files() -> list[Path]:
     return sorted([*_files(events=False), *_files(events=True)])
 
 
-def _files(*, events: bool) -> Iterator[Path]:
-    for path in sorted(FUNCTIONS.glob("*/*.py"), key=lambda path: path.stem):
-        if (path.parent.name in EVENT_AREAS) == events and not path.stem.startswith("_"):
-            yield path
-
-
-def _load(path: Path) -> str:
+def load(path: Path) -> str:
+    """Imports a function's file under its bare name, once; the function's name. Raises NotOneFunction, and whatever the file raises."""
     name = path.stem
-    if name not in sys.modules:
+    if getattr(sys.modules.get(name), "__file__", None) != str(path):
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None
         assert spec.loader is not None
@@ -51,5 +46,11 @@ def _load(path: Path) -> str:
             del sys.modules[name]
             raise
     if name not in ENDPOINTS and name not in EVENT_FUNCTIONS:
-        raise NotOneFunction(f"{path.relative_to(ROOT)} must declare one function called {name}")
+        raise NotOneFunction(f"{path} must declare one function called {name}")
     return name
+
+
+def _files(*, events: bool) -> Iterator[Path]:
+    for path in sorted(FUNCTIONS.glob("*/*.py"), key=lambda path: path.stem):
+        if (path.parent.name in EVENT_AREAS) == events and not path.stem.startswith("_"):
+            yield path

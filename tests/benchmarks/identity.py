@@ -52,7 +52,7 @@ def gateway() -> "Gateway":
 
     mine = [ENDPOINTS.pop("open_door"), ENDPOINTS.pop("closed_door")]
     wanted = [path for path in functions.files() if path.parent.name in ("auth", "account") or path.stem == "health"]
-    return Gateway(Router([*(ENDPOINTS[functions._load(path)] for path in wanted), *mine]))
+    return Gateway(Router([*(ENDPOINTS[functions.load(path)] for path in wanted), *mine]))
 
 
 @dataclass(frozen=True)

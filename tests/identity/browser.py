@@ -25,7 +25,7 @@ def gateway() -> Gateway:
     global _gateway
     if _gateway is None:
         files = (path for path in functions.files() if path.parent.name in ("auth", "account"))
-        _gateway = Gateway(Router([ENDPOINTS[functions._load(path)] for path in files]))
+        _gateway = Gateway(Router([ENDPOINTS[functions.load(path)] for path in files]))
     return _gateway
 
 

@@ -8,7 +8,7 @@ from infra import functions
 from shared.faas.declarations import ENDPOINTS
 from tests.faas.asgi import ask, serving
 
-APP = serving(ENDPOINTS[functions._load(functions.FUNCTIONS / "system" / "api_docs.py")])
+APP = serving(ENDPOINTS[functions.load(functions.FUNCTIONS / "system" / "api_docs.py")])
 
 
 async def test_the_page_comes_compressed_to_those_who_accept_it(services: None) -> None:

@@ -11,8 +11,9 @@ import httpx
 import pytest
 from functions_framework import aio
 
+from infra.functions import NotOneFunction
 from infra.worker.app import MAX_BODY_BYTES, Worker
-from infra.worker.discovery import EVENT_FOLDERS, NotAnEventFunction, load_event_functions
+from infra.worker.discovery import EVENT_FOLDERS, load_event_functions
 from shared.clock import now
 from shared.config import settings
 from shared.events.signing import request_for
@@ -118,7 +119,7 @@ def test_every_event_function_of_the_project_is_hosted() -> None:
 
 def test_a_file_that_declares_nothing_is_named(tmp_path: Path) -> None:
     (tmp_path / "declares_nothing_at_all.py").write_text("")
-    with pytest.raises(NotAnEventFunction, match="declares_nothing_at_all"):
+    with pytest.raises(NotOneFunction, match="declares_nothing_at_all"):
         load_event_functions([tmp_path])
 
 
