@@ -1,7 +1,7 @@
 """`python -m infra.minio.bucket`: makes the bucket of MINIO_BUCKET on a MinIO server and has it announce what is put there.
 
-Changes nothing the second time. The server must know Redis as its target DOCUVAULT (MINIO_NOTIFY_REDIS_…_DOCUVAULT), and the keys must be
-those of somebody who may configure buckets.
+Changes nothing the second time, and leaves what else the bucket announces as it is. The server must know Redis as its target DOCUVAULT
+(MINIO_NOTIFY_REDIS_…_DOCUVAULT), and the keys must be those of somebody who may configure buckets.
 """
 
 import os
@@ -9,6 +9,8 @@ import sys
 import time
 
 ARN = "arn:minio:sqs::DOCUVAULT:redis"
+ID = "docuvault"
+"""Ours among the bucket's notifications."""
 TARGET_SECONDS = 60.0
 """MinIO answers before it has looked for its targets."""
 
@@ -31,7 +33,7 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
         region_name=os.environ.get("MINIO_REGION") or "us-east-1",
         config=Config(s3={"addressing_style": "path"}),
     )
-    wanted = {"QueueConfigurations": [{"QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}]}
+    ours = {"Id": ID, "QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}
     deadline = time.monotonic() + wait_seconds
     try:
         try:
@@ -39,6 +41,8 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
         except ClientError as exists:
             if exists.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                 raise
+        known = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
+        wanted = {"QueueConfigurations": [*(other for other in known if other.get("Id") != ID), ours]}
         while True:
             try:
                 store.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)

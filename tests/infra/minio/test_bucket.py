@@ -1,10 +1,14 @@
 """`python -m infra.minio.bucket`: what it cannot do is one sentence."""
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 
 from infra.functions import ROOT
+from infra.local.services import Services
+from infra.minio.bucket import ARN, ID
 
 
 def prepare(**environ: str) -> subprocess.CompletedProcess[str]:
@@ -29,3 +33,24 @@ def test_a_server_that_does_not_answer_is_named() -> None:
     assert answer.returncode == 1
     assert answer.stderr.startswith("The bucket docuvault could not be made ready at http://127.0.0.1:1: ")
     assert answer.stderr.count("\n") == 1
+
+
+async def test_what_else_a_bucket_announces_stays(start_services: Callable[..., Awaitable[Services]]) -> None:
+    import boto3
+
+    store = (await start_services(store="minio", notify=False)).store
+    keys = {"aws_access_key_id": store.access_key, "aws_secret_access_key": store.secret_key, "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=store.endpoint, **keys)
+    theirs = {"Id": "theirs", "QueueArn": ARN, "Events": ["s3:ObjectRemoved:*"]}
+    client.put_bucket_notification_configuration(Bucket=store.bucket, NotificationConfiguration={"QueueConfigurations": [theirs]})
+    for _ in range(2):
+        answer = await asyncio.to_thread(
+            prepare,
+            MINIO_ENDPOINT=store.endpoint,
+            MINIO_BUCKET=store.bucket,
+            MINIO_ACCESS_KEY=store.access_key,
+            MINIO_SECRET_KEY=store.secret_key,
+        )
+        assert answer.returncode == 0, answer.stderr
+        announced = client.get_bucket_notification_configuration(Bucket=store.bucket)["QueueConfigurations"]
+        assert sorted(one["Id"] for one in announced) == [ID, "theirs"]
