@@ -12,6 +12,7 @@ from infra.broker.clock import Clock
 from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.ending import end
 from infra.broker.listener import listen
+from infra.broker.schema import until_migrated
 from infra.broker.targets import Targets
 from shared.audit.chain import keep_sealing
 from shared.config import Settings
@@ -41,9 +42,12 @@ def new_broker_name() -> str:
 
 
 async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping[str, QueueLimit] | None = None) -> None:
-    """Runs until `stop` is set, then lets running deliveries finish and gives back the rest."""
+    """Runs once the database has its schema until `stop` is set, then lets running deliveries finish and gives back the rest."""
     name = new_broker_name()
     database = Database(settings.database_url, pool_size=4)
+    if not await until_migrated(database, stop):
+        await database.close()
+        return
     targets = Targets(settings.function_url_template, settings.worker_url, settings.secret_key)
     dispatcher = Dispatcher(database, targets, name, limits or queue_limits(settings))
     intake = [

@@ -100,7 +100,7 @@ async def keep_sealing(db: Database, stop: asyncio.Event) -> None:
         try:
             await seal(db)
         except (Unavailable, psycopg.Error) as failed:
-            # Also while the schema is still being made. The lines wait.
+            # The lines wait.
             log.warning("audit lines could not be sealed just now: %s", str(failed).partition("\n")[0])
         try:
             async with asyncio.timeout(INTERVAL_SECONDS):

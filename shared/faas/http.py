@@ -84,8 +84,10 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
         log.exception("unexpected failure", extra={"fields": {"function": name, "request_id": request_id}})
         answer = problem(InternalError(), request_id)
     if incoming is not None:
-        if isinstance(answer.body, bytes):
-            await incoming.discard_the_rest()
+        over = complete or isinstance(answer.body, bytes)  # else the function may still be reading while it answers
+        if over and not await incoming.discard_the_rest() and scope["http_version"] == "1.1":
+            # The server will close: a client that is not told sends its next request into the closing connection (RFC 9112, section 9.6).
+            answer.headers.append(("connection", "close"))
         if method not in ("GET", "HEAD"):  # whose body nobody reads
             receive = incoming.after_the_body
     head = method == "HEAD"

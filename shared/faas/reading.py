@@ -42,15 +42,16 @@ class Incoming:
         await self._whole.wait()
         return await self._receive()
 
-    async def discard_the_rest(self) -> None:
-        """Reads what is left of the body, within bounds."""
+    async def discard_the_rest(self) -> bool:
+        """Reads what is left of the body, within bounds; whether it is whole now."""
         if self._whole.is_set():
-            return
+            return True
         left = DISCARDED_BYTES
         with suppress(TimeoutError):
             async with asyncio.timeout(DISCARDED_SECONDS):
                 while not self._whole.is_set() and left > 0:
                     left -= len((await self()).get("body", b""))
+        return self._whole.is_set()
 
 
 def headers_of(scope: AsgiScope) -> dict[str, str]:

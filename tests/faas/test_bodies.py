@@ -190,8 +190,20 @@ async def test_a_body_that_nobody_wants_is_read_before_the_connection_may_close(
     exchange = Exchange(APP, scope(method, path, headers={"content-length": length}))
     exchange.send(b"hello", more=True)
     exchange.send(b"world")
-    assert (await exchange.end()).status == status
+    heard = await exchange.end()
+    assert (heard.status, heard.header("connection")) == (status, None)
     assert exchange.unread == 0
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.1", "close"), ("2", None)])
+async def test_a_client_is_told_that_the_connection_closes_on_what_was_not_read(version: str, told: str | None) -> None:
+    # HTTP/2 has no such header (RFC 9113, section 8.2.2): there a stream ends, not the connection.
+    exchange = Exchange(APP, scope("POST", "/things", headers={"content-length": "9000000"}) | {"http_version": version})
+    for _ in range(20):
+        exchange.send(bytes(reading.DISCARDED_BYTES // 10), more=True)
+    heard = await exchange.end()
+    assert (heard.status, heard.header("connection")) == (413, told)
+    assert 0 < exchange.unread < 20
 
 
 async def test_a_stream_reaches_the_function_while_it_is_still_being_sent() -> None:

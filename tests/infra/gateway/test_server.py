@@ -1,6 +1,7 @@
 """The gateway's own process, by real HTTP: what a client and an operator meet."""
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -53,6 +54,18 @@ async def test_a_body_far_over_the_limit_is_not_read_to_its_end(start: Start) ->
             pass  # The server closed the connection before the answer could be read, as it may.
         else:
             assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("mebibytes", [2, 5, 20])
+async def test_a_client_that_sent_far_too_much_may_go_on_at_once(start: Start, mebibytes: int) -> None:
+    """The connection that will close is not used again: whoever keeps connections alive asks on another one."""
+    server = await start()
+    async with server.client() as client:
+        for _ in range(20):
+            with contextlib.suppress(httpx.TransportError):
+                answer = await client.post("/t/small", content=bytes(mebibytes * 2**20))
+                assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+            assert (await client.get("/t/caller")).status_code == 200
 
 
 async def test_a_stream_ends_when_its_client_goes(start: Start, folder: Path) -> None:

@@ -75,10 +75,10 @@ def processes_in(folder: Path) -> dict[int, str]:
     return found
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
+def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> Any:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what if isinstance(what, str) else what()
         time.sleep(0.05)
     return found
 
@@ -299,7 +299,8 @@ def test_a_database_of_ones_own_needs_the_role_that_owns_it(start: Callable[...,
 
 def test_a_service_of_ones_own_that_does_not_answer_is_named(start: Callable[..., Serve]) -> None:
     serve = start(REDIS_URL="redis://127.0.0.1:1/0")
-    until(lambda: "Waiting: redis cannot be reached (ConnectionError), see REDIS_URL.\n" in serve.complaints(), "it says what is missing")
+    missing = "Waiting: redis cannot be reached (ConnectionError), see REDIS_URL.\n"
+    until(lambda: missing in serve.complaints(), serve.complaints)
     assert serve.stop() == 130
 
 
