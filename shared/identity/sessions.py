@@ -1,4 +1,4 @@
-"""Sessions: a sign-in that lasts, by a refresh token that changes at every use.
+"""Sessions: a sign-in that lasts (30 days since the last use, 90 in all), by a refresh token that changes at every use.
 
 A refresh token is `session id, generation, 32 secret bytes, tag`, base64url. The tag (an HMAC) tells one that we issued from one that was
 made up, so that only a genuine token can end a session. Only the hashes of the present token and of its predecessor are stored; the
@@ -25,6 +25,8 @@ from shared.ids import new_id
 
 LIFETIME = timedelta(days=30)
 """Since the last use."""
+MAX_AGE = timedelta(days=90)
+"""Since the sign-in, however much it is used: then everybody signs in again (OWASP ASVS 5.0, 7.3.2; the number is ours)."""
 GRACE = timedelta(seconds=10)
 """How long a spent token yields its unused successor again."""
 
@@ -79,7 +81,7 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
     """Never ours, or of a session that is gone."""
     EXPIRED = "expired"
-    """Of a session that was not used for too long."""
+    """Of a session that was not used for too long, or is too old."""
     ENDED = "ended"
     """Of a session that has ended."""
     REUSED = "reused"
@@ -164,13 +166,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
             """
             UPDATE sessions
             SET token_hash = %(hash)s, previous_hash = token_hash, generation = generation + 1, rotated_at = clock_timestamp(),
-                last_used_at = now(), expires_at = now() + %(lifetime)s, user_agent = %(agent)s, ip = %(ip)s
+                last_used_at = now(), expires_at = least(now() + %(lifetime)s, created_at + %(max_age)s),
+                user_agent = %(agent)s, ip = %(ip)s
             WHERE id = %(id)s
             """,
             {
                 "id": session_id,
                 "hash": successor.hash,
                 "lifetime": LIFETIME,
+                "max_age": MAX_AGE,
                 "agent": client.shown_user_agent,
                 "ip": client.address,
             },

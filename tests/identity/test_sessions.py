@@ -4,7 +4,10 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import UUID
+
+import pytest
 
 from shared.db import Database
 from shared.identity import keys, revocation, sessions
@@ -92,6 +95,19 @@ async def test_a_session_that_was_not_used_for_thirty_days_is_over(db: Database,
         assert await tx.fetch_value("SELECT expires_at - created_at = interval '30 days' FROM sessions WHERE user_id = %s", (owner,))
         await tx.execute("UPDATE sessions SET expires_at = now() WHERE user_id = %s", (owner,))
     assert (await _rotate(db, token, browser)).outcome is Outcome.EXPIRED
+
+
+@pytest.mark.parametrize(("age", "lasts"), [(59, 30), (61, 29), (89, 1)])
+async def test_a_session_is_over_ninety_days_after_its_sign_in_however_much_it_is_used(
+    db: Database, owner: UUID, browser: Client, age: int, lasts: int
+) -> None:
+    token = await _new(db, owner, browser)
+    async with db.system() as tx:
+        await tx.execute("UPDATE sessions SET created_at = now() - %s * interval '1 day' WHERE user_id = %s", (age, owner))
+        rotated = await sessions.rotate(tx, token, browser)
+        left = await tx.fetch_value("SELECT expires_at - now() FROM sessions WHERE user_id = %s", (owner,))
+    assert rotated.outcome is Outcome.ROTATED
+    assert left == timedelta(days=lasts)
 
 
 async def test_tokens_are_stored_as_hashes_only(db: Database, owner: UUID, browser: Client) -> None:
