@@ -435,26 +435,48 @@ def random_keys() -> dict[str, str]:
     return {"SECRET_KEY": secrets.token_hex(32), "CLOUD_CREDS_KEY": secrets.token_hex(32)}
 
 
+_LOWEST_PORT, _BLOCK = 10_500, 8
+_blocks: dict[int, int] = {}
+"""Descriptors of the locks on blocks of ports that are this process's, by the first port; a lock ends with the process."""
+
+
 def free_port_block(size: int) -> int:
     """The first of `size` (8 at most) free loopback ports in a row whose gRPC siblings (10,000 above, SeaweedFS's rule) are free too.
 
     Below the range that the system hands out to connections, so that none of them takes one before its server does; and no other process of
     ours is given the same ones while this one lives, though nobody listens there yet. Raises StartError.
     """
-    folder = Path(tempfile.gettempdir()) / f"docuvault-ports-{os.geteuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     for _ in range(1000):
-        first = 10_500 + 8 * secrets.randbelow(1_400)
-        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
+        first = _LOWEST_PORT + _BLOCK * secrets.randbelow(1_400)
+        if first in _blocks or not _lock_block(first):
             continue
         if all(port_is_free(first + offset) and port_is_free(first + offset + 10_000) for offset in range(size)):
-            return first  # the lock stays, and ends with this process
-        os.close(lock)
+            return first
+        os.close(_blocks.pop(first))
     raise StartError("No free ports were found between 10500 and 32000.")
+
+
+def same_port_block(first: int, size: int) -> int:
+    """The ports that were given before, perhaps to a process that is gone; others where somebody has them now. Raises StartError."""
+    free = _lock_block(first) and all(port_is_free(first + offset) for offset in range(size))
+    return first if free else free_port_block(size)
+
+
+def _lock_block(port: int) -> bool:
+    """Whether the block that `port` is of is this process's, which it then stays."""
+    first = port - (port - _LOWEST_PORT) % _BLOCK
+    if first in _blocks:
+        return True
+    folder = Path(tempfile.gettempdir()) / f"docuvault-ports-{os.geteuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    _blocks[first] = lock
+    return True
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

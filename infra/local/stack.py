@@ -29,6 +29,7 @@ from infra.local.services import (
     exchange,
     free_port_block,
     port_is_free,
+    same_port_block,
 )
 from infra.postgres.migrate import MigrationError, migrate
 from shared.web_origin import origin_of
@@ -172,14 +173,14 @@ class Stack:
                 "DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too: the migrations run as the role that owns the schema."
             )
         if "REDIS_URL" not in asked:
-            valkey = Valkey(path / "valkey", logs, _still_free(int(asked["VALKEY_PORT"]), 1), asked["REDIS_PASSWORD"])
+            valkey = Valkey(path / "valkey", logs, same_port_block(int(asked["VALKEY_PORT"]), 1), asked["REDIS_PASSWORD"])
             self._services.append(valkey)
             chosen["REDIS_URL"] = valkey.url
         if "MINIO_ENDPOINT" not in asked:
             store = SeaweedFS(
                 path / "seaweedfs",
                 logs,
-                _still_free(int(asked["STORE_PORT"]), 5),
+                same_port_block(int(asked["STORE_PORT"]), 5),
                 asked.get("MINIO_ACCESS_KEY") or asked["MINIO_ROOT_USER"],
                 asked.get("MINIO_SECRET_KEY") or asked["MINIO_ROOT_PASSWORD"],
                 asked.get("MINIO_BUCKET") or "docuvault",
@@ -304,12 +305,6 @@ def _children_of(parent: int) -> set[int]:
 def _ports() -> dict[str, str]:
     first = free_port_block(6)
     return {"STORE_PORT": str(first), "VALKEY_PORT": str(first + 5)}
-
-
-def _still_free(first: int, size: int) -> int:
-    """The remembered ports, or others where some program has taken one in the meantime."""
-    free = all(port_is_free(first + offset) for offset in range(size))
-    return first if free else free_port_block(size)
 
 
 def _origins(environ: Mapping[str, str], port: int) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import pytest
 from infra.local.binaries import copied_in_the_open, postgres_programs
 from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError, run, unprivileged_user
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block, same_port_block
 from infra.postgres.migrate import dbmate_url
 from shared.config import settings
 from shared.db import Database
@@ -164,3 +164,21 @@ def test_ports_are_given_to_one_process_only() -> None:
     asked = "from infra.local.services import free_port_block; print(*(free_port_block(6) for _ in range(20)))"
     other = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     assert not set(map(int, other)) & set(given)
+
+
+def test_ports_are_given_again_unless_somebody_has_them_now() -> None:
+    mine = free_port_block(6)
+    assert same_port_block(mine, 6) == mine
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", mine + 3))
+        assert same_port_block(mine, 6) != mine
+    again = f"from infra.local.services import same_port_block; print(same_port_block({mine + 5}, 1))"
+    other = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True).stdout
+    assert int(other) != mine + 5, "nobody listens there yet, but it was given to us"
+
+
+def test_ports_of_a_process_that_is_gone_are_given_again() -> None:
+    asked = "from infra.local.services import free_port_block; print(free_port_block(6))"
+    first = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
+    assert same_port_block(first + 5, 1) == first + 5
+    assert same_port_block(first, 5) == first
