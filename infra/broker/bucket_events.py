@@ -16,7 +16,7 @@ import psycopg.errors
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from infra.broker.ending import end
+from infra.broker.ending import end, last_act
 from infra.broker.notifications import Notification, Unintelligible, parse
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
@@ -67,8 +67,7 @@ class BucketEvents:
         try:
             await self._take_all()
         finally:
-            await end([beating])
-            await self._leave()
+            await last_act(self._leave(beating))
 
     async def _take_all(self) -> None:
         backoff = _FIRST_BACKOFF
@@ -182,7 +181,8 @@ class BucketEvents:
             moved += 1
         return moved
 
-    async def _leave(self) -> None:
+    async def _leave(self, beating: asyncio.Task[None]) -> None:
+        await end([beating])
         try:
             await self._give_back(self._in_flight)
             await self._redis.delete(heartbeat_key(self._broker))

@@ -1,7 +1,7 @@
 """Ending tasks for certain."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 AGAIN_SECONDS = 1.0
@@ -18,3 +18,14 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+
+
+async def last_act(work: Coroutine[Any, Any, None]) -> None:
+    """For a `finally`: does `work`, which must end by itself, to its end, though `end` tells the task again meanwhile."""
+    working = asyncio.ensure_future(work)
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError:
+            continue  # it is ending already
+    working.result()

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 import pytest
 from redis.asyncio import Redis
 
-from infra.broker import bucket_events
+from infra.broker import bucket_events, ending
 from infra.broker.bucket_events import BROKERS, LIST, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
 from infra.broker.ending import end
 from infra.broker.notifications import Unintelligible, parse
@@ -204,6 +204,16 @@ async def test_a_broker_that_stops_leaves_nothing_in_flight(outbox: Outbox, list
     await away.database.close()
 
 
+async def test_leaving_is_not_cut_short_however_long_it_takes(outbox: Outbox, list_client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "AGAIN_SECONDS", 0)
+    async with taking(outbox, list_client):
+        await until(lambda: list_client.exists(heartbeat_key("a")))
+        await list_client.rpush(in_flight_list("a"), *(entry(record(f"{new_id()}/{number}/f")) for number in range(3)))
+    assert await list_client.llen(in_flight_list("a")) == 0
+    assert await list_client.smembers(BROKERS) == set()
+    assert not await list_client.exists(heartbeat_key("a"))
+
+
 async def test_with_postgresql_away_notifications_stay_in_flight_until_it_is_back(
     outbox: Outbox, list_client: Redis, postgres: Postgres
 ) -> None:
@@ -270,4 +280,5 @@ async def _written(outbox: Outbox, number: int) -> bool:
 
 
 async def _empty(client: Redis, broker: str) -> bool:
-    return not await client.llen(in_flight_list(broker)) and not await client.llen(LIST)
+    # In the order in which entries move: the other way round one that moves in between is in neither.
+    return not await client.llen(LIST) and not await client.llen(in_flight_list(broker))
