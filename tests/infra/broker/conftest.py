@@ -16,7 +16,7 @@ from aiohttp import web
 from infra.broker.deliveries import Lease
 from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.targets import Targets
-from infra.local.services import Postgres
+from infra.local.services import Postgres, free_port_block
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.events import publish
@@ -128,7 +128,7 @@ class Outbox:
             owner=owner,
         )
 
-    async def until_all_are(self, state: str, *, seconds: float = 20) -> None:
+    async def until_all_are(self, state: str, *, seconds: float = 60) -> None:
         async def all_are() -> bool:
             states = await self.states()
             return bool(states) and set(states) == {state}
@@ -149,13 +149,16 @@ async def rows_read(tx: Transaction) -> int:
 
 @dataclass
 class Functions:
-    """An HTTP server in place of functions: answers 200 unless told otherwise, and remembers what was asked of it."""
+    """An HTTP server in place of functions: answers 200 unless told otherwise, and remembers what was asked of it.
+
+    Stopped and started again it is at the same port, which the system gives to nobody else meanwhile.
+    """
 
     url: str = ""
     calls: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     handlers: dict[str, Handler] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
-    _port: int = 0
+    _port: int = field(default_factory=lambda: free_port_block(1))
 
     async def start(self) -> None:
         app = web.Application()
@@ -164,8 +167,6 @@ class Functions:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
         await site.start()
-        assert site._server is not None
-        self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:

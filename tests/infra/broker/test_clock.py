@@ -139,7 +139,7 @@ async def test_a_running_clock_makes_up_for_the_missed_tick_on_start(outbox: Out
     await clock_of(outbox).publish_due("sweep", now() - timedelta(hours=2))
     woken = asyncio.Event()
     task = asyncio.create_task(Clock(outbox.database, woken.set, {"sweep": "*/30 * * * *"}, SUBSCRIPTIONS).run())
-    await asyncio.wait_for(woken.wait(), 5)
+    await asyncio.wait_for(woken.wait(), 60)
     await end([task])
 
     async def published() -> bool:

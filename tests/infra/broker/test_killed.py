@@ -86,12 +86,17 @@ async def test_a_worker_that_finishes_what_runs_before_it_stops_costs_the_others
     await stack.publish(times=5)
 
     async def sent_back() -> bool:
-        return bool(await stack.outbox.value("SELECT count(*) FROM deliveries WHERE state = 'ready' AND last_error LIKE '%%stopping'"))
+        told = await stack.outbox.value("SELECT count(*) FROM deliveries WHERE state = 'ready' AND last_error LIKE '%%stopping'")
+        # None of them is still on its way: the worker may be gone before it arrives.
+        return told and await stack.outbox.states() == {"running": 1, "ready": 5}
+
+    async def finished() -> bool:
+        return await stack.outbox.states() == {"done": 1, "ready": 5}
 
     await until(sent_back)
     stack.release.touch()
     assert await stack.worker.process.wait() == 0
-    assert await stack.outbox.states() == {"done": 1, "ready": 5}
+    await until(finished)
     await stack.worker.start()
     await stack.outbox.until_all_are("done")
     assert await stack.attempts() == [1] * 6
@@ -101,8 +106,9 @@ async def test_a_worker_that_finishes_what_runs_before_it_stops_costs_the_others
 async def test_a_broker_that_is_stopped_finishes_what_runs_and_gives_back_the_rest(stack: Stack) -> None:
     await stack.publish(times=6)
     await until(lambda: len(stack.lines()) == 4)
-    stack.broker.process.send_signal(signal.SIGTERM)
     redis = Redis.from_url(stack.redis_url)
+    await until(lambda: redis.scard(BROKERS))  # who has not come yet has not left
+    stack.broker.process.send_signal(signal.SIGTERM)
     await until(lambda: _has_left(redis))
     await redis.aclose()
     stack.release.touch()

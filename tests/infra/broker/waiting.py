@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 20, every: float = 0.01) -> None:
-    """Returns once `condition` holds, asked `every` so many seconds. Raises TimeoutError after `seconds`."""
+async def until(condition: Callable[[], Awaitable[object] | object], *, seconds: float = 60, every: float = 0.01) -> None:
+    """Returns once `condition` holds, asked `every` so many seconds. Raises TimeoutError after `seconds`: many, for machines that stall."""
     deadline = time.monotonic() + seconds
     while True:
         held = condition()

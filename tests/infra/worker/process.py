@@ -54,5 +54,5 @@ class WorkerProcess(Started):
 
     async def stops(self) -> bool:
         """Whether it says that it takes no more events."""
-        async with httpx.AsyncClient(base_url=self.url) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=60) as client:
             return (await client.get("/health")).status_code == 503

@@ -135,7 +135,7 @@ async def process() -> AsyncIterator[WorkerProcess]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_stop_lets_running_functions_finish(process: WorkerProcess, tmp_path: Path, number: signal.Signals) -> None:
     note, release = tmp_path / "note", tmp_path / "release"
-    async with httpx.AsyncClient(base_url=process.url) as client:
+    async with httpx.AsyncClient(base_url=process.url, timeout=60) as client:
         headers, body = request({"write": str(note), "until": str(release)})
         running = asyncio.create_task(client.post("/take-note", headers=headers, content=body))
         await until(note.exists)
@@ -151,7 +151,7 @@ async def test_a_stop_lets_running_functions_finish(process: WorkerProcess, tmp_
         await until(refuses)
         release.touch()
         assert (await running).status_code == 200
-    assert await asyncio.wait_for(process.process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.process.wait(), 60) == 0
 
 
 async def test_a_port_that_is_taken_is_one_sentence(process: WorkerProcess) -> None:
