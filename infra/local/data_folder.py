@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.processes import StartError, command_line
+from infra.local.processes import StartError, working_in
 
 ROOM_BYTES = 256 * 2**20
 """What must be free to start: PostgreSQL's first write-ahead log and catalogues take 60 MB, the store's first volume a few."""
@@ -63,14 +63,9 @@ class DataFolder:
     def _leftovers(self) -> Iterator[int]:
         # All our children work in the data folder; a person's shell that stands in it is told apart by what it runs. PostgreSQL leaves
         # a file of its own that names it, and has its own way to be ended.
-        for process in Path("/proc").iterdir():
-            if process.name.isdecimal() and int(process.name) != os.getpid():
-                try:
-                    inside = Path(os.readlink(process / "cwd")).is_relative_to(self.path)
-                except OSError:
-                    continue
-                if inside and _OURS.search(command_line(int(process.name))):
-                    yield int(process.name)
+        for pid, command in working_in(self.path).items():
+            if pid != os.getpid() and _OURS.search(command):
+                yield pid
 
 
 @contextlib.contextmanager

@@ -122,6 +122,20 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def working_in(folder: Path) -> dict[int, str]:
+    """Command lines of the processes that work in the folder or below it, by process id."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            try:
+                inside = Path(os.readlink(process / "cwd")).is_relative_to(folder)
+            except OSError:
+                continue
+            if inside:
+                found[int(process.name)] = command_line(int(process.name))
+    return found
+
+
 def last_line(log: Path) -> str:
     """The last line that says something in a log, for messages."""
     try:

@@ -6,6 +6,7 @@ the process that started it. What is on disk survives a `kill -9` of anything.
 
 import asyncio
 import base64
+import contextlib
 import fcntl
 import hashlib
 import hmac
@@ -84,6 +85,7 @@ class Postgres:
             _own_folder(folder, user)
         await self._initialise(programs, user)
         await self._end_leftover()
+        await self._end_orphans(programs)
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.sockets),
@@ -165,6 +167,21 @@ class Postgres:
                     await asyncio.sleep(_POLL_SECONDS)
             except ProcessLookupError:
                 return
+
+    async def _end_orphans(self, programs: Path) -> None:
+        """Sessions of a server that was killed are ended: one goes on while it computes, and no server starts beside it."""
+        data = (self.folder / "data").resolve()
+        started = time.monotonic()
+        # All of them work in the data folder; a person's shell that stands in it is told apart by what it runs.
+        ours = ("postgres: ", f"{programs / 'postgres'} -D ")
+        while orphans := [pid for pid, command in processes.working_in(data).items() if command.startswith(ours)]:
+            waited = time.monotonic() - started
+            if waited > 10:
+                return  # the server that is started says what is in its way
+            for pid in orphans:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGQUIT if waited < 5 else signal.SIGKILL)
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _answers(self) -> bool:
         if not (self.sockets / ".s.PGSQL.5432").exists():

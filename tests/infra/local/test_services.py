@@ -111,6 +111,20 @@ async def test_what_was_committed_survives_a_kill(own_services: Services) -> Non
     assert await users() == 1
 
 
+async def test_it_starts_though_a_session_of_the_killed_one_goes_on_computing(own_services: Services) -> None:
+    connection = await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres"), autocommit=True)
+    computing = asyncio.create_task(connection.execute("DO $$ BEGIN LOOP NULL; END LOOP; END $$"))
+    async with await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres"), autocommit=True) as watching:
+        begun = "SELECT FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+        while await (await watching.execute(begun, [connection.info.backend_pid])).fetchone() is None:
+            await asyncio.sleep(0.01)
+    await own_services.postgres.kill()
+    await own_services.postgres.start()
+    with pytest.raises(psycopg.OperationalError):
+        await computing
+    await connection.close()
+
+
 async def test_a_folder_whose_path_is_too_long_for_a_socket_works(tmp_path: Path) -> None:
     folder = tmp_path / ("deep" * 20)
     folder.mkdir()
