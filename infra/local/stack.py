@@ -286,12 +286,20 @@ def end_strays(*, all_of_them: bool = False) -> None:
     """Ends grandchildren whose parent has died: they became ours (we are their subreaper), and nobody needs them any more.
 
     Each child that we start leads a session of its own, or is about to; who belongs to another session was left to us by somebody.
+    Looked for until there are none: whose parent is ended here is left to us in turn.
     """
-    for pid in _children_of(os.getpid()):
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            if all_of_them or os.getsid(pid) not in (pid, os.getsid(0)):
+    while strays := [pid for pid in _children_of(os.getpid()) if all_of_them or _is_stray(pid)]:
+        for pid in strays:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+
+
+def _is_stray(child: int) -> bool:
+    try:
+        return os.getsid(child) not in (child, os.getsid(0))
+    except ProcessLookupError:
+        return False
 
 
 def _children_of(parent: int) -> set[int]:

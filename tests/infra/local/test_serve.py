@@ -75,6 +75,15 @@ def processes_in(folder: Path) -> dict[int, str]:
     return found
 
 
+def open_files(pid: int) -> set[str]:
+    """What a process has open; what it closes meanwhile is left out."""
+    found = set()
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(file))
+    return found
+
+
 def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> Any:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (found := condition()):
@@ -86,7 +95,7 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str]) -> Any:
 def health(port: int) -> Any:
     """The answer of /health; None where none comes."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health").json()
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE_SECONDS).json()
     except httpx.TransportError:
         return None
 
@@ -121,7 +130,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 
 def test_it_serves_and_a_stop_leaves_nothing_running(start: Callable[..., Serve]) -> None:
     serve = start().ready()
-    assert healthy(serve.port)
+    until(lambda: healthy(serve.port), "all is well")
     assert processes_in(serve.data_dir)
 
     assert serve.stop(signal.SIGINT) == 0
@@ -132,15 +141,31 @@ def test_it_serves_and_a_stop_leaves_nothing_running(start: Callable[..., Serve]
 
 
 def test_a_stop_while_it_starts_leaves_nothing_running(start: Callable[..., Serve]) -> None:
-    serve = start()
+    serve = start(REDIS_URL="redis://127.0.0.1:1/0")  # which it waits for, however late the stop comes
     until(lambda: processes_in(serve.data_dir), "a first child runs")
     assert serve.stop() == 130
     assert processes_in(serve.data_dir) == {}
 
 
+def test_whom_an_ended_child_leaves_is_ended_too() -> None:
+    script = """
+import ctypes, os, subprocess
+from infra.local.stack import _PR_SET_CHILD_SUBREAPER, _children_of, end_strays
+
+ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+family = ["sh", "-c", "sh -c 'sleep 1000 & echo; wait' & wait"]
+eldest = subprocess.Popen(family, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+eldest.stdout.readline()
+end_strays(all_of_them=True)
+assert _children_of(os.getpid()) == set()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_killed_its_children_end_and_the_next_start_finds_everything(start: Callable[..., Serve]) -> None:
     serve = start().ready()
-    httpx.post(f"http://127.0.0.1:{serve.port}/api/auth/register", json=ACCOUNT).raise_for_status()
+    httpx.post(f"http://127.0.0.1:{serve.port}/api/auth/register", json=ACCOUNT, timeout=PATIENCE_SECONDS).raise_for_status()
     keys = (serve.data_dir / "settings.env").read_text()
 
     serve.process.kill()
@@ -148,7 +173,7 @@ def test_killed_its_children_end_and_the_next_start_finds_everything(start: Call
     again = start(port=serve.port).ready()
 
     assert (serve.data_dir / "settings.env").read_text() == keys
-    httpx.post(f"http://127.0.0.1:{again.port}/api/auth/login", json=ACCOUNT).raise_for_status()
+    httpx.post(f"http://127.0.0.1:{again.port}/api/auth/login", json=ACCOUNT, timeout=PATIENCE_SECONDS).raise_for_status()
     again.process.kill()
     until(lambda: not processes_in(serve.data_dir), "the children end by themselves")
 
@@ -190,12 +215,13 @@ def test_the_programs_do_not_get_what_owns_the_schema(running: Serve) -> None:
 def test_services_listen_on_loopback_only(running: Serve) -> None:
     listening = set()
     for pid in processes_in(running.data_dir):
-        sockets = {os.readlink(found) for found in Path(f"/proc/{pid}/fd").iterdir() if found.is_symlink()}
-        for table in ("tcp", "tcp6"):
-            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                    listening.add(fields[1].split(":")[0])
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # sessions of PostgreSQL, for instance, come and go
+            sockets = open_files(pid)
+            for table in ("tcp", "tcp6"):
+                for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                    fields = line.split()
+                    if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                        listening.add(fields[1].split(":")[0])
     assert listening == {"0100007F"}
 
 
@@ -217,7 +243,7 @@ def test_a_second_one_in_the_same_folder_says_so(running: Serve, start: Callable
     second = Serve(running.data_dir, free_port_block(1))
     assert second.ended() == 1
     assert f"Another DocuVault (process {running.process.pid}) is using {running.data_dir}" in second.complaints()
-    assert healthy(running.port)
+    until(lambda: healthy(running.port), "the first one goes on")
 
 
 def test_a_port_that_is_taken_is_one_sentence(start: Callable[..., Serve]) -> None:
@@ -295,7 +321,7 @@ def test_a_wrong_setting_is_named(start: Callable[..., Serve]) -> None:
 def test_a_service_the_environment_names_is_not_started(start: Callable[..., Serve], services: None) -> None:
     serve = start(REDIS_URL=os.environ["REDIS_URL"]).ready()
     assert not [command for command in processes_in(serve.data_dir).values() if "valkey-server" in command]
-    assert healthy(serve.port)
+    until(lambda: healthy(serve.port), "all is well")
 
 
 def test_a_database_of_ones_own_needs_the_role_that_owns_it(start: Callable[..., Serve]) -> None:
@@ -313,7 +339,7 @@ def test_a_service_of_ones_own_that_does_not_answer_is_named(start: Callable[...
 
 async def test_the_programs_of_a_whole_run_are_reached_by_notifications(running: Serve) -> None:
     """What is put into the store wakes the broker, without complete_upload and long before the reconciler."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}") as api:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running.port}", timeout=PATIENCE_SECONDS) as api:
         (await api.post("/api/auth/register", json=ACCOUNT)).raise_for_status()
         signed_in = (await api.post("/api/auth/login", json=ACCOUNT)).raise_for_status().json()
         api.headers["authorization"] = f"Bearer {signed_in['access_token']}"
@@ -332,7 +358,7 @@ def test_only_its_own_pages_may_use_the_store(running: Serve, origin: str, allow
     store = next(line.removeprefix("STORE_PORT=") for line in lines if line.startswith("STORE_PORT="))
     asking = origin.format(port=running.port)
     headers = {"Origin": asking, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type,if-none-match"}
-    answer = httpx.options(f"http://127.0.0.1:{store}/docuvault/u/a.txt", headers=headers)
+    answer = httpx.options(f"http://127.0.0.1:{store}/docuvault/u/a.txt", headers=headers, timeout=PATIENCE_SECONDS)
     assert (answer.headers.get("access-control-allow-origin") in (asking, "*")) is allowed
 
 
