@@ -35,9 +35,9 @@ async def put(store: Store, key: str, body: bytes = b"hello", **options: Any) ->
 
 
 async def next_record(services: Services) -> dict[str, Any]:
-    async with Redis.from_url(services.valkey.url, socket_timeout=20) as redis:
-        popped = await redis.blpop([LIST], timeout=10)
-        assert popped is not None, "no notification came within ten seconds"
+    async with Redis.from_url(services.valkey.url, socket_timeout=90) as redis:
+        popped = await redis.blpop([LIST], timeout=60)
+        assert popped is not None, "no notification came within a minute"
         [notification] = json.loads(popped[1])
         [record] = notification["Event"]
         assert notification["EventTime"] == record["eventTime"]
