@@ -1,13 +1,19 @@
 """What identity's tests share."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from infra.local.services import Valkey
-from shared.db import Database
+from infra.postgres.migrate import migrate
+from shared.db import Database, database
+from shared.db.database import _databases
+from shared.identity import revocation
 from shared.identity.client import Client
 from shared.identity.revocation import Revocations
+from tests.db.conftest import OwnDatabase
+from tests.db.conftest import empty_database as empty_database
 
 
 @pytest.fixture
@@ -22,3 +28,16 @@ async def view(db: Database, own_valkey: Valkey) -> AsyncIterator[Revocations]:
     made = Revocations(own_valkey.url, db)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def own_instance(empty_database: Callable[[], Awaitable[OwnDatabase]]) -> AsyncIterator[Database]:
+    """A database of this test's own, which the functions of this process work on: for what holds for everybody, other tests' people too."""
+    made = await empty_database()
+    await migrate(made.url("docuvault_migrate"))
+    revocation.revocations()  # keeps the database that it was made with
+    loop, shared = asyncio.get_running_loop(), database()
+    opened = _databases[loop] = Database(made.url("docuvault_app"))
+    yield opened
+    _databases[loop] = shared
+    await opened.close()

@@ -214,23 +214,16 @@ async def test_what_the_system_does_is_written_without_a_person(db: Database) ->
     }
 
 
-async def test_the_first_admin_is_written(db: Database) -> None:
+async def test_the_first_admin_is_written(own_instance: Database) -> None:
     email = new_address()
     config = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": "the very first admin"})
-    async with db.system() as tx:
-        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
-    try:
-        assert await bootstrap.ensure_admin(db, config)
-        async with db.system() as tx:
-            written = await tx.fetch_value(
-                "SELECT count(*) FROM audit_lines WHERE action = %s AND owner_id = (SELECT id FROM users WHERE email = %s)",
-                (Event.ADMIN_BOOTSTRAPPED.value, email),
-            )
-        assert written == 1
-    finally:
-        async with db.system() as tx:
-            await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
-            await tx.execute("DELETE FROM users WHERE email = %s", (email,))
+    assert await bootstrap.ensure_admin(own_instance, config)
+    async with own_instance.system() as tx:
+        written = await tx.fetch_value(
+            "SELECT count(*) FROM audit_lines WHERE action = %s AND owner_id = (SELECT id FROM users WHERE email = %s)",
+            (Event.ADMIN_BOOTSTRAPPED.value, email),
+        )
+    assert written == 1
 
 
 def test_every_event_of_identity_is_driven_here() -> None:

@@ -208,79 +208,58 @@ async def test_deletion_wakes_its_function(person: Person, db: Database) -> None
     assert function == "delete_account_data"
 
 
-async def test_the_first_admin_is_made_once(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_first_admin_is_made_once(own_instance: Database, caplog: pytest.LogCaptureFixture) -> None:
     email, password = new_address(), "the very first admin"
-    async with db.system() as tx:
-        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
     config = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password})
-    try:
-        assert await bootstrap.ensure_admin(db, config)
-        assert not await bootstrap.ensure_admin(db, config)
-        admin = Browser()
-        assert (await admin.login(email, password)).json()["user"]["role"] == "admin"
-        # Changed later: nothing happens, and it is said.
-        other = new_address()
-        changed = read_settings(os.environ | {"ADMIN_EMAIL": other, "ADMIN_PASSWORD": "another password here"})
-        assert not await bootstrap.ensure_admin(db, changed)
-        assert "ADMIN_EMAIL is ignored" in caplog.text
-        assert password not in caplog.text
-        assert (await Browser().login(other, "another password here")).status_code == 401
-        # Also where the password alone is changed.
-        caplog.set_level("INFO")
-        renewed = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": "another password here"})
-        assert not await bootstrap.ensure_admin(db, renewed)
-        assert "ADMIN_PASSWORD is not looked at any more" in caplog.text
-        assert (await Browser("203.0.113.8").login(email, "another password here")).status_code == 401
-    finally:
-        async with db.system() as tx:
-            await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
-            await tx.execute("DELETE FROM users WHERE email = %s", (email,))
+    assert await bootstrap.ensure_admin(own_instance, config)
+    assert not await bootstrap.ensure_admin(own_instance, config)
+    admin = Browser()
+    assert (await admin.login(email, password)).json()["user"]["role"] == "admin"
+    # Changed later: nothing happens, and it is said.
+    other = new_address()
+    changed = read_settings(os.environ | {"ADMIN_EMAIL": other, "ADMIN_PASSWORD": "another password here"})
+    assert not await bootstrap.ensure_admin(own_instance, changed)
+    assert "ADMIN_EMAIL is ignored" in caplog.text
+    assert password not in caplog.text
+    assert (await Browser().login(other, "another password here")).status_code == 401
+    # Also where the password alone is changed.
+    caplog.set_level("INFO")
+    renewed = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": "another password here"})
+    assert not await bootstrap.ensure_admin(own_instance, renewed)
+    assert "ADMIN_PASSWORD is not looked at any more" in caplog.text
+    assert (await Browser("203.0.113.8").login(email, "another password here")).status_code == 401
 
 
-async def test_once_the_first_admin_is_deleted_there_is_no_second_first_one_and_no_address(db: Database) -> None:
+async def test_once_the_first_admin_is_deleted_there_is_no_second_first_one_and_no_address(own_instance: Database) -> None:
     email, password = new_address(), "the very first admin"
     config = read_settings(os.environ | {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password})
     other = await new_person()
-    async with db.system() as tx:
-        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+    async with own_instance.system() as tx:
         await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (other.id,))
-    try:
-        assert await bootstrap.ensure_admin(db, config)
-        admin = Browser()
-        await admin.login(email, password)
-        assert (await admin.post("/api/account/delete", json={"password": password})).status_code == 202
-        assert await _rows_that_name(db, email) == {}
-        assert not await bootstrap.ensure_admin(db, config)
-        assert (await Browser().login(email, password)).status_code == 401
-    finally:
-        async with db.system() as tx:
-            await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
-            await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (other.id,))
+    assert await bootstrap.ensure_admin(own_instance, config)
+    admin = Browser()
+    await admin.login(email, password)
+    assert (await admin.post("/api/account/delete", json={"password": password})).status_code == 202
+    assert await _rows_that_name(own_instance, email) == {}
+    assert not await bootstrap.ensure_admin(own_instance, config)
+    assert (await Browser().login(email, password)).status_code == 401
 
 
-async def test_whoever_took_the_admins_address_is_not_made_admin(person: Person, db: Database) -> None:
-    async with db.system() as tx:
-        await tx.execute("DELETE FROM system_settings WHERE name = 'bootstrap_admin'")
+async def test_whoever_took_the_admins_address_is_not_made_admin(own_instance: Database) -> None:
+    person = await new_person()
     config = read_settings(os.environ | {"ADMIN_EMAIL": person.email, "ADMIN_PASSWORD": "the very first admin"})
-    assert not await bootstrap.ensure_admin(db, config)
+    assert not await bootstrap.ensure_admin(own_instance, config)
     assert (await Browser().login(person.email, person.password)).json()["user"]["role"] == "user"
     assert settings().admin_email == ""
 
 
-async def test_the_last_admin_cannot_leave(db: Database) -> None:
+async def test_the_last_admin_cannot_leave(own_instance: Database) -> None:
     admin = await new_person()
-    async with db.system() as tx:
-        others = await tx.fetch_value("SELECT array_agg(id) FROM users WHERE role = 'admin'")
-        await tx.execute("UPDATE users SET role = 'user' WHERE role = 'admin'")
+    async with own_instance.system() as tx:
         await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (admin.id,))
-    try:
-        refused = await admin.browser.post("/api/account/delete", json={"password": admin.password})
-        assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
-        assert (await admin.browser.get("/api/account")).status_code == 200
-    finally:
-        async with db.system() as tx:
-            await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (admin.id,))
-            await tx.execute("UPDATE users SET role = 'admin' WHERE id = ANY(%s)", (others or [],))
+    refused = await admin.browser.post("/api/account/delete", json={"password": admin.password})
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
+    assert (await admin.browser.get("/api/account")).status_code == 200
 
 
 async def test_the_first_admin_is_made_also_where_postgresql_comes_later(db: Database) -> None:

@@ -245,12 +245,8 @@ async def test_unknown_members_are_refused(db: Database) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
 
 
-async def test_registration_can_be_closed(db: Database) -> None:
-    async with db.system() as tx:
+async def test_registration_can_be_closed(own_instance: Database) -> None:
+    async with own_instance.system() as tx:
         await tx.execute("INSERT INTO system_settings (name, value) VALUES ('registration', '\"closed\"')")
-    try:
-        answer = await Browser().post("/api/auth/register", json={"email": new_address(), "password": PASSWORD})
-        assert (answer.status_code, answer.json()["code"]) == (403, "registration_closed")
-    finally:
-        async with db.system() as tx:
-            await tx.execute("DELETE FROM system_settings WHERE name = 'registration'")
+    answer = await Browser().post("/api/auth/register", json={"email": new_address(), "password": PASSWORD})
+    assert (answer.status_code, answer.json()["code"]) == (403, "registration_closed")
