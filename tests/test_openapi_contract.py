@@ -64,7 +64,7 @@ def test_to_nobody(case: Case, gateway: str) -> None:
 
 def check(case: Case, gateway: str, headers: dict[str, str]) -> None:
     """Calls the operation and holds the answer against its description."""
-    answer = case.call(base_url=gateway, headers=headers, timeout=20)
+    answer = case.call(base_url=gateway, headers=headers, timeout=60)
     if answer.status_code == 414:
         return  # Over 64 KiB of address: the HTTP library answers that, none of our code sees it.
     case.validate_response(answer, headers=headers, transport_kwargs={"base_url": gateway, "headers": headers})
@@ -82,7 +82,7 @@ class Person:
 def person(url: str, operation: str) -> Person:
     """The person who calls this operation."""
     credentials = {"email": f"{secrets.token_hex(16)}@example.org", "password": PASSWORD}
-    with httpx.Client(base_url=url, headers=BROWSER) as client:
+    with httpx.Client(base_url=url, headers=BROWSER, timeout=60) as client:
         client.post("/api/auth/register", json=credentials).raise_for_status()
         client.post("/api/auth/login", json=credentials).raise_for_status()
         session_id = ""
@@ -103,7 +103,7 @@ def _document(client: httpx.Client, operation: str) -> str:
     created = client.post("/api/documents", json=wanted).raise_for_status().json()
     document_id: str = created["document"]["id"]
     if "/upload" not in operation and "/complete" not in operation:
-        httpx.put(created["upload"]["url"], headers=created["upload"]["headers"], content=content).raise_for_status()
+        httpx.put(created["upload"]["url"], headers=created["upload"]["headers"], content=content, timeout=60).raise_for_status()
         client.post(f"/api/documents/{document_id}/complete").raise_for_status()
     return document_id
 
@@ -145,7 +145,7 @@ def _serving(log: Path, **variables: str) -> Iterator[str]:
 
 
 def _until_it_answers(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         assert process.poll() is None, log.read_text()
         try:

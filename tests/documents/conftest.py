@@ -42,7 +42,7 @@ async def create(vault: TenantDatabase, content: bytes = LETTER, **more: Any) ->
 async def send(created: CreatedUpload, content: bytes = LETTER) -> int:
     """PUTs the bytes as a browser does; the store's status."""
     assert isinstance(created.upload, SingleUpload)
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         return (await browser.put(created.upload.url, content=content, headers=dict(created.upload.headers))).status_code
 
 

@@ -232,7 +232,7 @@ async def test_an_upload_is_resumed_with_a_fresh_url(vault: TenantDatabase) -> N
     assert resumed.method == "single"
     assert resumed.url is not None
     assert resumed.headers is not None
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         assert (await browser.put(resumed.url, content=LETTER, headers=dict(resumed.headers))).status_code == 200
     assert (await uploads.complete(vault, created.document.id, CompleteUpload())).status == "stored"
 
@@ -304,7 +304,7 @@ async def test_the_trash_takes_and_gives_back(vault: TenantDatabase) -> None:
 async def test_a_download_has_the_human_name(vault: TenantDatabase) -> None:
     document = await stored(vault, filename="Grüße \U0001f4c4.txt")
     link = await library.download(vault, document.id, "inline")
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         answer = await browser.get(link.url)
     assert answer.content == LETTER
     assert answer.headers["content-disposition"].startswith("inline; ")
@@ -314,7 +314,7 @@ async def test_a_download_has_the_human_name(vault: TenantDatabase) -> None:
 async def test_what_could_run_scripts_is_never_shown_inline(vault: TenantDatabase) -> None:
     document = await stored(vault, b"<script>alert(1)</script>", filename="page.html", content_type="text/html")
     link = await library.download(vault, document.id, "inline")
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=60) as browser:
         assert (await browser.get(link.url)).headers["content-disposition"].startswith("attachment; ")
 
 

@@ -288,7 +288,7 @@ async def test_the_signed_url_takes_nothing_but_what_was_declared(stack: Stack) 
     content = b"exactly these bytes\n"
     reserved = await person.reserve("exact.txt", content, "text/plain")
     upload = reserved["upload"]
-    async with httpx.AsyncClient() as store:
+    async with httpx.AsyncClient(timeout=60) as store:
         longer = await store.put(upload["url"], content=content * 2, headers={**upload["headers"], "content-length": str(len(content) * 2)})
         other_type = await store.put(upload["url"], content=content, headers={**upload["headers"], "Content-Type": "text/html"})
         nothing = await store.put(upload["url"], content=b"", headers=upload["headers"])

@@ -55,7 +55,7 @@ async def test_the_samples_become_searchable_and_the_corrupt_one_says_why(stack:
             assert document["status"] == "failed"
             assert document["error"]["detail"]
             download = (await person.http.get(f"/api/documents/{document_id}/download")).json()
-            async with httpx.AsyncClient() as browser:
+            async with httpx.AsyncClient(timeout=60) as browser:
                 assert (await browser.get(download["url"])).content == path.read_bytes()
         else:
             assert document["status"] == "ready", (path.name, document["error"])

@@ -51,7 +51,7 @@ class Person:
         created = await self.ask("POST", "/api/documents", json=asked)
         assert created.status == 201, created.body
         upload = created.json()["upload"]
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             assert (await browser.put(upload["url"], content=content, headers=upload["headers"])).status_code == 200
         completed = await self.ask("POST", f"/api/documents/{created.json()['document']['id']}/complete", json={})
         assert completed.status == 202, completed.body
