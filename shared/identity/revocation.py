@@ -83,12 +83,13 @@ class _RedisFailed(Exception):
 class Revocations:
     """One event loop's view: the batch that is waiting, the connection, what this process itself revoked.
 
-    Redis is left alone for the first `postponed` seconds.
+    Redis is left alone for the first `postponed` seconds, and is not waited for longer than `patience` seconds.
     """
 
-    def __init__(self, redis_url: str, db: Database, *, postponed: float = 0.0) -> None:
+    def __init__(self, redis_url: str, db: Database, *, postponed: float = 0.0, patience: float = TIMEOUT_SECONDS) -> None:
         self._redis_url = redis_url
         self._db = db
+        self._patience = patience
         self._waiting: list[tuple[tuple[str, ...], asyncio.Future[bool]]] = []
         self._asking: asyncio.Task[None] | None = None
         self._connection: AbstractConnection | None = None
@@ -193,8 +194,8 @@ class Revocations:
 
         pool = ConnectionPool.from_url(
             self._redis_url,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=self._patience,
+            socket_timeout=self._patience,
             health_check_interval=0,
             decode_responses=False,
             retry=Retry(NoBackoff(), 0),

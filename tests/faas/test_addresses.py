@@ -114,8 +114,9 @@ def test_a_forged_address_is_not_believed() -> None:
 
 
 def test_a_signed_address_is_good_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    signed = signed_client("203.0.113.9", "https://vault.test")
     now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
+    signed = signed_client("203.0.113.9", "https://vault.test")
     monkeypatch.setattr(time, "time", lambda: now + 58)
     assert address("192.0.2.1", {SIGNED_CLIENT_HEADER: signed}) == "203.0.113.9"
     monkeypatch.setattr(time, "time", lambda: now + 62)

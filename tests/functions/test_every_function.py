@@ -98,6 +98,8 @@ def test_a_first_request_does_not_wait_until_the_client_of_redis_is_loaded() -> 
     answered_and_loaded = f"""
 import asyncio, sys
 from functions_framework import aio
+from shared import redis_client
+redis_client.FIRST_ANSWERS_SECONDS = 3600  # a busy machine may take longer for its first answer
 app = aio.create_asgi_app("jwks", {str(FUNCTIONS / "auth" / "jwks.py")!r}, "http")
 scope = {{"type": "http", "method": "GET", "path": "/.well-known/jwks.json", "query_string": b"", "headers": []}}
 answer = []

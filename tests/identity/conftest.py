@@ -24,8 +24,8 @@ def browser() -> Client:
 
 @pytest.fixture
 async def view(db: Database, own_valkey: Valkey) -> AsyncIterator[Revocations]:
-    """A process's view of revocations, on a Valkey of the test's own."""
-    made = Revocations(own_valkey.url, db)
+    """A process's view of revocations, on a Valkey of the test's own: one that is there answers, however busy the machine is."""
+    made = Revocations(own_valkey.url, db, patience=30)
     yield made
     await made.close()
 
