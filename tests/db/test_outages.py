@@ -1,7 +1,7 @@
 """PostgreSQL goes away and comes back."""
 
 import asyncio
-import time
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from infra.local.services import Postgres
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.ids import new_id
+from tests.loop_time import loop_seconds
 
 
 @pytest.fixture
@@ -52,13 +53,19 @@ async def test_after_a_restart_the_next_request_works(postgres: Postgres, databa
         await asyncio.gather(*(_work(database) for _ in range(20)))
 
 
-async def test_a_restart_while_requests_come_in_is_waited_for(postgres: Postgres, database: Database) -> None:
-    await _work(database)
-    await postgres.stop()
-    waiting = [asyncio.create_task(_work(database)) for _ in range(10)]
-    await asyncio.sleep(0)
-    await postgres.start()
-    await asyncio.gather(*waiting)
+async def test_a_restart_while_requests_come_in_is_waited_for(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    # PostgreSQL is back within three seconds where the machine has nothing else to do.
+    monkeypatch.setattr(sys.modules[Database.__module__], "DOWN_WAIT_SECONDS", 60.0)
+    database = Database(postgres.url(), pool_size=4)
+    try:
+        await _work(database)
+        await postgres.stop()
+        waiting = [asyncio.create_task(_work(database)) for _ in range(10)]
+        await asyncio.sleep(0)
+        await postgres.start()
+        await asyncio.gather(*waiting)
+    finally:
+        await database.close()
 
 
 async def test_a_transaction_that_an_outage_cuts_off_is_unavailable(postgres: Postgres, database: Database) -> None:
@@ -76,10 +83,10 @@ async def test_while_it_is_down_every_call_is_unavailable_within_seconds_and_onc
     await _work(database)
     await postgres.kill()
     await _until_gone(database)
-    started = time.monotonic()
-    results = await asyncio.gather(*(_work(database) for _ in range(20)), return_exceptions=True)
+    async with loop_seconds() as spent:
+        results = await asyncio.gather(*(_work(database) for _ in range(20)), return_exceptions=True)
+        assert spent() < 8
     assert {type(result) for result in results} == {Unavailable}
-    assert time.monotonic() - started < 8
     with pytest.raises(Unavailable):
         await database.ping()
     await postgres.start()

@@ -19,6 +19,7 @@ from shared.mail.outbox import PURPOSE
 from shared.sealing import unseal
 from tests.identity.browser import Browser, Person, mails_to, new_address, new_person
 from tests.identity.guessing import HELD_UP, guess
+from tests.loop_time import loop_seconds
 
 NEW = "a wholly different secret"
 
@@ -252,10 +253,10 @@ async def test_a_silent_service_lets_the_password_through_within_two_seconds(
     hibp: BreachService, db: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     hibp.silent = True
-    started = asyncio.get_running_loop().time()
-    answer = await Browser().post("/api/auth/register", json={"email": new_address(), "password": NEW})
+    async with loop_seconds() as spent:
+        answer = await Browser().post("/api/auth/register", json={"email": new_address(), "password": NEW})
+        assert spent() < 4
     assert answer.status_code == 202
-    assert asyncio.get_running_loop().time() - started < 4
     assert "breach check" in caplog.text
     assert NEW not in caplog.text
 
