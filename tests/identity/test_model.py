@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from shared.db import database
-from shared.identity import resets
+from shared.identity import resets, sessions
 from shared.ids import new_id
 from tests.identity.browser import Browser, mails_to, new_address
 
@@ -117,7 +117,7 @@ class Identity(RuleBasedStateMachine):
     def refresh_in_a_second_tab(self, session: ModelSession) -> None:
         if len(session.cookies) < 2 or not session.in_grace:
             return
-        self._do(_execute("UPDATE sessions SET rotated_at = now() WHERE user_id = (SELECT id FROM users WHERE email = %s)", session))
+        self._do(_rotated_just_now(session))
         answer = self._refresh(session.cookies[-2])
         if session.alive:
             assert answer.cookies["docuvault_refresh"] == session.cookies[-1]
@@ -127,12 +127,7 @@ class Identity(RuleBasedStateMachine):
 
     @rule(session=sessions)
     def ten_seconds_pass(self, session: ModelSession) -> None:
-        self._do(
-            _execute(
-                "UPDATE sessions SET rotated_at = rotated_at - interval '11 s' WHERE user_id = (SELECT id FROM users WHERE email = %s)",
-                session,
-            )
-        )
+        self._do(_ten_seconds_pass(session.person))
         for each in session.person.sessions:
             each.in_grace = False
 
@@ -234,9 +229,20 @@ async def _close() -> None:
     await database().close()
 
 
-async def _execute(sql: str, session: ModelSession) -> None:
+async def _rotated_just_now(session: ModelSession) -> None:
+    """Of this session alone: the others' ten seconds may be over."""
+    token = sessions.parse(session.cookies[-1])
+    assert token is not None
     async with database().system() as tx:
-        await tx.execute(sql, (session.person.email,))
+        await tx.execute("UPDATE sessions SET rotated_at = now() WHERE id = %s", (token.session_id,))
+
+
+async def _ten_seconds_pass(person: ModelPerson) -> None:
+    async with database().system() as tx:
+        await tx.execute(
+            "UPDATE sessions SET rotated_at = rotated_at - interval '11 s' WHERE user_id = (SELECT id FROM users WHERE email = %s)",
+            (person.email,),
+        )
 
 
 async def _mails(email: str) -> Any:

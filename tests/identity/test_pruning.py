@@ -1,7 +1,5 @@
 """What is dead goes; what lives, or is still needed to say no, stays."""
 
-from uuid import UUID
-
 from shared.db import Database
 from shared.events import pruning as event_pruning
 from shared.events import publish
@@ -10,15 +8,17 @@ from shared.identity.client import Client
 from shared.ids import new_id
 
 
-async def test_expired_sessions_go_and_living_ones_stay(db: Database, owner: UUID, browser: Client) -> None:
-    async with db.system() as tx:
+async def test_expired_sessions_go_and_living_ones_stay(own_instance: Database, browser: Client) -> None:
+    owner = new_id()
+    async with own_instance.system() as tx:
+        await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, 'a@example.org', '!')", (owner,))
         living, _ = await sessions.create(tx, owner, browser)
         expired, _ = await sessions.create(tx, owner, browser)
         ended, _ = await sessions.create(tx, owner, browser)
         await tx.execute("UPDATE sessions SET expires_at = now() - interval '1 second' WHERE id = %s", (expired,))
         await tx.execute("UPDATE sessions SET ended_at = now() - interval '1 day' WHERE id = %s", (ended,))
-    assert await pruning.prune(db) >= 1
-    async with db.system() as tx:
+    assert await pruning.prune(own_instance) == 1
+    async with own_instance.system() as tx:
         left = await tx.fetch_value("SELECT array_agg(id) FROM sessions WHERE user_id = %s", (owner,))
     assert set(left) == {living, ended}
 
