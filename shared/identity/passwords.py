@@ -118,16 +118,19 @@ def _hasher() -> "PasswordHasher":
     return _hasher_with(settings().argon2_memory_kib, settings().argon2_time, settings().argon2_parallelism)
 
 
-@lru_cache(maxsize=1)
-def _no_ones_hash() -> str:
-    """A hash that no password has, with today's parameters: made without hashing, so that the first use costs no more."""
+@lru_cache(maxsize=4)
+def _no_ones_hash_with(memory_kib: int, time_cost: int, parallelism: int) -> str:
     import base64
 
     def random(length: int) -> str:
         return base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
 
-    cost = f"m={settings().argon2_memory_kib},t={settings().argon2_time},p={settings().argon2_parallelism}"
-    return f"$argon2id$v=19${cost}${random(16)}${random(32)}"
+    return f"$argon2id$v=19$m={memory_kib},t={time_cost},p={parallelism}${random(16)}${random(32)}"
+
+
+def _no_ones_hash() -> str:
+    """A hash that no password has, with today's parameters: made without hashing, so that the first use costs no more."""
+    return _no_ones_hash_with(settings().argon2_memory_kib, settings().argon2_time, settings().argon2_parallelism)
 
 
 async def _off_loop(work: Callable[[], Result]) -> Result:

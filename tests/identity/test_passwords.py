@@ -48,3 +48,12 @@ async def test_by_default_the_parameters_are_owasps() -> None:
 async def test_an_account_without_a_password_is_entered_with_none() -> None:
     for stored in ("!", "", "$argon2id$broken"):
         assert not (await passwords.verify_password("!", stored or None)).right
+
+
+async def test_nobodys_hash_costs_what_everybodys_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kib in ("9216", "8192"):
+        monkeypatch.setenv("ARGON2_MEMORY_KIB", kib)
+        settings.cache_clear()
+        assert passwords._no_ones_hash().split("$")[:4] == (await passwords.hash_password("a password")).split("$")[:4]
+    monkeypatch.undo()
+    settings.cache_clear()

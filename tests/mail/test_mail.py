@@ -18,6 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
+from infra.local.services import free_port_block
 from shared import clock
 from shared.config import settings
 from shared.db import Database
@@ -110,7 +111,8 @@ def post(tmp_path: Path, with_mail_settings: Callable[..., None]) -> Iterator[Po
     controller = Controller(
         office,
         hostname="127.0.0.1",
-        port=0,
+        port=free_port_block(1),  # aiosmtpd wants to know it beforehand
+        ready_timeout=60,
         tls_context=context,
         require_starttls=True,
         auth_required=True,
@@ -118,8 +120,6 @@ def post(tmp_path: Path, with_mail_settings: Callable[..., None]) -> Iterator[Po
         auth_require_tls=True,
         enable_SMTPUTF8=True,
     )
-    # aiosmtpd wants to know its port beforehand.
-    controller.port = _free_port()
     controller.start()
     office.port = controller.port
     with_mail_settings(
@@ -132,14 +132,6 @@ def post(tmp_path: Path, with_mail_settings: Callable[..., None]) -> Iterator[Po
     )
     yield office
     controller.stop()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _requested(db: Database, to: str = "ada@example.org", template: str = "password_reset") -> Any:
@@ -289,7 +281,7 @@ async def test_a_certificate_of_another_host_is_refused(db: Database, post: Post
 
 async def test_a_server_without_starttls_gets_nothing(db: Database, with_mail_settings: Callable[..., None]) -> None:
     office = Post()
-    controller = Controller(office, hostname="127.0.0.1", port=_free_port())
+    controller = Controller(office, hostname="127.0.0.1", port=free_port_block(1), ready_timeout=60)
     controller.start()
     try:
         with_mail_settings(SMTP_HOST="127.0.0.1", SMTP_PORT=str(controller.port))
