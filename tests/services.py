@@ -103,7 +103,7 @@ def _minio(folder: Path, plan: Plan, valkey: Valkey) -> Store:
 
 
 def _connect(connection: socket.socket, path: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             connection.connect(path)

@@ -70,7 +70,7 @@ async def test_a_lost_connection_is_opened_again_for_the_next_wake_up(
     await heard.get()
     assert waker._connection is not None
     await superuser.execute("SELECT pg_terminate_backend(%s, 5000)", [waker._connection.info.backend_pid])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         waker.wake([(channel, "may be lost")])
         while heard.empty():
             waker.wake([(channel, "two")])

@@ -221,7 +221,7 @@ async def test_decisions_at_the_same_time_are_all_learned(db: Database, owner: U
         async with db.tenant(owner) as tx:
             await topics.file(tx, owner_id=owner, document_id=document, topic_ids=topic_ids)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         orders = itertools.cycle(([first, second], [second, first]))
         await asyncio.gather(*(decide(document, order) for document, order in zip(documents, orders, strict=False)))
     async with db.tenant(owner) as tx:

@@ -75,12 +75,12 @@ class Exchange:
 
     async def until(self, condition: Callable[[Heard], bool]) -> None:
         """Waits until the answer so far is as `condition` says."""
-        async with asyncio.timeout(10), self._heard:
+        async with asyncio.timeout(60), self._heard:
             await self._heard.wait_for(lambda: condition(self.answer))
 
     async def end(self) -> Heard:
         """Waits until the application has nothing more to say."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.task
         return self.answer
 

@@ -8,7 +8,7 @@ from shared.db import Database, Transaction
 async def until_others_wait(db: Database, tx: Transaction, count: int) -> None:
     """Returns once `count` others wait for what `tx` holds, directly or behind one another."""
     pid = await tx.fetch_value("SELECT pg_backend_pid()")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await _behind(db, pid)) < count:
             await asyncio.sleep(0.01)
 

@@ -221,7 +221,8 @@ async def test_garbage_on_the_redis_list_is_kept_aside_and_blocks_nothing(stack:
 
         async def kept() -> bool:
             async with database.system() as tx:
-                return bool(await tx.fetch_value("SELECT count(*) FROM bucket_event_rejects") == len(garbage))
+                # Twice where Redis was slow to say that it is off the list: at least once is what is promised.
+                return bool(await tx.fetch_value("SELECT count(DISTINCT payload) FROM bucket_event_rejects") == len(garbage))
 
         await until(kept, "the garbage is kept aside")
     await redis.aclose()

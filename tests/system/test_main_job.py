@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.system.stack import ROOT, Stack
+from tests.system.stack import ROOT, Stack, until
 
 SAMPLES = ROOT / "scripts" / "samples"
 
@@ -22,15 +22,20 @@ async def test_a_put_alone_makes_a_document_searchable(stack: Stack) -> None:
     [hit] = await person.search("heron invoice")
     assert hit["id"] == document_id
     assert "<mark>heron</mark>" in hit["snippet"]
-    async with stack.database() as database, database.system() as tx:
-        woken = await tx.fetch_value(
-            """
-            SELECT state FROM deliveries JOIN events ON events.id = event_id
-            WHERE function = 'object_created' AND type = 's3:ObjectCreated:Put' AND subject LIKE '%%/' || %(id)s || '/%%'
-            """,
-            {"id": document_id},
-        )
-    assert woken == "done", "the store's own notification did it, not the reconciler"
+    async with stack.database() as database:
+
+        async def woken() -> bool:
+            async with database.system() as tx:
+                state = await tx.fetch_value(
+                    """
+                    SELECT state FROM deliveries JOIN events ON events.id = event_id
+                    WHERE function = 'object_created' AND type = 's3:ObjectCreated:Put' AND subject LIKE '%%/' || %(id)s || '/%%'
+                    """,
+                    {"id": document_id},
+                )
+            return bool(state == "done")
+
+        await until(woken, "the broker writes that the store's own notification did it, not the reconciler")
     await person.close()
 
 
