@@ -57,5 +57,5 @@ class Waker:
                 if self._connection is not None:
                     await self._connection.close()
                 self._connection = None
-                return
+                # What was asked for meanwhile is tried on a fresh connection.
             await asyncio.sleep(INTERVAL_SECONDS)

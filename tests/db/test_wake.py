@@ -78,6 +78,25 @@ async def test_a_lost_connection_is_opened_again_for_the_next_wake_up(
     await waker.close()
 
 
+async def test_what_is_woken_while_the_connection_turns_out_to_be_lost_is_sent_on_the_next(
+    listen: Listener, channel: str, superuser: psycopg.AsyncConnection[object]
+) -> None:
+    heard = await listen(channel)
+    waker = Waker(settings().database_url)
+    waker.wake([(channel, "one")])
+    assert await heard.get() == "one"
+    assert waker._task is not None
+    assert waker._connection is not None
+    await waker._task
+    await superuser.execute("SELECT pg_terminate_backend(%s, 60000)", [waker._connection.info.backend_pid])
+    waker.wake([(channel, "lost")])
+    await asyncio.sleep(0)
+    waker.wake([(channel, "two")])
+    async with asyncio.timeout(60):
+        assert await heard.get() == "two"
+    await waker.close()
+
+
 async def test_with_postgresql_gone_a_wake_up_is_dropped_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     waker = Waker("postgresql://nobody@127.0.0.1:1/none")
     waker.wake([("channel", "lost")])
