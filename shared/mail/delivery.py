@@ -12,6 +12,7 @@ import re
 import smtplib
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from ipaddress import ip_address
@@ -146,6 +147,9 @@ def _send(message: EmailMessage, config: Settings) -> None:
             if config.smtp_user:
                 server.login(config.smtp_user, config.smtp_password)
             server.send_message(message)
+            # Whatever is said on parting, the mail was taken: to fail here would be to send it again.
+            with suppress(smtplib.SMTPException):
+                server.quit()
     except smtplib.SMTPRecipientsRefused as refused:
         if all(code >= 500 for code, _ in refused.recipients.values()):
             raise NeverDeliverable("the mail server refuses the recipient") from None

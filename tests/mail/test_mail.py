@@ -42,6 +42,7 @@ class Post:
     refuse: str = ""
     forget: bool = False
     """Takes mails and does not say so."""
+    farewell: str = "221 bye"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if self.refuse:
@@ -55,6 +56,9 @@ class Post:
         assert isinstance(message, EmailMessage)
         self.received.append(message)
         return "451 something broke" if self.forget else "250 taken"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self.farewell
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"vault", b"post-secret")
@@ -186,6 +190,14 @@ async def test_a_failed_delivery_is_tried_again(db: Database, post: Post) -> Non
         await delivery.deliver(db, mail_id)
     post.refuse = ""
     assert await delivery.deliver(db, mail_id)
+
+
+async def test_a_mail_that_was_taken_is_not_sent_again_whatever_the_server_says_on_parting(db: Database, post: Post) -> None:
+    post.farewell = "421 too busy for farewells"
+    mail_id = await _requested(db)
+    assert await delivery.deliver(db, mail_id)
+    assert not await delivery.deliver(db, mail_id)
+    assert len(post.received) == 1
 
 
 async def test_a_recipient_that_does_not_exist_is_given_up(db: Database, post: Post) -> None:
