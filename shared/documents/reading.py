@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, search_index, steps
+from shared.documents import filenames, lifecycle, search_index, steps, thumbnails
 from shared.documents.steps import StepName
 from shared.extraction import Extraction, ExtractionFailed, extract
 from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend, object_store
@@ -64,7 +64,7 @@ async def read(
             return await _give_up(tx, work, reason)
     thumbnail_key = None
     if extraction.thumbnail is not None:
-        thumbnail_key = f".derived/{work.owner_id}/{work.id}/{work.revision}.webp"
+        thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
         await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     async with db.transaction() as tx:
         return await _commit(tx, work, download, extraction, thumbnail_key)

@@ -10,6 +10,7 @@ from uuid import UUID
 from shared import audit
 from shared.audit import Event, lines
 from shared.db import Database, Transaction
+from shared.documents import thumbnails
 from shared.errors import Conflict
 from shared.events import publish
 from shared.identity import accounts, api_tokens, one_time, reauthentication, revocation, sessions
@@ -20,7 +21,8 @@ from shared.storage import ObjectStore
 EVENT = "account.deleted"
 BATCH = 100
 TOMBSTONE_HOURS = 25
-"""How long a late PUT to a URL that was signed before is removed when it arrives: longer than any URL is good."""
+"""How long what comes late is removed: a PUT to a URL that was signed before, a thumbnail of what was just being read. Longer than either
+takes."""
 
 
 class LastAdmin(Conflict):
@@ -30,11 +32,13 @@ class LastAdmin(Conflict):
 @dataclass(frozen=True)
 class _Document:
     id: UUID
+    revision: int
     storage_provider: str
     object_key: str
     thumbnail_key: str | None
     upload_id: str | None
     uploading: bool
+    was_read: bool
 
 
 async def delete(db: Database, client: Client, user_id: UUID, password: str) -> None:
@@ -122,19 +126,24 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
     async with db.system() as tx:
         documents = await tx.fetch_all(
             """
-            SELECT id, storage_provider, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading
+            SELECT id, revision, storage_provider, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
+                status IN ('extracted', 'ready') AS was_read
             FROM documents WHERE owner_id = %(user)s ORDER BY id LIMIT %(limit)s
             """,
             {"user": user_id, "limit": BATCH},
             row=_Document,
         )
+    late: list[str] = []
     for document in documents:
         if document.storage_provider == store.provider:
             if document.upload_id is not None:
                 await store.abort_parts(document.object_key, document.upload_id)
             await store.delete(document.object_key)
-        if document.thumbnail_key is not None:
-            await store.delete(document.thumbnail_key)
+        # Its reader stores it before the row names it, and may be about to.
+        thumbnail = document.thumbnail_key or thumbnails.key(user_id, document.id, document.revision)
+        await store.delete(thumbnail)
+        late += [document.object_key] if document.uploading else []
+        late += [] if document.thumbnail_key or document.was_read else [thumbnail]
     async with db.system() as tx:
         await tx.execute(
             f"""
@@ -142,7 +151,7 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
             SELECT object_key, %(user)s, now() + interval '{TOMBSTONE_HOURS} hours' FROM unnest(%(keys)s::text[]) AS object_key
             ON CONFLICT (object_key) DO UPDATE SET expires_at = excluded.expires_at
             """,
-            {"user": user_id, "keys": [document.object_key for document in documents if document.uploading]},
+            {"user": user_id, "keys": late},
         )
         await tx.execute("DELETE FROM documents WHERE id = ANY(%(ids)s)", {"ids": [document.id for document in documents]})
     return len(documents)

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from shared.db import TenantDatabase
-from shared.documents import library, lifecycle, reading, steps
+from shared.db import Database, TenantDatabase
+from shared.documents import library, lifecycle, reading, reconciliation, steps, thumbnails
 from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.extraction import extract
+from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
 from tests.documents.conftest import PDF, published, row, stored
 
@@ -156,6 +157,36 @@ async def test_a_document_that_moved_on_meanwhile_is_not_overwritten(vault: Tena
     assert not await reading.read(vault, document.id, 1, extractor=slow)
     assert (await library.text(vault, document.id)).pages == []
     assert [event.type for event in await published(vault, document.id)] == ["document.stored"]
+
+
+async def _erase_account(db: Database, owner: UUID) -> None:
+    async with db.system() as tx:
+        await deletion.close(tx, owner)
+    await deletion.erase(db, object_store(), owner)
+
+
+async def test_a_document_that_is_read_while_its_account_is_erased_leaves_no_thumbnail(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        extraction = await extract(*arguments, **named)
+        assert extraction.thumbnail is not None
+        await _erase_account(db, vault.owner_id)
+        return extraction
+
+    assert not await reading.read(vault, document.id, 1, extractor=slow)
+    async with db.system() as tx:
+        await tx.execute("UPDATE upload_tombstones SET expires_at = now() WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+    await reconciliation.clean_up()
+    assert await object_store().stat(thumbnails.key(vault.owner_id, document.id, 1)) is None
+
+
+async def test_a_thumbnail_whose_document_was_not_read_to_the_end_goes_with_its_account(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
+    thumbnail = thumbnails.key(vault.owner_id, document.id, 1)
+    await object_store().put(thumbnail, b"put, and then the worker died", content_type="image/webp")
+    await _erase_account(db, vault.owner_id)
+    assert await object_store().stat(thumbnail) is None
 
 
 async def _give_up(vault: TenantDatabase, document_id: UUID) -> None:
