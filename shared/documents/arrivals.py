@@ -201,19 +201,22 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
     return True
 
 
-async def discard(db: TenantDatabase, upload: Upload) -> bool:
+async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False) -> bool:
     """Gives the upload up: row gone, room released, a tombstone left; then what is in the store is removed.
 
-    False where it is no longer uploading. A store that is down is no obstacle: the tombstone remembers what there is to remove.
+    False where it is no longer uploading, or with `only_expired` where it was given more time. A store that is down is no obstacle: the
+    tombstone remembers what there is to remove.
     """
     async with db.transaction() as tx:
         # As the row is now: since `upload` was read it may have been extended, or have reserved more.
         given_up = await tx.fetch_one(
             f"""
-            DELETE FROM documents WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading' AND revision = %(revision)s
+            DELETE FROM documents
+            WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading' AND revision = %(revision)s
+                AND (NOT %(only_expired)s OR upload_expires_at < now())
             RETURNING {UPLOAD_COLUMNS}
             """,
-            {"owner": upload.owner_id, "id": upload.id, "revision": upload.revision},
+            {"owner": upload.owner_id, "id": upload.id, "revision": upload.revision, "only_expired": only_expired},
             row=Upload,
         )
         if given_up is None:

@@ -165,7 +165,7 @@ async def _settle_or_give_up(upload: Upload) -> None:
     if stored is not None:
         await arrivals.settle(db, upload, stored)
     else:
-        await arrivals.discard(db, upload)
+        await arrivals.discard(db, upload, only_expired=True)
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,19 @@ async def test_an_upload_that_has_time_left_is_kept(vault: TenantDatabase) -> No
     assert await status(vault, created.document.id) == "uploading"
 
 
+async def test_an_upload_that_is_resumed_while_expired_ones_are_given_up_is_kept(db: Database, vault: TenantDatabase) -> None:
+    created = await create(vault)
+    await _age(db, created.document.id, timedelta(hours=2))
+    async with vault.transaction() as tx:
+        expired = await arrivals.find(tx, vault.owner_id, created.document.id)
+    assert expired is not None
+    await uploads.resume(vault, created.document.id)
+    # The clean-up found it before that, and comes to it now.
+    await reconciliation._settle_or_give_up(expired)
+    assert await status(vault, created.document.id) == "uploading"
+    assert await usage(vault) == Usage(0, len(LETTER), 0)
+
+
 async def test_an_expired_tombstone_takes_what_came_late_along(db: Database, vault: TenantDatabase) -> None:
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
