@@ -14,7 +14,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +89,8 @@ class ObjectStore:
                 size += len(piece)
                 sending = asyncio.create_task(self._send_part(key, upload_id, len(etags) + 1, piece))
             etags.append(await sending)
-            await self.complete_parts(key, upload_id, list(enumerate(etags, 1)))
+            with suppress(ObjectMissing):  # it was done before, and the answer was lost: the object itself tells
+                await self.complete_parts(key, upload_id, list(enumerate(etags, 1)))
         except BaseException:
             sending.cancel()
             await asyncio.shield(asyncio.ensure_future(self._abort_quietly(key, upload_id)))

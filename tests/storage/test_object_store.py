@@ -14,7 +14,8 @@ import httpx
 import pytest
 from aiohttp import web
 
-from shared.storage import ObjectMissing, ObjectStore, PartsRefused, StorageUnavailable
+from shared.storage import ObjectMissing, ObjectStore, PartsRefused, StorageUnavailable, StoredObject
+from shared.storage.object_store import STREAM_PART_SIZE
 from tests.storage.contract import StorageContract
 
 PDF = "application/pdf"
@@ -262,3 +263,30 @@ async def test_long_lists_of_parts_are_read_to_the_end() -> None:
 
     async with _store_that_answers(handler) as store:
         assert [(part.number, part.etag) for part in await store.list_parts("key", "upload")] == [(n, f"e{n}") for n in range(1, 7)]
+
+
+async def test_a_stream_whose_last_answer_was_lost_is_stored_all_the_same() -> None:
+    size = STREAM_PART_SIZE + 1
+    completed = False
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal completed
+        if request.method == "POST" and "uploads" in request.query:
+            return web.Response(text="<R><UploadId>upload</UploadId></R>")
+        if request.method == "PUT":
+            while await request.content.readany():
+                pass
+            return web.Response(headers={"etag": '"part"'})
+        if request.method == "POST" and not completed:
+            completed = True
+            assert request.transport is not None
+            request.transport.abort()
+        if request.method == "HEAD" and completed:
+            return web.Response(headers={"content-length": str(size), "etag": '"whole"'})
+        return web.Response(status=404, text="<Error><Code>NoSuchUpload</Code></Error>")
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(size)
+
+    async with _store_that_answers(handler) as store:
+        assert await store.put_stream("key", chunks(), content_type=PDF) == StoredObject("key", size, "", "whole")
