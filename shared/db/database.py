@@ -170,7 +170,8 @@ class Database:
         else:
             return connection
         # A connection that the server closed since its last use (a restart), so the others are no better: once more on a fresh one.
-        await self._pool.check()
+        # Shielded: the pool would take our cancellation for one more lost connection, and we would never hear of it.
+        await asyncio.shield(self._pool.check())
         connection = await self._connection()
         try:
             await _begin(connection, begin)

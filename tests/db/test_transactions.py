@@ -1,6 +1,8 @@
 """Transactions: what is kept, what is undone, and that a connection is never handed on in a bad state."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -143,6 +145,30 @@ async def test_requests_cancelled_at_any_moment_lose_no_connection(services: Non
             assert await second.fetch_value("SELECT current_setting('app.user')::uuid") == owner
     finally:
         await db.close()
+
+
+async def test_a_cancellation_is_heard_also_while_the_other_connections_are_looked_at(
+    services: None, owner: UUID, superuser: psycopg.AsyncConnection[object]
+) -> None:
+    database = Database(settings().database_url, pool_size=2)
+    try:
+        async with database.tenant(owner) as one, database.tenant(owner) as other:
+            ended, halted = [int(await tx.fetch_value("SELECT pg_backend_pid()")) for tx in (other, one)]
+        # The first in the pool was ended by the server, the second says nothing.
+        await superuser.execute("SELECT pg_terminate_backend(%s, 5000)", [ended])
+        os.kill(halted, signal.SIGSTOP)
+        counting = asyncio.create_task(_count(database, owner))
+        try:
+            while database._pool.get_stats()["pool_available"]:
+                await asyncio.sleep(0)
+            counting.cancel()
+        finally:
+            os.kill(halted, signal.SIGCONT)
+        with pytest.raises(asyncio.CancelledError):
+            await counting
+        assert await asyncio.gather(*(_count(database, owner) for _ in range(4))) == [0] * 4
+    finally:
+        await database.close()
 
 
 async def test_more_transactions_than_connections_wait_for_their_turn(services: None, owner: UUID) -> None:
