@@ -73,7 +73,8 @@ async def read(
 async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work | None:
     """What is to be read, the attempt marked in its history.
 
-    The mark is not worth waiting for the disk: a crash of the database loses at most that this attempt had begun.
+    The mark is not worth waiting for the disk: a crash of the database loses at most that this attempt had begun. The row is locked so that
+    what another attempt is just committing is not marked as running after that.
     """
     async with db.transaction() as tx:
         work = await tx.fetch_one(
@@ -82,6 +83,7 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work 
             FROM documents, set_config('synchronous_commit', 'off', true)
             WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s
                 AND (status = 'stored' OR (status = 'failed' AND error ->> 'step' = 'extract' AND error ->> 'code' = %(gave_up)s))
+            FOR NO KEY UPDATE OF documents
             """,
             {"owner": db.owner_id, "id": document_id, "revision": revision, "gave_up": lifecycle.GAVE_UP},
             row=_Work,

@@ -15,6 +15,7 @@ from shared.extraction import extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
 from tests.documents.conftest import PDF, published, row, stored
+from tests.identity.waiting import until_others_wait
 
 
 async def _history(vault: TenantDatabase, document: Document) -> dict[str, tuple[str, int]]:
@@ -187,6 +188,17 @@ async def test_a_thumbnail_whose_document_was_not_read_to_the_end_goes_with_its_
     await object_store().put(thumbnail, b"put, and then the worker died", content_type="image/webp")
     await _erase_account(db, vault.owner_id)
     assert await object_store().stat(thumbnail) is None
+
+
+async def test_a_second_delivery_does_not_mark_as_running_what_the_first_has_just_done(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    async with vault.transaction() as first:
+        await first.execute("UPDATE documents SET status = 'extracted' WHERE id = %(id)s", {"id": document.id})
+        await steps.record(first, owner_id=vault.owner_id, document_id=document.id, revision=1, step="extract", state="done")
+        second = asyncio.create_task(reading.read(vault, document.id, 1))
+        await until_others_wait(db, first, 1)
+    assert not await second
+    assert (await _history(vault, document))["extract"][0] == "done"
 
 
 async def _give_up(vault: TenantDatabase, document_id: UUID) -> None:
