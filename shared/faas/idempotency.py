@@ -5,12 +5,15 @@ key is free again. An answer that holds a secret is not kept, its replay is 409 
 operation and the keeping of its answer, the caller still gets the answer; a replay is carried out again then, two minutes later.
 """
 
+import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from shared.db import Database, TenantDatabase
@@ -22,7 +25,9 @@ log = logging.getLogger("docuvault.http")
 
 KEPT_HOURS = 24
 ABANDONED_AFTER_SECONDS = 120
-"""A first call that has not ended by then (its process died) no longer blocks its key."""
+"""A first call that has neither ended nor renewed its reservation by then (its process died) no longer blocks its key."""
+RENEW_SECONDS = 30.0
+"""How often a call that takes long does so: a large document may come in for an hour."""
 KEY_LENGTH = 255
 
 
@@ -49,6 +54,8 @@ async def once(
     key: str,
     request: bytes,
     run: Callable[[], Awaitable[Answer]],
+    *,
+    renew_seconds: float = RENEW_SECONDS,
 ) -> Answer:
     """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed."""
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
@@ -67,17 +74,18 @@ async def once(
             raise AlreadyDone
         headers = [(name, value) for name, value in kept.headers or []]
         return Answer(kept.status or 200, kept.body or b"", [*headers, ("idempotent-replayed", "true")])
-    reserved_at = kept
+    reservation = _Reservation(db, declaration.name, key, kept)
     try:
-        answer = await run()
+        async with reservation.renewed(renew_seconds):
+            answer = await run()
     except BaseException:
-        await _release(db, declaration.name, key, reserved_at)
+        await reservation.release()
         raise
     if answer.status >= 400 or not isinstance(answer.body, bytes):
-        await _release(db, declaration.name, key, reserved_at)
+        await reservation.release()
     else:
         try:
-            await _keep(db, declaration, key, reserved_at, answer)
+            await reservation.keep(answer, secret=declaration.secret_answer)
         except Unavailable:
             # It was carried out: to say otherwise would have it carried out again.
             log.warning("an answer could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
@@ -121,36 +129,82 @@ async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) 
     return kept
 
 
-async def _keep(db: TenantDatabase, declaration: EndpointDeclaration, key: str, reserved_at: datetime, answer: Answer) -> None:
-    secret = declaration.secret_answer
-    async with db.transaction() as tx:
-        await tx.execute(
-            """
-            UPDATE idempotency_keys SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s
-            WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
-            """,
-            {
-                "owner": db.owner_id,
-                "operation": declaration.name,
-                "key": key,
-                "reserved_at": reserved_at,
-                "state": "secret" if secret else "done",
-                "status": answer.status,
-                "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
-                "body": None if secret else answer.body,
-            },
-        )
+class _Reservation:
+    """A key that is ours: as long as it was reserved when we last did so, nobody has taken it over."""
 
+    def __init__(self, db: TenantDatabase, operation: str, key: str, reserved_at: datetime) -> None:
+        self._db = db
+        self._parameters = {"owner": db.owner_id, "operation": operation, "key": key}
+        self._reserved_at = reserved_at
 
-async def _release(db: TenantDatabase, operation: str, key: str, reserved_at: datetime) -> None:
-    try:
-        async with db.transaction() as tx:
+    @asynccontextmanager
+    async def renewed(self, every: float) -> AsyncIterator[None]:
+        """Keeps the key from being taken for abandoned meanwhile."""
+        ended = asyncio.Event()
+        renewing = asyncio.create_task(self._renew(every, ended))
+        try:
+            yield
+        finally:
+            # Not cancelled: whether a renewal that is under way was carried out must be known.
+            ended.set()
+            await renewing
+
+    async def _renew(self, every: float, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            try:
+                async with asyncio.timeout(every):
+                    await ended.wait()
+            except TimeoutError:
+                try:
+                    if not await self._was_renewed():
+                        return
+                except (DomainError, psycopg.Error):
+                    continue  # PostgreSQL is away; there is time for more attempts
+
+    async def _was_renewed(self) -> bool:
+        async with self._db.transaction() as tx:
+            reserved_at: datetime | None = await tx.fetch_value(
+                """
+                UPDATE idempotency_keys SET created_at = clock_timestamp()
+                WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
+                RETURNING created_at
+                """,
+                self._parameters | {"reserved_at": self._reserved_at},
+            )
+        if reserved_at is None:
+            return False
+        self._reserved_at = reserved_at
+        return True
+
+    async def keep(self, answer: Answer, *, secret: bool) -> None:
+        """Keeps the answer for replays. Raises Unavailable."""
+        async with self._db.transaction() as tx:
             await tx.execute(
                 """
-                DELETE FROM idempotency_keys
-                WHERE owner_id = %s AND operation = %s AND key = %s AND created_at = %s AND state = 'running'
+                UPDATE idempotency_keys SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s
+                WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
                 """,
-                (db.owner_id, operation, key, reserved_at),
+                self._parameters
+                | {
+                    "reserved_at": self._reserved_at,
+                    "state": "secret" if secret else "done",
+                    "status": answer.status,
+                    "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
+                    "body": None if secret else answer.body,
+                },
             )
-    except DomainError:
-        pass  # The key frees itself after ABANDONED_AFTER_SECONDS.
+
+    async def release(self) -> None:
+        """Frees the key."""
+        try:
+            async with self._db.transaction() as tx:
+                await tx.execute(
+                    """
+                    DELETE FROM idempotency_keys
+                    WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
+                        AND state = 'running'
+                    """,
+                    self._parameters | {"reserved_at": self._reserved_at},
+                )
+        except DomainError:
+            pass  # The key frees itself after ABANDONED_AFTER_SECONDS.

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -214,6 +215,34 @@ async def test_a_first_request_that_ends_after_it_was_given_up_does_not_replace_
     blocked.set()
     assert (await first).status == 201
     assert (await post()).body == second.body
+
+
+async def test_a_first_request_that_takes_longer_than_that_keeps_its_key(shop: Shop, db: Database, owner: UUID) -> None:
+    declaration = declared("POST", "/things", _nothing, auth="user", idempotent=True)
+    shop.go_on = asyncio.Event()
+
+    async def once() -> Answer:
+        async def run() -> Answer:
+            return Answer(201, str(await shop._work()).encode())
+
+        return await idempotency.once(TenantDatabase(db, owner), declaration, "key", b"request", run, renew_seconds=0.01)
+
+    async def reserved_at() -> datetime:
+        async with db.tenant(owner) as tx:
+            moment: datetime = await tx.fetch_value("SELECT created_at FROM idempotency_keys WHERE owner_id = %s", [owner])
+        return moment
+
+    first = asyncio.create_task(once())
+    await shop.entered.wait()
+    began = await reserved_at()
+    async with asyncio.timeout(20):
+        while await reserved_at() == began:
+            await asyncio.sleep(0.01)
+    with pytest.raises(idempotency.FirstStillRuns):
+        await once()
+    shop.go_on.set()
+    assert (await first).body == (await once()).body == b"1"
+    assert shop.carried_out == 1
 
 
 async def test_keys_are_forgotten_after_their_day(post: Post, db: Database, owner: UUID) -> None:
