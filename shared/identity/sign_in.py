@@ -55,11 +55,15 @@ async def with_password(db: Database, client: Client, email: str, password: str)
 
     usable = found is not None and found.usable
     verdict = await passwords.verify_password(password, found.password_hash if found and usable else None)
-    if found is not None and verdict.right:
+    while found is not None and verdict.right:
         try:
             return await _enter(db, client, found, verdict, counted)
         except _NotEntered:
-            pass
+            # Another sign-in may just have replaced the hash by one with today's parameters: then the password is as right as before.
+            changed = await _changed_hash(db, found)
+            if changed is None:
+                break
+            found, verdict = changed, await passwords.verify_password(password, changed.password_hash)
 
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
@@ -84,6 +88,13 @@ async def with_password(db: Database, client: Client, email: str, password: str)
 
 class _NotEntered(Exception):
     """The password was right, but the door is closed: too many failures meanwhile, or the account changed."""
+
+
+async def _changed_hash(db: Database, found: accounts.Credentials) -> accounts.Credentials | None:
+    """What the account is entered with now, where that is another hash than the one that was found."""
+    async with db.system() as tx:
+        present = await accounts.credentials(tx, found.id)
+    return present if present is not None and present.usable and present.password_hash != found.password_hash else None
 
 
 async def _enter(

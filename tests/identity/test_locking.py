@@ -4,9 +4,13 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+from argon2 import PasswordHasher
+
 from shared.db import Database
-from shared.identity import accounts, one_time, password_change, resets, second_factor, throttle
+from shared.identity import accounts, one_time, password_change, passwords, resets, second_factor, sign_in, throttle
 from shared.identity.client import Client
+from shared.identity.errors import InvalidCredentials
 from shared.identity.keys import base64url
 from shared.ids import new_id
 from tests.identity.authenticator import challenge, enrol
@@ -45,6 +49,31 @@ async def test_a_reset_and_a_change_of_password_at_once_both_end(db: Database, b
     outcomes = await asyncio.gather(changing, resetting, return_exceptions=True)
     # The change made the link void.
     assert [type(outcome).__name__ for outcome in outcomes] == ["NoneType", "InvalidToken"]
+
+
+async def test_sign_ins_at_once_all_succeed_though_the_first_replaces_the_hash(db: Database, browser: Client) -> None:
+    person = await new_person()
+    async with db.system() as tx:
+        old = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(person.password)
+        assert await accounts.store_password(tx, UUID(person.id), old)
+    async with db.system() as holding:
+        await accounts.lock(holding, UUID(person.id))
+        signing_in = [asyncio.create_task(sign_in.with_password(db, browser, person.email, person.password)) for _ in range(2)]
+        # Both have found the password right.
+        await until_others_wait(db, holding, 2)
+    assert [type(outcome).__name__ for outcome in await asyncio.gather(*signing_in, return_exceptions=True)] == ["SignedIn"] * 2
+
+
+async def test_a_sign_in_with_a_password_that_was_changed_meanwhile_is_refused(db: Database, browser: Client) -> None:
+    person = await new_person()
+    other = await passwords.hash_password(NEW)
+    async with db.system() as holding:
+        await accounts.lock(holding, UUID(person.id))
+        assert await accounts.store_password(holding, UUID(person.id), other)
+        signing_in = asyncio.create_task(sign_in.with_password(db, browser, person.email, person.password))
+        await until_others_wait(db, holding, 1)
+    with pytest.raises(InvalidCredentials):
+        await signing_in
 
 
 async def test_of_many_first_guesses_at_once_each_waits_for_the_one_before(db: Database, browser: Client) -> None:
