@@ -184,6 +184,14 @@ async def test_every_claim_must_be_there_and_sane(person: Person, claim: str) ->
         assert not await _opens(_signed(claims | {claim: nonsense})), nonsense
 
 
+async def test_a_token_of_a_machine_whose_clock_is_a_little_ahead_is_good(person: Person) -> None:
+    user, session = UUID(person.id), UUID(_parts(person.browser.access_token)[1]["sid"])
+    ahead, _ = tokens.issue(user, "user", session, Client("192.0.2.1", "Browser/1.0", "en"), now=clock.now() + timedelta(seconds=20))
+    assert await _opens(ahead)
+    _, claims = _parts(ahead)
+    assert not await _opens(_signed(claims | {"iat": int(time.time()) + 120}))
+
+
 async def test_a_token_from_the_future_is_refused(person: Person) -> None:
     _, claims = _parts(person.browser.access_token)
     assert not await _opens(_signed(claims | {"iat": int(time.time()) + 3600}))
