@@ -2,20 +2,28 @@
 
 from shared.db import Database
 
-_STATEMENTS = (
+_DEAD = {
     # An ended session is kept a while: its refresh tokens answer `session_revoked`, not `unauthenticated`.
-    "DELETE FROM sessions WHERE expires_at < now() OR ended_at < now() - interval '30 days'",
-    "DELETE FROM revocations WHERE expires_at < now()",
-    "DELETE FROM one_time_tokens WHERE expires_at < now() - interval '1 day'",
-    "DELETE FROM attempts WHERE updated_at < now() - interval '1 day' AND coalesce(known_until, '-infinity') < now()",
-    "DELETE FROM mail_counts WHERE since < now() - interval '1 day'",
-    "DELETE FROM mails WHERE sent_at < now() - interval '7 days' OR created_at < now() - interval '30 days'",
-    "DELETE FROM api_tokens WHERE revoked_at < now() - interval '30 days' OR expires_at < now() - interval '30 days'",
-    "DELETE FROM totp_secrets WHERE confirmed_at IS NULL AND created_at < now() - interval '1 day'",
-)
+    "sessions": "expires_at < now() OR ended_at < now() - interval '30 days'",
+    "revocations": "expires_at < now()",
+    "one_time_tokens": "expires_at < now() - interval '1 day'",
+    "attempts": "updated_at < now() - interval '1 day' AND coalesce(known_until, '-infinity') < now()",
+    "mail_counts": "since < now() - interval '1 day'",
+    "mails": "sent_at < now() - interval '7 days' OR created_at < now() - interval '30 days'",
+    "api_tokens": "revoked_at < now() - interval '30 days' OR expires_at < now() - interval '30 days'",
+    "totp_secrets": "confirmed_at IS NULL AND created_at < now() - interval '1 day'",
+}
+"""Which rows of which table."""
 
 
 async def prune(db: Database) -> int:
-    """Removes dead rows; how many."""
+    """Removes dead rows; how many. What somebody is just using is left for the next time: waiting for it, two could wait for each other."""
     async with db.system() as tx:
-        return sum([await tx.execute(statement) for statement in _STATEMENTS])
+        return sum(
+            [
+                await tx.execute(
+                    f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {dead} FOR UPDATE SKIP LOCKED))"
+                )
+                for table, dead in _DEAD.items()
+            ]
+        )

@@ -1,4 +1,6 @@
-"""What is dead goes; what lives, or is still needed to say no, stays."""
+"""What is dead goes; what lives, or is still needed to say no, stays. Where nobody else prunes: what they are at would be passed over."""
+
+import asyncio
 
 from shared.db import Database
 from shared.events import pruning as event_pruning
@@ -23,15 +25,33 @@ async def test_expired_sessions_go_and_living_ones_stay(own_instance: Database, 
     assert set(left) == {living, ended}
 
 
-async def test_revocations_go_once_no_token_can_need_them(db: Database) -> None:
+async def test_pruning_does_not_wait_for_somebody_who_is_just_signing_in(own_instance: Database) -> None:
+    places = [new_id().bytes, new_id().bytes]
+    async with own_instance.system() as tx:
+        await tx.execute(
+            "INSERT INTO attempts SELECT bucket, 1, now(), NULL, now() - interval '2 days' FROM unnest(%s::bytea[]) AS bucket", (places,)
+        )
+    async with own_instance.system() as signing_in:
+        # One of the two places that a sign-in locks, one after the other: pruning would hold the other and wait for this one.
+        await signing_in.execute("SELECT FROM attempts WHERE bucket = %s FOR UPDATE", (places[0],))
+        async with asyncio.timeout(10):
+            await pruning.prune(own_instance)
+    async with own_instance.system() as tx:
+        assert await tx.fetch_value("SELECT array_agg(bucket) FROM attempts WHERE bucket = ANY(%s)", (places,)) == places[:1]
+    await pruning.prune(own_instance)
+    async with own_instance.system() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM attempts WHERE bucket = ANY(%s)", (places,)) == 0
+
+
+async def test_revocations_go_once_no_token_can_need_them(own_instance: Database) -> None:
     old, new = f"sid:{new_id()}", f"sid:{new_id()}"
-    async with db.system() as tx:
+    async with own_instance.system() as tx:
         await tx.execute(
             "INSERT INTO revocations VALUES (%(old)s, now() - interval '1 second'), (%(new)s, now() + interval '1 minute')",
             {"old": old, "new": new},
         )
-    await pruning.prune(db)
-    async with db.system() as tx:
+    await pruning.prune(own_instance)
+    async with own_instance.system() as tx:
         left = await tx.fetch_value("SELECT array_agg(key) FROM revocations WHERE key IN (%s, %s)", (old, new))
     assert left == [new]
 
