@@ -273,7 +273,8 @@ class Stack:
                 for line in found.new():
                     self.say(line)
             for log in logs.values():
-                keep_small(log)
+                with contextlib.suppress(OSError):  # a full disk takes no copy; it may have room again
+                    keep_small(log)
 
     async def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -330,7 +331,7 @@ def _said(log: Path) -> str:
     except OSError:
         lines = []
     for line in reversed(lines):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             return str(json.loads(line)["message"])
     if any(line.startswith("File ") for line in lines):
         return f"{lines[-1]} (see {log})"
