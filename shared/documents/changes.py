@@ -46,10 +46,12 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
         comment_at = now() + timedelta(seconds=COMMENT_SECONDS)
         while True:
             changed.clear()
+            again_at = comment_at
             try:
                 position, events, more = await _events_after(db, position)
             except Unavailable:
                 events, more = [], False
+                again_at = now() + timedelta(seconds=POLL_SECONDS)  # what was told is not told again
             if events and not await still_allowed():
                 return
             for event in events:
@@ -57,7 +59,7 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
             if events:
                 await asyncio.sleep(GATHER_SECONDS)
             if not more:
-                await _wait(changed, min(ends_at, comment_at))
+                await _wait(changed, min(ends_at, comment_at, again_at))
             if now() >= ends_at:
                 return
             if now() >= comment_at:

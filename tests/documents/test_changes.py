@@ -10,8 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from shared.clock import now
-from shared.db import Database, TenantDatabase
+from shared.db import Database, TenantDatabase, Transaction
 from shared.documents import changes, library, uploads
+from shared.errors import Unavailable
 from tests.documents.conftest import create, stored
 
 
@@ -132,6 +133,33 @@ async def test_a_lost_wake_up_costs_a_second(vault: TenantDatabase) -> None:
             await tx.execute("UPDATE documents SET title = 'Changed' WHERE id = %(id)s", {"id": document.id})
         async with asyncio.timeout(60):
             assert (await told.get()).data["title"] == "Changed"
+
+
+async def test_what_could_not_be_read_when_it_was_told_is_read_soon_after(vault: TenantDatabase) -> None:
+    seen = asyncio.Event()
+
+    class Interrupted(TenantDatabase):
+        """Cannot be reached until the hub has told of everything it will ever tell of."""
+
+        @asynccontextmanager
+        async def transaction(self) -> AsyncIterator[Transaction]:
+            if connected.is_set() and not seen.is_set():
+                raise Unavailable
+            async with super().transaction() as tx:
+                yield tx
+
+    connected = asyncio.Event()
+    async with _listening(Interrupted(vault._database, vault.owner_id)) as told:
+        connected.set()
+        created = await create(vault)
+        async with asyncio.timeout(10):
+            while changes.hub()._seen.get(vault.owner_id) != 1:
+                await asyncio.sleep(0.01)
+            while any(changed.is_set() for changed in changes.hub()._streams[vault.owner_id]):
+                await asyncio.sleep(0)
+        seen.set()
+        async with asyncio.timeout(changes.COMMENT_SECONDS / 2):
+            assert (await told.get()).data["id"] == str(created.document.id)
 
 
 async def test_what_clients_do_not_see_is_no_change(db: Database, vault: TenantDatabase) -> None:
