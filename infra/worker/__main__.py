@@ -1,6 +1,9 @@
 """`python -m infra.worker`: serves all event functions on WORKER_HOST:WORKER_PORT until SIGTERM; running ones may finish."""
 
 import argparse
+import asyncio
+import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,11 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from shared.observability.logs import configure
 
     configure(settings().log_level, settings().log_format)
-    try:
-        uvloop.run(serve(chosen.functions or EVENT_FOLDERS, settings().worker_host, settings().worker_port))
-    except CannotServe as reason:
-        print(reason, file=sys.stderr)
-        return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            drained = runner.run(serve(chosen.functions or EVENT_FOLDERS, settings().worker_host, settings().worker_port))
+        except CannotServe as reason:
+            print(reason, file=sys.stderr)
+            return 1
+        if not drained:
+            # The server's own threads still hold the connections of functions that do not end; nothing would make them let go.
+            logging.shutdown()
+            os._exit(0)
     return 0
 
 

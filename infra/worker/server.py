@@ -19,14 +19,16 @@ CONNECTIONS = 1024
 """How many events the worker takes at once; brokers decide how many it gets."""
 DRAIN_SECONDS = 20.0
 """How long running functions may go on after a stop was asked for; the broker delivers again what was cut off."""
+CLOSE_SECONDS = 2.0
+"""How long the last answers may take to be sent after that."""
 
 
 class CannotServe(Exception):
     """The address cannot be listened on."""
 
 
-async def serve(folders: Iterable[Path], host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then waits for running functions. Raises CannotServe."""
+async def serve(folders: Iterable[Path], host: str, port: int) -> bool:
+    """Serves until SIGTERM or SIGINT, then waits for running functions; whether all had ended. Raises CannotServe."""
     _check_free(host, port)
     worker = Worker(load_event_functions(folders))
     # Its own words are about its children and being embedded; failures still come through.
@@ -59,7 +61,8 @@ async def serve(folders: Iterable[Path], host: str, port: int) -> None:
     except TimeoutError:
         log.warning("functions were cut off by the stop", extra={"fields": {"running": worker.running}})
     server.stop()  # type: ignore[no-untyped-call]
-    await serving
+    await asyncio.wait((serving,), timeout=CLOSE_SECONDS)
+    return serving.done()
 
 
 def _check_free(host: str, port: int) -> None:

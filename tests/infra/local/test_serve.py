@@ -363,6 +363,6 @@ def test_only_its_own_pages_may_use_the_store(running: Serve, origin: str, allow
 
 
 def test_a_stop_waits_for_longer_than_what_is_stopped_gives_its_work() -> None:
-    worker, gateway = infra.worker.server.DRAIN_SECONDS, infra.server.DRAIN_SECONDS
+    worker, gateway = infra.worker.server.DRAIN_SECONDS + infra.worker.server.CLOSE_SECONDS, infra.server.DRAIN_SECONDS
     broker = infra.broker.dispatcher.DRAIN_SECONDS + infra.broker.broker.WRITE_RESULTS_SECONDS
     assert max(worker, gateway, broker) < infra.local.stack.STOP_SECONDS

@@ -15,14 +15,17 @@ FUNCTIONS = Path(__file__).parent / "functions"
 class Started:
     """A process of ours; `env` goes on top of this process's environment."""
 
-    def __init__(self, *arguments: str, env: dict[str, str]) -> None:
-        self._arguments = arguments
+    def __init__(self, *arguments: str, env: dict[str, str], setup: str = "") -> None:
+        """`setup` is Python that the process runs first."""
+        module, *rest = arguments
+        run = f"{setup}; import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+        self._arguments = ("-c", run, *rest) if setup else ("-m", *arguments)
         self._env = env
         self.process: asyncio.subprocess.Process
 
     async def start(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", *self._arguments, env=os.environ | self._env, stderr=asyncio.subprocess.PIPE
+            sys.executable, *self._arguments, env=os.environ | self._env, stderr=asyncio.subprocess.PIPE
         )
 
     async def kill(self) -> None:
@@ -35,9 +38,9 @@ class Started:
 class WorkerProcess(Started):
     """A worker with the test functions, on a port of its own."""
 
-    def __init__(self, port: int | None = None, env: dict[str, str] | None = None) -> None:
+    def __init__(self, port: int | None = None, env: dict[str, str] | None = None, setup: str = "") -> None:
         self.port = port or free_port_block(1)
-        super().__init__("infra.worker", "--functions", str(FUNCTIONS), env={"WORKER_PORT": str(self.port), **(env or {})})
+        super().__init__("infra.worker", "--functions", str(FUNCTIONS), env={"WORKER_PORT": str(self.port), **(env or {})}, setup=setup)
 
     @property
     def url(self) -> str:

@@ -154,6 +154,24 @@ async def test_a_stop_lets_running_functions_finish(process: WorkerProcess, tmp_
     assert await asyncio.wait_for(process.process.wait(), 60) == 0
 
 
+async def test_a_function_that_does_not_end_is_not_waited_for_for_ever(services: None, tmp_path: Path) -> None:
+    process, note = WorkerProcess(setup="import infra.worker.server; infra.worker.server.DRAIN_SECONDS = 0.5"), tmp_path / "note"
+    await process.start()
+    try:
+        await until(process.serves)
+        # Its broker waits patiently.
+        async with httpx.AsyncClient(base_url=process.url, timeout=None) as client:
+            headers, body = request({"write": str(note), "until": str(tmp_path / "never")})
+            running = asyncio.create_task(client.post("/take-note", headers=headers, content=body))
+            await until(note.exists)
+            process.process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.process.wait(), 10) == 0
+            with pytest.raises(httpx.TransportError):
+                await running
+    finally:
+        await process.kill()
+
+
 async def test_a_port_that_is_taken_is_one_sentence(process: WorkerProcess) -> None:
     second = WorkerProcess(process.port)
     await second.start()
