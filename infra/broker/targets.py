@@ -16,8 +16,9 @@ from shared.clock import now
 from shared.events.signing import NOT_BEGUN_HEADER, REJECTED_HEADER, Unsignable, request_for
 
 CONNECT_SECONDS = 5.0
-KEPT_ALIVE_SECONDS = 15.0
-"""Shorter than servers keep an idle connection (granian: 30 s), so that none is used in the moment it is closed."""
+KEPT_ALIVE_SECONDS = 1.0
+"""Shorter than servers keep an idle connection (functions-framework: 2 s, granian: 30 s), so that none is used in the moment it is closed,
+nor after it, where we stood still meanwhile."""
 _DETAIL_BYTES = 2048
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5.0
 ANSWER_TIMEOUT_SECONDS = 60.0
 """How long a service may say nothing; longer than streams are silent, shorter than people wait."""
-KEEP_ALIVE_SECONDS = 2.0
-"""Shorter than the services' own (uvicorn: 5 s), so that they never close a connection just as it is used again."""
+KEEP_ALIVE_SECONDS = 1.0
+"""Shorter than the services' own (functions-framework: 2 s), so that they never close a connection just as it is used again."""
 
 # RFC 9110, section 7.6.1; `expect` was answered by the gateway's own server, `host` names the service.
 _HOP_BY_HOP = {
