@@ -137,7 +137,7 @@ async def verify(tx: Transaction) -> Verification:
     beside = await tx.fetch_value(
         """
         SELECT id FROM audit_lines
-        WHERE at < clock_timestamp() - interval '1 minute' AND NOT EXISTS (SELECT FROM audit_seals WHERE line_id = id)
+        WHERE NOT EXISTS (SELECT FROM audit_seals WHERE line_id = id) AND NOT EXISTS (SELECT FROM audit_queue WHERE line_id = id)
         ORDER BY id
         LIMIT 1
         """
