@@ -75,7 +75,7 @@ async def prune(tx: Transaction) -> None:
         forgotten = await tx.execute(
             """
             DELETE FROM document_changes
-            WHERE (owner_id, seq) IN (SELECT owner_id, seq FROM document_changes WHERE at < now() - %(kept)s LIMIT 10000)
+            WHERE ctid = ANY (ARRAY(SELECT ctid FROM document_changes WHERE at < now() - %(kept)s LIMIT 10000 FOR UPDATE SKIP LOCKED))
             """,
             {"kept": KEPT},
         )

@@ -74,12 +74,12 @@ async def _look_after_batch() -> tuple[list[Upload], int]:
         taken = await tx.fetch_all(
             f"""
             UPDATE documents SET looked_at = now()
-            WHERE id IN (
+            WHERE id = ANY (ARRAY(
                 SELECT id FROM documents
                 WHERE status IN ('uploading', 'stored', 'extracted') AND looked_at < now() - make_interval(secs => %(quiet)s)
                 ORDER BY looked_at LIMIT %(batch)s
                 FOR UPDATE SKIP LOCKED
-            )
+            ))
             RETURNING {UPLOAD_COLUMNS}
             """,
             {"quiet": QUIET_SECONDS, "batch": BATCH},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from aiohttp import web
 
@@ -254,3 +255,9 @@ def dispatching(outbox: Outbox, functions: Functions) -> StartDispatcher:
                 await own.close()
 
     return start
+
+
+async def analyse(postgres: Postgres, *, vacuum: bool = True) -> None:
+    """The planner's statistics become those of this moment."""
+    async with await psycopg.AsyncConnection.connect(postgres.url("postgres"), autocommit=True) as superuser:
+        await superuser.execute("VACUUM ANALYZE deliveries, events" if vacuum else "ANALYZE deliveries, events")

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from aiohttp import web
 
@@ -20,7 +19,7 @@ from shared.config import settings
 from shared.db import Database
 from shared.events.signing import verify
 from shared.ids import new_id
-from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher, rows_read
+from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher, analyse, rows_read
 from tests.infra.broker.waiting import until
 
 NOBODY = UUID(int=0)
@@ -87,7 +86,7 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
     if statistics_of == "an idle moment":
         await outbox.publish(owner=new_id(), times=60)
         await outbox.publish(owner=new_id(), times=3)
-        await _analyse(postgres)
+        await analyse(postgres)
         await outbox.empty()
     await outbox.fill(100_000, "done", owner=new_id())
     await outbox.execute("INSERT INTO events (id, type, subject, data) VALUES (%(id)s, 'test.happened', '', '{}')", id=event)
@@ -101,7 +100,7 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
     )
     await outbox.publish(owner=other, times=5)
     if statistics_of == "a busy moment":
-        await _analyse(postgres)
+        await analyse(postgres)
     async with outbox.database.system() as tx:
         await begin(tx)
         await tx.execute(f"SET LOCAL plan_cache_mode = {plan}")
@@ -110,12 +109,6 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
             claimed = await claim(tx, "a", "documents", 10, NOBODY, Lease())
             assert Counter(delivery.lane for delivery in claimed) == ({owner: 5, other: 5} if turn == 0 else {owner: 10})
             assert await rows_read(tx) - before < 10 * len(claimed)
-
-
-async def _analyse(postgres: Postgres) -> None:
-    """The planner's statistics become those of this moment."""
-    async with await psycopg.AsyncConnection.connect(postgres.url("postgres"), autocommit=True) as superuser:
-        await superuser.execute("VACUUM ANALYZE deliveries, events")
 
 
 async def test_a_failure_is_tried_again_and_its_reason_is_kept(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:

@@ -1,13 +1,23 @@
 """The outbox does not grow for ever, however busy the hour was."""
 
+import pytest
+
+from infra.local.services import Postgres
 from shared.events import pruning
-from tests.infra.broker.conftest import Outbox
+from tests.infra.broker.conftest import Outbox, analyse
 
 
-async def test_all_that_is_long_done_goes_in_one_run(outbox: Outbox) -> None:
+@pytest.mark.parametrize("statistics_of", ["an idle moment", "a busy moment"])
+async def test_all_that_is_long_done_goes_in_one_run(outbox: Outbox, postgres: Postgres, statistics_of: str) -> None:
+    if statistics_of == "an idle moment":
+        await outbox.fill(5000, "done")
+        await outbox.empty()
+        await analyse(postgres, vacuum=False)  # as if nothing would ever be in all these pages
     await outbox.fill(2 * pruning.BATCH + 1, "done")
     await outbox.execute("UPDATE events SET created_at = now() - interval '8 days'")
     await outbox.execute("UPDATE deliveries SET finished_at = now() - interval '8 days'")
+    if statistics_of == "a busy moment":
+        await analyse(postgres)
     await outbox.publish(times=2)
     await pruning.prune(outbox.database)
     assert await outbox.states() == {"ready": 2}
