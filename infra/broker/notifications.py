@@ -80,15 +80,18 @@ def parse(payload: bytes) -> list[Notification]:
 
 
 def _records(entry: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(entry, list):
-        for part in entry:
-            yield from _records(part)
-    elif isinstance(entry, dict) and "s3" in entry:
-        yield entry
-    elif isinstance(entry, dict) and isinstance(records := entry.get("Event", entry.get("Records")), list | dict):
-        yield from _records(records)
-    else:
-        raise Unintelligible("not a notification")
+    # Not by recursion: Python's ends before that of the JSON reader does (from 3.12 on).
+    waiting = [entry]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += reversed(part)
+        elif isinstance(part, dict) and "s3" in part:
+            yield part
+        elif isinstance(part, dict) and isinstance(records := part.get("Event", part.get("Records")), list | dict):
+            waiting.append(records)
+        else:
+            raise Unintelligible("not a notification")
 
 
 def _notification(record: dict[str, Any]) -> Notification:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -118,6 +119,15 @@ def test_keys_are_url_decoded() -> None:
 def test_what_is_no_notification_is_unintelligible(payload: bytes) -> None:
     with pytest.raises(Unintelligible):
         parse(payload)
+
+
+def test_nesting_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.12 on the JSON reader nests deeper than functions may."""
+    nested: Any = record("a/b/c.pdf")
+    for _ in range(10 * sys.getrecursionlimit()):
+        nested = [nested]
+    monkeypatch.setattr("infra.broker.notifications.json.loads", lambda payload: nested)
+    assert [notification.key for notification in parse(b"")] == ["a/b/c.pdf"]
 
 
 def test_patterns_choose_the_functions() -> None:
