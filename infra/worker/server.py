@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
@@ -61,7 +62,9 @@ async def serve(folders: Iterable[Path], host: str, port: int) -> bool:
     except TimeoutError:
         log.warning("functions were cut off by the stop", extra={"fields": {"running": worker.running}})
     server.stop()  # type: ignore[no-untyped-call]
-    await asyncio.wait((serving,), timeout=CLOSE_SECONDS)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await asyncio.shield(serving)
     return serving.done()
 
 
