@@ -129,7 +129,7 @@ async def _throughput(stack: Stack, what: str, documents: Sequence[Paper]) -> No
 
 
 async def _upload(person: Person, documents: Sequence[Paper]) -> None:
-    """All of them, by a client that costs little: it runs on the cores that are measured (httpx takes a fifth of the whole)."""
+    """All of them, by a client that costs little: it runs on the cores that are measured (httpx takes a sixth of the whole)."""
     waiting = list(reversed(documents))
     told = {name: person.http.headers[name] for name in ("authorization", "user-agent", "accept-language")}
     async with aiohttp.ClientSession(str(person.http.base_url), headers=told) as api, aiohttp.ClientSession() as store:

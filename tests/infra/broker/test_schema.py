@@ -13,10 +13,9 @@ from infra.broker.schema import needed_version, until_migrated
 from infra.postgres.migrate import MIGRATIONS, migrate
 from shared.config import settings
 from shared.db import Database
-from tests.db.conftest import OwnDatabase, empty_database
+from tests.db.conftest import OwnDatabase
+from tests.db.conftest import empty_database as empty_database
 from tests.infra.broker.waiting import until
-
-__all__ = ["empty_database"]  # the fixture
 
 Waiting = tuple[OwnDatabase, Database]
 

@@ -22,6 +22,7 @@ import infra.local.stack
 import infra.server
 import infra.worker.server
 from infra.local import processes
+from infra.local.processes import working_in
 from infra.local.services import free_port_block
 from infra.local.stack import ROOT
 
@@ -61,18 +62,7 @@ class Serve:
 
     def child(self, words: str) -> int:
         """The process id of the child whose command line has these words."""
-        return next(pid for pid, command in processes_in(self.data_dir).items() if words in command)
-
-
-def processes_in(folder: Path) -> dict[int, str]:
-    """Command lines of the processes that work in the folder, by process id."""
-    found = {}
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with contextlib.suppress(OSError):
-                if Path(os.readlink(process / "cwd")).is_relative_to(folder):
-                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
+        return next(pid for pid, command in working_in(self.data_dir).items() if words in command)
 
 
 def open_files(pid: int) -> set[str]:
@@ -131,20 +121,20 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 def test_it_serves_and_a_stop_leaves_nothing_running(start: Callable[..., Serve]) -> None:
     serve = start().ready()
     until(lambda: healthy(serve.port), "all is well")
-    assert processes_in(serve.data_dir)
+    assert working_in(serve.data_dir)
 
     assert serve.stop(signal.SIGINT) == 0
 
-    assert processes_in(serve.data_dir) == {}
+    assert working_in(serve.data_dir) == {}
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{serve.port}/health")
 
 
 def test_a_stop_while_it_starts_leaves_nothing_running(start: Callable[..., Serve]) -> None:
     serve = start(REDIS_URL="redis://127.0.0.1:1/0")  # which it waits for, however late the stop comes
-    until(lambda: processes_in(serve.data_dir), "a first child runs")
+    until(lambda: working_in(serve.data_dir), "a first child runs")
     assert serve.stop() == 130
-    assert processes_in(serve.data_dir) == {}
+    assert working_in(serve.data_dir) == {}
 
 
 def test_whom_an_ended_child_leaves_is_ended_too() -> None:
@@ -175,7 +165,7 @@ def test_killed_its_children_end_and_the_next_start_finds_everything(start: Call
     assert (serve.data_dir / "settings.env").read_text() == keys
     httpx.post(f"http://127.0.0.1:{again.port}/api/auth/login", json=ACCOUNT, timeout=PATIENCE_SECONDS).raise_for_status()
     again.process.kill()
-    until(lambda: not processes_in(serve.data_dir), "the children end by themselves")
+    until(lambda: not working_in(serve.data_dir), "the children end by themselves")
 
 
 def test_the_generated_secrets_are_for_their_owner_alone(running: Serve) -> None:
@@ -202,7 +192,7 @@ async def test_what_a_function_needs_to_run_alone_is_left_beside_it(running: Ser
 def test_secrets_stand_on_no_command_line(running: Serve) -> None:
     secrets = [line.split("=", 1)[1] for line in (running.data_dir / "settings.env").read_text().splitlines() if "PASSWORD=" in line]
     assert secrets
-    assert not [command for command in processes_in(running.data_dir).values() if any(secret in command for secret in secrets)]
+    assert not [command for command in working_in(running.data_dir).values() if any(secret in command for secret in secrets)]
 
 
 def test_the_programs_do_not_get_what_owns_the_schema(running: Serve) -> None:
@@ -214,7 +204,7 @@ def test_the_programs_do_not_get_what_owns_the_schema(running: Serve) -> None:
 
 def test_services_listen_on_loopback_only(running: Serve) -> None:
     listening = set()
-    for pid in processes_in(running.data_dir):
+    for pid in working_in(running.data_dir):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # sessions of PostgreSQL, for instance, come and go
             sockets = open_files(pid)
             for table in ("tcp", "tcp6"):
@@ -231,7 +221,7 @@ def test_a_child_that_is_killed_is_started_again(running: Serve, words: str) -> 
     os.kill(before, signal.SIGKILL)
 
     def started_again() -> bool:
-        return any(words in command and pid != before for pid, command in processes_in(running.data_dir).items())
+        return any(words in command and pid != before for pid, command in working_in(running.data_dir).items())
 
     until(started_again, f"{words} runs again")
     perhaps_remembered = health(running.port)
@@ -315,12 +305,12 @@ def test_a_wrong_setting_is_named(start: Callable[..., Serve]) -> None:
     serve = start(SECRET_KEY="short")
     assert serve.ended() == 1
     assert "SECRET_KEY" in serve.complaints()
-    assert processes_in(serve.data_dir) == {}
+    assert working_in(serve.data_dir) == {}
 
 
 def test_a_service_the_environment_names_is_not_started(start: Callable[..., Serve], services: None) -> None:
     serve = start(REDIS_URL=os.environ["REDIS_URL"]).ready()
-    assert not [command for command in processes_in(serve.data_dir).values() if "valkey-server" in command]
+    assert not [command for command in working_in(serve.data_dir).values() if "valkey-server" in command]
     until(lambda: healthy(serve.port), "all is well")
 
 
