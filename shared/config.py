@@ -61,6 +61,10 @@ class Settings(BaseModel):
     minio_secret_key: str = Field(repr=False)
     minio_bucket: str
     minio_region: str = "us-east-1"
+    minio_upload_access_key: str = Field(default="", repr=False)
+    minio_upload_secret_key: str = Field(default="", repr=False)
+    minio_download_access_key: str = Field(default="", repr=False)
+    minio_download_secret_key: str = Field(default="", repr=False)
 
     redis_url: str = Field(repr=False)
 
@@ -225,6 +229,19 @@ class Settings(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _url_keys(self) -> "Settings":
+        upload, download = self.minio_upload_access_key, self.minio_download_access_key
+        named = (upload, self.minio_upload_secret_key, download, self.minio_download_secret_key)
+        if any(named) and not all(named):
+            raise ValueError(
+                "MINIO_UPLOAD_ACCESS_KEY, MINIO_UPLOAD_SECRET_KEY, MINIO_DOWNLOAD_ACCESS_KEY and MINIO_DOWNLOAD_SECRET_KEY go together: "
+                "set all four or none"
+            )
+        if upload and len({upload, download, self.minio_access_key}) < 3:
+            raise ValueError("MINIO_UPLOAD_ACCESS_KEY, MINIO_DOWNLOAD_ACCESS_KEY and MINIO_ACCESS_KEY must be three different keys")
+        return self
+
+    @model_validator(mode="after")
     def _defaults_from_others(self) -> "Settings":
         if not self.minio_public_endpoint:
             object.__setattr__(self, "minio_public_endpoint", self.minio_endpoint)
@@ -266,8 +283,10 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _sentence(error: Any) -> str:
-    variable = str(error["loc"][0]).upper()
     wrong = "is missing" if error["type"] == "missing" else str(error["msg"]).removeprefix("Value error, ")
+    if not error["loc"]:
+        return f"{wrong}."  # of several together, which it names
+    variable = str(error["loc"][0]).upper()
     example = _EXAMPLES.get(variable)
     return f"{variable}: {wrong}." + (f" Example: {variable}={example}" if example else "")
 

@@ -28,6 +28,8 @@ from infra.local.binaries import installed_program, postgres_programs, valkey_pr
 from infra.local.certificates import ensure_certificate
 from infra.local.processes import StartError
 from infra.postgres.migrate import migrate
+from shared.storage.signing import KeyPair
+from shared.storage.url_keys import derived
 
 ROLES = Path(__file__).resolve().parents[1] / "postgres" / "roles.sql"
 START_SECONDS = 60.0
@@ -292,7 +294,16 @@ class SeaweedFS:
         identities = self.folder / "s3.json"
         credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
         identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-        _write_secret(identities, json.dumps({"identities": [identity]}))
+        url_keys = derived(KeyPair(self.access_key, self.secret_key), self.bucket)
+        scoped = [
+            {
+                "name": pair.access_key,
+                "credentials": [{"accessKey": pair.access_key, "secretKey": pair.secret_key}],
+                "actions": [f"{action}:{self.bucket}"],
+            }
+            for action, pair in (("Write", url_keys.upload), ("Read", url_keys.download))
+        ]
+        _write_secret(identities, json.dumps({"identities": [identity, *scoped]}))
         self._reading_key = secrets.token_hex(32)
         keys = {"filer_signing.read": self._reading_key} | {
             part: secrets.token_hex(32) for part in ("signing", "signing.read", "filer_signing")

@@ -5,7 +5,8 @@ because boto3's own transport is synchronous: by measurement, a call through its
 four) and 37 MB of memory.
 
 Two endpoints: the one that functions reach, and the one that browsers reach, which presigned URLs carry. Addresses are path style and the
-region is given, so nothing is ever looked up.
+region is given, so nothing is ever looked up. Three keys: our own, one that signs uploads and may only write, one that signs downloads and
+may only read (`url_keys.py`).
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import base64
 import hashlib
 import logging
 import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
@@ -20,7 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from shared.config import settings
+from shared.config import Settings, settings
+from shared.storage import url_keys
 from shared.storage.backend import (
     Download,
     ObjectMissing,
@@ -32,7 +35,8 @@ from shared.storage.backend import (
     StorageUnavailable,
     StoredObject,
 )
-from shared.storage.signing import Signer
+from shared.storage.signing import KeyPair, Signer
+from shared.storage.url_keys import UrlKeys
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -48,8 +52,18 @@ PAUSES_SECONDS = (0.05, 0.25)
 KEPT_ALIVE_SECONDS = 15.0
 OWN_URL_SECONDS = 300
 CHUNK_SIZE = 256 * 1024
+LOOK_AGAIN_SECONDS = 5.0
+"""After keys for URLs were looked for in vain."""
 STREAM_PART_SIZE = 8 * 2**20
 """Bytes of a stream that are held before they are sent on (S3 wants 5 MiB or more, and 10,000 parts at most: 78 GiB)."""
+
+_OVERRIDES = {
+    "response-cache-control": "private, no-store",
+    "response-content-encoding": "identity",
+    "response-content-language": "und",
+    "response-expires": "Thu, 01 Jan 1970 00:00:00 GMT",
+}
+"""What a download says instead of what was sent along with the upload: anything that a PUT may carry, and nobody signed, stays behind."""
 
 _MISSING = {"NoSuchKey", "NotFound", "NoSuchUpload"}
 _REFUSED_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
@@ -60,10 +74,24 @@ class ObjectStore:
 
     provider = "minio"
 
-    def __init__(self, *, endpoint: str, public_endpoint: str, region: str, access_key: str, secret_key: str, bucket: str) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        public_endpoint: str,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        named_url_keys: UrlKeys | None = None,
+    ) -> None:
+        """`named_url_keys` sign URLs for browsers; if none are named, `url_keys.find` looks for some."""
         self._ours = Signer(endpoint, region, access_key, secret_key)
-        self._browsers = Signer(public_endpoint, region, access_key, secret_key)
+        self._public_endpoint = public_endpoint
         self._bucket = bucket
+        self._named_url_keys = named_url_keys
+        self._url_keys: UrlKeys | None = None
+        self._no_url_keys: tuple[float, StorageUnavailable] | None = None
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[ClientSession, None]] = WeakKeyDictionary()
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = WeakKeyDictionary()
 
@@ -146,8 +174,9 @@ class ObjectStore:
             pass
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str:
-        query = {"response-content-type": content_type, "response-content-disposition": content_disposition}
-        return self._browsers.url("GET", self._bucket, key, seconds=seconds, query=query)
+        keys = await self._keys_for_urls()
+        query = {"response-content-type": content_type, "response-content-disposition": content_disposition, **_OVERRIDES}
+        return self._for_browsers(keys.download).url("GET", self._bucket, key, seconds=seconds, query=query)
 
     async def ping(self) -> None:
         try:
@@ -155,6 +184,7 @@ class ObjectStore:
                 pass
         except ObjectMissing:
             raise StorageUnavailable("The object store has no such bucket.") from None
+        await self._keys_for_urls()
 
     # What a store with presigned URLs does
 
@@ -163,17 +193,20 @@ class ObjectStore:
         if sha256 is not None:
             headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(sha256)).decode()
         signed = headers | {"Content-Length": str(size)}
-        return SignedUpload(self._browsers.url("PUT", self._bucket, key, seconds=seconds, headers=signed), headers)
+        signer = self._for_browsers((await self._keys_for_urls()).upload)
+        return SignedUpload(signer.url("PUT", self._bucket, key, seconds=seconds, headers=signed), headers)
 
     async def begin_parts(self, key: str, *, content_type: str) -> str:
         async with self._request("POST", key, query={"uploads": ""}, headers={"content-type": content_type}) as answer:
             return _first(await answer.text(), "UploadId")
 
     async def presign_parts(self, key: str, upload_id: str, sizes: Mapping[int, int], *, seconds: int) -> list[PartUrl]:
+        signer = self._for_browsers((await self._keys_for_urls()).upload)
+
         def url(number: int, size: int) -> str:
             query = {"partNumber": str(number), "uploadId": upload_id}
             headers = {"Content-Length": str(size)}
-            return self._browsers.url("PUT", self._bucket, key, seconds=seconds, headers=headers, query=query)
+            return signer.url("PUT", self._bucket, key, seconds=seconds, headers=headers, query=query)
 
         return [PartUrl(number, url(number, size), {}) for number, size in sizes.items()]
 
@@ -219,6 +252,29 @@ class ObjectStore:
             await held.aclose()
 
     # How it is done
+
+    async def _keys_for_urls(self) -> UrlKeys:
+        """Looked for once; after a failure again, but not for every request."""
+        if self._url_keys is None:
+            if self._no_url_keys is not None and time.monotonic() - self._no_url_keys[0] < LOOK_AGAIN_SECONDS:
+                raise self._no_url_keys[1]
+            try:
+                self._url_keys = await self._find_url_keys()
+            except StorageUnavailable as none:
+                self._no_url_keys = time.monotonic(), none
+                raise
+        return self._url_keys
+
+    async def _find_url_keys(self) -> UrlKeys:
+        from aiohttp import ClientError
+
+        try:
+            return await url_keys.find(await self._session(), self._ours, self._bucket, self._named_url_keys)
+        except (ClientError, TimeoutError) as lost:
+            raise StorageUnavailable("The object store cannot be reached just now; try again in a moment.") from lost
+
+    def _for_browsers(self, keys: KeyPair) -> Signer:
+        return Signer(self._public_endpoint, self._ours.region, keys.access_key, keys.secret_key)
 
     async def _uploads_of(self, key: str) -> list[str]:
         async with self._request("GET", "", query={"uploads": "", "prefix": key}) as answer:
@@ -304,6 +360,16 @@ def object_store() -> ObjectStore:
         access_key=given.minio_access_key,
         secret_key=given.minio_secret_key,
         bucket=given.minio_bucket,
+        named_url_keys=_named_url_keys(given),
+    )
+
+
+def _named_url_keys(given: Settings) -> UrlKeys | None:
+    if not given.minio_upload_access_key:
+        return None
+    return UrlKeys(
+        KeyPair(given.minio_upload_access_key, given.minio_upload_secret_key),
+        KeyPair(given.minio_download_access_key, given.minio_download_secret_key),
     )
 
 

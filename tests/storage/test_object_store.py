@@ -1,6 +1,7 @@
 """The object store passes the contract of all backends, and takes from clients exactly what was signed for."""
 
 import base64
+import gzip
 import hashlib
 import secrets
 import time
@@ -92,6 +93,47 @@ async def test_a_signed_get_names_the_file_and_answers_ranges(store: ObjectStore
     assert answer.headers["content-type"] == "application/octet-stream"
 
 
+async def test_what_an_upload_says_of_itself_unsigned_is_not_said_by_its_download(store: ObjectStore, key: str) -> None:
+    upload = await store.presign_put(key, size=5, content_type=PDF, sha256=None, seconds=60)
+    unsigned = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Disposition": 'inline; filename="login.html"',
+        "Content-Encoding": "br",
+        "Content-Language": "tlh",
+        "Expires": "Fri, 31 Dec 2100 23:59:59 GMT",
+    }
+    assert await _put(upload.url, b"12345", {**upload.headers, **unsigned}) == 200
+    url = await store.presign_get(key, content_type=PDF, content_disposition="attachment", seconds=60)
+    async with httpx.AsyncClient(timeout=60) as client:
+        answer = await client.get(url)
+    assert answer.content == b"12345"
+    said = {name: answer.headers.get(name) for name in unsigned}
+    assert said == {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": "attachment",
+        "Content-Encoding": "identity",
+        "Content-Language": "und",
+        "Expires": "Thu, 01 Jan 1970 00:00:00 GMT",
+    }
+    assert answer.headers["content-type"] == PDF
+
+
+async def test_bytes_sent_as_compressed_are_kept_and_read_as_they_are(store: ObjectStore, key: str, tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(20 * 2**20))
+    upload = await store.presign_put(key, size=len(bomb), content_type=PDF, sha256=hashlib.sha256(bomb).hexdigest(), seconds=60)
+    assert await _put(upload.url, bomb, {**upload.headers, "Content-Encoding": "gzip"}) == 200
+    stored = await store.stat(key)
+    assert stored is not None
+    assert stored.size == len(bomb)
+    download = await store.download(key, tmp_path / "file", limit=len(bomb))
+    assert (download.size, download.sha256) == (len(bomb), hashlib.sha256(bomb).hexdigest())
+    assert await store.read(key, limit=len(bomb)) == bomb
+    assert b"".join([chunk async for chunk in store.stream(key, start=7)]) == bomb[7:]
+    url = await store.presign_get(key, content_type=PDF, content_disposition="attachment", seconds=60)
+    async with httpx.AsyncClient(timeout=60) as client:
+        assert (await client.get(url)).content == bomb
+
+
 async def test_an_upload_in_parts_becomes_one_object(store: ObjectStore, key: str) -> None:
     first, last = secrets.token_bytes(5 * 2**20), b"the end"
     upload_id = await store.begin_parts(key, content_type=PDF)
@@ -142,17 +184,17 @@ async def test_a_store_that_is_not_there_is_unavailable_not_an_error() -> None:
 
 
 async def test_urls_carry_the_public_endpoint_and_signing_is_quick() -> None:
-    store = ObjectStore(
-        endpoint="http://internal:9000",
-        public_endpoint="https://objects.example.org",
-        region="eu-central-1",
-        access_key="a",
-        secret_key="b",
-        bucket="vault",
-    )
+    async def knows_our_keys(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=403, text="<Error><Code>AccessDenied</Code></Error>")
+
+    async with _store_that_answers(knows_our_keys, public_endpoint="https://objects.example.org", region="eu-central-1") as store:
+        await _check_urls(store)
+
+
+async def _check_urls(store: ObjectStore) -> None:
     upload = await store.presign_put("a/b.pdf", size=3, content_type=PDF, sha256=None, seconds=60)
     parts = urlsplit(upload.url)
-    assert (parts.scheme, parts.netloc, parts.path) == ("https", "objects.example.org", "/vault/a/b.pdf")
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "objects.example.org", "/c/a/b.pdf")
     query = parse_qs(parts.query)
     assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host;if-none-match"]
     assert "/eu-central-1/s3/" in query["X-Amz-Credential"][0]
@@ -173,7 +215,9 @@ async def test_urls_carry_the_public_endpoint_and_signing_is_quick() -> None:
 
 
 @asynccontextmanager
-async def _store_that_answers(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[ObjectStore]:
+async def _store_that_answers(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], *, public_endpoint: str = "", region: str = "x"
+) -> AsyncIterator[ObjectStore]:
     """A store whose every answer is `handler`'s."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handler)
@@ -182,7 +226,9 @@ async def _store_that_answers(handler: Callable[[web.Request], Awaitable[web.Str
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    store = ObjectStore(endpoint=endpoint, public_endpoint=endpoint, region="x", access_key="a", secret_key="b", bucket="c")
+    store = ObjectStore(
+        endpoint=endpoint, public_endpoint=public_endpoint or endpoint, region=region, access_key="a", secret_key="b", bucket="c"
+    )
     yield store
     await store.close()
     await runner.cleanup()
