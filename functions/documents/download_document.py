@@ -20,7 +20,7 @@ class DownloadQuery(RequestModel):
     scope="documents:read",
     query=DownloadQuery,
     returns=DownloadLink,
-    errors=["not_found", "upload_incomplete"],
+    errors=["not_found", "upload_incomplete", "object_mismatch"],
 )
 async def download_document(call: Call[None, DownloadQuery]) -> DownloadLink:
     return await library.download(call.db, call.path.document_id, call.query.disposition)

@@ -1,7 +1,7 @@
 """What becomes of an upload: its object arrives and it is a stored document, or it is given up.
 
 complete_upload, the bucket notification and the reconciler all end in `settle`, which is idempotent. An upload given up or expired leaves a
-tombstone until nothing can arrive under its key any more.
+tombstone until nothing can arrive under its key any more; so does an object that is not what was promised: it is removed, and never served.
 
 No transaction is open while the store is asked: each commits only where the row is still as it was before the store was asked.
 """
@@ -24,8 +24,12 @@ from shared.storage import StorageUnavailable, StoredObject, object_store
 
 log = logging.getLogger("docuvault.documents")
 
+OBJECT_MISMATCH = "object_mismatch"
+"""The code of a document whose object was not what had been promised."""
 TOMBSTONE_GRACE = timedelta(hours=1)
 """How long a PUT that began just before its URL expired may still be under way."""
+URL_LIFETIME_AT_MOST = timedelta(hours=1)
+"""How long a URL for the bytes of a document that has settled may still be good."""
 
 
 class DuplicateDocument(DomainError):
@@ -157,11 +161,13 @@ async def settle(
             await refuse_duplicate(tx, upload.owner_id, upload.id, sha256)
     if settled and wrong is not None:
         log.warning("another object than promised", extra={"fields": {"document": str(upload.id), "reason": wrong}})
+        await remove_refused(upload.object_key)
     return settled
 
 
 async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: str | None, sha256: str | None) -> bool:
-    error = None if wrong is None else Jsonb({"step": "upload", "code": "object_mismatch", "detail": wrong})
+    error = None if wrong is None else Jsonb({"step": "upload", "code": OBJECT_MISMATCH, "detail": wrong})
+    size = stored.size if wrong is None else 0
     changed = await tx.execute(
         """
         UPDATE documents
@@ -172,8 +178,8 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
         {
             "status": "stored" if wrong is None else "failed",
             "error": error,
-            "size": stored.size,
-            "etag": stored.etag,
+            "size": size,
+            "etag": stored.etag if wrong is None else None,
             "sha256": sha256,
             "owner": upload.owner_id,
             "id": upload.id,
@@ -195,8 +201,9 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
     if wrong is None:
         await lifecycle.announce(tx, "document.stored", owner_id=upload.owner_id, document_id=upload.id, revision=upload.revision)
     else:
+        await _leave_tombstone(tx, upload)
         await search_index.index_name(tx, owner_id=upload.owner_id, document_id=upload.id)
-    await quotas.use(tx, upload.owner_id, reserved=upload.size, size=stored.size)
+    await quotas.use(tx, upload.owner_id, reserved=upload.size, size=size)
     lifecycle.wake_listeners(tx, upload.owner_id)
     return True
 
@@ -221,19 +228,7 @@ async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = Fa
         )
         if given_up is None:
             return False
-        await tx.execute(
-            """
-            INSERT INTO upload_tombstones (object_key, owner_id, upload_id, expires_at)
-            VALUES (%(key)s, %(owner)s, %(upload_id)s, %(expires_at)s)
-            ON CONFLICT (object_key) DO NOTHING
-            """,
-            {
-                "key": given_up.object_key,
-                "owner": given_up.owner_id,
-                "upload_id": given_up.upload_id,
-                "expires_at": max(given_up.upload_expires_at or now(), now()) + TOMBSTONE_GRACE,
-            },
-        )
+        await _leave_tombstone(tx, given_up)
         await quotas.release(tx, given_up.owner_id, given_up.size)
         lifecycle.wake_listeners(tx, given_up.owner_id)
     try:
@@ -241,6 +236,48 @@ async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = Fa
     except StorageUnavailable:
         log.warning("an upload's remains are still in the store", extra={"fields": {"document": str(upload.id)}})
     return True
+
+
+async def refuse_object(tx: Transaction, owner_id: UUID, document_id: UUID) -> str | None:
+    """The object of a document that has failed is not what was promised: it holds no room any more. Its key, for `remove_refused`."""
+    refused = await tx.fetch_one(
+        f"SELECT {UPLOAD_COLUMNS} FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE",
+        {"owner": owner_id, "id": document_id},
+        row=Upload,
+    )
+    if refused is None:
+        return None
+    await tx.execute(
+        "UPDATE documents SET size = 0, etag = NULL WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": owner_id, "id": document_id}
+    )
+    await _leave_tombstone(tx, refused)
+    await quotas.give_back(tx, owner_id, refused.size)
+    return refused.object_key
+
+
+async def remove_refused(object_key: str) -> None:
+    """Removes an object that is not what was promised; a store that is down is no obstacle, for the tombstone remembers it."""
+    try:
+        await object_store().delete(object_key)
+    except StorageUnavailable:
+        log.warning("an object that is not what was promised is still in the store", extra={"fields": {"key": object_key}})
+
+
+async def _leave_tombstone(tx: Transaction, upload: Upload) -> None:
+    """Until nothing can arrive under the upload's key any more, what arrives is removed."""
+    await tx.execute(
+        """
+        INSERT INTO upload_tombstones (object_key, owner_id, upload_id, expires_at)
+        VALUES (%(key)s, %(owner)s, %(upload_id)s, %(expires_at)s)
+        ON CONFLICT (object_key) DO NOTHING
+        """,
+        {
+            "key": upload.object_key,
+            "owner": upload.owner_id,
+            "upload_id": upload.upload_id,
+            "expires_at": max(upload.upload_expires_at or now() + URL_LIFETIME_AT_MOST, now()) + TOMBSTONE_GRACE,
+        },
+    )
 
 
 async def remove_remains(object_key: str, upload_id: str | None, *, in_parts: bool) -> None:
@@ -266,15 +303,15 @@ async def object_arrived(object_key: str) -> str:
             {"owner": owner_id, "key": object_key},
             row=Upload,
         )
-        buried = upload is None and await tx.fetch_value(
+        buried = (upload is None or upload.status == "failed") and await tx.fetch_value(
             "SELECT true FROM upload_tombstones WHERE owner_id = %(owner)s AND object_key = %(key)s",
             {"owner": owner_id, "key": object_key},
         )
-    if upload is None:
-        if not buried:
-            return _unknown(object_key)
+    if buried:
         await object_store().delete(object_key)
         return "removed"
+    if upload is None:
+        return _unknown(object_key)
     if upload.status != "uploading":
         return "known"
     if upload.upload_method == "through_us":

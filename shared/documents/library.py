@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle
+from shared.documents import arrivals, filenames, lifecycle
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
@@ -32,6 +32,10 @@ INLINE_TYPES = frozenset(
 
 class NotStoredYet(Conflict):
     code, title = "upload_incomplete", "The document has not arrived yet"
+
+
+class ObjectRefused(Conflict):
+    code, title = "object_mismatch", "What arrived is not what was announced, and was removed"
 
 
 class TextPage(AnswerModel):
@@ -84,15 +88,21 @@ class _Kept:
     filename: str
     content_type: str
     status: str
+    error_code: str | None
     object_key: str
     thumbnail_key: str | None
 
 
 async def download(db: TenantDatabase, document_id: UUID, disposition: Literal["attachment", "inline"]) -> DownloadLink:
-    """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only. Raises NotFound, NotStoredYet."""
+    """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only.
+
+    Raises NotFound, NotStoredYet, ObjectRefused.
+    """
     kept = await _kept(db, document_id)
     if kept.status == "uploading":
         raise NotStoredYet
+    if kept.error_code == arrivals.OBJECT_MISMATCH:
+        raise ObjectRefused
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
@@ -167,7 +177,7 @@ async def _kept(db: TenantDatabase, document_id: UUID) -> _Kept:
     async with db.transaction() as tx:
         kept = await tx.fetch_one(
             """
-            SELECT filename, content_type, status, object_key, thumbnail_key
+            SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
             FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
             """,
             {"owner": db.owner_id, "id": document_id},

@@ -51,6 +51,14 @@ async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> N
     )
 
 
+async def give_back(tx: Transaction, owner_id: UUID, size: int) -> None:
+    """`size` bytes of a document that stays are gone."""
+    await tx.execute(
+        "UPDATE account_usage SET bytes_used = greatest(0, bytes_used - %(size)s) WHERE owner_id = %(owner)s",
+        {"owner": owner_id, "size": size},
+    )
+
+
 async def release(tx: Transaction, owner_id: UUID, reserved: int) -> None:
     """An upload was given up: its reservation ends."""
     await tx.execute(

@@ -12,7 +12,8 @@ from pathlib import Path
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, search_index, steps, thumbnails
+from shared.documents import arrivals, filenames, lifecycle, search_index, steps, thumbnails
+from shared.documents.arrivals import OBJECT_MISMATCH
 from shared.documents.steps import StepName
 from shared.extraction import Extraction, ExtractionFailed, extract
 from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend, object_store
@@ -60,8 +61,14 @@ async def read(
     try:
         download, extraction = await _fetch_and_extract(work, store, extractor)
     except _Unreadable as reason:
+        refused_key = None
         async with db.transaction() as tx:
-            return await _give_up(tx, work, reason)
+            gave_up = await _give_up(tx, work, reason)
+            if gave_up and reason.code == OBJECT_MISMATCH:
+                refused_key = await arrivals.refuse_object(tx, work.owner_id, work.id)
+        if refused_key is not None:
+            await arrivals.remove_refused(refused_key)
+        return gave_up
     thumbnail_key = None
     if extraction.thumbnail is not None:
         thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
@@ -101,11 +108,11 @@ async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extr
         except ObjectMissing:
             raise _Unreadable("extract", "object_missing", "The original is no longer in the object store.") from None
         except ObjectTooLarge:
-            raise _Unreadable("upload", "object_mismatch", f"More than the announced {work.size} bytes arrived.") from None
+            raise _Unreadable("upload", OBJECT_MISMATCH, f"More than the announced {work.size} bytes arrived.") from None
         if download.size != work.size:
-            raise _Unreadable("upload", "object_mismatch", f"{work.size} bytes were announced, {download.size} arrived.")
+            raise _Unreadable("upload", OBJECT_MISMATCH, f"{work.size} bytes were announced, {download.size} arrived.")
         if work.sha256 is not None and work.sha256 != download.sha256:
-            raise _Unreadable("upload", "object_mismatch", "The bytes that arrived are not those that were announced: their hash differs.")
+            raise _Unreadable("upload", OBJECT_MISMATCH, "The bytes that arrived are not those that were announced: their hash differs.")
         try:
             extraction = await extractor(path, filename=work.filename, declared_type=work.content_type)
         except ExtractionFailed as failed:

@@ -46,7 +46,7 @@ MULTIPART_FROM = 64 * 2**20
 PART_SIZE = 16 * 2**20
 MAX_PARTS = 10_000
 """S3's own limit; larger documents get larger parts."""
-SINGLE_LIFETIME = timedelta(hours=1)
+SINGLE_LIFETIME = arrivals.URL_LIFETIME_AT_MOST
 PARTS_LIFETIME = timedelta(hours=24)
 PART_URL_SECONDS = 3600
 

@@ -9,12 +9,13 @@ import pytest
 
 from shared.db import Database, TenantDatabase
 from shared.documents import library, lifecycle, reading, reconciliation, steps, thumbnails
+from shared.documents.library import ObjectRefused
 from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.extraction import extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
-from tests.documents.conftest import PDF, published, row, stored
+from tests.documents.conftest import PDF, Usage, published, row, stored, usage
 from tests.identity.waiting import until_others_wait
 
 
@@ -123,6 +124,10 @@ async def test_bytes_that_are_not_those_announced_fail_with_that_reason(vault: T
     error = (await library.get(vault, document.id)).error
     assert error is not None
     assert (error.step, error.code) == ("upload", "object_mismatch")
+    assert await object_store().stat(await row(vault, document.id, "object_key")) is None
+    assert await usage(vault) == Usage(0, 0, 1)
+    with pytest.raises(ObjectRefused):
+        await library.download(vault, document.id, "attachment")
 
 
 async def test_a_store_that_is_down_is_tried_again(vault: TenantDatabase) -> None:

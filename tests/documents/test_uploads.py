@@ -11,8 +11,9 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, library, search, steps, uploads
+from shared.documents import arrivals, library, reconciliation, search, steps, uploads
 from shared.documents.arrivals import DuplicateDocument
+from shared.documents.library import ObjectRefused
 from shared.documents.listing import Filters
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
 from shared.documents.uploads import (
@@ -27,7 +28,7 @@ from shared.documents.uploads import (
     UploadIncomplete,
 )
 from shared.errors import NotFound
-from shared.storage import object_store
+from shared.storage import StoredObject, object_store
 from tests.documents.conftest import LETTER, Usage, create, published, row, send, set_quota, status, stored, usage
 
 
@@ -87,8 +88,55 @@ async def test_another_object_than_promised_fails_with_a_reason(vault: TenantDat
     assert document.error is not None
     assert (document.error.step, document.error.code) == ("upload", "object_mismatch")
     assert [hit.id for hit in (await search.search(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
-    assert await usage(vault) == Usage(document.size, 0, 1)
+    assert await usage(vault) == Usage(0, 0, 1)
     assert await published(vault, document.id) == []
+
+
+async def test_another_object_than_promised_is_removed_and_never_served(vault: TenantDatabase) -> None:
+    created = await create(vault)
+    key = await row(vault, created.document.id, "object_key")
+    await object_store().put(key, b"what another tenant has written", content_type="text/plain")
+    await uploads.complete(vault, created.document.id, CompleteUpload())
+    assert await object_store().stat(key) is None
+    document = await library.get(vault, created.document.id)
+    assert (document.status, document.size) == ("failed", 0)
+    with pytest.raises(ObjectRefused):
+        await library.download(vault, document.id, "attachment")
+    with pytest.raises(NotFound):
+        await library.thumbnail(vault, document.id)
+    assert (await library.text(vault, document.id)).pages == []
+
+
+async def test_what_arrives_after_another_object_than_promised_is_removed_too(vault: TenantDatabase) -> None:
+    created = await create(vault)
+    key = await row(vault, created.document.id, "object_key")
+    await object_store().put(key, b"not it", content_type="text/plain")
+    assert await arrivals.object_arrived(key) == "settled"
+    assert await send(created) == 200, "the URL is still good"
+    assert await arrivals.object_arrived(key) == "removed"
+    assert await object_store().stat(key) is None
+    with pytest.raises(ObjectRefused):
+        await library.download(vault, created.document.id, "attachment")
+
+
+async def test_a_store_that_is_down_while_an_object_is_refused_is_tidied_later(vault: TenantDatabase) -> None:
+    created = await create(vault)
+    key = await row(vault, created.document.id, "object_key")
+    upload = await _upload(vault, created.document.id)
+    # As if it had been there when it was looked at, and the store had not answered when it was to be removed.
+    assert await arrivals.settle(vault, upload, StoredObject(key, len(LETTER) + 1, "text/plain", "0" * 32))
+    await object_store().put(key, LETTER + b"!", content_type="text/plain")
+    async with vault.transaction() as tx:
+        await tx.execute("UPDATE upload_tombstones SET expires_at = now() - interval '1 second' WHERE object_key = %(key)s", {"key": key})
+    await reconciliation.clean_up()
+    assert await object_store().stat(key) is None
+
+
+async def _upload(vault: TenantDatabase, document_id: UUID) -> arrivals.Upload:
+    async with vault.transaction() as tx:
+        upload = await arrivals.find(tx, vault.owner_id, document_id)
+    assert upload is not None
+    return upload
 
 
 async def test_another_type_than_promised_fails_with_a_reason(vault: TenantDatabase) -> None:
