@@ -12,6 +12,8 @@ from urllib.parse import unquote_plus
 from uuid import UUID
 
 MAX_PAYLOAD_BYTES = 2**20
+UNTOLD_SIZE = -1
+"""What MinIO says of an object whose metadata claim an encryption that it cannot undo: the object is there all the same."""
 MAX_KEY_BYTES = 1024
 """S3's own limit of a key."""
 
@@ -102,6 +104,8 @@ def _notification(record: dict[str, Any]) -> Notification:
         thing = s3["object"]
         key = unquote_plus(_text(thing["key"]), errors="strict")
         size = thing.get("size")
+        if size == UNTOLD_SIZE:
+            size = None
         optional = {name: _optional_text(thing.get(name)) for name in ("eTag", "contentType", "sequencer")}
         event_time = _optional_text(record.get("eventTime"))
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as missing:

@@ -343,6 +343,8 @@ def _mismatch(upload: Upload, stored: StoredObject) -> str | None:
     """How the object differs from what was promised, as a sentence, or None."""
     if upload.upload_method == "through_us":
         return None
+    if not stored.readable:
+        return "What arrived is encrypted with a key that we do not have, or damaged."
     if stored.size != upload.size:
         return f"{upload.size} bytes were announced, {stored.size} arrived."
     if stored.content_type and stored.content_type.partition(";")[0].strip().lower() != upload.content_type:

@@ -37,12 +37,16 @@ class StorageUnavailable(Unavailable):
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as the store knows it; `size` in bytes, `etag` without quotes."""
+    """An object as the store knows it; `size` in bytes, `etag` without quotes.
+
+    One that is not `readable` is there, but the store does not give it out (it is encrypted, or so it was told): its facts are empty.
+    """
 
     key: str
     size: int
     content_type: str
     etag: str
+    readable: bool = True
 
 
 @dataclass(frozen=True)

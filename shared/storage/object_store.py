@@ -66,7 +66,13 @@ _OVERRIDES = {
 """What a download says instead of what was sent along with the upload: anything that a PUT may carry, and nobody signed, stays behind."""
 
 _MISSING = {"NoSuchKey", "NotFound", "NoSuchUpload"}
+_UNREADABLE = {"InvalidRequest", "XMinioObjectTampered"}
+"""What MinIO says of an object that is encrypted with a client's key, or whose metadata claim so (it takes that from whoever uploads)."""
 _REFUSED_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall"}
+
+
+class _Unreadable(StorageUnavailable):
+    """The object is there, and the store does not give it out."""
 
 
 class ObjectStore:
@@ -134,6 +140,8 @@ class ObjectStore:
                 return StoredObject(key, int(answer.headers["content-length"]), answer.headers.get("content-type", ""), _etag(answer))
         except ObjectMissing:
             return None
+        except _Unreadable:
+            return StoredObject(key, 0, "", "", readable=False)
 
     async def read(self, key: str, *, limit: int) -> bytes:
         content = bytearray()
@@ -307,8 +315,10 @@ class ObjectStore:
         try:
             answer = await self._sent(method, key, query, headers, body)
             try:
-                if answer.status >= 300:
-                    _refuse(answer.status, _first(await answer.text(), "Code"))
+                # MinIO says 206, with an error in the body, for an object that is not what its metadata say.
+                if answer.status >= 300 or (answer.status == 206 and "content-range" not in answer.headers):
+                    text = await answer.text(errors="replace")
+                    _refuse(answer.status, answer.headers.get("x-minio-error-code") or _first(text, "Code"))
                 yield answer
             finally:
                 answer.release()
@@ -406,6 +416,8 @@ def _refuse(status: int, code: str) -> None:
         raise ObjectMissing
     if code in _REFUSED_PARTS:
         raise PartsRefused(code)
+    if code in _UNREADABLE:
+        raise _Unreadable(f"The object store does not give this object out ({code}).")
     # 403 and the like: wrong keys, no bucket. Nothing a client can mend, and it may be mended at any moment.
     log.error("the object store refused a request", extra={"fields": {"status": status, "code": code}})
     raise StorageUnavailable(f"The object store refused this ({code or status}).")

@@ -91,6 +91,11 @@ def test_keys_are_url_decoded() -> None:
     assert notification.key == "ordner/ein plus + und Ümlaut%.pdf"
 
 
+def test_an_object_whose_size_minio_cannot_tell_is_announced_all_the_same() -> None:
+    (notification,) = parse(entry(record("k", size=-1)))
+    assert (notification.key, notification.size) == ("k", None)
+
+
 @pytest.mark.parametrize(
     "payload",
     [
@@ -107,7 +112,7 @@ def test_keys_are_url_decoded() -> None:
         entry(record("")),
         entry(record("a\x00b")),
         entry(record("x" * 1025)),
-        entry(record("k", size=-1)),
+        entry(record("k", size=-2)),
         entry(record("k", size="7")),
         entry(record("k", eTag="\ud800")),
         entry(record("k", sequencer="a\x00")),
