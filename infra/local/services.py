@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -25,7 +24,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from infra.local import filer, processes
-from infra.local.binaries import installed_program, postgres_programs, valkey_program
+from infra.local.binaries import PLAIN_PATH, installed_program, postgres_programs, valkey_program
 from infra.local.certificates import ensure_certificate
 from infra.local.grpc import CallFailed, Peer
 from infra.local.processes import StartError
@@ -36,8 +35,6 @@ START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _SOCKET_PATH_LIMIT = 107
 """sun_path holds 108 bytes on Linux, the last one NUL."""
-_PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
-"""A path that means the same everywhere."""
 _METADATA, _OLD_METADATA = "filer.db", "filerldb2"
 _VOLUME_HEADER_BYTES = 8
 """What the data of a volume of the store begins with."""
@@ -687,11 +684,11 @@ def _short_folder(wanted: Path, extra: int) -> Path:
 
     PostgreSQL takes a list of folders and its clients a URL, each with quotes of its own.
     """
-    if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT and _PLAIN.fullmatch(str(wanted)):
+    if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(wanted)):
         return wanted
     temporary = tempfile.gettempdir()
     name = f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
-    return Path(temporary if _PLAIN.fullmatch(temporary) and len(temporary) < 40 else "/tmp") / name  # noqa: S108
+    return Path(temporary if PLAIN_PATH.fullmatch(temporary) and len(temporary) < 40 else "/tmp") / name  # noqa: S108
 
 
 def _write_secret(path: Path, text: str) -> None:

