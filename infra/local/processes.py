@@ -83,11 +83,12 @@ async def run(
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
     user: User | None = None,
+    given: str = "",
 ) -> tuple[int, str]:
-    """Runs `command` to its end; its exit code and what it printed."""
+    """Runs `command` to its end, with `given` as its standard input; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=dict(os.environ if environ is None else environ),
@@ -95,7 +96,7 @@ async def run(
         start_new_session=True,
         preexec_fn=_child_setup(os.getpid(), signal.SIGKILL, user),
     )
-    output, _ = await process.communicate()
+    output, _ = await process.communicate(given.encode() or None)
     return process.returncode or 0, output.decode(errors="replace")
 
 
@@ -117,7 +118,7 @@ async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signa
 def command_line(pid: int) -> str:
     """The command line of a running process, words parted by spaces; empty where there is none."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
     except OSError:
         return ""
 
@@ -156,6 +157,7 @@ def _child_setup(parent: int, end_signal: signal.Signals, user: User | None) -> 
     """What the child does between fork and exec: plain system calls only."""
 
     def setup() -> None:
+        os.umask(0o077)  # sockets, too, are for their owner alone
         if user is not None:
             capability = _search_capability() if user.searches else None
             if capability is not None:

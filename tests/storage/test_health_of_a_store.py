@@ -1,0 +1,69 @@
+"""What GET /health finds out about an object store."""
+
+import pytest
+
+from shared.observability import health
+from shared.storage import ObjectMissing, ObjectStore, StorageUnavailable, StoredObject
+
+
+class Broken(ObjectStore):
+    """A store whose bucket is there, and which fails to read or to write."""
+
+    def __init__(self, *, reads: bool, writes: bool) -> None:
+        self.reads, self.writes = reads, writes
+        self.written: list[str] = []
+
+    async def ping(self) -> None:
+        return
+
+    async def read(self, key: str, *, limit: int) -> bytes:
+        if not self.reads:
+            raise StorageUnavailable("its bytes are gone")
+        if key not in self.written:
+            raise ObjectMissing
+        return b"ok"
+
+    async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
+        if not self.writes:
+            raise StorageUnavailable("the disk is full")
+        self.written.append(key)
+        return StoredObject(key, len(content), content_type, "")
+
+
+async def test_a_store_that_reads_and_writes_is_well_and_is_written_to_once_a_minute(store: ObjectStore) -> None:
+    await health.check_store(store)
+    written = await store.stat(health.WRITE_PROBE)
+    await health.check_store(store)
+    assert await store.read(health.READ_PROBE, limit=10) == b"ok"
+    assert await store.stat(health.WRITE_PROBE) == written
+
+
+async def test_a_store_is_written_to_at_the_first_check_only() -> None:
+    store = Broken(reads=True, writes=True)
+    for _ in range(3):
+        await health.check_store(store)
+    assert store.written == [health.READ_PROBE, health.WRITE_PROBE]
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "detail"),
+    [(False, True, "answers, but its objects cannot be read"), (True, False, "answers, but nothing can be stored in it")],
+)
+async def test_a_store_that_does_half_its_work_is_not_well(reads: bool, writes: bool, detail: str) -> None:
+    store = Broken(reads=reads, writes=writes)
+    with pytest.raises(health.Unhealthy, match=detail):
+        await health.check_store(store)
+    checked = await health._timed(lambda: health.check_store(store))
+    assert (checked.ok, checked.detail) == (False, detail)
+
+
+async def test_what_could_not_be_stored_is_tried_again_at_the_next_check() -> None:
+    store = Broken(reads=True, writes=True)
+    await health.check_store(store)
+    health._written_at.pop(store)
+    store.writes = False
+    for _ in range(2):
+        with pytest.raises(health.Unhealthy):
+            await health.check_store(store)
+    store.writes = True
+    await health.check_store(store)
