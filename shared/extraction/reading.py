@@ -1,6 +1,8 @@
 """What runs inside the sandbox: an open file in, its text and thumbnail out. `read` is the task that `extract` gives to the sandbox."""
 
 import os
+import time
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from shared.extraction import confinement, content_types, language
@@ -44,19 +46,45 @@ def warm_up() -> None:
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder).
+    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder), defer_recognition.
 
     Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
     may have for OCR, and QUICK_CPU_SECONDS of it for anything else."""
     confinement.allow_cpu(QUICK_CPU_SECONDS)
-    return _read_and_judge(
-        file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"], lambda: confinement.allow_cpu(None))
+    recognizer = Recognizer(
+        arguments["ocr_languages"],
+        arguments["tessdata"],
+        lambda: confinement.allow_cpu(None),
+        deferred=arguments.get("defer_recognition", False),
     )
+    return _read_and_judge(file, arguments, recognizer)
 
 
 def read_unconfined(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """`read` without touching the limits of the process."""
     return _read_and_judge(file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"]))
+
+
+def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Recognise the text on scans that `read` has deferred: as many as begin within a time, the first in any case.
+
+    `arguments`: those of `read`, and scans ([frame, attachment], as `read` gave them), cpu_seconds, page_seconds. `texts` of the answer are
+    the text of the first scans, None for one that cannot be decoded."""
+    from shared.extraction.formats import mail, pdf, pictures
+
+    recognizer = Recognizer(arguments["ocr_languages"], arguments["tessdata"], page_seconds=arguments["page_seconds"])
+    texts: list[str | None] = []
+    for attachment, scans in groupby(arguments["scans"], key=lambda scan: int(scan[1])):
+        frames = [int(frame) for frame, _ in scans]
+        content, name = mail.attachment(file, attachment) if attachment else (file, str(arguments["filename"]))
+        reader = pdf if content_types.detect(content, name) == PDF else pictures
+        for frame, text in zip(frames, reader.recognize(content, frames, recognizer), strict=True):
+            if text is not None:
+                text = clean(mail.headed(name, text) if attachment and frame == 0 else text)
+            texts.append(text)
+            if time.process_time() >= arguments["cpu_seconds"]:
+                return {"texts": texts}, b""
+    return {"texts": texts}, b""
 
 
 def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recognizer) -> tuple[dict[str, Any], bytes]:
@@ -80,6 +108,7 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
         "title": title(reading.title or "", MAX_TITLE),
         "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
         "warnings": [[warning.code, warning.detail] for warning in reading.warnings],
+        "scans": [[scan.page, scan.frame, scan.attachment] for scan in reading.scans],
     }
     return answer, reading.thumbnail or b""
 

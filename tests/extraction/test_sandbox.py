@@ -179,6 +179,7 @@ HONEST: dict[str, Any] = {
     "title": "Letter",
     "milliseconds": {},
     "warnings": [["text_cut_short", "3 of 4 pages were read."]],
+    "scans": [],
 }
 WEBP = b"RIFF\0\0\0\0WEBPVP8 "
 
