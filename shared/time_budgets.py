@@ -58,7 +58,7 @@ DELIVERY_SECONDS = {
 
 LEASE_SECONDS = 15.0
 LEASE_EXTENDED_EVERY_SECONDS = 5.0
-"""How long a claim holds without being extended (a broker that died is noticed after that), and how often it is: two extensions may fail."""
+"""How long a claim holds without being extended, after which the broker counts as dead, and how often it is: two extensions may fail."""
 
 DRAIN_SECONDS = 20.0
 """How long running functions may go on after a stop was asked for (broker and worker); what was cut off is delivered again."""

@@ -15,7 +15,7 @@ from shared.errors import NotFound
 from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
-from tests.documents.conftest import PDF, published, row, stored
+from tests.documents.conftest import PDF, published, read_through, row, stored
 from tests.identity.waiting import until_others_wait
 
 
@@ -105,8 +105,7 @@ async def test_what_cannot_be_read_fails_and_stays_downloadable(
     vault: TenantDatabase, content: bytes, content_type: str, code: str
 ) -> None:
     document = await stored(vault, content, filename="letter.bin", content_type=content_type)
-    assert await reading.read(vault, document.id, 1)
-    failed = await library.get(vault, document.id)
+    failed = await read_through(vault, document.id)
     assert failed.status == "failed"
     assert failed.error is not None
     assert (failed.error.step, failed.error.code) == ("extract", code)
