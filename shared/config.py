@@ -119,7 +119,9 @@ class Settings(BaseModel):
     worker_url: str = "http://127.0.0.1:8081"
     worker_host: str = "127.0.0.1"
     worker_port: int = Field(default=8081, ge=1, le=65535)
-    broker_documents_concurrency: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=1000)
+    broker_documents_concurrency: int = Field(default=4 * (os.cpu_count() or 1), ge=1, le=1000)
+    broker_large_concurrency: int = Field(default=2 * (os.cpu_count() or 1), ge=1, le=1000)
+    broker_recognition_concurrency: int = Field(default=os.cpu_count() or 1, ge=1, le=1000)
     broker_email_concurrency: int = Field(default=8, ge=1, le=1000)
     broker_system_concurrency: int = Field(default=4, ge=1, le=1000)
     allowed_private_hosts: tuple[str, ...] = ()

@@ -1,18 +1,10 @@
-"""A document was stored: its text by page, language, thumbnail and search index make it `extracted`."""
+"""A document was stored: its text by page, language, thumbnail and search index make it `extracted`, or slower steps follow."""
 
-from uuid import UUID
-
-from shared.db import TenantDatabase, database
 from shared.documents import reading
-from shared.faas import Event, Rejected, on_event
+from shared.documents.step_events import document_of
+from shared.faas import Event, on_event
 
 
 @on_event("document.stored", queue="documents")
 async def extract_document(event: Event) -> None:
-    if event.owner_id is None:
-        raise Rejected("the event names no owner")
-    try:
-        document_id, revision = UUID(str(event.data["document_id"])), int(event.data["revision"])
-    except (KeyError, TypeError, ValueError):
-        raise Rejected("the event names no document and revision") from None
-    await reading.read(TenantDatabase(database(), event.owner_id), document_id, revision)
+    await reading.read(*document_of(event))

@@ -21,6 +21,7 @@ from shared.events import DELIVERIES_CHANNEL
 from shared.identity.bootstrap import see_to_admin
 from shared.mail.delivery import warning_at_start
 from shared.redis_client import redis_client
+from shared.time_budgets import DELIVERY_SECONDS
 
 log = logging.getLogger("docuvault.broker")
 
@@ -28,11 +29,16 @@ WRITE_RESULTS_SECONDS = 3.0
 
 
 def queue_limits(settings: Settings) -> dict[str, QueueLimit]:
-    """Slow OCR never delays a mail: each queue has limits of its own."""
+    """Slow OCR never delays a mail, nor a line of text: each queue has limits of its own.
+
+    Owners have no shares in recognition: its slices are short, so taking turns is enough, and one who is alone gets all cores.
+    """
     return {
-        "documents": QueueLimit(settings.broker_documents_concurrency, seconds=15 * 60),
-        "email": QueueLimit(settings.broker_email_concurrency, seconds=2 * 60),
-        "system": QueueLimit(settings.broker_system_concurrency, seconds=10 * 60),
+        "documents": QueueLimit(settings.broker_documents_concurrency, DELIVERY_SECONDS["documents"], shared=True),
+        "large": QueueLimit(settings.broker_large_concurrency, DELIVERY_SECONDS["large"], shared=True),
+        "recognition": QueueLimit(settings.broker_recognition_concurrency, DELIVERY_SECONDS["recognition"]),
+        "email": QueueLimit(settings.broker_email_concurrency, DELIVERY_SECONDS["email"], shared=True),
+        "system": QueueLimit(settings.broker_system_concurrency, DELIVERY_SECONDS["system"]),
     }
 
 

@@ -4,7 +4,7 @@ A claim is a lease: `leased_by` says whose, `attempts` which try. What a broker 
 so a broker that outlived its lease changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,14 +12,15 @@ from uuid import UUID
 
 from infra.broker.retries import MAX_ATTEMPTS
 from shared.db import Transaction
+from shared.time_budgets import LEASE_EXTENDED_EVERY_SECONDS, LEASE_SECONDS
 
 
 @dataclass(frozen=True)
 class Lease:
     """How long a claim holds, and how often it is extended while the function runs. A broker that died is noticed after `seconds`."""
 
-    seconds: float = 15.0
-    extend_every: float = 5.0
+    seconds: float = LEASE_SECONDS
+    extend_every: float = LEASE_EXTENDED_EVERY_SECONDS
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Delivery:
     queue: str
     attempt: int
     lane: UUID
+    cost: int
     turn: int
     event_id: UUID
     type: str
@@ -65,12 +67,24 @@ async def begin(tx: Transaction) -> None:
     )
 
 
-async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUID, lease: Lease) -> list[Delivery]:
-    """Up to `limit` ready deliveries of `queue`, leased to `broker`, spread evenly over the owners next in turn after `after`.
+@dataclass(frozen=True)
+class Shares:
+    """How many deliveries of one owner (one lane) may be claimed: `others`, or what `of` says of the lane."""
 
-    Owners with ready deliveries are found by walking the index from one to the next, so the cost depends on `limit` alone. Rows another
-    broker is claiming are passed over.
+    others: int
+    of: Mapping[UUID, int]
+
+
+async def claim(
+    tx: Transaction, broker: str, queue: str, limit: int, after: UUID, lease: Lease, shares: Shares | None = None
+) -> list[Delivery]:
+    """Up to `limit` ready deliveries of `queue`, leased to `broker`, spread evenly over the owners next in turn after `after`: of each
+    the cheapest, no more than its share.
+
+    Owners with ready deliveries are found by walking the index from one to the next, so the cost depends on `limit` alone (and on how many
+    owners have no share left). Rows another broker is claiming are passed over.
     """
+    shares = shares or Shares(limit, {})
     # Each odd expression leaves the planner one index: for `lane = … ORDER BY id` it may walk the primary key past all that is done,
     # for joins in place of the array and the second lateral subquery it may read whole tables.
     return await tx.fetch_all(
@@ -88,11 +102,11 @@ async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUI
                 WHERE state = 'ready' AND queue = %(queue)s AND lane > ahead.lane
                 ORDER BY lane LIMIT 1
             ) AS following
-            WHERE ahead.turn < %(limit)s
+            WHERE ahead.turn < %(owners)s
         ), behind AS (
             (
                 SELECT lane, (SELECT count(*)::integer FROM ahead) + 1 AS turn FROM deliveries
-                WHERE state = 'ready' AND queue = %(queue)s AND lane <= %(after)s AND (SELECT count(*) FROM ahead) < %(limit)s
+                WHERE state = 'ready' AND queue = %(queue)s AND lane <= %(after)s AND (SELECT count(*) FROM ahead) < %(owners)s
                 ORDER BY lane LIMIT 1
             )
             UNION ALL
@@ -102,16 +116,19 @@ async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUI
                 WHERE state = 'ready' AND queue = %(queue)s AND lane > behind.lane AND lane <= %(after)s
                 ORDER BY lane LIMIT 1
             ) AS following
-            WHERE behind.turn < %(limit)s
+            WHERE behind.turn < %(owners)s
         ), turns AS (
-            SELECT lane, turn FROM ahead UNION ALL SELECT lane, turn FROM behind
+            SELECT walked.lane, walked.turn, coalesce(holder.share, %(others)s) AS share
+            FROM (SELECT lane, turn FROM ahead UNION ALL SELECT lane, turn FROM behind) AS walked
+            LEFT JOIN unnest(%(holders)s::uuid[], %(shares)s::integer[]) AS holder (lane, share) ON holder.lane = walked.lane
+            WHERE coalesce(holder.share, %(others)s) > 0
         ), picked AS (
             SELECT candidate.id, turns.turn
             FROM turns CROSS JOIN LATERAL (
                 SELECT id FROM deliveries
                 WHERE state = 'ready' AND queue = %(queue)s AND lane BETWEEN turns.lane AND turns.lane
-                ORDER BY lane, id
-                LIMIT (SELECT ceil(%(limit)s::numeric / greatest(count(*), 1))::integer FROM turns)
+                ORDER BY lane, cost, id
+                LIMIT least(turns.share, (SELECT ceil(%(limit)s::numeric / greatest(count(*), 1))::integer FROM turns AS each))
                 FOR UPDATE SKIP LOCKED
             ) AS candidate
             LIMIT %(limit)s
@@ -119,9 +136,9 @@ async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUI
             UPDATE deliveries
             SET state = 'running', attempts = attempts + 1, leased_by = %(broker)s, lease_until = now() + %(lease)s * interval '1 second'
             WHERE id = ANY (ARRAY(SELECT id FROM picked))
-            RETURNING id, function, queue, attempts AS attempt, lane, event_id
+            RETURNING id, function, queue, attempts AS attempt, lane, cost, event_id
         )
-        SELECT claimed.id, claimed.function, claimed.queue, claimed.attempt, claimed.lane, picked.turn,
+        SELECT claimed.id, claimed.function, claimed.queue, claimed.attempt, claimed.lane, claimed.cost, picked.turn,
             event.id AS event_id, event.type, event.owner_id, event.subject, event.data, event.created_at
         FROM claimed
         JOIN picked ON picked.id = claimed.id
@@ -129,7 +146,17 @@ async def claim(tx: Transaction, broker: str, queue: str, limit: int, after: UUI
             SELECT id, type, owner_id, subject, data, created_at FROM events WHERE id = claimed.event_id OFFSET 0
         ) AS event
         """,
-        {"queue": queue, "after": after, "limit": limit, "broker": broker, "lease": lease.seconds},
+        {
+            "queue": queue,
+            "after": after,
+            "limit": limit,
+            "owners": limit + sum(share <= 0 for share in shares.of.values()),
+            "others": shares.others,
+            "holders": list(shares.of),
+            "shares": list(shares.of.values()),
+            "broker": broker,
+            "lease": lease.seconds,
+        },
         row=Delivery,
     )
 

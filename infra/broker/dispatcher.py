@@ -3,6 +3,10 @@
 One coroutine, the pump, does all the talking to PostgreSQL, a transaction a turn: results, leases, what became ready, new claims. While a
 transaction is under way results and free places gather for the next one, so that a busy broker writes in batches and an idle one acts at
 once. Functions run as tasks, at most so many a queue.
+
+In queues of which owners have shares, an owner takes one more slot only while more slots are free than it holds already (the dynamic
+thresholds of Choudhury and Hahne, 1998, for switches with a shared memory): alone it gets half of them, two get a third each, and unless
+very many are at work at once, somebody who comes new finds a free slot. Each broker looks at its own slots only.
 """
 
 import asyncio
@@ -10,7 +14,7 @@ import contextlib
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -18,12 +22,13 @@ from uuid import UUID
 import psycopg
 
 from infra.broker import deliveries
-from infra.broker.deliveries import Delivery, Lease, Result
+from infra.broker.deliveries import Delivery, Lease, Result, Shares
 from infra.broker.ending import end
 from infra.broker.retries import retry_delay
 from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
 from shared.db import Database
 from shared.errors import Unavailable
+from shared.time_budgets import DRAIN_SECONDS
 
 log = logging.getLogger("docuvault.broker")
 
@@ -32,16 +37,16 @@ PROBE_SECONDS = 0.25
 AHEAD_SECONDS = 0.1
 """Claimed ahead is what can be run in this time: nothing for slow functions, so that claims stay fair and brokers share the work."""
 AHEAD_AT_MOST = 100
-DRAIN_SECONDS = 20.0
 _NO_LANE = UUID(int=0)
 
 
 @dataclass(frozen=True)
 class QueueLimit:
-    """How many deliveries of a queue run at once in one broker, and how many seconds each may take."""
+    """How many deliveries of a queue run at once in one broker, how many seconds each may take, and whether owners have shares of it."""
 
     concurrency: int
     seconds: float
+    shared: bool = False
 
 
 @dataclass
@@ -50,19 +55,78 @@ class _Queue:
     limit: QueueLimit
     after: UUID = _NO_LANE
     waiting: deque[Delivery] = field(default_factory=deque)
-    running: int = 0
+    running: Counter[UUID] = field(default_factory=Counter)
+    """By owner; deliveries without one count as one owner's."""
     maybe_more: bool = True
+    held_back: bool = False
+    """Whether owners may have more that their share did not let them claim."""
     average_seconds: float = 1.0
+    started_at: float = 0.0
+
+    @property
+    def free(self) -> int:
+        return self.limit.concurrency - self.running.total()
+
+    @property
+    def ahead(self) -> int:
+        """How many deliveries may be held beside those that run. None where no slot has become free for a while: what runs is slow."""
+        seconds = self.average_seconds if self.free else max(self.average_seconds, time.monotonic() - self.started_at)
+        return min(AHEAD_AT_MOST, int(self.limit.concurrency * AHEAD_SECONDS / max(seconds, 1e-4)))
 
     @property
     def room(self) -> int:
         """How many deliveries to claim now; 0 until it is worth a statement."""
-        ahead = min(AHEAD_AT_MOST, int(self.limit.concurrency * AHEAD_SECONDS / max(self.average_seconds, 1e-4)))
-        room = self.limit.concurrency + ahead - self.running - len(self.waiting)
+        ahead = self.ahead
+        room = self.free + ahead - sum(not self._full(delivery.lane) for delivery in self.waiting)
         return room if room > ahead // 2 else 0
 
-    def took(self, seconds: float) -> None:
+    @property
+    def shares(self) -> Shares:
+        """How many more of each owner may be held: half of what is free, for one who holds nothing.
+
+        Ahead, an owner's share is refilled once half of it is used up, so that it is worth a statement."""
+        if not self.limit.shared:
+            return Shares(self.limit.concurrency + AHEAD_AT_MOST, {})
+        free, ahead = self.free, math.ceil(self.ahead / 2)
+        held = Counter(delivery.lane for delivery in self.waiting)
+        of = {}
+        for lane in self.running.keys() | held.keys():
+            if lane != _NO_LANE:
+                most = max(0, math.ceil((free - self.running[lane]) / 2)) + ahead
+                of[lane] = most - held[lane] if held[lane] <= most // 2 else 0
+        return Shares(math.ceil(free / 2) + ahead, of)
+
+    def next(self) -> Delivery | None:
+        """Takes out the first that may run now."""
+        if self.free > 0:
+            for place, delivery in enumerate(self.waiting):
+                if not self._full(delivery.lane):
+                    del self.waiting[place]
+                    return delivery
+        return None
+
+    def excess(self) -> list[Delivery]:
+        """Takes out what was claimed ahead when deliveries were quicker than they are now: it keeps others from being claimed."""
+        found = []
+        while len(self.waiting) > self.ahead + self.free:
+            found.append(self.waiting.pop())
+        return found
+
+    def began(self, delivery: Delivery) -> None:
+        self.running[delivery.lane] += 1
+        self.started_at = time.monotonic()
+
+    def ended(self, delivery: Delivery, seconds: float) -> None:
+        self.running[delivery.lane] -= 1
+        if not self.running[delivery.lane]:
+            del self.running[delivery.lane]
         self.average_seconds += 0.1 * (seconds - self.average_seconds)
+        if self.held_back and (not self.running[delivery.lane] or any(share > 0 for share in self.shares.of.values())):
+            self.maybe_more = True
+
+    def _full(self, lane: UUID) -> bool:
+        """Whether the owner holds as many slots as are free. Deliveries without an owner (schedules) are nobody's share."""
+        return self.limit.shared and lane != _NO_LANE and self.running[lane] >= max(1, self.free)
 
 
 class Dispatcher:
@@ -126,6 +190,8 @@ class Dispatcher:
         ]
         extending = bool(held) and moment >= self._extend_at
         polling = moment >= min(self._poll_at, self._retry_at)
+        if polling:
+            self._results += [Result(delivery, "ready", counted=False) for queue in self._queues.values() for delivery in queue.excess()]
         results, self._results = self._results, []
         claiming = (
             []
@@ -149,9 +215,10 @@ class Dispatcher:
                     await deliveries.release_expired(tx)
                     await deliveries.promote_waiting(tx)
                 for queue in claiming:
-                    claimed.append(
-                        (queue, await deliveries.claim(tx, self._broker, queue.name, max(1, queue.room), queue.after, self._lease))
-                    )
+                    room, shares = max(1, queue.room), queue.shares
+                    found = await deliveries.claim(tx, self._broker, queue.name, room, queue.after, self._lease, shares)
+                    queue.held_back = not found and any(share <= 0 for share in shares.of.values())
+                    claimed.append((queue, found))
         except BaseException:
             self._results = results + self._results
             raise
@@ -182,9 +249,8 @@ class Dispatcher:
         self._work.set()
 
     def _start(self, queue: _Queue) -> None:
-        while queue.waiting and queue.running < queue.limit.concurrency and not (self._draining or self._unreachable):
-            delivery = queue.waiting.popleft()
-            queue.running += 1
+        while not (self._draining or self._unreachable) and (delivery := queue.next()) is not None:
+            queue.began(delivery)
             self._tasks[delivery.id] = (delivery, asyncio.create_task(self._deliver(queue, delivery)))
 
     async def _deliver(self, queue: _Queue, delivery: Delivery) -> None:
@@ -196,8 +262,7 @@ class Dispatcher:
             log.exception("a delivery could not be sent", extra={"fields": {"delivery": str(delivery.id)}})
             outcome = Failed(f"{type(bug).__name__}: {bug}")
         finally:
-            queue.running -= 1
-            queue.took(time.monotonic() - started)
+            queue.ended(delivery, time.monotonic() - started)
             if self._tasks.get(delivery.id, (None,))[0] is delivery:
                 del self._tasks[delivery.id]
                 if outcome is not None:
@@ -264,7 +329,7 @@ def _in_turns(found: list[Delivery]) -> list[Delivery]:
     """One of each owner, then the second of each, and so on."""
     seen: dict[UUID, int] = {}
     ranked = []
-    for delivery in sorted(found, key=lambda delivery: delivery.id):
+    for delivery in sorted(found, key=lambda delivery: (delivery.cost, delivery.id)):
         rank = seen[delivery.lane] = seen.get(delivery.lane, 0) + 1
         ranked.append((rank, delivery.turn, delivery))
     return [delivery for _, _, delivery in sorted(ranked, key=lambda entry: entry[:2])]

@@ -13,13 +13,12 @@ from granian.server.embed import Server
 
 from infra.worker.app import Worker
 from infra.worker.discovery import load_event_functions
+from shared.time_budgets import DRAIN_SECONDS
 
 log = logging.getLogger("docuvault.worker")
 
 CONNECTIONS = 1024
 """How many events the worker takes at once; brokers decide how many it gets."""
-DRAIN_SECONDS = 20.0
-"""How long running functions may go on after a stop was asked for; the broker delivers again what was cut off."""
 CLOSE_SECONDS = 2.0
 """How long the last answers may take to be sent after that."""
 

@@ -199,7 +199,14 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
         detail=wrong,
     )
     if wrong is None:
-        await lifecycle.announce(tx, "document.stored", owner_id=upload.owner_id, document_id=upload.id, revision=upload.revision)
+        await lifecycle.announce(
+            tx,
+            "document.stored",
+            owner_id=upload.owner_id,
+            document_id=upload.id,
+            revision=upload.revision,
+            cost=lifecycle.cost_of(stored.size),
+        )
     else:
         await _leave_tombstone(tx, upload)
         await search_index.index_name(tx, owner_id=upload.owner_id, document_id=upload.id)

@@ -1,6 +1,7 @@
 """What moves a document on: the events that announce each step, and the one way to end `failed`.
 
-An event carries `{document_id, revision}` and is published once a revision (`dedup_key`), so the reconciler can find it again.
+An event carries `{document_id, revision}` and is published once a revision (`dedup_key`), so the reconciler can find it again. Slow work
+comes in parts: `document.scanned` also carries how many of its parts are `done`, and is published once for each.
 """
 
 from typing import Literal
@@ -13,7 +14,7 @@ from shared.documents import search_index, steps
 from shared.documents.steps import StepName
 from shared.events import publish
 
-Announcement = Literal["document.stored", "document.extracted"]
+Announcement = Literal["document.stored", "document.large", "document.scanned", "document.extracted"]
 
 CHANGES_CHANNEL = "docuvault_changes"
 GAVE_UP = "gave_up"
@@ -25,20 +26,35 @@ def wake_listeners(tx: Transaction, owner_id: UUID) -> None:
     tx.wake(CHANGES_CHANNEL, str(owner_id))
 
 
-def dedup_key(announcement: str, document_id: UUID, revision: int) -> str:
+def dedup_key(announcement: str, document_id: UUID, revision: int, done: int | None = None) -> str:
     """Under which key a step's event is published."""
-    return f"{announcement}/{document_id}/{revision}"
+    return f"{announcement}/{document_id}/{revision}" + ("" if done is None else f"/{done}")
 
 
-async def announce(tx: Transaction, announcement: Announcement, *, owner_id: UUID, document_id: UUID, revision: int) -> None:
-    """Publishes that the document has come this far; a second time for the same revision changes nothing."""
+def cost_of(size: int) -> int:
+    """What reading so many bytes is expected to cost, as deliveries are ordered by it: 0 up to 64 KiB, one more for each doubling."""
+    return (size >> 16).bit_length()
+
+
+async def announce(
+    tx: Transaction,
+    announcement: Announcement,
+    *,
+    owner_id: UUID,
+    document_id: UUID,
+    revision: int,
+    done: int | None = None,
+    cost: int = 0,
+) -> None:
+    """Publishes that the document has come this far; a second time for the same revision (and part) changes nothing."""
     await publish(
         tx,
         announcement,
         owner_id=owner_id,
         subject=str(document_id),
-        data={"document_id": str(document_id), "revision": revision},
-        dedup_key=dedup_key(announcement, document_id, revision),
+        data={"document_id": str(document_id), "revision": revision} | ({} if done is None else {"done": done}),
+        dedup_key=dedup_key(announcement, document_id, revision, done),
+        cost=cost,
     )
 
 

@@ -1,5 +1,9 @@
 """The step from `stored` to `extracted`: fetch the original, read it in the sandbox, keep pages, thumbnail and search index.
 
+Quick work comes first. `read` reads what is small and quick to read; anything else it hands on to `read_in_full`, which other work may
+delay. Pages that need text recognition are left to `shared.documents.recognition`, page by page: until that is done the document stays
+`stored`, and is found by its name and by the text that it has already.
+
 What is wrong with the document ends it as `failed` with a reason; what is wrong around it (the store or the database down, no sandbox) is
 raised, and the broker tries again. Nothing is committed unless the document is still as it was when the step began.
 """
@@ -7,44 +11,40 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from shared.db import TenantDatabase, Transaction
-from shared.documents import arrivals, filenames, lifecycle, search_index, steps, thumbnails
-from shared.documents.arrivals import OBJECT_MISMATCH
-from shared.documents.steps import StepName
-from shared.extraction import Extraction, ExtractionFailed, extract
-from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend, object_store
+from shared.documents import filenames, lifecycle, recognition, search_index, steps, thumbnails
+from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
+from shared.extraction.limits import MIB, Limits
+from shared.storage import Download, StorageBackend, object_store
+from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
 log = logging.getLogger("docuvault.documents")
 
 THUMBNAIL_TYPE = "image/webp"
 
 
+QUICK_BYTES = 2 * MIB
+"""A larger file is not tried among the quick ones: fetching and parsing it keeps others waiting."""
+
+
 @dataclass(frozen=True)
-class _Work:
-    """A document to read; `size` in bytes. `status` is `stored`, or `failed` where the step was given up and is tried again."""
+class _Work(Original):
+    """A document to read."""
 
-    owner_id: UUID
-    id: UUID
-    revision: int
-    status: str
     filename: str
-    title: str
-    size: int
     content_type: str
-    sha256: str | None
-    object_key: str
 
-
-class _Unreadable(Exception):
-    """The document is at fault: nothing but another document would help."""
-
-    def __init__(self, step: StepName, code: str, detail: str) -> None:
-        super().__init__(code)
-        self.step, self.code, self.detail = step, code, detail
+    @property
+    def quick(self) -> bool:
+        """Whether it is worth trying among the quick ones, by what its sender says: pictures need text recognition in any case."""
+        return self.size <= QUICK_BYTES and not self.content_type.startswith("image/")
 
 
 Extractor = Callable[..., Awaitable[Extraction]]
@@ -53,32 +53,52 @@ Extractor = Callable[..., Awaitable[Extraction]]
 async def read(
     db: TenantDatabase, document_id: UUID, revision: int, *, store: StorageBackend | None = None, extractor: Extractor = extract
 ) -> bool:
-    """Reads the document; False, without effect, where it does not wait to be read at `revision` (any more)."""
-    store = store or object_store()
+    """Reads a document that is quick to read, and hands on any other, found by its name; False, without effect, where it does not wait to
+    be read at `revision` (any more)."""
+    work = await _begin(db, document_id, revision, only_quick=True)
+    if work is None:
+        return False
+    if work.quick:
+        try:
+            return await _read(db, work, QUICK_READING, store or object_store(), extractor)
+        except ExtractionTimeout:
+            log.info("a document is not quick to read", extra={"fields": {"document": str(work.id)}})
+    async with db.transaction() as tx:
+        return await _hand_on(tx, work)
+
+
+async def read_in_full(
+    db: TenantDatabase, document_id: UUID, revision: int, *, store: StorageBackend | None = None, extractor: Extractor = extract
+) -> bool:
+    """Reads any document, however large; False as in `read`."""
     work = await _begin(db, document_id, revision)
     if work is None:
         return False
     try:
-        download, extraction = await _fetch_and_extract(work, store, extractor)
-    except _Unreadable as reason:
-        refused_key = None
-        async with db.transaction() as tx:
-            gave_up = await _give_up(tx, work, reason)
-            if gave_up and reason.code == OBJECT_MISMATCH:
-                refused_key = await arrivals.refuse_object(tx, work.owner_id, work.id)
-        if refused_key is not None:
-            await arrivals.remove_refused(refused_key)
-        return gave_up
+        return await _read(db, work, FULL_READING, store or object_store(), extractor)
+    except ExtractionTimeout as failed:
+        return await give_up(db, work, OriginalUnusable("extract", failed.code, failed.detail))
+
+
+async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor) -> bool:
+    """Raises ExtractionTimeout; what else is wrong with the document ends it as failed."""
+    try:
+        download, extraction = await _fetch_and_extract(work, budget, store, extractor)
+    except OriginalUnusable as reason:
+        return await give_up(db, work, reason)
     thumbnail_key = None
     if extraction.thumbnail is not None:
         thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
         await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
-    async with db.transaction() as tx:
-        return await _commit(tx, work, download, extraction, thumbnail_key)
+    try:
+        async with db.transaction() as tx:
+            return await _commit(tx, work, download, extraction, thumbnail_key)
+    except recognition.AlreadyBegun:
+        return False
 
 
-async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work | None:
-    """What is to be read, the attempt marked in its history.
+async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _Work | None:
+    """What is to be read, the attempt marked in its history (with `only_quick`, if it is quick to read).
 
     The mark is not worth waiting for the disk: a crash of the database loses at most that this attempt had begun. The row is locked so that
     what another attempt is just committing is not marked as running after that.
@@ -86,52 +106,64 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work 
     async with db.transaction() as tx:
         work = await tx.fetch_one(
             """
-            SELECT owner_id, id, revision, status, filename, title, size, content_type, sha256, object_key
+            SELECT owner_id, id, size, sha256, object_key, revision, status, filename, content_type
             FROM documents, set_config('synchronous_commit', 'off', true)
             WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s
                 AND (status = 'stored' OR (status = 'failed' AND error ->> 'step' = 'extract' AND error ->> 'code' = %(gave_up)s))
+                AND NOT EXISTS (
+                    SELECT FROM document_recognition AS begun
+                    WHERE begun.owner_id = documents.owner_id AND begun.document_id = documents.id AND begun.revision = documents.revision
+                )
             FOR NO KEY UPDATE OF documents
             """,
             {"owner": db.owner_id, "id": document_id, "revision": revision, "gave_up": lifecycle.GAVE_UP},
             row=_Work,
         )
-        if work is not None:
+        if work is not None and (work.quick or not only_quick):
             await steps.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract")
     return work
 
 
-async def _fetch_and_extract(work: _Work, store: StorageBackend, extractor: Extractor) -> tuple[Download, Extraction]:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
-        try:
-            download = await store.download(work.object_key, path, limit=work.size)
-        except ObjectMissing:
-            raise _Unreadable("extract", "object_missing", "The original is no longer in the object store.") from None
-        except ObjectTooLarge:
-            raise _Unreadable("upload", OBJECT_MISMATCH, f"More than the announced {work.size} bytes arrived.") from None
-        if download.size != work.size:
-            raise _Unreadable("upload", OBJECT_MISMATCH, f"{work.size} bytes were announced, {download.size} arrived.")
-        if work.sha256 is not None and work.sha256 != download.sha256:
-            raise _Unreadable("upload", OBJECT_MISMATCH, "The bytes that arrived are not those that were announced: their hash differs.")
-        try:
-            extraction = await extractor(path, filename=work.filename, declared_type=work.content_type)
-        except ExtractionFailed as failed:
-            raise _Unreadable("extract", failed.code, failed.detail) from None
-    log.info("document read", extra={"fields": {"document": str(work.id), "milliseconds": extraction.milliseconds}})
-    return download, extraction
-
-
-async def _give_up(tx: Transaction, work: _Work, reason: _Unreadable) -> bool:
-    return await lifecycle.fail(
+async def _hand_on(tx: Transaction, work: _Work) -> bool:
+    """Leaves the document to `read_in_full`; it is found by its name from now on."""
+    waits = await tx.execute(
+        """
+        UPDATE documents SET status = 'stored', error = NULL, updated_at = now()
+        WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
+        """,
+        {"owner": work.owner_id, "id": work.id, "revision": work.revision, "status": work.status},
+    )
+    if not waits:
+        return False
+    await search_index.index_name(tx, owner_id=work.owner_id, document_id=work.id)
+    await lifecycle.announce(
         tx,
+        "document.large",
         owner_id=work.owner_id,
         document_id=work.id,
         revision=work.revision,
-        while_status=work.status,
-        step=reason.step,
-        code=reason.code,
-        detail=reason.detail,
+        cost=lifecycle.cost_of(work.size),
     )
+    lifecycle.wake_listeners(tx, work.owner_id)
+    return True
+
+
+async def _fetch_and_extract(
+    work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
+) -> tuple[Download, Extraction]:
+    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
+        path = Path(original.name)
+        download = await fetch(work, store, path)
+        try:
+            extraction = await extractor(
+                path, filename=work.filename, declared_type=work.content_type, limits=Limits.within(budget), defer_recognition=True
+            )
+        except ExtractionTimeout:
+            raise
+        except ExtractionFailed as failed:
+            raise OriginalUnusable("extract", failed.code, failed.detail) from None
+    log.info("document read", extra={"fields": {"document": str(work.id), "milliseconds": extraction.milliseconds}})
+    return download, extraction
 
 
 @dataclass(frozen=True)
@@ -145,18 +177,24 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
     names = await tx.fetch_one(
         """
         UPDATE documents
-        SET status = 'extracted', error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
-            sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, updated_at = now(),
+        SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
+            sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
             title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
+            AND NOT EXISTS (
+                SELECT FROM document_recognition AS begun
+                WHERE begun.owner_id = %(owner)s AND begun.document_id = %(id)s AND begun.revision = %(revision)s
+            )
         RETURNING filename, title
         """,
         {
+            "reached": "stored" if extraction.scans else "extracted",
             "content_type": extraction.content_type,
             "page_count": extraction.page_count,
             "language": extraction.language,
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
+            "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
             "default_title": filenames.title(work.filename),
             "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
             "owner": work.owner_id,
@@ -189,16 +227,19 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         title=names.title,
         pages=extraction.pages,
     )
-    await steps.record(
-        tx,
-        owner_id=work.owner_id,
-        document_id=work.id,
-        revision=work.revision,
-        step="extract",
-        state="done",
-        detail=_in_words(extraction),
-    )
-    await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    if extraction.scans:
+        await recognition.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
+    else:
+        await steps.record(
+            tx,
+            owner_id=work.owner_id,
+            document_id=work.id,
+            revision=work.revision,
+            step="extract",
+            state="done",
+            detail=_in_words(extraction),
+        )
+        await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

@@ -30,10 +30,7 @@ STORE_CALLS_AT_ONCE = 8
 TIME_LIMIT_SECONDS = 45.0
 """When a run stops taking more: the next one goes on where it ended."""
 
-_NEXT: dict[str, tuple[Announcement, StepName]] = {
-    "stored": ("document.stored", "extract"),
-    "extracted": ("document.extracted", "classify"),
-}
+_STEPS: dict[str, StepName] = {"stored": "extract", "extracted": "classify"}
 
 
 async def reconcile() -> None:
@@ -58,14 +55,28 @@ async def clean_up() -> None:
 
 @dataclass(frozen=True)
 class _Standing:
-    """A document between two steps, and what has become of the delivery that is to take it on."""
+    """A document between two steps; `recognized` is how many of its scans are, if that has begun."""
 
     id: UUID
     owner_id: UUID
     status: str
     revision: int
-    live: bool
-    dead: bool
+    size: int
+    recognized: int | None
+
+    @property
+    def events(self) -> list[tuple[Announcement, int | None]]:
+        """The events that may take it on, the one to publish again first; the number is that of the parts done."""
+        if self.status == "extracted":
+            return [("document.extracted", None)]
+        if self.recognized is not None:
+            return [("document.scanned", self.recognized)]
+        return [("document.stored", None), ("document.large", None)]
+
+    @property
+    def keys(self) -> list[str]:
+        """Under which these events were published."""
+        return [lifecycle.dedup_key(announcement, self.id, self.revision, done) for announcement, done in self.events]
 
 
 async def _look_after_batch() -> tuple[list[Upload], int]:
@@ -85,55 +96,78 @@ async def _look_after_batch() -> tuple[list[Upload], int]:
             {"quiet": QUIET_SECONDS, "batch": BATCH},
             row=Upload,
         )
-        standing = [document.id for document in taken if document.status in _NEXT]
+        standing = [document.id for document in taken if document.status in _STEPS]
         if standing:
-            for document in await _deliveries_of(tx, standing):
-                await _mend(tx, document)
+            await _look_after_standing(tx, standing)
     return [upload for upload in taken if upload.status == "uploading" and upload.upload_method != "through_us"], len(taken)
 
 
-async def _deliveries_of(tx: Transaction, document_ids: list[UUID]) -> list[_Standing]:
-    return await tx.fetch_all(
+@dataclass(frozen=True)
+class _Deliveries:
+    """In which states the deliveries of an event are."""
+
+    dedup_key: str
+    states: list[str]
+
+
+async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> None:
+    documents = await tx.fetch_all(
         """
-        SELECT d.id, d.owner_id, d.status, d.revision,
-            coalesce(bool_or(deliveries.state IN ('ready', 'waiting', 'running')), false) AS live,
-            coalesce(bool_or(deliveries.state = 'dead'), false) AS dead
+        SELECT d.id, d.owner_id, d.status, d.revision, d.size, r.done AS recognized
         FROM documents AS d
-        LEFT JOIN events ON events.dedup_key = 'document.' || d.status || '/' || d.id || '/' || d.revision
-        LEFT JOIN deliveries ON deliveries.event_id = events.id
+        LEFT JOIN document_recognition AS r ON r.document_id = d.id AND r.revision = d.revision
         WHERE d.id = ANY(%(ids)s) AND d.updated_at < now() - make_interval(secs => %(quiet)s)
-        GROUP BY d.id
         ORDER BY d.owner_id, d.id
         """,
         {"ids": document_ids, "quiet": QUIET_SECONDS},
         row=_Standing,
     )
+    found = await tx.fetch_all(
+        """
+        SELECT events.dedup_key, array_agg(deliveries.state) AS states
+        FROM events JOIN deliveries ON deliveries.event_id = events.id
+        WHERE events.dedup_key = ANY(%(keys)s)
+        GROUP BY events.dedup_key
+        """,
+        {"keys": [key for document in documents for key in document.keys]},
+        row=_Deliveries,
+    )
+    states = {deliveries.dedup_key: deliveries.states for deliveries in found}
+    for document in documents:
+        await _mend(tx, document, {state for key in document.keys for state in states.get(key, [])})
 
 
-async def _mend(tx: Transaction, document: _Standing) -> None:
-    """Nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
-    if document.live:
+async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
+    """Where nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
+    if states & {"ready", "waiting", "running"}:
         return
-    announcement, step = _NEXT[document.status]
     log.warning(
         "a document stood still",
-        extra={"fields": {"document": str(document.id), "status": document.status, "delivery": "dead" if document.dead else "lost"}},
+        extra={"fields": {"document": str(document.id), "status": document.status, "delivery": "dead" if "dead" in states else "lost"}},
     )
-    if document.dead:
+    if "dead" in states:
         await lifecycle.fail(
             tx,
             owner_id=document.owner_id,
             document_id=document.id,
             revision=document.revision,
             while_status=document.status,
-            step=step,
+            step=_STEPS[document.status],
             code=lifecycle.GAVE_UP,
             detail="This step was tried several times and failed for reasons that are not the document's. It can be tried again.",
         )
         return
-    key = lifecycle.dedup_key(announcement, document.id, document.revision)
-    await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": key})
-    await lifecycle.announce(tx, announcement, owner_id=document.owner_id, document_id=document.id, revision=document.revision)
+    await tx.execute("DELETE FROM events WHERE dedup_key = ANY(%(keys)s)", {"keys": document.keys})
+    announcement, done = document.events[0]
+    await lifecycle.announce(
+        tx,
+        announcement,
+        owner_id=document.owner_id,
+        document_id=document.id,
+        revision=document.revision,
+        done=done,
+        cost=lifecycle.cost_of(document.size),
+    )
 
 
 async def _settle_if_there(upload: Upload) -> None:

@@ -40,6 +40,21 @@ async def begin(tx: Transaction, *, owner_id: UUID, document_id: UUID, revision:
     )
 
 
+async def progress(tx: Transaction, *, owner_id: UUID, document_id: UUID, revision: int, step: StepName, detail: str) -> None:
+    """Says how far the step has come that comes in parts; it begins (again) if it is not running."""
+    await tx.execute(
+        """
+        INSERT INTO document_steps AS s (document_id, owner_id, revision, step, state, detail)
+        VALUES (%(document)s, %(owner)s, %(revision)s, %(step)s, 'running', %(detail)s)
+        ON CONFLICT (document_id, revision, step) DO UPDATE
+        SET state = 'running', detail = excluded.detail, duration_ms = NULL,
+            attempts = s.attempts + (s.state <> 'running')::integer,
+            started_at = CASE WHEN s.state = 'running' THEN s.started_at ELSE now() END
+        """,
+        {"document": document_id, "owner": owner_id, "revision": revision, "step": step, "detail": detail},
+    )
+
+
 async def record(
     tx: Transaction,
     *,

@@ -25,11 +25,13 @@ async def publish(
     subject: str,
     data: Mapping[str, Any],
     dedup_key: str | None = None,
+    cost: int = 0,
     subscriptions: Mapping[str, tuple[Subscription, ...]] = SUBSCRIPTIONS,
 ) -> UUID | None:
     """Writes the event and its deliveries; the event's id, or None where one with `dedup_key` was already published.
 
-    `data` is JSON (canonicalised by RFC 8785 when signed: no NaN, integers within 2**53). One round trip.
+    `data` is JSON (canonicalised by RFC 8785 when signed: no NaN, integers within 2**53). Of what an owner has waiting in a queue, what has
+    the lowest `cost` is delivered first. One round trip.
     """
     event_id = new_id()
     targets = subscriptions.get(type, ())
@@ -41,8 +43,8 @@ async def publish(
             ON CONFLICT (dedup_key) DO NOTHING
             RETURNING id
         ), delivery AS (
-            INSERT INTO deliveries (id, event_id, function, queue, owner_id)
-            SELECT target.id, event.id, target.function, target.queue, %(owner)s
+            INSERT INTO deliveries (id, event_id, function, queue, owner_id, cost)
+            SELECT target.id, event.id, target.function, target.queue, %(owner)s, %(cost)s
             FROM event, unnest(%(ids)s::uuid[], %(functions)s::text[], %(queues)s::text[]) AS target (id, function, queue)
         )
         SELECT id FROM event
@@ -54,6 +56,7 @@ async def publish(
             "subject": subject,
             "data": Jsonb(dict(data)),
             "dedup_key": dedup_key,
+            "cost": cost,
             "ids": [new_id() for _ in targets],
             "functions": [target.function for target in targets],
             "queues": [target.queue for target in targets],

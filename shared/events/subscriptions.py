@@ -14,6 +14,8 @@ class Subscription(NamedTuple):
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "account.deleted": (Subscription("delete_account_data", "documents"),),
     "document.extracted": (Subscription("classify_document", "documents"),),
+    "document.large": (Subscription("extract_large_document", "large"),),
+    "document.scanned": (Subscription("recognize_pages", "recognition"),),
     "document.stored": (Subscription("extract_document", "documents"),),
     "email.requested": (Subscription("send_email", "email"),),
     "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),

@@ -5,14 +5,19 @@
 A document that makes its reader crash, loop or balloon fails alone, with a sentence a person understands (`failures.py`). What a
 document may cost stands in `limits.py`; what is locked down, in `confinement.py`. Importing this is cheap: parsers are imported in the
 fork server only.
+
+Text recognition (OCR) is slow, so it can be left for later: `extract(…, defer_recognition=True)` says which pages need it, and `recognize`
+does some of them.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.extraction.content_types import SUPPORTED
 from shared.extraction.failures import (
+    WARNING_CODES,
     DocumentCorrupt,
     DocumentEncrypted,
     DocumentTooComplex,
@@ -20,10 +25,23 @@ from shared.extraction.failures import (
     ExtractionFailed,
     ExtractionOutOfMemory,
     ExtractionTimeout,
+    ExtractionWarning,
     SandboxUnavailable,
     UnsupportedType,
 )
-from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_PAGES, MAX_TEXT_CHARACTERS, MAX_THUMBNAIL, MAX_TITLE, Limits
+from shared.extraction.formats import Scan
+from shared.extraction.limits import (
+    MAX_EMAIL_ATTACHMENTS,
+    MAX_PAGES,
+    MAX_TEXT_CHARACTERS,
+    MAX_THUMBNAIL,
+    MAX_TITLE,
+    MAX_WARNINGS,
+    Limits,
+)
+
+if TYPE_CHECKING:
+    from shared.extraction.sandbox import Finished
 
 __all__ = [
     "DocumentCorrupt",
@@ -34,13 +52,18 @@ __all__ = [
     "ExtractionFailed",
     "ExtractionOutOfMemory",
     "ExtractionTimeout",
+    "ExtractionWarning",
+    "Recognition",
     "SandboxUnavailable",
+    "Scan",
     "UnsupportedType",
     "extract",
     "extract_unsandboxed",
+    "recognize",
 ]
 
-_TASK = "shared.extraction.reading:read"
+_READ = "shared.extraction.reading:read"
+_RECOGNIZE = "shared.extraction.reading:recognize"
 
 
 @dataclass(frozen=True)
@@ -49,7 +72,8 @@ class Extraction:
 
     `pages` is the text by page in NFC, without NUL and lone surrogates, possibly empty strings; kinds without pages have one.
     `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` is the document's own.
-    `thumbnail` is WebP of the first page. `milliseconds` by step, for the log; "child_cpu" is CPU time, fork and confinement included.
+    `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log; "child_cpu" is CPU
+    time, fork and confinement included.
     """
 
     content_type: str
@@ -59,23 +83,58 @@ class Extraction:
     title: str | None
     thumbnail: bytes | None
     milliseconds: dict[str, float]
-    truncated: bool
+    warnings: list[ExtractionWarning] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+    """Pages whose text is still to be recognised, in order of pages; empty unless recognition was deferred."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there is more in the document than was read."""
+        return any(warning.code == "text_cut_short" for warning in self.warnings)
 
 
-async def extract(path: Path, *, filename: str, declared_type: str, limits: Limits | None = None) -> Extraction:
+@dataclass(frozen=True)
+class Recognition:
+    """The text on the first of some scans, None for one that cannot be decoded, and the CPU time that took in milliseconds."""
+
+    texts: list[str | None]
+    cpu_milliseconds: float
+
+
+async def extract(
+    path: Path, *, filename: str, declared_type: str, limits: Limits | None = None, defer_recognition: bool = False
+) -> Extraction:
     """Read the document at `path`. `filename` tells plain-text kinds apart; `declared_type` is what the client said and decides nothing.
 
+    With `defer_recognition`, pages that are only a picture have no text yet, and `Extraction.scans` lists them for `recognize`.
     Raises ExtractionFailed for good, SandboxUnavailable where it is worth trying again, OSError where `path` cannot be opened."""
+    finished = await _run(_READ, path, _arguments(filename, defer_recognition=defer_recognition), limits)
+    extraction = _checked(finished.value, finished.blob)
+    extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
+    return extraction
+
+
+async def recognize(path: Path, *, filename: str, scans: Sequence[Scan], limits: Limits, cpu_seconds: float) -> Recognition:
+    """Recognise the text on as many of the `scans` of the document at `path` as begin within `cpu_seconds`, the first in any case.
+
+    Raises what `extract` raises; then none of them is done."""
+    addresses = [[scan.frame, scan.attachment] for scan in scans]
+    arguments = _arguments(filename) | {"scans": addresses, "cpu_seconds": cpu_seconds, "page_seconds": limits.wall_seconds}
+    finished = await _run(_RECOGNIZE, path, arguments, limits)
+    texts = finished.value.get("texts")
+    if not (isinstance(texts, list) and 0 < len(texts) <= len(scans) and all(text is None or _is_text(text) for text in texts)):
+        raise ExtractionCrashed()
+    return Recognition(texts, finished.cpu_milliseconds)
+
+
+async def _run(task: str, path: Path, arguments: dict[str, Any], limits: Limits | None) -> "Finished":
     import asyncio
 
     from shared.extraction import sandbox
 
     file = await asyncio.to_thread(open, path, "rb", buffering=0)
     with file:
-        finished = await sandbox.run(_TASK, file, _arguments(filename), limits)
-    extraction = _checked(finished.value, finished.blob)
-    extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
-    return extraction
+        return await sandbox.run(task, file, arguments, limits)
 
 
 def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Extraction:
@@ -86,11 +145,16 @@ def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Ext
         return _checked(*reading.read_unconfined(file, _arguments(filename)))
 
 
-def _arguments(filename: str) -> dict[str, Any]:
+def _arguments(filename: str, *, defer_recognition: bool = False) -> dict[str, Any]:
     from shared.config import settings
     from shared.extraction import sandbox
 
-    return {"filename": filename[-255:], "ocr_languages": list(settings().ocr_languages), "tessdata": sandbox.tessdata()}
+    return {
+        "filename": filename[-255:],
+        "ocr_languages": list(settings().ocr_languages),
+        "tessdata": sandbox.tessdata(),
+        "defer_recognition": defer_recognition,
+    }
 
 
 def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
@@ -104,7 +168,7 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         and content_type in SUPPORTED
         and isinstance(pages, list)
         and len(pages) <= (1 + MAX_EMAIL_ATTACHMENTS) * MAX_PAGES
-        and all(isinstance(page, str) and cleaning.is_clean(page) for page in pages)
+        and all(_is_text(page) for page in pages)
         and sum(map(len, pages)) <= MAX_TEXT_CHARACTERS
         and (page_count is None or (type(page_count) is int and 0 <= page_count < 2**31))
         and (language is None or (isinstance(language, str) and len(language) == 2 and language.isascii() and language.isalpha()))
@@ -122,8 +186,45 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         title=cleaning.title(title, MAX_TITLE) if title else None,
         thumbnail=blob or None,
         milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if _is_duration(spent)},
-        truncated=bool(value.get("truncated")),
+        warnings=_warnings(value.get("warnings")),
+        scans=_scans(value.get("scans"), len(pages)),
     )
+
+
+def _scans(value: object, pages: int) -> list[Scan]:
+    if not isinstance(value, list) or len(value) > pages:
+        raise ExtractionCrashed()
+    scans = []
+    for triple in value:
+        if not (isinstance(triple, list) and len(triple) == 3 and all(type(number) is int and 0 <= number < 2**31 for number in triple)):
+            raise ExtractionCrashed()
+        scans.append(Scan(*triple))
+    numbers = [scan.page for scan in scans]
+    if numbers != sorted(set(numbers)) or any(number >= pages for number in numbers):
+        raise ExtractionCrashed()
+    return scans
+
+
+def _is_text(value: object) -> bool:
+    from shared.extraction import cleaning
+
+    return isinstance(value, str) and len(value) <= MAX_TEXT_CHARACTERS and cleaning.is_clean(value)
+
+
+def _warnings(value: object) -> list[ExtractionWarning]:
+    from shared.extraction import cleaning
+
+    if not isinstance(value, list):
+        raise ExtractionCrashed()
+    warnings = []
+    for pair in value[:MAX_WARNINGS]:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(member, str) for member in pair)):
+            raise ExtractionCrashed()
+        code, detail = pair
+        if code not in WARNING_CODES:
+            raise ExtractionCrashed()
+        warnings.append(ExtractionWarning(code, " ".join(cleaning.clean(detail[:500]).split())))
+    return warnings
 
 
 def _is_duration(value: object) -> bool:

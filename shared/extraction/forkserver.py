@@ -123,6 +123,7 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         module, _, name = job["task"].partition(":")
         task: Task = getattr(importlib.import_module(module), name)
         limits = Limits(**job["limits"])
+        os.nice(limits.niceness)  # before the confinement, which lets nobody change priorities
         try:
             confinement.confine(limits, server, ruleset)
         except confinement.CannotConfine as error:

@@ -1,10 +1,19 @@
 """How much one document may cost: every number of the extraction in one place.
 
 A document over a limit of *amount* (pages, text) is read as far as the limit and marked truncated: half a telephone book is better found
-than not at all. A document over a limit of *effort* (memory, time, pixels, inflated bytes) fails.
+than not at all. A document over a limit of *effort* (memory, time, pixels, inflated bytes) fails. Times come from `shared.time_budgets`.
 """
 
 from dataclasses import dataclass
+
+from shared.time_budgets import (
+    FULL_READING,
+    ONE_PASS_CPU_SECONDS,
+    ONE_PASS_RECOGNITION_WALL_SECONDS,
+    ONE_PASS_WALL_SECONDS,
+    PAGE_CPU_SECONDS,
+    ReadingBudget,
+)
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
@@ -39,12 +48,12 @@ MAX_OCR_PIXELS = 12_000_000
 
 OCR_DPI = 200
 MAX_OCR_PAGES = 300
-OCR_SECONDS = 480
-OCR_PAGE_SECONDS = 60
+OCR_SECONDS = ONE_PASS_RECOGNITION_WALL_SECONDS
+OCR_PAGE_SECONDS = PAGE_CPU_SECONDS
 """Scanned pages recognised of one document, the wall time after which the remaining ones stay without text (truncated), and that of one
 page, after which it stays without."""
 
-QUICK_CPU_SECONDS = 60
+QUICK_CPU_SECONDS = FULL_READING.cpu_seconds
 """CPU time of a document until its first picture is recognised: 2,000 dense pages take 10 s, a parser sent in circles takes all it gets."""
 
 MAX_EMAIL_ATTACHMENTS = 20
@@ -55,16 +64,25 @@ THUMBNAIL_SIDE = 480
 
 MAX_THUMBNAIL = 1 * MIB
 MAX_TITLE = 500
+MAX_WARNINGS = 50
+"""Warnings kept of one document."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What a sandboxed child may use; beyond it the kernel or the parent ends it."""
 
-    wall_seconds: float = 600
-    cpu_seconds: int = 600
+    wall_seconds: float = ONE_PASS_WALL_SECONDS
+    cpu_seconds: int = ONE_PASS_CPU_SECONDS
     address_space: int = 1536 * MIB
     open_files: int = 64
     output_bytes: int = 64 * MIB
     file_bytes: int = 64 * KIB
     """Bytes of a file the child may write: only its own error log in memory is writable at all."""
+    niceness: int = 0
+    """How far the child steps back for others (nice(2))."""
+
+    @classmethod
+    def within(cls, budget: ReadingBudget) -> "Limits":
+        """The usual limits, with the times of `budget`."""
+        return cls(wall_seconds=budget.wall_seconds, cpu_seconds=budget.cpu_seconds, niceness=budget.niceness)

@@ -1,6 +1,8 @@
 """What runs inside the sandbox: an open file in, its text and thumbnail out. `read` is the task that `extract` gives to the sandbox."""
 
 import os
+import time
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from shared.extraction import confinement, content_types, language
@@ -44,19 +46,45 @@ def warm_up() -> None:
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder).
+    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder), defer_recognition.
 
     Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
     may have for OCR, and QUICK_CPU_SECONDS of it for anything else."""
     confinement.allow_cpu(QUICK_CPU_SECONDS)
-    return _read_and_judge(
-        file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"], lambda: confinement.allow_cpu(None))
+    recognizer = Recognizer(
+        arguments["ocr_languages"],
+        arguments["tessdata"],
+        lambda: confinement.allow_cpu(None),
+        deferred=arguments.get("defer_recognition", False),
     )
+    return _read_and_judge(file, arguments, recognizer)
 
 
 def read_unconfined(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """`read` without touching the limits of the process."""
     return _read_and_judge(file, arguments, Recognizer(arguments["ocr_languages"], arguments["tessdata"]))
+
+
+def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Recognise the text on scans that `read` has deferred: as many as begin within a time, the first in any case.
+
+    `arguments`: those of `read`, and scans ([frame, attachment], as `read` gave them), cpu_seconds, page_seconds. `texts` of the answer are
+    the text of the first scans, None for one that cannot be decoded."""
+    from shared.extraction.formats import mail, pdf, pictures
+
+    recognizer = Recognizer(arguments["ocr_languages"], arguments["tessdata"], page_seconds=arguments["page_seconds"])
+    texts: list[str | None] = []
+    for attachment, scans in groupby(arguments["scans"], key=lambda scan: int(scan[1])):
+        frames = [int(frame) for frame, _ in scans]
+        content, name = mail.attachment(file, attachment) if attachment else (file, str(arguments["filename"]))
+        reader = pdf if content_types.detect(content, name) == PDF else pictures
+        for frame, text in zip(frames, reader.recognize(content, frames, recognizer), strict=True):
+            if text is not None:
+                text = clean(mail.headed(name, text) if attachment and frame == 0 else text)
+            texts.append(text)
+            if time.process_time() >= arguments["cpu_seconds"]:
+                return {"texts": texts}, b""
+    return {"texts": texts}, b""
 
 
 def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recognizer) -> tuple[dict[str, Any], bytes]:
@@ -68,6 +96,8 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     watch.lap("read")
     pages, cut = _bounded(reading.pages)
     watch.lap("clean")
+    if reading.truncated or cut:
+        reading.warn("text_cut_short", _cut_short(reading, len(pages), cut))
     spoken = language.detect("\n".join(_until_enough(pages)))
     watch.lap("language")
     answer = {
@@ -77,7 +107,8 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
         "language": spoken,
         "title": title(reading.title or "", MAX_TITLE),
         "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
-        "truncated": reading.truncated or cut,
+        "warnings": [[warning.code, warning.detail] for warning in reading.warnings],
+        "scans": [[scan.page, scan.frame, scan.attachment] for scan in reading.scans],
     }
     return answer, reading.thumbnail or b""
 
@@ -137,6 +168,14 @@ def _bounded(raw: list[str]) -> tuple[list[str], bool]:
         pages.append(cleaned[:left])
         left -= len(pages[-1])
     return pages, cut
+
+
+def _cut_short(reading: Reading, pages: int, cut: bool) -> str:
+    if cut:
+        return f"The document holds more text than the {MAX_TEXT_CHARACTERS:,} characters that are read of one document."
+    if reading.page_count is not None and reading.page_count > pages:
+        return f"{pages:,} of {reading.page_count:,} pages were read."
+    return "The document is longer than what is read of one document; its end was left out."
 
 
 def _until_enough(pages: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 Auth = Literal["none", "user", "admin", "cookie"]
-Queue = Literal["documents", "email", "system"]
+Queue = Literal["documents", "large", "recognition", "email", "system"]
+"""`documents` is for what is quick, `large` and `recognition` for what need not be; see `shared.time_budgets`."""
 Scope = Literal[
     "documents:read",
     "documents:write",

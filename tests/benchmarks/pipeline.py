@@ -36,7 +36,7 @@ def run() -> None:
 async def _run() -> None:
     with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
         folder = Path(name)
-        services = _services(folder)
+        services = services_in(folder)
         stack = Stack(services, folder, {"LOG_LEVEL": "warning"})
         await services.start()
         os.environ.update(stack.environ)  # the plain loop's processes read their settings from it
@@ -51,7 +51,7 @@ async def _run() -> None:
             await services.kill()
 
 
-def _services(folder: Path) -> Services:
+def services_in(folder: Path) -> Services:
     """As `scripts/serve` runs them: durable."""
     first = free_port_block(6)
     logs = folder / "logs"

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import library, uploads
+from shared.documents import library, reading, recognition, uploads
 from shared.documents.models import Document
 from shared.documents.uploads import CompleteUpload, CreatedUpload, CreateUpload, SingleUpload
 
@@ -51,6 +51,25 @@ async def stored(vault: TenantDatabase, content: bytes = LETTER, **more: Any) ->
     created = await create(vault, content, **more)
     assert await send(created, content) == 200
     return await uploads.complete(vault, created.document.id, CompleteUpload())
+
+
+async def read_through(vault: TenantDatabase, document_id: UUID, revision: int = 1) -> Document:
+    """The document after all that brokers would have done to read it."""
+    await reading.read(vault, document_id, revision)
+    await reading.read_in_full(vault, document_id, revision)
+    while (done := await recognized(vault, document_id)) is not None:
+        assert await recognition.recognize_slice(vault, document_id, revision, done)
+    return await library.get(vault, document_id)
+
+
+async def recognized(vault: TenantDatabase, document_id: UUID) -> int | None:
+    """How many of the document's scans are recognised; None where none are waiting (any more)."""
+    async with vault.transaction() as tx:
+        done: int | None = await tx.fetch_value(
+            "SELECT done FROM document_recognition WHERE owner_id = %(owner)s AND document_id = %(id)s",
+            {"owner": vault.owner_id, "id": document_id},
+        )
+    return done
 
 
 async def row(vault: TenantDatabase, document_id: UUID, columns: str) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,10 @@ from shared.documents import library, lifecycle, reading, reconciliation, steps,
 from shared.documents.library import ObjectRefused
 from shared.documents.models import Document
 from shared.errors import NotFound
-from shared.extraction import extract
+from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
-from tests.documents.conftest import PDF, Usage, published, row, stored, usage
+from tests.documents.conftest import PDF, Usage, published, read_through, row, stored, usage
 from tests.identity.waiting import until_others_wait
 
 
@@ -39,6 +40,18 @@ async def test_a_stored_document_is_read(vault: TenantDatabase) -> None:
     assert tag == '"1"'
     assert [event.type for event in await published(vault, document.id)] == ["document.stored", "document.extracted"]
     assert await _history(vault, document) == {"upload": ("done", 1), "extract": ("done", 1)}
+
+
+async def test_what_could_not_be_read_is_told_with_the_document(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    assert document.warnings == []
+
+    async def extract_in_part(*arguments: Any, **named: Any) -> Extraction:
+        return replace(await extract(*arguments, **named), warnings=[ExtractionWarning("page_unreadable", "Page 2 could not be read.")])
+
+    assert await reading.read(vault, document.id, 1, extractor=extract_in_part)
+    read = await library.get(vault, document.id)
+    assert [(warning.code, warning.detail) for warning in read.warnings] == [("page_unreadable", "Page 2 could not be read.")]
 
 
 async def test_reading_again_changes_nothing(vault: TenantDatabase) -> None:
@@ -93,8 +106,7 @@ async def test_what_cannot_be_read_fails_and_stays_downloadable(
     vault: TenantDatabase, content: bytes, content_type: str, code: str
 ) -> None:
     document = await stored(vault, content, filename="letter.bin", content_type=content_type)
-    assert await reading.read(vault, document.id, 1)
-    failed = await library.get(vault, document.id)
+    failed = await read_through(vault, document.id)
     assert failed.status == "failed"
     assert failed.error is not None
     assert (failed.error.step, failed.error.code) == ("extract", code)

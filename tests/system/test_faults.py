@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from shared.db import Database
+from tests.benchmarks.fairness import printed_pages
 from tests.system.stack import Person, Stack, until
 
 MINUTE_AND_MORE = 150.0
@@ -109,6 +110,41 @@ async def test_a_process_killed_in_the_middle_of_each_step_loses_nothing(stack: 
 
             await until(taken_up_again, f"{function} is delivered again")
     await assert_all_ready_once(stack, person, ids)
+    await person.close()
+
+
+@pytest.mark.parametrize("victim", ["worker", "broker"])
+async def test_a_process_killed_in_the_middle_of_recognition_loses_and_doubles_nothing(stack: Stack, victim: str) -> None:
+    person = await stack.person()
+    document_id = await person.upload("scan.pdf", printed_pages(3), "application/pdf")
+    async with stack.database() as database:
+
+        async def recognising() -> bool:
+            async with database.system() as tx:
+                return bool(await tx.fetch_value("SELECT true FROM deliveries WHERE function = 'recognize_pages' AND state = 'running'"))
+
+        await until(recognising, "recognition is under way")
+        async with held_at(stack, "document_recognition") as stands_there:
+            await until(stands_there, "a slice stands in the middle of keeping what it has recognised")
+            await stack.kill(victim)
+        await stack.start(victim)
+        document = await person.settled(document_id, seconds=MINUTE_AND_MORE)
+        assert (document["status"], document["warnings"], document["page_count"]) == ("ready", [], 3)
+
+        async def taken_up_again() -> bool:
+            async with database.system() as tx:
+                return bool(await tx.fetch_value("SELECT max(attempts) >= 2 FROM deliveries WHERE function = 'recognize_pages'"))
+
+        await until(taken_up_again, "the slice that was cut off is delivered again")
+        async with database.system() as tx:
+            pages = await tx.fetch_value("SELECT array_agg(number ORDER BY number) FROM document_pages WHERE length(text) > 500")
+            slices = await tx.fetch_value("SELECT array_agg((data ->> 'done')::integer) FROM events WHERE type = 'document.scanned'")
+            done = await tx.fetch_value("SELECT count(*) FROM events WHERE type IN ('document.extracted', 'document.ready')")
+            left = await tx.fetch_value("SELECT count(*) FROM document_recognition")
+    assert pages == [1, 2, 3]
+    assert len(slices) == len(set(slices))
+    assert (done, left) == (2, 0)
+    assert [hit["id"] for hit in await person.search("invoice amount")] == [document_id]
     await person.close()
 
 

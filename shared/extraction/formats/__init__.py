@@ -6,6 +6,21 @@ A reader raises an ExtractionFailed for what it understands of a failure; anythi
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from shared.extraction.failures import ExtractionWarning
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A page that is only a picture, its text still to be recognised.
+
+    `page` is its place in `Reading.pages`, counted from 0. The picture is page or frame `frame` (from 0) of the file itself, or of the
+    `attachment`-th attachment (from 1) if it is an e-mail.
+    """
+
+    page: int
+    frame: int
+    attachment: int = 0
+
 
 @dataclass
 class Reading:
@@ -16,7 +31,15 @@ class Reading:
     title: str | None = None
     thumbnail: bytes | None = None
     truncated: bool = False
+    """Whether the document goes on after what was read."""
+    warnings: list[ExtractionWarning] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
+    """What is left to recognise; empty unless the recogniser defers."""
     milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def warn(self, code: str, detail: str) -> None:
+        """Note a part that was not read; `code` is one of WARNING_CODES."""
+        self.warnings.append(ExtractionWarning(code, detail))
 
 
 class Stopwatch:

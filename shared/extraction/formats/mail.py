@@ -8,7 +8,7 @@ from email.parser import BytesParser
 from typing import Any, BinaryIO
 
 from shared.extraction.failures import ExtractionFailed
-from shared.extraction.formats import Reading
+from shared.extraction.formats import Reading, Scan
 from shared.extraction.formats.html import to_text
 from shared.extraction.formats.plain import decode
 from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE
@@ -28,15 +28,29 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) ->
     named = [f"Attachment: {name}" for name, _ in attachments]
     reading.pages.append("\n\n".join(("\n".join(headers + named), *bodies)))
     reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
-    for name, content in attachments[:MAX_EMAIL_ATTACHMENTS]:
+    for number, (name, content) in enumerate(attachments[:MAX_EMAIL_ATTACHMENTS], 1):
         try:
             attached = read_attachment(io.BytesIO(content), name)
         except ExtractionFailed:
             continue
-        if any(page.strip() for page in attached.pages):
-            reading.pages += [f"{name}\n\n{attached.pages[0]}", *attached.pages[1:]]
+        if attached.scans or any(page.strip() for page in attached.pages):
+            reading.scans += [Scan(len(reading.pages) + scan.page, scan.frame, number) for scan in attached.scans]
+            reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
         reading.truncated |= attached.truncated
     return reading
+
+
+def headed(name: str, page: str) -> str:
+    """The first page of an attachment, as it stands among the pages of the message."""
+    return f"{name}\n\n{page}"
+
+
+def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
+    """The `number`-th attachment (from 1) of the message, as a file, and its name. Raises IndexError if there are fewer."""
+    file.seek(0)
+    _, _, attachments = _taken_apart((file.read(MAX_TEXT_FILE + 1) or b"")[:MAX_TEXT_FILE])
+    name, content = attachments[number - 1]
+    return io.BytesIO(content), name
 
 
 def _taken_apart(data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes]]]:

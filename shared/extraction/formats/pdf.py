@@ -4,11 +4,12 @@ import ctypes
 import mmap
 import os
 import re
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
-from shared.extraction.formats import Reading, Stopwatch
+from shared.extraction.formats import Reading, Scan, Stopwatch
 from shared.extraction.formats.pictures import webp
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PDF_IN_MEMORY, MAX_PIXELS, MAX_TEXT_CHARACTERS, OCR_DPI, THUMBNAIL_SIDE
@@ -58,18 +59,39 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
         if characters > MAX_TEXT_CHARACTERS:
             break
     reading.truncated = len(reading.pages) < len(document)
+    if recognizer.deferred:
+        reading.scans = [Scan(number, number) for number in scans]
+        scans = []
     for number in scans:
         if recognizer.exhausted():
             reading.truncated = True
             break
-        page = document[number]
-        scale = _recognition_scale(page)
-        recognized = recognizer.text_of(_render(page, scale, grayscale=True), round(scale * _POINTS_PER_INCH))
+        recognized = _recognized(document, number, recognizer)
         reading.pages[number] = recognized if len(recognized) > len(reading.pages[number]) else reading.pages[number]
-        page.close()
         watch.lap("ocr")
     reading.milliseconds = watch.milliseconds
     return reading
+
+
+def recognize(file: BinaryIO, numbers: Iterable[int], recognizer: Recognizer) -> Iterator[str | None]:
+    """The text on the pages of these numbers (from 0), one after the other; None for a page that cannot be rendered."""
+    document = _open(file)
+    document.init_forms()
+    for number in numbers:
+        try:
+            yield _recognized(document, number, recognizer)
+        except MemoryError:
+            raise
+        except Exception:
+            yield None
+
+
+def _recognized(document: "PdfDocument", number: int, recognizer: Recognizer) -> str:
+    page = document[number]
+    scale = _recognition_scale(page)
+    recognized = recognizer.text_of(_render(page, scale, grayscale=True), round(scale * _POINTS_PER_INCH))
+    page.close()
+    return recognized
 
 
 def _open(file: BinaryIO) -> "PdfDocument":

@@ -2,10 +2,11 @@
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex
-from shared.extraction.formats import Reading, Stopwatch
+from shared.extraction.formats import Reading, Scan, Stopwatch
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PIXELS, THUMBNAIL_SIDE
 
@@ -32,13 +33,19 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
             for number in range(min(frames, MAX_PAGES)):
                 picture.seek(number)
                 _check_size(picture)
-                if picture.format == "JPEG":
-                    picture.draft("RGB", _fitting(picture.size, MAX_OCR_PIXELS))
-                page = on_white(_upright(picture))
+                if recognizer.deferred and number > 0:
+                    reading.pages.append("")
+                    reading.scans.append(Scan(number, number))
+                    continue
+                page = _decoded(picture)
                 watch.lap("decode")
                 if number == 0:
                     reading.thumbnail = thumbnail(page)
                     watch.lap("thumbnail")
+                if recognizer.deferred:
+                    reading.pages.append("")
+                    reading.scans.append(Scan(number, number))
+                    continue
                 if recognizer.exhausted():
                     reading.truncated = True
                     break
@@ -53,6 +60,31 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
         reading.truncated = True
     reading.milliseconds = watch.milliseconds
     return reading
+
+
+def recognize(file: BinaryIO, numbers: Iterable[int], recognizer: Recognizer) -> Iterator[str | None]:
+    """The text on the frames of these numbers (from 0), one after the other; None for a frame that cannot be decoded."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    file.seek(0)
+    with Image.open(file, formats=_FORMATS) as picture:
+        for number in numbers:
+            try:
+                picture.seek(number)
+                _check_size(picture)
+                yield recognizer.text_of(_decoded(picture))
+            except MemoryError:
+                raise
+            except Exception:
+                yield None
+
+
+def _decoded(picture: "Image") -> "Image":
+    if picture.format == "JPEG":
+        picture.draft("RGB", _fitting(picture.size, MAX_OCR_PIXELS))
+    return on_white(_upright(picture))
 
 
 def _check_size(picture: "Image") -> None:

@@ -22,13 +22,28 @@ _SOMETHING = 10
 
 
 class Recognizer:
-    """OCR for one document, with a budget of pages and time over all of it."""
+    """OCR for one document, with a budget of pages and time over all of it.
 
-    def __init__(self, languages: list[str], tessdata: str, before_first_use: Callable[[], None] = lambda: None) -> None:
-        """`languages` are Tesseract's codes ("eng"); those without data in the folder `tessdata` are left out."""
+    One that is `deferred` recognises nothing: readers only note which pages need it (`Reading.scans`).
+    """
+
+    def __init__(
+        self,
+        languages: list[str],
+        tessdata: str,
+        before_first_use: Callable[[], None] = lambda: None,
+        *,
+        deferred: bool = False,
+        page_seconds: float = OCR_PAGE_SECONDS,
+    ) -> None:
+        """`languages` are Tesseract's codes ("eng"); those without data in the folder `tessdata` are left out.
+
+        `page_seconds` is the wall time after which a page stays without text."""
+        self._page_seconds = page_seconds
         self._before_first_use = before_first_use
         self._tessdata = Path(tessdata)
         self._languages = [code for code in languages if self._has(code)]
+        self.deferred = deferred and bool(self._languages)
         self._pages = MAX_OCR_PAGES
         self._until = time.monotonic() + OCR_SECONDS
         self._engine: PyTessBaseAPI | None = None
@@ -63,7 +78,7 @@ class Recognizer:
             )
         self._engine.SetImage(page)
         self._engine.SetSourceResolution(dpi or _guessed_dpi(page))
-        left = min(OCR_PAGE_SECONDS, max(1.0, self._until - time.monotonic()))
+        left = min(self._page_seconds, max(1.0, self._until - time.monotonic()))
         if not self._engine.Recognize(round(left * 1000)):
             return "", 100
         return self._engine.GetUTF8Text(), self._engine.MeanTextConf()

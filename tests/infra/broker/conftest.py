@@ -72,6 +72,7 @@ class Outbox:
         queue: str = "documents",
         times: int = 1,
         data: Mapping[str, Any] | None = None,
+        cost: int = 0,
     ) -> None:
         async with self.database.system() as tx:
             for number in range(times):
@@ -81,6 +82,7 @@ class Outbox:
                     owner_id=owner,
                     subject="subject",
                     data=data or {"number": number},
+                    cost=cost,
                     subscriptions={"test.happened": (Subscription(function, queue),)},
                 )
 
@@ -228,20 +230,21 @@ StartDispatcher = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def dispatching(outbox: Outbox, functions: Functions) -> StartDispatcher:
-    """`async with dispatching(concurrency=4, lease=Lease(...), template="", name="a") as running:`."""
+    """`async with dispatching(concurrency=4, shared=False, lease=Lease(...), template="", name="a") as running:`."""
 
     @asynccontextmanager
     async def start(
         *,
         concurrency: int = 4,
         seconds: float = 30,
+        shared: bool = False,
         lease: Lease | None = None,
         template: str = "",
         name: str = "a",
         database: Database | None = None,
     ) -> AsyncIterator[Running]:
         targets = Targets(template, functions.url, settings().secret_key)
-        limits = {queue: QueueLimit(concurrency, seconds) for queue in ("documents", "email", "system")}
+        limits = {queue: QueueLimit(concurrency, seconds, shared) for queue in ("documents", "email", "system")}
         own = database or Database(outbox.url)
         dispatcher = Dispatcher(own, targets, name, limits, lease=lease)
         task = asyncio.create_task(dispatcher.run())

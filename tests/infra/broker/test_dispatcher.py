@@ -1,6 +1,7 @@
 """Deliveries reach functions: fairly, once at a time, and again after a failure."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,7 +11,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
-from infra.broker.deliveries import Lease, begin, claim
+from infra.broker.deliveries import Lease, Shares, begin, claim
 from infra.broker.ending import end
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
 from infra.local.services import Postgres
@@ -62,6 +63,82 @@ async def test_one_owner_with_many_deliveries_does_not_starve_another(
     assert [place for place, owner in enumerate(order) if owner == str(patient)][-1] < 12
 
 
+async def test_an_owner_alone_leaves_slots_free_for_one_who_comes_new(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    greedy, new = new_id(), new_id()
+    release = functions.hold("slow")
+    await outbox.publish("slow", owner=greedy, times=20)
+    async with dispatching(concurrency=4, shared=True):
+        await until(lambda: len(functions.calls) >= 2)
+        await outbox.publish("quick", owner=new)
+        await until(lambda: functions.calls[-1][0] == "quick")
+        assert len(functions.calls) == 3, "the greedy owner has two of the four slots, however much it has waiting"
+        release.set()
+        await outbox.until_all_are("done")
+
+
+async def test_many_greedy_owners_leave_a_slot_free_for_one_who_comes_new(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    greedy = [new_id() for _ in range(3)]
+    release = functions.hold("slow")
+    for owner in greedy:
+        await outbox.publish("slow", owner=owner, times=20)
+    async with dispatching(concurrency=8, shared=True):
+        await until(lambda: len(functions.calls) >= 6)
+        await outbox.publish("quick", owner=new_id())
+        await until(lambda: functions.calls[-1][0] == "quick")
+        assert Counter(headers["ce-source"].rpartition("/")[2] for _, headers, _ in functions.calls[:-1]).total() < 8
+        release.set()
+        await outbox.until_all_are("done")
+
+
+async def test_deliveries_that_are_nobodys_have_no_share(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    release = functions.hold("work")
+    await outbox.publish(times=4)
+    async with dispatching(concurrency=4, shared=True):
+        await until(lambda: len(functions.calls) == 4)
+        release.set()
+        await outbox.until_all_are("done")
+
+
+async def test_a_share_that_is_used_up_is_claimed_anew_without_waiting_for_a_poll(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    await outbox.publish(owner=new_id(), times=300)
+    async with dispatching(concurrency=4, shared=True) as running:
+        await outbox.until_all_are("done")
+        assert time.monotonic() - running.began < 75, "two at a time and a poll a second would take 150 s"
+
+
+async def test_of_one_owner_the_cheapest_is_delivered_first(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    owner = new_id()
+    for cost in (5, 0, 3, 1):
+        await outbox.publish(owner=owner, data={"cost": cost}, cost=cost)
+    async with dispatching(concurrency=1, shared=True):
+        await outbox.until_all_are("done")
+    assert [body["cost"] for _, _, body in functions.calls] == [0, 1, 3, 5]
+
+
+async def test_what_was_claimed_ahead_is_given_back_when_deliveries_turn_slow(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    await outbox.publish("quick", owner=new_id(), times=400)
+    release = functions.hold("slow")
+    async with dispatching(concurrency=2):
+        await outbox.until_all_are("done")  # so quick that many are claimed ahead from now on
+        await outbox.publish("slow", owner=new_id(), times=30)
+
+        async def two_are_held() -> bool:
+            states = await outbox.states()
+            return (states.get("running"), states.get("ready")) == (2, 28)
+
+        await until(two_are_held)
+        release.set()
+        await outbox.until_all_are("done")
+
+
 async def test_owners_take_turns_when_there_are_more_of_them_than_places(outbox: Outbox) -> None:
     owners = sorted(new_id() for _ in range(7))
     for owner in owners:
@@ -109,6 +186,20 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
             claimed = await claim(tx, "a", "documents", 10, NOBODY, Lease())
             assert Counter(delivery.lane for delivery in claimed) == ({owner: 5, other: 5} if turn == 0 else {owner: 10})
             assert await rows_read(tx) - before < 10 * len(claimed)
+
+
+async def test_a_claim_passes_over_owners_without_a_share_and_reads_nothing_of_theirs(outbox: Outbox) -> None:
+    greedy, patient = new_id(), new_id()
+    await outbox.fill(2_000, "ready", owner=greedy)
+    await outbox.publish(owner=patient, times=5)
+    async with outbox.database.system() as tx:
+        await begin(tx)
+        before = await rows_read(tx)
+        claimed = await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 0}))
+        assert Counter(delivery.lane for delivery in claimed) == {patient: 2}
+        claimed += await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 1}))
+        assert Counter(delivery.lane for delivery in claimed) == {patient: 4, greedy: 1}
+        assert await rows_read(tx) - before < 100
 
 
 async def test_a_failure_is_tried_again_and_its_reason_is_kept(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:

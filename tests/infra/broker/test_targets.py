@@ -45,8 +45,8 @@ async def service(services: None) -> AsyncIterator[Targets]:
 
 def _delivery() -> Delivery:
     return Delivery(
-        id=new_id(), function="take_note", queue="documents", attempt=1, lane=new_id(), turn=1, event_id=new_id(), type="test.happened",
-        owner_id=None, subject="s", data={}, created_at=now(),
+        id=new_id(), function="take_note", queue="documents", attempt=1, lane=new_id(), cost=0, turn=1, event_id=new_id(),
+        type="test.happened", owner_id=None, subject="s", data={}, created_at=now(),
     )  # fmt: skip
 
 
