@@ -30,7 +30,8 @@ class Event(StrEnum):
     """A failure's `detail.reason`: `ended`, `expired`. A cookie that we never issued concerns no account and is not written."""
     REFRESH_REUSED = "session:refresh_token_reused"
     REAUTHENTICATION = "session:reauthenticate"
-    """The password was asked for before something that matters. A failure's `detail.reason`: `wrong_password`, `too_many_failures`."""
+    """The password was asked for before something that matters. A failure's `detail.reason`: `missing` (only an access token was sent),
+    `wrong_password`, `wrong_code`, `too_many_failures`."""
     LOGOUT = "session:logout"
     SESSION_REVOKED = "session:revoke"
 
