@@ -48,7 +48,8 @@ def endpoint(
     - `headers`: the request headers of its own that it heeds, and what they do.
     - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
-    - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count per client address, on top of the general ones.
+    - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client
+      address, on top of the general ones.
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed).
     - `max_body`: bytes.
     """

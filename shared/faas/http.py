@@ -1,7 +1,7 @@
 """From an ASGI request to an answer: the one path every HTTP function is served by, alone or behind the gateway.
 
-In this order: request id, route, CORS preflight, limit by address, sign-in, limit by account, permission, body size, validation,
-idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+In this order: request id, route, CORS preflight, limit by address, sign-in, limit by account, permission, body size, validation, limits of
+the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
 """
 
 import logging
@@ -120,8 +120,6 @@ async def _call(
     declaration = route.declaration
     address = client_address(scope, headers)
     await rate_limits.count_address(address)
-    for limit in declaration.rate_limits:
-        await rate_limits.count_named(limit, address)
     principal = await _principal(declaration, scope, headers)
     if principal is not None:
         await rate_limits.count_account(principal.user_id)
@@ -133,6 +131,9 @@ async def _call(
         raw = await reading.read(receive, declaration.max_body)
         if route.body is not None:
             body = reading.body(route.body, raw, headers)
+    # Only what fits: a neighbour's malformed requests use nobody's attempts up.
+    for limit in declaration.rate_limits:
+        await rate_limits.count_named(limit, address)
     path = PathParameters(parameters)
     for parameter in parameters:
         if parameter.endswith("_id"):
