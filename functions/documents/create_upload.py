@@ -15,6 +15,7 @@ from shared.faas import Call, endpoint
     status=201,
     errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document"],
     idempotent=True,
+    subject=lambda created: created.document.id,
 )
 async def create_upload(call: Call[CreateUpload]) -> CreatedUpload:
     return await uploads.create(call.db, call.body)

@@ -1,4 +1,4 @@
-"""DELETE /api/documents/{document_id}: puts a document into the trash."""
+"""DELETE /api/documents/{document_id}: puts a document into the trash; one still uploading is given up, as abort_upload does."""
 
 from shared.documents import library
 from shared.faas import Call, endpoint

@@ -18,6 +18,7 @@ MAX_BODY = 2**50
     status=201,
     errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document", "malformed_body"],
     idempotent=True,
+    subject=lambda document: document.id,
     max_body=MAX_BODY,
 )
 async def upload_document(call: Call) -> Document:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle
+from shared.documents import arrivals, filenames, lifecycle
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
@@ -122,19 +122,23 @@ def thumbnail_tag(thumbnail_key: str) -> str:
 
 
 async def trash(db: TenantDatabase, document_id: UUID) -> None:
-    """Puts a document into the trash; one that is there stays there. Raises NotFound."""
+    """Puts a document into the trash; one that is there stays there, and one still uploading is given up. Raises NotFound."""
     async with db.transaction() as tx:
         changed = await tx.execute(
             """
             UPDATE documents SET trashed_at = now(), updated_at = now()
-            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL
+            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL AND status <> 'uploading'
             """,
             {"owner": db.owner_id, "id": document_id},
         )
         if changed:
             lifecycle.wake_listeners(tx, db.owner_id)
-        else:
-            await _get(tx, db.owner_id, document_id)
+            return
+        upload = await arrivals.find(tx, db.owner_id, document_id)
+    if upload is None:
+        raise NotFound
+    if upload.status == "uploading" and not await arrivals.discard(db, upload):
+        await trash(db, document_id)  # it has arrived meanwhile
 
 
 async def restore(db: TenantDatabase, document_id: UUID) -> Document:

@@ -27,6 +27,7 @@ from shared.faas.answers import Answer, problem
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
 from shared.faas.declarations import EndpointDeclaration
+from shared.faas.fingerprints import StreamFingerprint
 from shared.faas.reading import Incoming
 from shared.faas.routing import Route, Router
 from shared.faas.sending import send_answer, send_as_it_is
@@ -138,6 +139,13 @@ async def _call(
     for parameter in parameters:
         if parameter.endswith("_id"):
             getattr(path, parameter)
+    stream = reading.stream(receive, declaration.max_body)
+    key = headers.get("idempotency-key") if declaration.idempotent and principal is not None else None
+    sent = b"\0".join((scope["path"].encode(), scope["query_string"], raw))
+    fingerprint = None
+    if key is not None and declaration.body == "stream":
+        fingerprint = StreamFingerprint(sent, stream, headers.get("content-type", ""))
+        stream = fingerprint.passed_on()
     call: AnyCall = Call(
         request_id=request_id,
         headers=headers,
@@ -146,20 +154,13 @@ async def _call(
         principal=principal,
         body=body,
         query=query,
-        stream=reading.stream(receive, declaration.max_body),
+        stream=stream,
     )
-    if declaration.idempotent and principal is not None and "idempotency-key" in headers:
-        from shared.faas import idempotency
+    if key is None:
+        return await _run(declaration, call)
+    from shared.faas import idempotency
 
-        fingerprint = raw if declaration.body != "stream" else f"{scope['query_string']!r} {headers.get('content-length')}".encode()
-        return await idempotency.once(
-            call.db,
-            declaration,
-            headers["idempotency-key"],
-            scope["path"].encode() + b"\0" + fingerprint,
-            lambda: _run(declaration, call),
-        )
-    return await _run(declaration, call)
+    return await idempotency.once(call.db, declaration, key, fingerprint or sent, lambda: _run(declaration, call))
 
 
 async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
@@ -167,7 +168,10 @@ async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
     if isinstance(result, Answer):
         return result
     if isinstance(result, BaseModel):
-        return Answer.json(result, status=declaration.status)
+        answer = Answer.json(result, status=declaration.status)
+        if declaration.subject is not None:
+            answer.subject = declaration.subject(result)
+        return answer
     return Answer.no_content() if declaration.status == 204 else Answer(declaration.status)
 
 
