@@ -1,5 +1,6 @@
 """POST /api/documents: reserves room for a document and answers how to send its bytes straight to the object store."""
 
+from shared.audit import Caller
 from shared.documents import uploads
 from shared.documents.uploads import CreatedUpload, CreateUpload
 from shared.faas import Call, endpoint
@@ -18,4 +19,4 @@ from shared.faas import Call, endpoint
     subject=lambda created: created.document.id,
 )
 async def create_upload(call: Call[CreateUpload]) -> CreatedUpload:
-    return await uploads.create(call.db, call.body)
+    return await uploads.create(call.db, call.body, caller=Caller.of(call))
