@@ -102,7 +102,7 @@ class Settings(BaseModel):
     rate_limit_register: str = "100/hour"
     rate_limit_login: str = "300/5 minutes"
     rate_limit_second_factor: str = "30/5 minutes"
-    rate_limit_forgot: str = "30/hour"
+    rate_limit_forgot: str = "300/5 minutes"
     rate_limit_account: str = "30000/minute"
     rate_limit_address: str = "60000/minute"
 

@@ -23,7 +23,6 @@ class BackupCodes(AnswerModel):
     body=Code,
     returns=BackupCodes,
     errors=["invalid_code", "totp_enabled", "totp_not_enabled"],
-    rate_limits=["second_factor"],
     secret_answer=True,
 )
 async def confirm_totp(call: Call[Code]) -> BackupCodes:

@@ -20,7 +20,6 @@ class PasswordAndCode(RequestModel):
     auth="user",
     body=PasswordAndCode,
     errors=["invalid_credentials", "invalid_code", "totp_not_enabled"],
-    rate_limits=["second_factor"],
 )
 async def disable_totp(call: Call[PasswordAndCode]) -> None:
     await second_factor.disable(database(), Client.of(call), call.user.user_id, call.body.password, call.body.code)

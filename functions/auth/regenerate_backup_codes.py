@@ -25,7 +25,6 @@ class BackupCodes(AnswerModel):
     body=PasswordAndCode,
     returns=BackupCodes,
     errors=["invalid_credentials", "invalid_code", "totp_not_enabled"],
-    rate_limits=["second_factor"],
     secret_answer=True,
 )
 async def regenerate_backup_codes(call: Call[PasswordAndCode]) -> BackupCodes:

@@ -1,4 +1,4 @@
-"""POST /api/auth/password/reset: sets a new password by the link that was mailed; all sessions end."""
+"""POST /api/auth/password/reset: sets a new password by the link that was mailed; all sessions and API tokens end."""
 
 from pydantic import Field
 
@@ -20,7 +20,6 @@ class Reset(RequestModel):
     auth="none",
     body=Reset,
     errors=["invalid_token", "password_too_weak", "password_breached"],
-    rate_limits=["second_factor"],
 )
 async def reset_password(call: Call[Reset]) -> None:
     await resets.reset(database(), Client.of(call), call.body.token, call.body.new_password)

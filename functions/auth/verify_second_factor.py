@@ -28,7 +28,6 @@ class SecondFactor(RequestModel):
     body=SecondFactor,
     returns=SignedInAnswer,
     errors=["invalid_code"],
-    rate_limits=["second_factor"],
     secret_answer=True,
 )
 async def verify_second_factor(call: Call[SecondFactor]) -> Answer:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from shared.audit import Caller
 from shared.documents import library
 from shared.documents.library import DownloadLink
 from shared.faas import Call, RequestModel, endpoint
@@ -23,4 +24,4 @@ class DownloadQuery(RequestModel):
     errors=["not_found", "upload_incomplete", "object_mismatch"],
 )
 async def download_document(call: Call[None, DownloadQuery]) -> DownloadLink:
-    return await library.download(call.db, call.path.document_id, call.query.disposition)
+    return await library.download(call.db, call.path.document_id, call.query.disposition, caller=Caller.of(call))

@@ -1,5 +1,6 @@
 """POST /api/documents/upload: a document as a form, passed on to the object store as it comes in."""
 
+from shared.audit import Caller
 from shared.documents import receiving
 from shared.documents.models import Document
 from shared.faas import Call, endpoint
@@ -18,6 +19,7 @@ MAX_BODY = 2**50
     status=201,
     errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document", "malformed_body"],
     idempotent=True,
+    subject=lambda document: document.id,
     max_body=MAX_BODY,
 )
 async def upload_document(call: Call) -> Document:
@@ -27,4 +29,5 @@ async def upload_document(call: Call) -> Document:
         call.stream,
         content_type=call.headers.get("content-type", ""),
         content_length=int(length) if length.isdecimal() else None,
+        caller=Caller.of(call),
     )

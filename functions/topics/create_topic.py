@@ -15,6 +15,7 @@ from shared.faas import Call, endpoint
     status=201,
     errors=["topic_exists"],
     idempotent=True,
+    subject=lambda topic: topic.id,
 )
 async def create_topic(call: Call[NewTopic]) -> Topic:
     return await topics.create(call.db, call.body)

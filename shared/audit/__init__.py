@@ -3,7 +3,8 @@
 Writers insert (`record`), a sealer links the lines within a second (`sealer`), anyone with the right may check the chain (`chain`).
 """
 
+from shared.audit.caller import Caller
 from shared.audit.events import Event, Outcome
-from shared.audit.lines import record
+from shared.audit.lines import record, record_call
 
-__all__ = ["Event", "Outcome", "record"]
+__all__ = ["Caller", "Event", "Outcome", "record", "record_call"]

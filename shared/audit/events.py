@@ -30,7 +30,8 @@ class Event(StrEnum):
     """A failure's `detail.reason`: `ended`, `expired`. A cookie that we never issued concerns no account and is not written."""
     REFRESH_REUSED = "session:refresh_token_reused"
     REAUTHENTICATION = "session:reauthenticate"
-    """The password was asked for before something that matters. A failure's `detail.reason`: `wrong_password`, `too_many_failures`."""
+    """The password was asked for before something that matters. A failure's `detail.reason`: `missing` (only an access token was sent),
+    `wrong_password`, `wrong_code`, `too_many_failures`."""
     LOGOUT = "session:logout"
     SESSION_REVOKED = "session:revoke"
 
@@ -46,6 +47,15 @@ class Event(StrEnum):
 
     API_TOKEN_CREATED = "api_token:create"  # noqa: S105
     API_TOKEN_REVOKED = "api_token:revoke"  # noqa: S105
+
+    DOCUMENT_UPLOADED = "document:upload"
+    """Room was reserved for a document of the owner's; that its bytes have come is in the document's history. The target of every
+    `document:` line is the document, its `detail.api_token` the token if a program did it."""
+    DOCUMENT_UPLOAD_ABORTED = "document:abort_upload"
+    DOCUMENT_DOWNLOADED = "document:download_link"
+    """A link was made that gives the document, for a few minutes, to whoever holds it."""
+    DOCUMENT_TRASHED = "document:trash"
+    DOCUMENT_RESTORED = "document:restore"
 
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"

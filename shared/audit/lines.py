@@ -9,10 +9,13 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from shared.audit.caller import Caller
 from shared.audit.events import Event, Outcome
 from shared.db import Transaction
 from shared.ids import new_id
 
+_AFTER_ALL = UUID(int=2**128 - 1)
+"""Stands for no line to begin before: with `IS NULL OR` a prepared statement reads all lines before the page's first one again."""
 MAX_PERSONAL = 512
 """Characters kept of an address, a user agent, a mail address."""
 
@@ -81,17 +84,33 @@ async def record(
     )
 
 
+async def record_call(tx: Transaction, caller: Caller | None, event: Event, *, target: UUID) -> None:
+    """Writes that the caller did this to something of its own; nothing if nobody asked for it (the system tidies up)."""
+    if caller is None:
+        return
+    await record(
+        tx,
+        event,
+        actor=caller.user_id,
+        owner=caller.user_id,
+        target=str(target),
+        address=caller.address,
+        user_agent=caller.user_agent,
+        detail={} if caller.api_token is None else {"api_token": str(caller.api_token)},
+    )
+
+
 async def of_account(tx: Transaction, owner: UUID, *, limit: int, before: UUID | None = None) -> list[Line]:
     """An account's own lines, newest first, those before the line `before`."""
     return await tx.fetch_all(
         """
         SELECT id, at, actor_id, audit_lines.owner_id, action, target, outcome, ip, user_agent, email, detail
         FROM audit_lines LEFT JOIN audit_personal ON line_id = id
-        WHERE audit_lines.owner_id = %(owner)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
+        WHERE audit_lines.owner_id = %(owner)s AND id < %(before)s
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"owner": owner, "before": before, "limit": limit},
+        {"owner": owner, "before": before or _AFTER_ALL, "limit": limit},
         row=Line,
     )
 

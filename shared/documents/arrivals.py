@@ -14,6 +14,8 @@ from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
+from shared import audit
+from shared.audit import Event
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import filenames, lifecycle, quotas, search_index, steps
@@ -82,8 +84,8 @@ def new_upload(
     )
 
 
-async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool) -> Document:
-    """Reserves room and writes the row. Raises QuotaExceeded, DuplicateDocument."""
+async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool, caller: audit.Caller | None = None) -> Document:
+    """Reserves room and writes the row, and the audit line of the `caller`. Raises QuotaExceeded, DuplicateDocument."""
     document = await tx.fetch_one(
         f"""
         INSERT INTO documents AS d (
@@ -110,6 +112,7 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
         row=Document,
     )
     assert document is not None
+    await audit.record_call(tx, caller, Event.DOCUMENT_UPLOADED, target=upload.id)
     # The account's row is locked from here on, so of two uploads of the same bytes the second sees the first.
     await quotas.reserve(tx, upload.owner_id, upload.size)
     if upload.sha256 is not None and not allow_duplicate:
@@ -215,8 +218,8 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
     return True
 
 
-async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False) -> bool:
-    """Gives the upload up: row gone, room released, a tombstone left; then what is in the store is removed.
+async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False, caller: audit.Caller | None = None) -> bool:
+    """Gives the upload up (the `caller` does, if one is named): row gone, room released, a tombstone left; then the store is cleared.
 
     False where it is no longer uploading, or with `only_expired` where it was given more time. A store that is down is no obstacle: the
     tombstone remembers what there is to remove.
@@ -236,6 +239,7 @@ async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = Fa
         if given_up is None:
             return False
         await _leave_tombstone(tx, given_up)
+        await audit.record_call(tx, caller, Event.DOCUMENT_UPLOAD_ABORTED, target=upload.id)
         await quotas.release(tx, given_up.owner_id, given_up.size)
         lifecycle.wake_listeners(tx, given_up.owner_id)
     try:

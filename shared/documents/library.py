@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from shared import audit
+from shared.audit import Caller, Event
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
 from shared.documents import arrivals, filenames, lifecycle
@@ -93,16 +95,20 @@ class _Kept:
     thumbnail_key: str | None
 
 
-async def download(db: TenantDatabase, document_id: UUID, disposition: Literal["attachment", "inline"]) -> DownloadLink:
+async def download(
+    db: TenantDatabase, document_id: UUID, disposition: Literal["attachment", "inline"], *, caller: Caller | None = None
+) -> DownloadLink:
     """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only.
 
     Raises NotFound, NotStoredYet, ObjectRefused.
     """
-    kept = await _kept(db, document_id)
-    if kept.status == "uploading":
-        raise NotStoredYet
-    if kept.error_code == arrivals.OBJECT_MISMATCH:
-        raise ObjectRefused
+    async with db.transaction() as tx:
+        kept = await _kept(tx, db.owner_id, document_id)
+        if kept.status == "uploading":
+            raise NotStoredYet
+        if kept.error_code == arrivals.OBJECT_MISMATCH:
+            raise ObjectRefused
+        await audit.record_call(tx, caller, Event.DOCUMENT_DOWNLOADED, target=document_id)
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
@@ -117,7 +123,8 @@ async def download(db: TenantDatabase, document_id: UUID, disposition: Literal["
 
 async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
     """The first page's picture as WebP, and a tag that changes with it. Raises NotFound."""
-    kept = await _kept(db, document_id)
+    async with db.transaction() as tx:
+        kept = await _kept(tx, db.owner_id, document_id)
     if kept.thumbnail_key is None:
         raise NotFound("This document has no thumbnail.")
     try:
@@ -131,23 +138,28 @@ def thumbnail_tag(thumbnail_key: str) -> str:
     return '"' + thumbnail_key.rpartition("/")[2].removesuffix(".webp") + '"'
 
 
-async def trash(db: TenantDatabase, document_id: UUID) -> None:
-    """Puts a document into the trash; one that is there stays there. Raises NotFound."""
+async def trash(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:
+    """Puts a document into the trash; one that is there stays there, and one still uploading is given up. Raises NotFound."""
     async with db.transaction() as tx:
         changed = await tx.execute(
             """
             UPDATE documents SET trashed_at = now(), updated_at = now()
-            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL
+            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL AND status <> 'uploading'
             """,
             {"owner": db.owner_id, "id": document_id},
         )
         if changed:
+            await audit.record_call(tx, caller, Event.DOCUMENT_TRASHED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
-        else:
-            await _get(tx, db.owner_id, document_id)
+            return
+        upload = await arrivals.find(tx, db.owner_id, document_id)
+    if upload is None:
+        raise NotFound
+    if upload.status == "uploading" and not await arrivals.discard(db, upload, caller=caller):
+        await trash(db, document_id, caller=caller)  # it has arrived meanwhile
 
 
-async def restore(db: TenantDatabase, document_id: UUID) -> Document:
+async def restore(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> Document:
     """Takes a document back out of the trash; one that is not there is answered as it is. Raises NotFound."""
     async with db.transaction() as tx:
         changed = await tx.execute(
@@ -158,6 +170,7 @@ async def restore(db: TenantDatabase, document_id: UUID) -> Document:
             {"owner": db.owner_id, "id": document_id},
         )
         if changed:
+            await audit.record_call(tx, caller, Event.DOCUMENT_RESTORED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
         return await _get(tx, db.owner_id, document_id)
 
@@ -173,16 +186,15 @@ async def _get(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
     return document
 
 
-async def _kept(db: TenantDatabase, document_id: UUID) -> _Kept:
-    async with db.transaction() as tx:
-        kept = await tx.fetch_one(
-            """
-            SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
-            FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
-            """,
-            {"owner": db.owner_id, "id": document_id},
-            row=_Kept,
-        )
+async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
+    kept = await tx.fetch_one(
+        """
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
+        FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
+        """,
+        {"owner": owner_id, "id": document_id},
+        row=_Kept,
+    )
     if kept is None:
         raise NotFound
     return kept

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
+from shared.audit import Caller
 from shared.db import TenantDatabase
 from shared.documents import arrivals, filenames, library, quotas
 from shared.documents.arrivals import Upload
@@ -29,7 +30,14 @@ LIFETIME = timedelta(minutes=15)
 EXTENDED_EVERY_SECONDS = 60.0
 
 
-async def receive(db: TenantDatabase, stream: AsyncIterator[bytes], *, content_type: str, content_length: int | None) -> Document:
+async def receive(
+    db: TenantDatabase,
+    stream: AsyncIterator[bytes],
+    *,
+    content_type: str,
+    content_length: int | None,
+    caller: Caller | None = None,
+) -> Document:
     """The document that the form's file has become, `stored`.
 
     Raises what `uploads.create` and `FileForm` raise. DuplicateDocument unless the form's field `allow_duplicate` is true.
@@ -46,18 +54,18 @@ async def receive(db: TenantDatabase, stream: AsyncIterator[bytes], *, content_t
         if not first:
             raise EmptyDocument("The file has no bytes.")
         async with db.transaction() as tx:
-            await arrivals.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form))
+            await arrivals.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form), caller=caller)
     else:
         bound = content_length if content_length is not None else len(first) + RESERVED_AHEAD
         upload = _upload(db, filename, kind, size=bound, sha256=None)
         async with db.transaction() as tx:
-            await arrivals.insert(tx, upload, filename, allow_duplicate=True)
+            await arrivals.insert(tx, upload, filename, allow_duplicate=True, caller=caller)
     receiving = _Receiving(db, upload)
     try:
         stored = await object_store().put_stream(upload.object_key, receiving.passed_on(first, content), content_type=kind)
         settled = await arrivals.settle(db, receiving.upload, stored, sha256=content.sha256, allow_duplicate=_allow_duplicate(form))
     except BaseException:
-        await arrivals.discard(db, receiving.upload)
+        await arrivals.discard(db, receiving.upload, caller=caller)
         raise
     if not settled:
         # It took so long that the clean-up has given it up.

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
 from shared.documents import arrivals, filenames, library, quotas
@@ -167,7 +168,7 @@ class CompleteUpload(RequestModel):
     parts: list[CompletedPart] | None = Field(default=None, max_length=MAX_PARTS)
 
 
-async def create(db: TenantDatabase, request: CreateUpload) -> CreatedUpload:
+async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | None = None) -> CreatedUpload:
     """Reserves room, writes the row and signs the upload.
 
     Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument where a hash is given.
@@ -187,14 +188,14 @@ async def create(db: TenantDatabase, request: CreateUpload) -> CreatedUpload:
         lifetime=PARTS_LIFETIME if in_parts else SINGLE_LIFETIME,
     )
     async with db.transaction() as tx:
-        document = await arrivals.insert(tx, upload, filename, allow_duplicate=request.allow_duplicate)
+        document = await arrivals.insert(tx, upload, filename, allow_duplicate=request.allow_duplicate, caller=caller)
     try:
         if in_parts:
             await _begin_parts(db, upload)
         return CreatedUpload(document=document, upload=await _instructions(upload))
     except BaseException:
         # The client learns of no document, so there is to be none.
-        await arrivals.discard(db, upload)
+        await arrivals.discard(db, upload, caller=caller)
         raise
 
 
@@ -261,10 +262,10 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
     return await library.get(db, document_id)
 
 
-async def abort(db: TenantDatabase, document_id: UUID) -> None:
+async def abort(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:
     """Gives the upload up and releases its room. Raises NotFound, UploadFinished."""
     upload = await _under_way(db, document_id)
-    if not await arrivals.discard(db, upload):
+    if not await arrivals.discard(db, upload, caller=caller):
         raise UploadFinished
 
 

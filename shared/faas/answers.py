@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -14,12 +15,14 @@ Header = tuple[str, str]
 class Answer:
     """A finished or streamed HTTP answer."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "status", "subject")
 
     def __init__(self, status: int, body: bytes | AsyncIterator[bytes] = b"", headers: Iterable[Header] = ()) -> None:
         self.status = status
         self.body = body
         self.headers = list(headers)
+        self.subject: UUID | None = None
+        """What it is about (see `endpoint`): once that is deleted, it is not replayed any more."""
 
     @classmethod
     def json(cls, value: BaseModel, *, status: int = 200, headers: Iterable[Header] = ()) -> "Answer":

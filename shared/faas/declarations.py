@@ -44,6 +44,7 @@ class EndpointDeclaration:
     idempotent: bool
     max_body: int
     secret_answer: bool
+    subject: Callable[[Any], UUID] | None
     handler: Callable[[Any], Awaitable[Any]]
 
     @property

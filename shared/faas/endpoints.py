@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
+from uuid import UUID
 
 import functions_framework.aio
 from pydantic import BaseModel
@@ -39,6 +40,7 @@ def endpoint(
     idempotent: bool = False,
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
+    subject: Callable[[Any], UUID] | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declares the function below as `method path`.
 
@@ -48,8 +50,10 @@ def endpoint(
     - `headers`: the request headers of its own that it heeds, and what they do.
     - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
-    - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count per client address, on top of the general ones.
-    - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed).
+    - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client
+      address, on top of the general ones.
+    - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed); `subject`: the id of the document
+      or topic that an answer is about, without which it is not replayed.
     - `max_body`: bytes.
     """
 
@@ -71,6 +75,7 @@ def endpoint(
             idempotent=idempotent,
             max_body=max_body,
             secret_answer=secret_answer,
+            subject=subject,
             handler=handler,
         )
         declare(declaration)

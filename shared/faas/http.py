@@ -1,7 +1,7 @@
 """From an ASGI request to an answer: the one path every HTTP function is served by, alone or behind the gateway.
 
-In this order: request id, route, CORS preflight, limit by address, sign-in, limit by account, permission, body size, validation,
-idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+In this order: request id, route, CORS preflight, limit by address, sign-in, limit by account, permission, body size, validation, limits of
+the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
 """
 
 import logging
@@ -27,6 +27,7 @@ from shared.faas.answers import Answer, problem
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
 from shared.faas.declarations import EndpointDeclaration
+from shared.faas.fingerprints import StreamFingerprint
 from shared.faas.reading import Incoming
 from shared.faas.routing import Route, Router
 from shared.faas.sending import send_answer, send_as_it_is
@@ -120,8 +121,6 @@ async def _call(
     declaration = route.declaration
     address = client_address(scope, headers)
     await rate_limits.count_address(address)
-    for limit in declaration.rate_limits:
-        await rate_limits.count_named(limit, address)
     principal = await _principal(declaration, scope, headers)
     if principal is not None:
         await rate_limits.count_account(principal.user_id)
@@ -133,10 +132,20 @@ async def _call(
         raw = await reading.read(receive, declaration.max_body)
         if route.body is not None:
             body = reading.body(route.body, raw, headers)
+    # Only what fits: a neighbour's malformed requests use nobody's attempts up.
+    for limit in declaration.rate_limits:
+        await rate_limits.count_named(limit, address)
     path = PathParameters(parameters)
     for parameter in parameters:
         if parameter.endswith("_id"):
             getattr(path, parameter)
+    stream = reading.stream(receive, declaration.max_body)
+    key = headers.get("idempotency-key") if declaration.idempotent and principal is not None else None
+    sent = b"\0".join((scope["path"].encode(), scope["query_string"], raw))
+    fingerprint = None
+    if key is not None and declaration.body == "stream":
+        fingerprint = StreamFingerprint(sent, stream, headers.get("content-type", ""))
+        stream = fingerprint.passed_on()
     call: AnyCall = Call(
         request_id=request_id,
         headers=headers,
@@ -145,20 +154,13 @@ async def _call(
         principal=principal,
         body=body,
         query=query,
-        stream=reading.stream(receive, declaration.max_body),
+        stream=stream,
     )
-    if declaration.idempotent and principal is not None and "idempotency-key" in headers:
-        from shared.faas import idempotency
+    if key is None:
+        return await _run(declaration, call)
+    from shared.faas import idempotency
 
-        fingerprint = raw if declaration.body != "stream" else f"{scope['query_string']!r} {headers.get('content-length')}".encode()
-        return await idempotency.once(
-            call.db,
-            declaration,
-            headers["idempotency-key"],
-            scope["path"].encode() + b"\0" + fingerprint,
-            lambda: _run(declaration, call),
-        )
-    return await _run(declaration, call)
+    return await idempotency.once(call.db, declaration, key, fingerprint or sent, lambda: _run(declaration, call))
 
 
 async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
@@ -166,7 +168,10 @@ async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
     if isinstance(result, Answer):
         return result
     if isinstance(result, BaseModel):
-        return Answer.json(result, status=declaration.status)
+        answer = Answer.json(result, status=declaration.status)
+        if declaration.subject is not None:
+            answer.subject = declaration.subject(result)
+        return answer
     return Answer.no_content() if declaration.status == 204 else Answer(declaration.status)
 
 

@@ -1,12 +1,17 @@
 """`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): per caller and operation, for 24 hours.
 
 The first call with a key reserves it and keeps its answer; a replay gives that answer again. Only successes are kept: after a failure the
-key is free again. An answer that holds a secret is not kept, its replay is 409 `already_done`. Where PostgreSQL goes away between an
-operation and the keeping of its answer, the caller still gets the answer; a replay is carried out again then, two minutes later.
+key is free again, and so it is once the document (or topic) that the answer is about has been deleted. An answer that holds a secret is
+not kept, its replay is 409 `already_done`. If PostgreSQL goes away between an operation and the keeping of its answer, the caller still
+gets the answer; a replay is carried out again then, two minutes later.
+
+A key stands for one request: another one with the same key is 422 `idempotency_key_reused`. What a request is known by covers all that
+was sent, also in a body that is streamed: there it is complete only at the end, so a replay is read to its end before it is answered.
 """
 
 import asyncio
 import hashlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +25,8 @@ from shared.db import Database, TenantDatabase
 from shared.errors import AlreadyDone, Conflict, DomainError, Unavailable, ValidationFailed
 from shared.faas.answers import Answer
 from shared.faas.declarations import EndpointDeclaration
+from shared.faas.fingerprints import StreamFingerprint
+from shared.identity.keys import internal_keys
 
 log = logging.getLogger("docuvault.http")
 
@@ -52,21 +59,24 @@ async def once(
     db: TenantDatabase,
     declaration: EndpointDeclaration,
     key: str,
-    request: bytes,
+    request: bytes | StreamFingerprint,
     run: Callable[[], Awaitable[Answer]],
     *,
     renew_seconds: float = RENEW_SECONDS,
 ) -> Answer:
-    """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed."""
+    """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
+
+    `request` is what the request is known by; for a streamed one, `run` reads the body from `request.passed_on()`.
+    """
     if not 1 <= len(key) <= KEY_LENGTH or not key.isprintable():
         raise ValidationFailed(
             f"Idempotency-Key must have 1 to {KEY_LENGTH} printable characters.",
             errors=[{"loc": ["header", "Idempotency-Key"], "msg": f"must have 1 to {KEY_LENGTH} printable characters"}],
         )
-    digest = hashlib.sha256(request).digest()
-    kept = await _reserve(db, declaration.name, key, digest)
+    kept = await _reserve(db, declaration.name, key, _keyed(request) if isinstance(request, bytes) else _STREAMED)
     if isinstance(kept, _Kept):
-        if kept.request_hash != digest:
+        streams = not isinstance(request, bytes)
+        if not (streams and kept.state == "running") and not await _is_same(request, kept.request_hash):
             raise KeyReused("Use a new Idempotency-Key for a new request.", errors=[])
         if kept.state == "running":
             raise FirstStillRuns("Wait for the first request to end, then repeat this one.", headers={"Retry-After": "1"})
@@ -85,11 +95,39 @@ async def once(
         await reservation.release()
     else:
         try:
-            await reservation.keep(answer, secret=declaration.secret_answer)
-        except Unavailable:
+            request_hash = _keyed(request) if isinstance(request, bytes) else await _of_stream(request)
+            await reservation.keep(answer, request_hash, secret=declaration.secret_answer)
+        except DomainError as error:
             # It was carried out: to say otherwise would have it carried out again.
             log.warning("an answer could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
+            if not isinstance(error, Unavailable):
+                await reservation.release()
     return answer
+
+
+_STREAMED = b""
+"""Stands for the hash of a streamed request until its end."""
+_SIZE_BYTES = 8
+
+
+def _keyed(request: bytes) -> bytes:
+    """The hash that is stored: keyed, because a request may hold a password."""
+    return hmac.digest(internal_keys("idempotency")[-1], request, hashlib.sha256)
+
+
+async def _of_stream(request: StreamFingerprint, *, at_most: int | None = None) -> bytes | None:
+    """The hash that is stored of a streamed request, and its size, by which a longer one is known before its end."""
+    digest = await request.digest(at_most=at_most)
+    return None if digest is None else _keyed(digest) + request.size.to_bytes(_SIZE_BYTES, "big")
+
+
+async def _is_same(request: bytes | StreamFingerprint, request_hash: bytes) -> bool:
+    if isinstance(request, bytes):
+        return hmac.compare_digest(_keyed(request), request_hash)
+    if len(request_hash) != hashlib.sha256().digest_size + _SIZE_BYTES:
+        return False  # stored by a version that did not read streams
+    size = int.from_bytes(request_hash[-_SIZE_BYTES:], "big")
+    return await _of_stream(request, at_most=size) == request_hash
 
 
 async def prune(db: Database) -> int:
@@ -107,7 +145,8 @@ async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) 
             INSERT INTO idempotency_keys AS kept (owner_id, operation, key, request_hash, state)
             VALUES (%(owner)s, %(operation)s, %(key)s, %(hash)s, 'running')
             ON CONFLICT (owner_id, operation, key) DO UPDATE
-            SET request_hash = excluded.request_hash, state = 'running', created_at = now(), status = NULL, headers = NULL, body = NULL
+            SET request_hash = excluded.request_hash, state = 'running', created_at = now(), status = NULL, headers = NULL, body = NULL,
+                subject = NULL
             WHERE kept.created_at < now() - interval '{KEPT_HOURS} hours'
                OR (kept.state = 'running' AND kept.created_at < now() - interval '{ABANDONED_AFTER_SECONDS} seconds')
             RETURNING created_at
@@ -176,17 +215,21 @@ class _Reservation:
         self._reserved_at = reserved_at
         return True
 
-    async def keep(self, answer: Answer, *, secret: bool) -> None:
-        """Keeps the answer for replays. Raises Unavailable."""
+    async def keep(self, answer: Answer, request_hash: bytes | None, *, secret: bool) -> None:
+        """Keeps the answer for replays of the request. Raises Unavailable."""
         async with self._db.transaction() as tx:
             await tx.execute(
                 """
-                UPDATE idempotency_keys SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s
+                UPDATE idempotency_keys
+                SET state = %(state)s, status = %(status)s, headers = %(headers)s, body = %(body)s, request_hash = %(hash)s,
+                    subject = %(subject)s
                 WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s AND created_at = %(reserved_at)s
                 """,
                 self._parameters
                 | {
                     "reserved_at": self._reserved_at,
+                    "hash": request_hash,
+                    "subject": answer.subject,
                     "state": "secret" if secret else "done",
                     "status": answer.status,
                     "headers": None if secret else Jsonb([list(header) for header in answer.headers]),

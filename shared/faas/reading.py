@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from shared.errors import BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
 from shared.faas.answers import JSON
 from shared.faas.asgi import AsgiScope, Receive
+from shared.faas.models import query_forms
 from shared.faas.routing import Route
 
 BODY_TIMEOUT_SECONDS = 30
@@ -107,9 +108,12 @@ def query(route: Route, query_string: bytes) -> BaseModel:
     except ValueError:
         msg = f"has more than {MAX_QUERY_FIELDS} fields"
         raise ValidationFailed(f"The query {msg}.", errors=[{"loc": ["query"], "msg": msg}]) from None
+    forms = query_forms(route.query)
     for name, value in pairs:
         if "\0" in value:
             raise _misfit(name, "holds a NUL character")
+        if name in forms and not forms[name][0].fullmatch(value):
+            raise _misfit(name, forms[name][1])
         if name in route.list_parameters:
             values.setdefault(name, []).append(value)
         elif name in values:
@@ -123,12 +127,15 @@ def query(route: Route, query_string: bytes) -> BaseModel:
 
 
 def body(model: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> BaseModel:
-    """The body as `model`; an absent one counts as `{}`. Raises UnsupportedMediaType, MalformedBody, ValidationFailed."""
+    """The body as `model`, its types as JSON has them; an absent one counts as `{}`.
+
+    Raises UnsupportedMediaType, MalformedBody, ValidationFailed.
+    """
     media_type = headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media_type != JSON and not media_type.endswith("+json"):
         raise UnsupportedMediaType("Send the body as application/json.")
     try:
-        return model.__pydantic_validator__.validate_json(raw or b"{}")  # type: ignore[no-any-return]
+        return model.__pydantic_validator__.validate_json(raw or b"{}", strict=True)  # type: ignore[no-any-return]
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False)[0]
         if first["type"] == "json_invalid":

@@ -15,6 +15,7 @@ from shared.ids import new_id
 MAX_DISPLAY_NAME = 200
 
 _COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, created_at"
+_CREDENTIALS = "id, email, password_hash, password_generation, second_factor, NOT disabled AND deleted_at IS NULL AS usable"
 
 
 class User(AnswerModel):
@@ -36,6 +37,8 @@ class Credentials:
     id: UUID
     email: str
     password_hash: str
+    password_generation: int
+    """Rises with each new password."""
     second_factor: bool
     usable: bool
 
@@ -72,23 +75,14 @@ def of_address(found: Credentials | None, email: str) -> Credentials | None:
 async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[Credentials]:
     """Sends the question, whose answer goes through `of_address`; in a pipeline it travels with others (system transaction)."""
     cursor = tx.connection.cursor(row_factory=class_row(Credentials))
-    await cursor.execute(
-        """
-        SELECT id, email, password_hash, second_factor, NOT disabled AND deleted_at IS NULL AS usable
-        FROM users WHERE lower(email) = lower(%(email)s)
-        """,
-        {"email": email.strip()},
-    )
+    question: Any = f"SELECT {_CREDENTIALS} FROM users WHERE lower(email) = lower(%(email)s)"
+    await cursor.execute(question, {"email": email.strip()})
     return cursor
 
 
 async def credentials(tx: Transaction, user_id: UUID) -> Credentials | None:
     """What `user_id` signs in with (system transaction)."""
-    return await tx.fetch_one(
-        "SELECT id, email, password_hash, second_factor, NOT disabled AND deleted_at IS NULL AS usable FROM users WHERE id = %(id)s",
-        {"id": user_id},
-        row=Credentials,
-    )
+    return await tx.fetch_one(f"SELECT {_CREDENTIALS} FROM users WHERE id = %(id)s", {"id": user_id}, row=Credentials)
 
 
 async def lock(tx: Transaction, user_id: UUID) -> None:
@@ -127,16 +121,24 @@ async def ask_to_enter(tx: Transaction, user_id: UUID, password_hash: str) -> As
     return cursor
 
 
-async def store_password(tx: Transaction, user_id: UUID, password_hash: str, *, was: str | None = None) -> bool:
-    """Replaces the password's hash, where `was` is given only if it is still that one; whether it did (system transaction)."""
-    return bool(
-        await tx.execute(
-            """
-            UPDATE users SET password_hash = %(hash)s, updated_at = now()
-            WHERE id = %(id)s AND deleted_at IS NULL AND (%(was)s::text IS NULL OR password_hash = %(was)s)
-            """,
-            {"id": user_id, "hash": password_hash, "was": was},
-        )
+async def store_password(tx: Transaction, user_id: UUID, password_hash: str, *, was: str | None = None) -> int | None:
+    """Sets a new password, if `was` is given only while that is still the hash; its generation, or None (system transaction)."""
+    generation: int | None = await tx.fetch_value(
+        """
+        UPDATE users SET password_hash = %(hash)s, password_generation = password_generation + 1, updated_at = now()
+        WHERE id = %(id)s AND deleted_at IS NULL AND (%(was)s::text IS NULL OR password_hash = %(was)s)
+        RETURNING password_generation
+        """,
+        {"id": user_id, "hash": password_hash, "was": was},
+    )
+    return generation
+
+
+async def store_rehashed(tx: Transaction, user_id: UUID, password_hash: str) -> None:
+    """The same password, hashed anew (system transaction)."""
+    await tx.execute(
+        "UPDATE users SET password_hash = %(hash)s, updated_at = now() WHERE id = %(id)s AND deleted_at IS NULL",
+        {"id": user_id, "hash": password_hash},
     )
 
 

@@ -98,7 +98,7 @@ async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
 
 
 async def revoke_all(tx: Transaction, user_id: UUID) -> None:
-    """Ends all tokens of a user (account disabled or deleted)."""
+    """Ends all tokens of a user (its password changed, its account disabled or deleted). Follow with `revocation.settled()`."""
     ended = await tx.fetch_value(
         """
         WITH ended AS (

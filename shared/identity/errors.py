@@ -1,6 +1,6 @@
 """What identity can refuse."""
 
-from shared.errors import DomainError, Unauthenticated
+from shared.errors import DomainError, Forbidden, Unauthenticated
 
 
 class InvalidCredentials(Unauthenticated):
@@ -17,6 +17,12 @@ class InvalidToken(Unauthenticated):
     """A reset link or challenge that is unknown, expired or used: never which."""
 
     code, title = "invalid_token", "This link is not good any more"
+
+
+class ReauthenticationRequired(Forbidden):
+    """Something that lasts was asked for with nothing but an access token."""
+
+    code, title = "reauthentication_required", "Show again that it is you"
 
 
 class SessionRevoked(Unauthenticated):

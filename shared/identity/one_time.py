@@ -7,6 +7,8 @@ from typing import Literal
 from uuid import UUID
 
 from shared.db import Transaction
+from shared.faas import rate_limits
+from shared.identity.client import Client
 from shared.identity.keys import base64url
 
 Purpose = Literal["second_factor", "password_reset"]
@@ -109,6 +111,14 @@ async def use(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
 async def void(tx: Transaction, user_id: UUID) -> None:
     """Makes all of a user's tokens void. The caller holds the user's row (system transaction)."""
     await tx.execute("UPDATE one_time_tokens SET used_at = now() WHERE user_id = %(user)s AND used_at IS NULL", {"user": user_id})
+
+
+async def count_void(client: Client) -> None:
+    """Counts a request whose token is not good. Raises RateLimited after too many of them from one network.
+
+    Only such requests are asked for this count: a token that is good has attempts of its own, which no neighbour can use up.
+    """
+    await rate_limits.count_named("second_factor", client.address)
 
 
 def _hash(text: str) -> bytes:

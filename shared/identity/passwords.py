@@ -35,6 +35,7 @@ NICENESS = 10
 
 Password = Annotated[str, Field(max_length=1024, repr=False)]
 """A password in a request: the rules are checked where one is chosen; this only bounds the work."""
+OptionalPassword = Annotated[str | None, Field(max_length=1024, repr=False)]
 
 Result = TypeVar("Result")
 

@@ -17,7 +17,7 @@ async def check_password(db: Database, client: Client, user_id: UUID, password: 
         found = await accounts.credentials(tx, user_id)
         if found is None or not found.usable:
             raise Unauthenticated
-        counted = throttle.buckets("password", found.email, client, user_id=user_id)
+        counted = throttle.buckets("password", found.email, client, owner=found)
         before = await throttle.standing(tx, counted)
         if before.wait_seconds:
             await _note(tx, client, user_id, "too_many_failures")

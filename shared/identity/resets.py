@@ -16,7 +16,7 @@ from shared import audit
 from shared.audit import Event, Outcome
 from shared.config import settings
 from shared.db import Database, Transaction
-from shared.identity import accounts, breach, one_time, passwords, revocation, sessions
+from shared.identity import accounts, api_tokens, breach, one_time, passwords, revocation, sessions
 from shared.identity.client import Client
 from shared.identity.errors import InvalidToken
 from shared.identity.keys import base64url, internal_keys
@@ -70,16 +70,17 @@ async def prepare(tx: Transaction, mail_id: UUID, template: str, to: str, values
 
 
 async def reset(db: Database, client: Client, token: str, new_password: str) -> None:
-    """Sets a new password and ends all sessions. The token is good once, also where many use it at once.
+    """Sets a new password and ends all sessions and API tokens. The token is good once, also where many use it at once.
 
-    Raises InvalidToken, PasswordTooWeak, PasswordBreached (these two leave the token good).
+    Raises InvalidToken, RateLimited after many that were none, PasswordTooWeak, PasswordBreached (these two leave the token good).
     """
     async with db.system() as tx:
         owner = await one_time.whose(tx, token, "password_reset")
         found = await accounts.credentials(tx, owner) if owner else None
-        if found is None or not found.usable:
-            await _note_refusal(tx, client, owner)
     if found is None or not found.usable:
+        await one_time.count_void(client)
+        async with db.system() as tx:
+            await _note_refusal(tx, client, owner)
         raise InvalidToken
     passwords.check_rules(new_password, email=found.email)
     password_hash, _ = await asyncio.gather(passwords.hash_password(new_password), breach.refuse_breached(new_password))
@@ -88,7 +89,8 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
         await accounts.lock(tx, found.id)
         if await one_time.use(tx, token, "password_reset") == found.id:
             await sessions.end_all(tx, found.id, sessions.EndReason.PASSWORD_RESET)
-            done = await accounts.store_password(tx, found.id, password_hash)
+            await api_tokens.revoke_all(tx, found.id)
+            done = await accounts.store_password(tx, found.id, password_hash) is not None
             await one_time.void(tx, found.id)
             await audit.record(
                 tx, Event.PASSWORD_RESET, actor=found.id, owner=found.id, address=client.address, user_agent=client.user_agent

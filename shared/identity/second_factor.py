@@ -73,8 +73,8 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
 
     Raises TotpEnabled, TotpNotEnabled (not begun), InvalidCode, RateLimited.
     """
-    counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
     async with db.system() as tx:
+        counted = await _counted(tx, client, user_id)
         await _state(tx, user_id, confirmed=False)
         before = await throttle.standing(tx, counted)
         if before.wait_seconds:
@@ -136,19 +136,24 @@ async def regenerate_backup_codes(db: Database, client: Client, user_id: UUID, p
 
 
 async def verify(db: Database, client: Client, challenge: str, *, code: str | None, backup_code: str | None) -> SignedIn:
-    """Opens the session that a challenge stands for. Raises InvalidCode (also for a challenge that is not good any more), RateLimited."""
+    """Opens the session that a challenge stands for. Raises InvalidCode (also for a challenge that is not good any more), RateLimited.
+
+    Wrong codes count against the challenge and its account. Without a challenge there is nothing to guess: such requests are counted for
+    their sender's network, by which only further ones of their kind are refused.
+    """
     async with db.system() as tx:
         user_id = await one_time.whose(tx, challenge, "second_factor")
         if user_id is not None:
-            counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
+            counted = await _counted(tx, client, user_id)
             before = await throttle.standing(tx, counted)
             if before.wait_seconds:
                 await _note(tx, client, user_id, Event.LOGIN_DELAYED)
             elif await one_time.attempt(tx, challenge, "second_factor") is None:
                 user_id = None
-        if user_id is None:
-            await _note(tx, client, None, Event.LOGIN, failed="challenge_void")
     if user_id is None:
+        await one_time.count_void(client)
+        async with db.system() as tx:
+            await _note(tx, client, None, Event.LOGIN, failed="challenge_void")
         raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
     throttle.refuse_if_waiting(before)
     if backup_code is not None:
@@ -175,7 +180,7 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
             user = await accounts.enter(tx, user_id, found_user.password_hash)
             if user is not None:
                 await throttle.count_success(tx, counted, standing)
-                signed_in = await open_session(tx, client, user, method=proof.method)
+                signed_in = await open_session(tx, client, user, found_user.password_generation, method=proof.method)
                 if proof.method == "backup_code":
                     await send_alert(tx, client, user, "backup_code_used")
         if standing.wait_seconds:
@@ -189,10 +194,19 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
     return signed_in
 
 
+async def check(db: Database, client: Client, user_id: UUID, code: str) -> None:
+    """Takes a code (of the authenticator, or a backup code) as a proof. Raises TotpNotEnabled, InvalidCode, RateLimited."""
+
+    async def act(tx: Transaction) -> None:
+        """The code is used up, that is all."""
+
+    await _with_code(db, client, user_id, await _proof(db, user_id, code), Event.REAUTHENTICATION, act)
+
+
 async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof, event: Event, act: _Act) -> None:
     """Does `act` in the transaction that uses the code up; a wrong code counts."""
-    counted = throttle.buckets("second factor", str(user_id), client, user_id=user_id)
     async with db.system() as tx:
+        counted = await _counted(tx, client, user_id)
         standing = await throttle.standing(tx, counted, lock=True)
         await accounts.lock(tx, user_id)
         await _state(tx, user_id, confirmed=True)
@@ -209,6 +223,10 @@ async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof,
     throttle.refuse_if_waiting(standing)
     if not accepted:
         raise InvalidCode
+
+
+async def _counted(tx: Transaction, client: Client, user_id: UUID) -> throttle.Buckets:
+    return throttle.buckets("second factor", str(user_id), client, owner=await accounts.credentials(tx, user_id))
 
 
 async def _proof(db: Database, user_id: UUID, code: str) -> _Proof:

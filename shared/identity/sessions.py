@@ -250,6 +250,30 @@ async def end_all(tx: Transaction, user_id: UUID, reason: EndReason, *, but: UUI
     return await _revoke(tx, ended or [])
 
 
+async def is_recent(tx: Transaction, user_id: UUID, session_id: UUID, within: timedelta) -> bool:
+    """Whether a session of the user's that has not ended began, by signing in, within that time (system transaction)."""
+    recent: bool = await tx.fetch_value(
+        """
+        SELECT EXISTS (
+            SELECT FROM sessions
+            WHERE id = %(id)s AND user_id = %(user)s AND ended_at IS NULL AND created_at > clock_timestamp() - %(within)s
+        )
+        """,
+        {"id": session_id, "user": user_id, "within": within},
+    )
+    return recent
+
+
+async def hold(tx: Transaction, user_id: UUID, session_id: UUID | None) -> bool:
+    """Whether the session still goes on; it is not ended before this transaction is over (system transaction)."""
+    await accounts.lock(tx, user_id)
+    goes_on: bool = await tx.fetch_value(
+        "SELECT EXISTS (SELECT FROM sessions WHERE id = %(id)s AND user_id = %(user)s AND ended_at IS NULL)",
+        {"id": session_id, "user": user_id},
+    )
+    return goes_on
+
+
 def parse(text: str) -> RefreshToken | None:
     """The token where we issued it, with any of our keys; else None."""
     raw = from_base64url(text) if len(text) <= 200 else None

@@ -47,7 +47,7 @@ async def with_password(db: Database, client: Client, email: str, password: str)
             asked = await accounts.ask_by_address(tx, email)
             counts = await throttle.ask(tx, throttle.candidates("password", email, client))
             found, rows = accounts.of_address(await asked.fetchone(), email), await counts.fetchall()
-        counted = throttle.buckets("password", email, client, user_id=found.id if found else None)
+        counted = throttle.buckets("password", email, client, owner=found)
         before = throttle.judge(rows, counted)
         if before.wait_seconds:
             await _record_delay(tx, client, email, found.id if found else None)
@@ -112,7 +112,7 @@ async def _enter(
         if standing.wait_seconds or user is None or user.second_factor is not found.second_factor:
             raise _NotEntered  # nothing of this transaction stays
         if verdict.upgraded is not None:
-            await accounts.store_password(tx, user.id, verdict.upgraded)
+            await accounts.store_rehashed(tx, user.id, verdict.upgraded)
             await audit.record(
                 tx, Event.PASSWORD_UPGRADED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
             )
@@ -124,12 +124,12 @@ async def _enter(
             )
     if user.second_factor:
         return SecondFactorRequired(challenge)
-    return _signed_in(client, user, session_id, refresh_token)
+    return _signed_in(client, user, found.password_generation, session_id, refresh_token)
 
 
-async def open_session(tx: Transaction, client: Client, user: User, *, method: str) -> SignedIn:
+async def open_session(tx: Transaction, client: Client, user: User, password_generation: int, *, method: str) -> SignedIn:
     """A new session, always with new ids (system transaction, the user's row locked by `accounts.enter`)."""
-    return _signed_in(client, user, *await _write_session(tx, client, user.id, method))
+    return _signed_in(client, user, password_generation, *await _write_session(tx, client, user.id, method))
 
 
 async def _write_session(tx: Transaction, client: Client, user_id: UUID, method: str) -> tuple[UUID, str]:
@@ -147,9 +147,10 @@ async def _write_session(tx: Transaction, client: Client, user_id: UUID, method:
     return session_id, refresh_token
 
 
-def _signed_in(client: Client, user: User, session_id: UUID, refresh_token: str) -> SignedIn:
+def _signed_in(client: Client, user: User, password_generation: int, session_id: UUID, refresh_token: str) -> SignedIn:
     access_token, expires_in = tokens.issue(user.id, user.role, session_id, client)
-    device = None if throttle.known_device(client.device, user.id) else throttle.new_device(user.id)
+    known = throttle.known_device(client.device, user.id, password_generation)
+    device = None if known else throttle.device_cookie(client, user.id, password_generation)
     return SignedIn(user, access_token, expires_in, refresh_token, device)
 
 

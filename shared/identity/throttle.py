@@ -4,6 +4,9 @@ Counted per account and client network: five attempts are free, then 1 s, doubli
 guess either, the account as a whole is counted too: twenty free, then 1 s, doubling to 30 s at most; a device or network from which the
 account has signed in before is not held up by that, and a known device has a count of its own, so nobody can lock another out.
 
+A device is known by a cookie. It is good for the password it was made under, and a browser that signs in again from the same network gets
+the same one: whoever signs in a hundred times has one count, not a hundred, and none once the password is a new one.
+
 Kept in PostgreSQL: holds across processes and through any failure of Redis; with PostgreSQL gone nobody can sign in anyway (closed).
 Whoever guesses many times at once learns no more: an outcome is given only where nothing is to be waited for after the password was
 checked, either.
@@ -12,7 +15,6 @@ checked, either.
 import hashlib
 import hmac
 import math
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +25,7 @@ from psycopg.rows import class_row
 
 from shared.db import Transaction
 from shared.errors import RateLimited
+from shared.identity.accounts import Credentials
 from shared.identity.client import Client
 from shared.identity.keys import base64url, from_base64url, internal_keys
 
@@ -68,9 +71,9 @@ class Count:
     fresh: bool
 
 
-def buckets(purpose: str, account: str, client: Client, *, user_id: UUID | None) -> Buckets:
-    """Where an attempt at `account` (an address, known or not) by `client` is counted. Only keyed hashes are stored."""
-    device = known_device(client.device, user_id) if user_id is not None and client.device else None
+def buckets(purpose: str, account: str, client: Client, *, owner: Credentials | None) -> Buckets:
+    """Where an attempt at `account` (an address, with an `owner` or not) by `client` is counted. Only keyed hashes are stored."""
+    device = known_device(client.device, owner.id, owner.password_generation) if owner is not None else None
     name = account.strip().casefold()
     own = f"device\0{device}" if device else f"network\0{client.network}"
     return Buckets(_key(purpose, name, own), _key(purpose, name, "account"), device is not None)
@@ -151,19 +154,21 @@ async def count_success(tx: Transaction, counted: Buckets, found: Standing) -> N
     )
 
 
-def new_device(user_id: UUID) -> str:
-    """The cookie that makes a device known to an account."""
-    device = secrets.token_bytes(_DEVICE_BYTES)
-    return base64url(device + _device_tag(internal_keys("known device")[0], user_id, device))
+def device_cookie(client: Client, user_id: UUID, password_generation: int) -> str:
+    """The cookie that makes a client's device known to an account for as long as the password stays the same."""
+    key = internal_keys("known device")[0]
+    seen = f"{user_id}\0{client.network}\0{client.fingerprint}".encode()
+    device = hmac.digest(key, seen, hashlib.sha256)[:_DEVICE_BYTES]
+    return base64url(device + _device_tag(key, user_id, password_generation, device))
 
 
-def known_device(cookie: str | None, user_id: UUID) -> str | None:
-    """The device's id where the cookie is genuine and of this account."""
+def known_device(cookie: str | None, user_id: UUID, password_generation: int) -> str | None:
+    """The device's id if the cookie is genuine, of this account, and made under its present password."""
     raw = from_base64url(cookie) if cookie and len(cookie) <= 64 else None
     if raw is None or len(raw) != _DEVICE_BYTES + _DEVICE_TAG_BYTES:
         return None
     device, tag = raw[:_DEVICE_BYTES], raw[_DEVICE_BYTES:]
-    if any(hmac.compare_digest(tag, _device_tag(key, user_id, device)) for key in internal_keys("known device")):
+    if any(hmac.compare_digest(tag, _device_tag(key, user_id, password_generation, device)) for key in internal_keys("known device")):
         return device.hex()
     return None
 
@@ -191,5 +196,6 @@ def _key(purpose: str, account: str, place: str) -> bytes:
     return hmac.digest(internal_keys("attempts")[-1], text, hashlib.sha256)
 
 
-def _device_tag(key: bytes, user_id: UUID, device: bytes) -> bytes:
-    return hmac.digest(key, user_id.bytes + device, hashlib.sha256)[:_DEVICE_TAG_BYTES]
+def _device_tag(key: bytes, user_id: UUID, password_generation: int, device: bytes) -> bytes:
+    signed = user_id.bytes + password_generation.to_bytes(4, "big") + device
+    return hmac.digest(key, signed, hashlib.sha256)[:_DEVICE_TAG_BYTES]

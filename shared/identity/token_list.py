@@ -7,12 +7,13 @@ from uuid import UUID
 from shared import audit, clock, cursors
 from shared.audit import Event
 from shared.db import Database
-from shared.errors import ValidationFailed
+from shared.errors import Unauthenticated, ValidationFailed
 from shared.faas.models import AnswerModel, Page
-from shared.identity import api_tokens, revocation
+from shared.identity import accounts, api_tokens, confirmation, revocation, sessions
 from shared.identity.api_tokens import ApiToken
 from shared.identity.client import Client
 from shared.identity.session_list import last_id
+from shared.identity.sign_in import send_alert
 
 
 class TokenItem(AnswerModel):
@@ -25,14 +26,30 @@ class TokenItem(AnswerModel):
 
 
 async def create(
-    db: Database, client: Client, user_id: UUID, *, name: str, scopes: Sequence[str], expires_at: datetime | None
+    db: Database,
+    client: Client,
+    user_id: UUID,
+    session_id: UUID | None,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    password: str | None = None,
+    code: str | None = None,
 ) -> tuple[TokenItem, str]:
-    """A new token and, this once, its text. Raises ValidationFailed where it would have expired already."""
+    """A new token and, this once, its text; its owner gets a mail.
+
+    Raises ValidationFailed if it would have expired already, and what `confirmation.require` raises.
+    """
     if expires_at is not None and expires_at <= clock.now():
         raise ValidationFailed(
             "expires_at: must be in the future", errors=[{"loc": ["body", "expires_at"], "msg": "must be in the future"}]
         )
+    await confirmation.require(db, client, user_id, session_id, password=password, code=code)
     async with db.system() as tx:
+        # A password reset that comes first ends the session, one that comes second ends the token.
+        if not await sessions.hold(tx, user_id, session_id):
+            raise Unauthenticated
         token, text = await api_tokens.create(tx, user_id, name=name, scopes=scopes, expires_at=expires_at)
         await audit.record(
             tx,
@@ -44,6 +61,9 @@ async def create(
             user_agent=client.user_agent,
             detail={"scopes": token.scopes},
         )
+        user = await accounts.get(tx, user_id)
+        if user is not None:
+            await send_alert(tx, client, user, "api_token_created")
     return _item(token), text
 
 

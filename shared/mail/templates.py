@@ -82,7 +82,7 @@ def _password_reset(values: Mapping[str, str]) -> Content:
         "Choose a new password",
         (
             "Somebody, perhaps you, asked for a new password for this address. The link is good for an hour, once:",
-            "All sessions end when a new password is set. If it was not you, there is nothing to do: nothing was changed.",
+            "All sessions and API tokens end when a new password is set. If it was not you, there is nothing to do: nothing was changed.",
         ),
         values["url"],
         "Choose a new password",
@@ -101,11 +101,12 @@ def _invitation(values: Mapping[str, str]) -> Content:
 _ALERTS = {
     "refresh_token_reused": "A sign-in of your account was used from two places, so it may have been stolen. It was ended everywhere.",
     "password_changed": "The password of your account was changed.",
-    "password_reset": "The password of your account was reset, and all sessions were ended.",
+    "password_reset": "The password of your account was reset; all sessions and API tokens were ended.",
     "second_factor_enabled": "A second factor was switched on for your account.",
     "second_factor_disabled": "The second factor of your account was switched off.",
     "backup_codes_regenerated": "New backup codes were made for your account; the old ones are void.",
     "backup_code_used": "A backup code was used to sign in to your account.",
+    "api_token_created": "An API token was made for your account. A program can use it until it expires or you revoke it.",
     "account_deleted": "Your account was deleted at your request; your documents are being erased.",
 }
 

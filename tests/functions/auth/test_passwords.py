@@ -13,7 +13,7 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database
-from shared.identity import passwords, resets
+from shared.identity import passwords, resets, throttle
 from shared.mail import delivery
 from shared.mail.outbox import PURPOSE
 from shared.sealing import unseal
@@ -173,6 +173,61 @@ async def test_changing_the_password_ends_the_other_sessions(person: Person) -> 
     assert (await other.get("/api/account")).status_code == 401
     assert (await Browser().login(person.email, person.password)).status_code == 401
     assert (await Browser().login(person.email, NEW)).status_code == 200
+
+
+async def _program(person: Person) -> Browser:
+    made = await person.browser.post("/api/auth/tokens", json={"name": "x", "scopes": ["account:read"]})
+    program = Browser()
+    program.headers["authorization"] = f"Bearer {made.json()['token']}"
+    assert (await program.get("/api/account")).status_code == 200
+    return program
+
+
+async def test_a_reset_ends_all_api_tokens(person: Person, db: Database) -> None:
+    program = await _program(person)
+    assert await _reset(await _token(db, person)) == (204, None)
+    assert (await program.get("/api/account")).status_code == 401
+    await person.browser.login(person.email, NEW)
+    assert (await person.browser.get("/api/auth/tokens")).json()["items"] == []
+
+
+@pytest.mark.parametrize(("wish", "status"), [({}, 401), ({"keep_tokens": False}, 401), ({"keep_tokens": True}, 200)])
+async def test_a_change_ends_all_api_tokens_unless_they_are_kept(person: Person, wish: dict[str, bool], status: int) -> None:
+    program = await _program(person)
+    body = {"current_password": person.password, "new_password": NEW, **wish}
+    assert (await person.browser.post("/api/auth/password/change", json=body)).status_code == 204
+    assert (await program.get("/api/account")).status_code == status
+
+
+def _is_known(browser: Browser, person: Person, generation: int) -> bool:
+    return throttle.known_device(browser.cookies["docuvault_device"], UUID(person.id), generation) is not None
+
+
+async def test_a_device_is_known_under_the_password_it_signed_in_with(person: Person, db: Database) -> None:
+    other = Browser("203.0.113.78")
+    await other.login(person.email, person.password)
+    assert _is_known(other, person, 1)
+    body = {"current_password": person.password, "new_password": NEW}
+    assert (await person.browser.post("/api/auth/password/change", json=body)).status_code == 204
+    assert not _is_known(other, person, 2)
+    assert _is_known(person.browser, person, 2)  # it has shown that it knows the new one
+    assert await _reset(await _token(db, person), f"{NEW} again") == (204, None)
+    assert not _is_known(person.browser, person, 3)
+
+
+async def test_hashing_the_same_password_anew_leaves_devices_known(person: Person, with_settings: Callable[..., None]) -> None:
+    with_settings(ARGON2_MEMORY_KIB="9216", ARGON2_TIME="3")
+    assert (await Browser().login(person.email, person.password)).status_code == 200
+    assert _is_known(person.browser, person, 1)
+
+
+async def test_a_browser_that_signs_in_again_is_the_same_device(person: Person) -> None:
+    cookies = set()
+    for _ in range(3):
+        again = Browser(person.browser.address)  # without its cookies
+        await again.login(person.email, person.password)
+        cookies.add(again.cookies["docuvault_device"])
+    assert cookies == {person.browser.cookies["docuvault_device"]}
 
 
 async def test_of_two_changes_at_once_one_wins(person: Person) -> None:

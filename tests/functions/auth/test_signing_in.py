@@ -218,7 +218,7 @@ async def test_guessing_many_times_at_once_learns_no_more(person: Person) -> Non
 
 async def test_the_account_as_a_whole_waits_thirty_seconds_at_most(db: Database, person: Person) -> None:
     retry_after = 0
-    account = throttle.buckets("password", person.email, Client("", "", ""), user_id=None).account
+    account = throttle.buckets("password", person.email, Client("", "", ""), owner=None).account
     for n in range(60):
         # Each from a network of its own; what is counted ages in place so that the test need not wait.
         answer = await Browser(f"198.18.0.{n}").login(person.email, "wrong password!")
