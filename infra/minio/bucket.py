@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import time
+from typing import Any
 
 from shared.storage import StorageUnavailable, url_keys
 from shared.storage.signing import Signer
@@ -16,6 +17,7 @@ from shared.storage.signing import Signer
 ARN = "arn:minio:sqs::DOCUVAULT:redis"
 ID = "docuvault"
 """Ours among the bucket's notifications."""
+_UNSIGNED = ".docuvault-probes/unsigned"
 TARGET_SECONDS = 60.0
 """MinIO answers before it has looked for its targets."""
 
@@ -26,20 +28,9 @@ class BucketError(Exception):
 
 def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wait_seconds: float = TARGET_SECONDS) -> None:
     """Raises BucketError."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    url = endpoint.rstrip("/") if "://" in endpoint else f"http://{endpoint}"
-    region = os.environ.get("MINIO_REGION") or "us-east-1"
-    store = boto3.client(
-        "s3",
-        endpoint_url=url,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        region_name=region,
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    store = _client(endpoint, access_key, secret_key)
     ours = {"Id": ID, "QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}
     deadline = time.monotonic() + wait_seconds
     try:
@@ -49,7 +40,7 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
             if exists.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                 raise
         if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
-            asyncio.run(_make_url_keys(Signer(url, region, access_key, secret_key), bucket))
+            asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket))
         known = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         wanted = {"QueueConfigurations": [*(other for other in known if other.get("Id") != ID), ours]}
         while True:
@@ -69,6 +60,28 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
         raise BucketError(f"The bucket {bucket} could not be made ready at {endpoint}: {refused}") from None
 
 
+def _url(endpoint: str) -> str:
+    return endpoint.rstrip("/") if "://" in endpoint else f"http://{endpoint}"
+
+
+def _region() -> str:
+    return os.environ.get("MINIO_REGION") or "us-east-1"
+
+
+def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=_url(endpoint),
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name=_region(),
+        config=Config(s3={"addressing_style": "path"}),
+    )
+
+
 async def _make_url_keys(account: Signer, bucket: str) -> None:
     from aiohttp import ClientError, ClientSession
 
@@ -79,17 +92,53 @@ async def _make_url_keys(account: Signer, bucket: str) -> None:
         raise BucketError(f"The keys for URLs could not be made at {account.endpoint}: {failed}") from None
 
 
+def takes_unsigned_objects(endpoint: str, access_key: str, secret_key: str, bucket: str) -> bool:
+    """Whether the server takes an object from whoever knows the name of a key that may write, without a signature. Tries it out.
+
+    MinIO as published in February 2026 does: it checks no signature in the URL if the body is said to come in unsigned chunks.
+    """
+    import httpx
+
+    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    shown = {
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{access_key}/{now[:8]}/{_region()}/s3/aws4_request",
+        "X-Amz-Date": now,
+        "X-Amz-Expires": "60",
+        "X-Amz-SignedHeaders": "host",
+        "X-Amz-Signature": "0" * 64,
+    }
+    checksum = "x-amz-checksum-crc32"
+    headers = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-decoded-content-length": "0", "x-amz-trailer": checksum}
+    body = f"0\r\n{checksum}:AAAAAA==\r\n\r\n".encode()
+    try:
+        response = httpx.put(f"{_url(endpoint)}/{bucket}/{_UNSIGNED}", params=shown, headers=headers, content=body, timeout=30)
+    except httpx.HTTPError:
+        return False
+    if response.status_code != 200:
+        return False
+    _client(endpoint, access_key, secret_key).delete_object(Bucket=bucket, Key=_UNSIGNED)
+    return True
+
+
 def main() -> int:
     names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")
     missing = [name for name in names if not os.environ.get(name, "").strip()]
     if missing:
         sys.stderr.write(f"Missing in the environment: {', '.join(missing)}.\n")
         return 2
+    given = [os.environ[name].strip() for name in names]
     try:
-        prepare(*(os.environ[name].strip() for name in names), wait_seconds=10)
+        prepare(*given, wait_seconds=10)
     except BucketError as failed:
         sys.stderr.write(f"{failed}\n")
         return 1
+    if takes_unsigned_objects(*given):
+        sys.stderr.write(
+            "Take care: this MinIO takes objects, without a signature, from whoever knows the name of a key that may write. Give "
+            "MINIO_ACCESS_KEY (and the root user) a name that nobody guesses, and another one if older versions of DocuVault have "
+            "shown it in their URLs.\n"
+        )
     return 0
 
 

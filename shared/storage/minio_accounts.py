@@ -29,9 +29,12 @@ class AccountRefused(Exception):
 
 
 async def is_minio(session: "ClientSession", endpoint: str) -> bool:
-    """Whether MinIO answers there, whatever name it or a proxy in front of it gives itself."""
+    """Whether MinIO answers there, whatever name it or a proxy in front of it gives itself.
+
+    Elsewhere the path is an object in somebody's bucket, and what is read of an object has an ETag.
+    """
     async with session.get(f"{endpoint}/minio/health/live", allow_redirects=False) as response:
-        return response.status == 200
+        return response.status == 200 and "etag" not in response.headers
 
 
 async def add(session: "ClientSession", account: Signer, keys: KeyPair, policy: dict[str, Any], *, description: str) -> None:

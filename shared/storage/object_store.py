@@ -36,7 +36,7 @@ from shared.storage.backend import (
     StoredObject,
 )
 from shared.storage.signing import KeyPair, Signer
-from shared.storage.url_keys import UrlKeys
+from shared.storage.url_keys import NoSafeKeys, UrlKeys
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -53,7 +53,7 @@ KEPT_ALIVE_SECONDS = 15.0
 OWN_URL_SECONDS = 300
 CHUNK_SIZE = 256 * 1024
 LOOK_AGAIN_SECONDS = 5.0
-"""After keys for URLs were looked for in vain."""
+"""For keys that sign URLs."""
 STREAM_PART_SIZE = 8 * 2**20
 """Bytes of a stream that are held before they are sent on (S3 wants 5 MiB or more, and 10,000 parts at most: 78 GiB)."""
 
@@ -97,7 +97,7 @@ class ObjectStore:
         self._bucket = bucket
         self._named_url_keys = named_url_keys
         self._url_keys: UrlKeys | None = None
-        self._no_url_keys: tuple[float, StorageUnavailable] | None = None
+        self._no_url_keys: tuple[float, str] | None = None
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[ClientSession, None]] = WeakKeyDictionary()
         self._open: WeakKeyDictionary[asyncio.AbstractEventLoop, ClientSession] = WeakKeyDictionary()
 
@@ -262,14 +262,14 @@ class ObjectStore:
     # How it is done
 
     async def _keys_for_urls(self) -> UrlKeys:
-        """Looked for once; after a failure again, but not for every request."""
+        """Looked for once; if there are none that are safe, again after a while, not for every request."""
         if self._url_keys is None:
             if self._no_url_keys is not None and time.monotonic() - self._no_url_keys[0] < LOOK_AGAIN_SECONDS:
-                raise self._no_url_keys[1]
+                raise NoSafeKeys(self._no_url_keys[1])
             try:
                 self._url_keys = await self._find_url_keys()
-            except StorageUnavailable as none:
-                self._no_url_keys = time.monotonic(), none
+            except NoSafeKeys as none:
+                self._no_url_keys = time.monotonic(), str(none)
                 raise
         return self._url_keys
 

@@ -38,6 +38,10 @@ _PROBES = ".docuvault-probes"
 _PROBE_SECONDS = 300
 
 
+class NoSafeKeys(StorageUnavailable):
+    """There is no key to sign URLs with that may do nothing else. Waiting does not help; the message says what does."""
+
+
 @dataclass(frozen=True)
 class UrlKeys:
     upload: KeyPair
@@ -80,7 +84,7 @@ def policy(purpose: Purpose, bucket: str) -> dict[str, Any]:
 async def find(session: "ClientSession", account: Signer, bucket: str, named: UrlKeys | None) -> UrlKeys:
     """The keys to sign URLs with; `account` signs for ourselves, `named` are those of the settings.
 
-    Asks the store each time, so remember them. Raises StorageUnavailable if there are none that are safe.
+    Asks the store each time, so remember them. Raises NoSafeKeys, StorageUnavailable.
     """
     if named is not None:
         await _check_named(session, account, bucket, named)
@@ -102,7 +106,7 @@ async def find(session: "ClientSession", account: Signer, bucket: str, named: Ur
 
 
 async def make(session: "ClientSession", account: Signer, bucket: str) -> None:
-    """Makes the derived keys on MinIO, unless they are there. Raises StorageUnavailable."""
+    """Makes the derived keys on MinIO, unless they are there. Raises NoSafeKeys, StorageUnavailable."""
     keys = derived(KeyPair(account.access_key, account.secret_key), bucket)
     if not await _both_work(session, account, bucket, keys):
         await _make_on_minio(session, account, bucket, keys)
@@ -141,7 +145,7 @@ async def _works(session: "ClientSession", account: Signer, bucket: str, purpose
 
 
 async def _check_named(session: "ClientSession", account: Signer, bucket: str, named: UrlKeys) -> None:
-    """Raises StorageUnavailable if a key is unknown to the store, or may do what it is not for."""
+    """Raises NoSafeKeys if a key is unknown to the store, or may do what it is not for."""
     if not await _works(session, account, bucket, "upload", named.upload):
         raise _unsafe("The object store does not know MINIO_UPLOAD_ACCESS_KEY, or lets it read, which it must not.")
     if not await _works(session, account, bucket, "download", named.download):
@@ -200,6 +204,6 @@ def _url(signer: Signer, method: str, bucket: str, key: str) -> Any:
     return URL(signer.url(method, bucket, key, seconds=_PROBE_SECONDS), encoded=True)
 
 
-def _unsafe(sentence: str) -> StorageUnavailable:
+def _unsafe(sentence: str) -> NoSafeKeys:
     log.error(sentence)
-    return StorageUnavailable(sentence)
+    return NoSafeKeys(sentence)

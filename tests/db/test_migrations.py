@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from infra.local import processes
 from infra.local.binaries import installed_program
 from infra.postgres.migrate import MIGRATIONS, MigrationError, dbmate_url, migrate
+from shared.ids import new_id
 from tests.db.catalogue import insert_row, shape, tables
 from tests.db.conftest import OwnDatabase
 
@@ -65,6 +67,25 @@ async def test_from_each_earlier_version_with_a_user_in_it_the_same_schema_comes
     assert await _shape(database) == await _from_empty(empty_database)
     async with await database.connect("postgres") as superuser:
         assert await (await superuser.execute("SELECT count(*) FROM users")).fetchone() == (1,)
+
+
+async def test_objects_that_were_not_what_was_promised_are_left_to_the_clean_up(empty_database: EmptyDatabase, tmp_path: Path) -> None:
+    database = await empty_database()
+    before = next(number for number, file in enumerate(FILES) if file.name.endswith("_refused_objects.sql"))
+    await migrate(database.url("docuvault_migrate"), migrations=_first(before, tmp_path / "earlier"))
+    owner = new_id()
+    async with await database.connect("postgres") as superuser:
+        await insert_row(superuser, "users", {"id": owner, "email": "somebody@example.org"})
+        for status, error, size in (("failed", "object_mismatch", 23), ("failed", "damaged", 100), ("ready", None, 1000)):
+            document = {"owner_id": owner, "status": status, "error": Jsonb({"code": error}) if error else None, "size": size, "etag": "e"}
+            await insert_row(superuser, "documents", document | {"object_key": f"{owner}/{status}/{error}"})
+        await superuser.execute("UPDATE account_usage SET bytes_used = 1123, documents = 3")
+    await migrate(database.url("docuvault_migrate"))
+    async with await database.connect("postgres") as superuser:
+        tombstones = await superuser.execute("SELECT object_key FROM upload_tombstones WHERE expires_at <= now()")
+        assert await tombstones.fetchall() == [(f"{owner}/failed/object_mismatch",)]
+        usage = await superuser.execute("SELECT bytes_used, documents, (SELECT sum(size) FROM documents) FROM account_usage")
+        assert await usage.fetchall() == [(1100, 3, 1100)]
 
 
 async def test_all_the_way_down_nothing_is_left_and_up_again_it_is_the_same(empty_database: EmptyDatabase) -> None:
