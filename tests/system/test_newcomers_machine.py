@@ -1,7 +1,9 @@
 """`scripts/serve` on machines that are not ours: odd names of folders, and shells that export things for other programs."""
 
+import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.local import processes
 from infra.local.environment import OTHERS, OURS
-from infra.local.services import free_port_block
+from infra.local.services import Services, free_port_block
 from infra.local.stack import ROOT
 from tests.infra.local.test_serve import PATIENCE_SECONDS, until
+from tests.system.stack import Stack
 
 ODD = "my papers % \" \\ # ' $x `y` ü , ; & (1)"
 ODDER = b"a: b\nc \xff\xfe" + b"%2f" * 20
@@ -275,3 +279,32 @@ def test_a_data_folder_whose_path_is_too_long_is_refused_in_one_sentence(tmp_pat
     assert ended.returncode == 1
     assert ended.stderr == f"The path of {folder} has more than 800 bytes: choose a shorter one with --data-dir.\n"
     assert not folder.exists()
+
+
+async def test_the_first_five_calls_of_the_readme_do_what_it_says(own_services: Services, tmp_path: Path) -> None:
+    (calls,) = re.findall(r"## The first five calls\n.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    stack = Stack(own_services, tmp_path)
+    await stack.start()
+    try:
+        assert calls.startswith("api=http://127.0.0.1:8080 ")
+        script = calls.replace("http://127.0.0.1:8080", stack.url, 1)
+        # The moment it speaks of is as long as it takes here.
+        asked = f'curl -s {stack.url}/api/documents/$id -H "Authorization: Bearer $token"'
+        ready = f'until {asked} | grep -q \'"status":"ready"\'; do sleep 0.1; done'
+        assert script.count("# a moment later\n") == 1
+        script = "set -eu\n" + script.replace("# a moment later\n", f"echo; {ready}\n")
+        checkout = tmp_path / "checkout"
+        checkout.mkdir()
+        (checkout / "scripts").symlink_to(ROOT / "scripts")
+        environ = {"PATH": os.environ["PATH"]}
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            code, printed = await processes.run(["bash", "-c", script], environ=environ, directory=checkout)
+        assert code == 0, printed
+        registered, found = printed.splitlines()
+        assert json.loads(registered) == {"status": "accepted"}
+        (item,) = json.loads(found)["items"]
+        assert (item["filename"], item["status"]) == ("rental-contract.pdf", "ready")
+        sample = ROOT / "scripts" / "samples" / "rental-contract.pdf"
+        assert (checkout / "rental-contract.pdf").read_bytes() == sample.read_bytes()
+    finally:
+        await stack.stop()
