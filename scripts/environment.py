@@ -17,6 +17,9 @@ from pathlib import Path
 UNREACHABLE = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "SSLError", "Failed to establish")
 """Pip says why it tries again, and after the last try that there is no such package."""
 
+LONGEST_PATH = 500
+"""Programs below it have paths of their own, and PostgreSQL takes 1,023 bytes in all."""
+
 
 class Problem(Exception):
     """One sentence for the person at the terminal."""
@@ -25,6 +28,7 @@ class Problem(Exception):
 def main() -> int:
     root, lock, python = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     try:
+        refuse_path(str(root))
         if up_to_date(root, lock):
             return 0
         with (root / ".venv.lock").open("w") as alone:
@@ -43,6 +47,19 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def refuse_path(root: str) -> None:
+    """Raises Problem if the checkout lies where no environment can be made, or Python finds no modules."""
+    if ":" in root:
+        raise Problem(f"DocuVault cannot run in {root}: Python takes a colon for the end of a path. Move it to a folder without one.")
+    if any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 or 0xD800 <= ord(character) < 0xE000 for character in root):
+        raise Problem(
+            f"DocuVault cannot run in {root!r}: Python makes no environment under a name with a line break or bytes that are no UTF-8. "
+            "Move it to a folder with another name."
+        )
+    if len(os.fsencode(root)) > LONGEST_PATH:
+        raise Problem(f"DocuVault cannot run in {root}: the path has more than {LONGEST_PATH} bytes. Move it to a shorter one.")
 
 
 def ensure(root: Path, lock: str, base: str) -> None:

@@ -17,6 +17,8 @@ from infra.local.processes import StartError, working_in
 
 ROOM_BYTES = 256 * 2**20
 """What must be free to start: PostgreSQL's first write-ahead log and catalogues take 60 MB, the store's first volume a few."""
+LONGEST_PATH = 800
+"""PostgreSQL takes 1,023 bytes (MAXPGPATH), of which its own files need some."""
 _LEFTOVER_SECONDS = 20.0
 _OURS = re.compile(r"-m infra\.(gateway|worker|broker)\b|/weed .*\bmini\b|/valkey-server ")
 
@@ -72,6 +74,8 @@ class DataFolder:
 def held(path: Path) -> Iterator[DataFolder]:
     """The folder, made where it is missing, and nobody else's until the end. Raises StartError."""
     path = path.expanduser().resolve()
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise StartError(f"The path of {path} has more than {LONGEST_PATH} bytes: choose a shorter one with --data-dir.")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         (path / "logs").mkdir(exist_ok=True, mode=0o700)

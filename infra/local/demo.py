@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.local.environment import forget_other_programs
 from infra.local.processes import StartError
 from infra.local.serve import asked_port, folder_name, port_number, require_free, run, serve
 from infra.local.services import free_port_block
@@ -92,6 +93,7 @@ def main() -> int:
     options.add_argument("--port", type=port_number, help="where it listens (8080, or a free one where that is taken)")
     options.add_argument("--data-dir", type=folder_name, default=ROOT / ".docuvault-demo", help="where it keeps its data (.docuvault-demo)")
     chosen = options.parse_args()
+    forget_other_programs(os.environ)
     try:
         journeys = [Journey(path) for path in _documents(chosen.paths or [SAMPLES])]
         port = chosen.port or _usual_or_free_port()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.data_folder import cannot_write, held
+from infra.local.environment import forget_other_programs
 from infra.local.processes import StartError
 from infra.local.stack import ROOT, Stack
 
@@ -31,6 +32,7 @@ def main() -> int:
         "--data-dir", type=folder_name, default=ROOT / ".docuvault", help="where it keeps its data (.docuvault beside the code)"
     )
     chosen = options.parse_args()
+    forget_other_programs(os.environ)
     return run(serve(chosen.port or asked_port(), chosen.data_dir), chosen.data_dir)
 
 

