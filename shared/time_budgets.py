@@ -37,7 +37,8 @@ SLICE_CPU_SECONDS = 5.0
 """CPU time after which a slice begins no further page: it ends, and other owners have their turn. A printed page takes 1 to 4 s."""
 
 PAGE_CPU_SECONDS = 60
-"""CPU time of one page: pure noise at 12 megapixels takes 30 to 50 s. A page that takes more is left out, with a warning."""
+"""CPU time of one page: noise at 12 megapixels, the worst that was made for it, takes 13 s. One that takes more is left out, with a
+warning."""
 
 DOCUMENT_RECOGNITION_CPU_SECONDS = 20 * 60
 """CPU time of text recognition for one document, over all slices: 300 dense pages. Pages after that are left out, with a warning."""
