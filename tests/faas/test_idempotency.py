@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a request repeated is carried out once."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -243,6 +244,50 @@ async def test_a_first_request_that_takes_longer_than_that_keeps_its_key(shop: S
     shop.go_on.set()
     assert (await first).body == (await once()).body == b"1"
     assert shop.carried_out == 1
+
+
+async def test_an_answer_about_something_that_was_deleted_is_not_replayed(shop: Shop, db: Database, owner: UUID, bearer: Bearer) -> None:
+    made: list[UUID] = []
+
+    async def make_topic(call: Call[NewThing]) -> Thing:
+        made.append(new_id())
+        async with call.db.transaction() as tx:
+            await tx.execute(
+                "INSERT INTO topics (id, owner_id, name, name_key) VALUES (%s, %s, %s, %s)", [made[-1], owner, str(made[-1]), str(made[-1])]
+            )
+        return Thing(number=await shop._work(), name=call.body.name)
+
+    app = serving(
+        declared("POST", "/t", make_topic, auth="user", body=NewThing, returns=Thing, idempotent=True, subject=lambda _: made[-1])
+    )
+    headers = {**bearer(owner), "idempotency-key": "k"}
+    for _ in range(2):
+        assert (await ask(app, "POST", "/t", json={"name": "x"}, headers=headers)).status == 200
+    assert shop.carried_out == 1
+    async with db.tenant(owner) as tx:
+        await tx.execute("DELETE FROM topics WHERE id = %s", [made[0]])
+    again = await ask(app, "POST", "/t", json={"name": "x"}, headers=headers)
+    assert (again.status, again.header("idempotent-replayed"), shop.carried_out) == (200, None, 2)
+
+
+async def test_what_is_stored_of_a_request_cannot_be_guessed_from_outside(
+    post: Post, db: Database, owner: UUID, with_secret_key: Callable[[str], None]
+) -> None:
+    async def stored() -> bytes:
+        async with db.tenant(owner) as tx:
+            request_hash: bytes = await tx.fetch_value("SELECT request_hash FROM idempotency_keys WHERE owner_id = %s", [owner])
+        return bytes(request_hash)
+
+    old, new = os.environ["SECRET_KEY"], secrets.token_hex(32)
+    assert (await post(name="a password")).status == 201
+    before = await stored()
+    with_secret_key(f"{new},{old}")  # rotated, still good for what was stored before
+    assert (await post(name="a password")).header("idempotent-replayed") == "true"
+    async with db.tenant(owner) as tx:
+        await tx.execute("DELETE FROM idempotency_keys WHERE owner_id = %s", [owner])
+    with_secret_key(new)
+    assert (await post(name="a password")).status == 201
+    assert await stored() != before
 
 
 async def test_keys_are_forgotten_after_their_day(post: Post, db: Database, owner: UUID) -> None:

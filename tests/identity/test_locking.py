@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from shared.db import Database
-from shared.identity import accounts, one_time, password_change, passwords, resets, second_factor, sign_in, throttle
+from shared.identity import accounts, one_time, password_change, passwords, resets, second_factor, sign_in, throttle, token_list
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials
 from shared.identity.keys import base64url
@@ -49,6 +49,26 @@ async def test_a_reset_and_a_change_of_password_at_once_both_end(db: Database, b
     outcomes = await asyncio.gather(changing, resetting, return_exceptions=True)
     # The change made the link void.
     assert [type(outcome).__name__ for outcome in outcomes] == ["str", "InvalidToken"]
+
+
+async def test_no_api_token_slips_in_while_a_reset_ends_them_all(db: Database, browser: Client) -> None:
+    person = await new_person()
+    token = base64url(new_id().bytes)
+    async with db.system() as tx:
+        await one_time.grant(tx, token, UUID(person.id), "password_reset", timedelta(hours=1))
+        session_id = await tx.fetch_value("SELECT id FROM sessions WHERE user_id = %s", (person.id,))
+    async with db.system() as holding:
+        await accounts.lock(holding, UUID(person.id))
+        resetting = asyncio.create_task(resets.reset(db, browser, token, NEW))
+        await until_others_wait(db, holding, 1)
+        making = asyncio.create_task(
+            token_list.create(db, browser, UUID(person.id), session_id, name="x", scopes=["account:read"], expires_at=None)
+        )
+        await until_others_wait(db, holding, 2)
+    outcomes = await asyncio.gather(resetting, making, return_exceptions=True)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["NoneType", "Unauthenticated"]
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT count(*) FROM api_tokens WHERE user_id = %s", (person.id,)) == 0
 
 
 async def test_sign_ins_at_once_all_succeed_though_the_first_replaces_the_hash(db: Database, browser: Client) -> None:
