@@ -58,7 +58,7 @@ async def start(services: None, folder: Path) -> AsyncIterator[Start]:
             command = [program, "--asgi", "--source", str(FUNCTIONS), "--target", target, "--host", "127.0.0.1", "--port", str(port)]
         else:
             run = f"{setup}; run('tests.infra.gateway.functions:{factory}', host_variable='HOST', port_variable='PORT', port=0)"
-            command = [sys.executable, "-c", f"from infra.server import run; {run}"]
+            command = [sys.executable, "-c", f"from infra.serving import run; {run}"]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **variables}
         server = Running(await processes.start(command, log=log, environ=environ, directory=folder), port, log)
         running.append(server)
