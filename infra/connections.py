@@ -8,7 +8,8 @@ looks at this process's own sockets, with what the kernel knows of each (TCP_INF
 - clients that do not read their response: bytes wait for them, and fewer than `unread_rate` a second were taken in `unread_seconds`;
 - idle connections when there are more than three quarters of `connections`: of the address that has most, the quietest first; so whoever
   is new is always taken, and a flood of idle connections pushes out itself;
-- connections with a request under way when there are nearly `connections` all the same, in the same order.
+- connections with a request under way when there are nearly `connections` all the same, in the same order;
+- idle connections, all of them, when the process is to stop.
 
 IPv6 addresses count by /64. TRUSTED_PROXIES speak for many: they come last.
 """
@@ -23,6 +24,7 @@ import struct
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +39,7 @@ LOOK_OFTEN_SECONDS = 0.1
 """When more than half of the connections are taken."""
 LOOK_SHARE = 0.05
 """What part of the time looking may take at most: with thousands of connections it is done less often."""
+TELL_EVERY_SECONDS = 10.0
 LOOKED_AT_ONCE = 128
 """Sockets that are looked at before other work gets its turn: about a millisecond."""
 
@@ -63,7 +66,7 @@ class ConnectionLimits:
 
     @property
     def full(self) -> int:
-        """From how many connections on those with a request under way must go, too."""
+        """From how many connections on those with a request under way must go, too, until seven eighths are left."""
         return self.connections * 15 // 16
 
 
@@ -120,6 +123,14 @@ class Guarded:
         self._limits = limits
         self._requests: dict[Client, int] = {}
         self._unread: dict[int, tuple[float, int]] = {}
+        self._stopping = asyncio.Event()
+        self._closed = self._cut_off = 0
+        """Since it was told last."""
+        self._tell_at = 0.0
+
+    def stop(self) -> None:
+        """From now on idle connections are closed."""
+        self._stopping.set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -139,16 +150,21 @@ class Guarded:
     async def watch(self) -> None:
         """Looks at the connections again and again, until cancelled."""
         while True:
-            began = time.monotonic()
+            began = time.thread_time()
             try:
-                count = await self._look(began)
+                count = await self._look()
             except OSError:
                 log.exception("the connections could not be looked at")
                 count = 0
-            pause = LOOK_OFTEN_SECONDS if count * 2 > self._limits.connections else LOOK_EVERY_SECONDS
-            await asyncio.sleep(max(pause, (time.monotonic() - began) / LOOK_SHARE))
+            often = self._stopping.is_set() or count * 2 > self._limits.connections
+            pause = max(LOOK_OFTEN_SECONDS if often else LOOK_EVERY_SECONDS, (time.thread_time() - began) / LOOK_SHARE)
+            if self._stopping.is_set():
+                await asyncio.sleep(pause)
+            else:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _look(self, at: float) -> int:
+    async def _look(self) -> int:
         """Closes what must be closed; how many connections there were."""
         connections: list[_Connection] = []
         for looked_at, descriptor in enumerate(os.listdir("/proc/self/fd"), 1):
@@ -157,9 +173,17 @@ class Guarded:
             connection = _connection(int(descriptor), self._port)
             if connection is not None:
                 connections.append(connection)
-        closed = self._close_unread(connections, at)
-        self._make_room([connection for connection in connections if connection.inode not in closed])
+        closed = self._close_unread(connections, time.monotonic())
+        connections = [connection for connection in connections if connection.inode not in closed]
+        if self._stopping.is_set():
+            for connection in self._idle(connections):
+                connection.close()
+        elif len(connections) > self._limits.crowded:
+            self._make_room(connections)
         return len(connections)
+
+    def _idle(self, connections: list[_Connection]) -> list[_Connection]:
+        return [each for each in connections if not each.waiting and each.client not in self._requests]
 
     def _close_unread(self, connections: list[_Connection], at: float) -> set[int]:
         """Closes what its client does not read."""
@@ -182,22 +206,21 @@ class Guarded:
         return closed
 
     def _make_room(self, connections: list[_Connection]) -> None:
-        if len(connections) <= self._limits.crowded:
-            return
-        idle = [each for each in connections if not each.waiting and each.client not in self._requests]
-        chosen = _of_whom_there_are_most(idle, connections, len(connections) - self._limits.crowded)
-        for connection in chosen:
+        idle = _of_whom_there_are_most(self._idle(connections), connections, len(connections) - self._limits.crowded)
+        gone = {each.inode for each in idle}
+        left = [each for each in connections if each.inode not in gone]
+        busy: list[_Connection] = []
+        if len(left) > self._limits.full:
+            busy = _of_whom_there_are_most(left, left, len(left) - self._limits.connections * 7 // 8)
+        for connection in (*idle, *busy):
             connection.close()
-        excess = len(connections) - len(chosen) - self._limits.full
-        cut_off = 0
-        if excess > 0:
-            gone = {each.inode for each in chosen}
-            left = [each for each in connections if each.inode not in gone]
-            for connection in _of_whom_there_are_most(left, left, excess):
-                connection.close()
-                cut_off += 1
-        fields = {"connections": len(connections), "idle_closed": len(chosen), "cut_off": cut_off}
-        log.warning("too many connections", extra={"fields": fields})
+        self._closed += len(idle)
+        self._cut_off += len(busy)
+        if time.monotonic() >= self._tell_at:
+            fields = {"connections": len(connections), "idle_closed": self._closed, "cut_off": self._cut_off}
+            log.warning("too many connections", extra={"fields": fields})
+            self._closed = self._cut_off = 0
+            self._tell_at = time.monotonic() + TELL_EVERY_SECONDS
 
 
 def _of_whom_there_are_most(candidates: list[_Connection], connections: list[_Connection], number: int) -> list[_Connection]:
@@ -239,5 +262,12 @@ def _connection(descriptor: int, port: int) -> _Connection | None:
 
 
 def _duplicate(descriptor: int) -> socket.socket:
-    """A descriptor of our own for what `descriptor` is just now; another thread may close that one, and open it anew, at any moment."""
-    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=os.dup(descriptor))
+    """A descriptor of our own for the socket that `descriptor` is just now: the server's threads may close that one, and use its number
+    for another, at any moment. Raises OSError.
+    """
+    own = os.dup(descriptor)
+    try:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=own)
+    except OSError:  # no socket
+        os.close(own)
+        raise

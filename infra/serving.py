@@ -23,7 +23,7 @@ DRAIN_SECONDS = 20.0
 CLOSE_SECONDS = 2.0
 """What the last responses are given to be sent, when all that time was used up."""
 HEADER_BUFFER_BYTES = 64 * 1024
-"""What the server reads of a connection at once: no request's line and header may be longer (it answers 431)."""
+"""What the server reads of a connection at once. It refuses by itself (431) a header that is not whole by then."""
 WAITING_CONNECTIONS = 4096
 """How many connections the kernel keeps for the moment when they can be accepted (it may allow fewer)."""
 
@@ -119,6 +119,7 @@ async def _serve(application: Application, host: str, port: int, limits: Connect
     end = asyncio.get_running_loop().time() + DRAIN_SECONDS
     await _within(DRAIN_SECONDS, application.drain())
     server.stop()
+    guarded.stop()
     await asyncio.wait((serving,), timeout=max(end - asyncio.get_running_loop().time(), CLOSE_SECONDS))
     watching.cancel()
     drained: bool = serving.done()

@@ -2,7 +2,7 @@
 
 from shared.documents import receiving
 from shared.documents.models import Document
-from shared.faas import Call, endpoint
+from shared.faas import AtOnce, Call, endpoint
 
 MAX_BODY = 2**50
 """Not the limit: MAX_DOCUMENT_SIZE is, and its problem says so in words."""
@@ -17,6 +17,7 @@ MAX_BODY = 2**50
     returns=Document,
     status=201,
     errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document", "malformed_body"],
+    at_once=AtOnce(account=16, address=64),
     idempotent=True,
     max_body=MAX_BODY,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import functions_framework.aio
 from pydantic import BaseModel
 
-from shared.faas.declarations import Auth, EndpointDeclaration, Scope, declare
+from shared.faas.declarations import AtOnce, Auth, EndpointDeclaration, Scope, declare
 from shared.faas.http import serve
 from shared.faas.routing import Router
 from shared.redis_client import postpone
@@ -36,6 +36,7 @@ def endpoint(
     status: int = 200,
     errors: Sequence[str] = (),
     rate_limits: Sequence[str] = (),
+    at_once: AtOnce | None = None,
     idempotent: bool = False,
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
@@ -49,6 +50,7 @@ def endpoint(
     - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count per client address, on top of the general ones.
+    - `at_once`: how many of its requests an account and an address may have under way in one process; a further one is 429.
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed).
     - `max_body`: bytes.
     """
@@ -68,6 +70,7 @@ def endpoint(
             status=204 if returns is None and status == 200 else status,
             errors=tuple(errors),
             rate_limits=tuple(rate_limits),
+            at_once=at_once,
             idempotent=idempotent,
             max_body=max_body,
             secret_answer=secret_answer,
