@@ -36,6 +36,7 @@ _EXAMPLES = {
     "MAX_DOCUMENT_SIZE": "5 GiB",
     "DEFAULT_QUOTA": "20 GiB",
     "TRUSTED_PROXIES": "10.0.0.0/8,192.168.1.5",
+    "MAX_CONNECTIONS": "4096",
     "RATE_LIMIT_LOGIN": "300/5 minutes",
     "RATE_LIMIT_REGISTER": "100/hour",
     "BACKEND_URL": "https://vault.example.org",
@@ -99,6 +100,7 @@ class Settings(BaseModel):
     frontend_url: str = ""
     cors_origins: tuple[str, ...] = ()
 
+    max_connections: int = Field(default=4096, ge=64, le=1_000_000)
     rate_limit_register: str = "100/hour"
     rate_limit_login: str = "300/5 minutes"
     rate_limit_second_factor: str = "30/5 minutes"

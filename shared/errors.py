@@ -26,6 +26,10 @@ class DomainError(Exception):
         self.members = members
 
 
+class MalformedRequest(DomainError):
+    status, code, title = 400, "malformed_request", "This is not a proper HTTP request"
+
+
 class MalformedBody(DomainError):
     status, code, title = 400, "malformed_body", "The body is not valid JSON"
 
@@ -73,6 +77,10 @@ class BodyTooLarge(DomainError):
     status, code, title = 413, "body_too_large", "The body is too large"
 
 
+class UriTooLong(DomainError):
+    status, code, title = 414, "uri_too_long", "The address is too long"
+
+
 class UnsupportedMediaType(DomainError):
     status, code, title = 415, "unsupported_media_type", "The body is of a type that is not taken here"
 
@@ -85,6 +93,10 @@ class ValidationFailed(DomainError):
 
 class InvalidCursor(DomainError):
     status, code, title = 422, "invalid_cursor", "The cursor is not valid here; start again without one"
+
+
+class HeadersTooLarge(DomainError):
+    status, code, title = 431, "headers_too_large", "The request's headers are too large"
 
 
 class RateLimited(DomainError):

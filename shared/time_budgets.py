@@ -62,4 +62,4 @@ LEASE_EXTENDED_EVERY_SECONDS = 5.0
 """How long a claim holds without being extended, after which the broker counts as dead, and how often it is: two extensions may fail."""
 
 DRAIN_SECONDS = 20.0
-"""How long running functions may go on after a stop was asked for (broker and worker); what was cut off is delivered again."""
+"""How long requests and functions under way may go on after a stop was asked for; a delivery that was cut off is delivered again."""

@@ -218,8 +218,11 @@ def test_an_answer_has_all_its_members() -> None:
 
 
 def test_every_answer_is_described_with_its_headers() -> None:
-    for path in yaml.safe_load((ROOT / "openapi.yaml").read_text())["paths"].values():
+    description = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+    for path in description["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():
+                if "$ref" in answer:
+                    answer = description["components"]["responses"][answer["$ref"].rpartition("/")[2]]
                 further = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
                 assert set(answer["headers"]) == {"X-Request-Id"} | further

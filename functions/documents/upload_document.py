@@ -3,7 +3,7 @@
 from shared.audit import Caller
 from shared.documents import receiving
 from shared.documents.models import Document
-from shared.faas import Call, endpoint
+from shared.faas import AtOnce, Call, endpoint
 
 MAX_BODY = 2**50
 """Not the limit: MAX_DOCUMENT_SIZE is, and its problem says so in words."""
@@ -18,6 +18,7 @@ MAX_BODY = 2**50
     returns=Document,
     status=201,
     errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document", "malformed_body"],
+    at_once=AtOnce(account=16, address=64),
     idempotent=True,
     subject=lambda document: document.id,
     max_body=MAX_BODY,

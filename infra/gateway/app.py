@@ -27,6 +27,10 @@ class Gateway:
         else:
             await send({"type": "websocket.close", "code": 1003})
 
+    async def drain(self) -> None:
+        """Ends the streams that would not end by themselves; their clients reconnect elsewhere."""
+        draining.start()
+
 
 def create() -> Gateway:
     """The gateway for this process's settings."""

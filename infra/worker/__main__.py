@@ -1,9 +1,6 @@
 """`python -m infra.worker`: serves all event functions on WORKER_HOST:WORKER_PORT until SIGTERM; running ones may finish."""
 
 import argparse
-import asyncio
-import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,22 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return 1
-    import uvloop
-
-    from infra.worker.server import CannotServe, serve
+    from infra.serving import CannotListen, serve_until_stopped
+    from infra.worker.app import Worker
+    from infra.worker.discovery import load_event_functions
     from shared.observability.logs import configure
 
     configure(settings().log_level, settings().log_format)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            drained = runner.run(serve(chosen.functions or EVENT_FOLDERS, settings().worker_host, settings().worker_port))
-        except CannotServe as reason:
-            print(reason, file=sys.stderr)
-            return 1
-        if not drained:
-            # The server's own threads still hold the connections of functions that do not end; nothing would make them let go.
-            logging.shutdown()
-            os._exit(0)
+    host, port = settings().worker_host, settings().worker_port
+    try:
+        serve_until_stopped(lambda: Worker(load_event_functions(chosen.functions or EVENT_FOLDERS)), host, port)
+    except CannotListen as reason:
+        print(f"The worker cannot listen on {host}:{port} (WORKER_HOST, WORKER_PORT): {reason}.", file=sys.stderr)
+        return 1
     return 0
 
 

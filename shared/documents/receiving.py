@@ -1,7 +1,8 @@
 """Documents that come through us as a form, for clients that cannot PUT to the object store.
 
-What comes in is sent on in pieces, hashed on the way, and never held whole: some 20 MiB at most. The row is there before the first byte is
-stored, so what a dead process leaves behind is found and removed.
+What comes in is sent on in pieces, hashed on the way, and never held whole. Room is reserved before more than HELD bytes are taken in: for
+the length that the request announces, or else for as much again as has come; further bytes wait on the disk (`shared.storage.spooling`).
+The row is there before the first byte is stored, so what a dead process leaves behind is found and removed.
 """
 
 import hashlib
@@ -20,12 +21,12 @@ from shared.documents.uploads import EmptyDocument, accepted_type
 from shared.errors import NotFound, ValidationFailed
 from shared.storage import object_store
 
-HELD = 2 * 2**20
+HELD = 64 * 1024
 """Bytes read before anything is stored: a document that ends within them has its size and hash known beforehand."""
 FORM_OVERHEAD = 2**20
 """Bytes that a form may have beside its file."""
-RESERVED_AHEAD = 64 * 2**20
-"""What is set aside at a time for a document whose size nobody has told."""
+LEAST_AHEAD, MOST_AHEAD = 2**20, 64 * 2**20
+"""What is set aside at a time for a document whose size nobody has told: as much again as has come, within these bounds."""
 LIFETIME = timedelta(minutes=15)
 EXTENDED_EVERY_SECONDS = 60.0
 
@@ -56,7 +57,7 @@ async def receive(
         async with db.transaction() as tx:
             await arrivals.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form), caller=caller)
     else:
-        bound = content_length if content_length is not None else len(first) + RESERVED_AHEAD
+        bound = content_length if content_length is not None else _ahead_of(len(first))
         upload = _upload(db, filename, kind, size=bound, sha256=None)
         async with db.transaction() as tx:
             await arrivals.insert(tx, upload, filename, allow_duplicate=True, caller=caller)
@@ -71,6 +72,11 @@ async def receive(
         # It took so long that the clean-up has given it up.
         await object_store().delete(upload.object_key)
     return await library.get(db, upload.id)
+
+
+def _ahead_of(size: int) -> int:
+    """How much to have reserved once `size` bytes have come of nobody knows how many."""
+    return size + min(max(size, LEAST_AHEAD), MOST_AHEAD)
 
 
 def _upload(db: TenantDatabase, filename: str, content_type: str, *, size: int, sha256: str | None) -> Upload:
@@ -132,7 +138,7 @@ class _Receiving:
         async for chunk in content.rest():
             late = time.monotonic() - kept_at > EXTENDED_EVERY_SECONDS
             if late or content.size > self.upload.size:
-                await self._keep(max(self.upload.size, content.size + RESERVED_AHEAD if content.size > self.upload.size else 0))
+                await self._keep(_ahead_of(content.size) if content.size > self.upload.size else self.upload.size)
                 kept_at = time.monotonic()
             yield chunk
 

@@ -9,7 +9,7 @@ async def extract_document(event: Event) -> None: ...
 
 from shared.faas.answers import Answer
 from shared.faas.call import Call
-from shared.faas.declarations import Event
+from shared.faas.declarations import AtOnce, Event
 from shared.faas.endpoints import endpoint
 from shared.faas.events import Rejected, on_bucket_event, on_event, on_schedule
 from shared.faas.models import AnswerModel, Line, Moment, Page, PageQuery, RequestModel
@@ -17,6 +17,7 @@ from shared.faas.models import AnswerModel, Line, Moment, Page, PageQuery, Reque
 __all__ = [
     "Answer",
     "AnswerModel",
+    "AtOnce",
     "Call",
     "Event",
     "Line",

@@ -28,7 +28,7 @@ def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) 
     if not settings().trusted_proxies or "x-forwarded-for" not in headers:
         return address
     forwarded = headers["x-forwarded-for"].split(",")
-    while forwarded and _trusted(address):
+    while forwarded and is_trusted_proxy(address):
         candidate = _parsed(forwarded.pop().strip())
         if candidate is None:
             break
@@ -85,6 +85,7 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
 
 
 @lru_cache(maxsize=1024)
-def _trusted(address: str) -> bool:
+def is_trusted_proxy(address: str) -> bool:
+    """Whether the address is one of TRUSTED_PROXIES."""
     parsed = _parsed(address)
     return parsed is not None and any(parsed in proxy for proxy in settings().trusted_proxies)

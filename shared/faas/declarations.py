@@ -25,6 +25,14 @@ Scope = Literal[
 
 
 @dataclass(frozen=True)
+class AtOnce:
+    """How many requests may be under way at once in one process."""
+
+    account: int
+    address: int
+
+
+@dataclass(frozen=True)
 class EndpointDeclaration:
     """An HTTP function."""
 
@@ -41,6 +49,7 @@ class EndpointDeclaration:
     status: int
     errors: tuple[str, ...]
     rate_limits: tuple[str, ...]
+    at_once: AtOnce | None
     idempotent: bool
     max_body: int
     secret_answer: bool

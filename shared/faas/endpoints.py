@@ -8,7 +8,7 @@ from uuid import UUID
 import functions_framework.aio
 from pydantic import BaseModel
 
-from shared.faas.declarations import Auth, EndpointDeclaration, Scope, declare
+from shared.faas.declarations import AtOnce, Auth, EndpointDeclaration, Scope, declare
 from shared.faas.http import serve
 from shared.faas.routing import Router
 from shared.redis_client import postpone
@@ -37,6 +37,7 @@ def endpoint(
     status: int = 200,
     errors: Sequence[str] = (),
     rate_limits: Sequence[str] = (),
+    at_once: AtOnce | None = None,
     idempotent: bool = False,
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
@@ -52,6 +53,7 @@ def endpoint(
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client
       address, on top of the general ones.
+    - `at_once`: how many of its requests an account and an address may have under way in one process; a further one is 429.
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed); `subject`: the id of the document
       or topic that an answer is about, without which it is not replayed.
     - `max_body`: bytes.
@@ -72,6 +74,7 @@ def endpoint(
             status=204 if returns is None and status == 200 else status,
             errors=tuple(errors),
             rate_limits=tuple(rate_limits),
+            at_once=at_once,
             idempotent=idempotent,
             max_body=max_body,
             secret_answer=secret_answer,

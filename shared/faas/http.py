@@ -1,7 +1,12 @@
 """From an ASGI request to an answer: the one path every HTTP function is served by, alone or behind the gateway.
 
-In this order: request id, route, CORS preflight, limit by address, sign-in, limit by account, permission, body size, validation, limits of
-the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+In this order: request id, one Host and a header of bearable size, route, CORS preflight, sign-in, limits, permission, body size,
+validation, limits of the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+
+A request with a valid token counts against its account, every other one against its address: a neighbour behind the same address can
+use up what is granted to strangers there, but shuts nobody out who is signed in. So the response to a request without a valid token is
+401 until its address has used up its limit, then 429. Tokens are verified all the same then (at an address that is used up: a few at a
+time, in turn), or its limit would be everybody's there.
 """
 
 import logging
@@ -31,6 +36,7 @@ from shared.faas.fingerprints import StreamFingerprint
 from shared.faas.reading import Incoming
 from shared.faas.routing import Route, Router
 from shared.faas.sending import send_answer, send_as_it_is
+from shared.faas.slots import Slots
 from shared.ids import new_id_text
 
 if TYPE_CHECKING:
@@ -60,47 +66,53 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     name = ""
     secret = complete = False
     incoming: Incoming | None = None
+    held = Slots()
     if method not in ("GET", "HEAD") or "content-length" in headers or "transfer-encoding" in headers:
         receive = incoming = Incoming(receive)
     try:
-        match = router.find(scope["path"])
-        if match is None:
-            raise NotFound("There is nothing at this address.")
-        routes, parameters = match
-        route = routes.get("GET" if method == "HEAD" else method)
-        if route is None:
-            answer = _without_route(routes, method, headers)
-        else:
-            declaration = route.declaration
-            name = declaration.name
-            secret = declaration.secret_answer
-            if remote is not None:
-                answer = await remote(scope, receive, declaration, request_id)
-                complete = True
+        try:
+            path = reading.raw_path(scope)
+            reading.refuse_malformed(scope, path, headers)
+            match = router.find(path)
+            if match is None:
+                raise NotFound("There is nothing at this address.")
+            routes, parameters = match
+            route = routes.get("GET" if method == "HEAD" else method)
+            if route is None:
+                answer = _without_route(routes, method, headers)
             else:
-                answer = await _call(route, parameters, scope, headers, receive, request_id)
-    except DomainError as error:
-        answer = problem(error, request_id)
-    except Exception:
-        log.exception("unexpected failure", extra={"fields": {"function": name, "request_id": request_id}})
-        answer = problem(InternalError(), request_id)
-    if incoming is not None:
-        over = complete or isinstance(answer.body, bytes)  # else the function may still be reading while it answers
-        if over and not await incoming.discard_the_rest() and scope["http_version"] == "1.1":
-            # The server will close: a client that is not told sends its next request into the closing connection (RFC 9112, section 9.6).
-            answer.headers.append(("connection", "close"))
-        if method not in ("GET", "HEAD"):  # whose body nobody reads
-            receive = incoming.after_the_body
-    head = method == "HEAD"
-    try:
-        if complete:
-            await send_as_it_is(answer, receive, send, head=head)
-        else:
-            await send_answer(answer, headers, request_id, receive, send, head=head, may_compress=not secret)
-    except Exception:
-        # Too late for another answer: the server ends the connection, so that the client knows this one is not whole.
-        log.exception("the answer broke off", extra={"fields": {"function": name, "request_id": request_id}})
-        raise
+                declaration = route.declaration
+                name = declaration.name
+                secret = declaration.secret_answer
+                if remote is not None:
+                    answer = await remote(scope, receive, declaration, request_id)
+                    complete = True
+                else:
+                    answer = await _call(route, parameters, scope, headers, receive, request_id, held)
+        except DomainError as error:
+            answer = problem(error, request_id)
+        except Exception:
+            log.exception("unexpected failure", extra={"fields": {"function": name, "request_id": request_id}})
+            answer = problem(InternalError(), request_id)
+        if incoming is not None:
+            over = complete or isinstance(answer.body, bytes)  # else the function may still be reading while it answers
+            if over and not await incoming.discard_the_rest() and scope["http_version"] == "1.1":
+                # The server will close: a client that is not told sends its next request into the closing connection (RFC 9112, 9.6).
+                answer.headers.append(("connection", "close"))
+            if method not in ("GET", "HEAD"):  # whose body nobody reads
+                receive = incoming.after_the_body
+        head = method == "HEAD"
+        try:
+            if complete:
+                await send_as_it_is(answer, receive, send, head=head)
+            else:
+                await send_answer(answer, headers, request_id, receive, send, head=head, may_compress=not secret)
+        except Exception:
+            # Too late for another answer: the server ends the connection, so that the client knows this one is not whole.
+            log.exception("the answer broke off", extra={"fields": {"function": name, "request_id": request_id}})
+            raise
+    finally:
+        held.release()
     if log.isEnabledFor(logging.INFO):
         # The path may hold a token (shares, content): the function's name says enough.
         milliseconds = round((time.perf_counter() - started) * 1000, 2)
@@ -115,15 +127,23 @@ async def _call(
     headers: dict[str, str],
     receive: Receive,
     request_id: str,
+    held: Slots,
 ) -> Answer:
     from shared.faas import rate_limits
 
     declaration = route.declaration
     address = client_address(scope, headers)
-    await rate_limits.count_address(address)
-    principal = await _principal(declaration, scope, headers)
-    if principal is not None:
+    principal: Principal | None = None
+    if declaration.auth in ("user", "admin"):
+        principal = await _signed_in(address, headers)
         await rate_limits.count_account(principal.user_id)
+        _refuse_forbidden(declaration, principal)
+    else:
+        await rate_limits.count_address(address)
+        if declaration.auth == "cookie":
+            _refuse_foreign_page(scope, headers)
+    if declaration.at_once is not None:
+        held.take(declaration, address, None if principal is None else principal.user_id)
     query: Any = reading.query(route, scope["query_string"]) if route.query else None
     reading.refuse_length(headers, declaration.max_body)
     raw = b""
@@ -175,22 +195,23 @@ async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
     return Answer.no_content() if declaration.status == 204 else Answer(declaration.status)
 
 
-async def _principal(declaration: EndpointDeclaration, scope: AsgiScope, headers: dict[str, str]) -> "Principal | None":
-    if declaration.auth == "none":
-        return None
-    if declaration.auth == "cookie":
-        from shared.identity.cookies import REFRESH_COOKIE
-
-        # Without the cookie there is nothing that a foreign page could use.
-        if f"{REFRESH_COOKIE}=" in headers.get("cookie", "") and not origins.may_use_cookie(scope, headers):
-            raise OriginNotAllowed
-        return None
-    token = bearer_token(headers)
-    if token is None:
-        raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
+async def _signed_in(address: str, headers: dict[str, str]) -> "Principal":
+    """Who calls. Raises Unauthenticated, or RateLimited instead if the address has sent too many requests without a valid token."""
+    from shared.faas import rate_limits
     from shared.identity.access import authenticate
 
-    principal = await authenticate(token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", ""))
+    token = bearer_token(headers)
+    try:
+        if token is None:
+            raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
+        async with rate_limits.in_turn_if_used_up(address):
+            return await authenticate(token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", ""))
+    except Unauthenticated:
+        await rate_limits.count_address(address)
+        raise
+
+
+def _refuse_forbidden(declaration: EndpointDeclaration, principal: "Principal") -> None:
     if principal.scopes is not None:
         if declaration.scope is None:
             raise Forbidden("API tokens may not do this; sign in instead.")
@@ -198,7 +219,14 @@ async def _principal(declaration: EndpointDeclaration, scope: AsgiScope, headers
             raise InsufficientScope(f"This API token lacks the scope {declaration.scope}.")
     if declaration.auth == "admin" and principal.role != "admin":
         raise Forbidden("Only an admin may do this.")
-    return principal
+
+
+def _refuse_foreign_page(scope: AsgiScope, headers: dict[str, str]) -> None:
+    from shared.identity.cookies import REFRESH_COOKIE
+
+    # Without the cookie there is nothing that a foreign page could use.
+    if f"{REFRESH_COOKIE}=" in headers.get("cookie", "") and not origins.may_use_cookie(scope, headers):
+        raise OriginNotAllowed
 
 
 def _without_route(routes: dict[str, Route], method: str, headers: dict[str, str]) -> Answer:

@@ -58,6 +58,20 @@ _HEADERS = {
 }
 
 
+_ANYWHERE = ("malformed_request", "uri_too_long", "headers_too_large")
+"""What is refused before a function is looked for: described once, under `components/responses`."""
+
+_DESCRIPTION = """\
+A self-hosted document vault. Errors are RFC 9457 problems; lists are pages of `items` with a `next_cursor`.
+
+A request with a valid token counts against its account's limits, every other one against its address's: without a valid token the \
+response is 401 until the address has sent too many requests, then 429. HTTP/1.1, with exactly one Host header; an address has at most \
+8 KiB, all headers together at most 32 KiB. A request that is no HTTP at all, or goes far beyond these limits (an address over 64 KiB, \
+more than 100 headers), never reaches the functions: 400, 414 or 431 then come without a problem as a body, and \
+the connection is closed. So it is, without a response, when a request's header is not whole within 30 seconds.\
+"""
+
+
 class UnknownProblem(Exception):
     """An endpoint declares a problem code that no imported DomainError has."""
 
@@ -79,7 +93,7 @@ def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> di
         "info": {
             "title": "DocuVault",
             "version": version,
-            "description": "A self-hosted document vault. Errors are RFC 9457 problems; lists are pages of `items` with a `next_cursor`.",
+            "description": _DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -87,6 +101,9 @@ def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> di
         "components": {
             "schemas": dict(sorted({**definitions.get("$defs", {}), "Problem": _PROBLEM}.items())),
             "headers": _HEADERS,
+            "responses": {
+                code: _problem([code]) | {"headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}} for code in _ANYWHERE
+            },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API token with the scope."},
                 "refresh_cookie": {"type": "apiKey", "in": "cookie", "name": "docuvault_refresh"},
@@ -203,7 +220,8 @@ def _request_body(operation: EndpointDeclaration, references: dict[Any, Any]) ->
             "type": "object",
             "required": ["file"],
             "properties": {
-                "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+                # Both: OpenAPI 3.1 describes bytes by their media type, and the generators in use take `format` alone for it.
+                "file": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"},
                 "allow_duplicate": {"type": "string", "enum": ["true", "false"]},
             },
         }
@@ -228,11 +246,11 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
             raise UnknownProblem(f"{operation.name}: no error has the code {code!r}")
         by_status.setdefault(statuses[code], []).append(code)
     for status, codes in sorted(by_status.items()):
-        responses[str(status)] = {
-            "description": ", ".join(f"`{code}`" for code in codes),
-            "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
-        }
+        alone = len(codes) == 1 and codes[0] in _ANYWHERE
+        responses[str(status)] = {"$ref": f"#/components/responses/{codes[0]}"} if alone else _problem(codes)
     for described, response in responses.items():
+        if "$ref" in response:
+            continue
         names = ["X-Request-Id"]
         if described == "401":
             names.append("WWW-Authenticate")
@@ -241,6 +259,13 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
             names.append("Retry-After")
         response["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return responses
+
+
+def _problem(codes: list[str]) -> dict[str, Any]:
+    return {
+        "description": ", ".join(f"`{code}`" for code in codes),
+        "content": {"application/problem+json": {"schema": {"$ref": REF.format(model="Problem")}}},
+    }
 
 
 def _statuses(error: type[DomainError]) -> dict[str, int]:
@@ -252,7 +277,7 @@ def _statuses(error: type[DomainError]) -> dict[str, int]:
 
 
 def _common_errors(operation: EndpointDeclaration) -> list[str]:
-    codes = ["rate_limited", "unavailable"]
+    codes = [*_ANYWHERE, "rate_limited", "unavailable"]
     if operation.auth in ("user", "admin"):
         codes += ["unauthenticated", "forbidden"]
         if operation.scope:

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("docuvault.rate_limits")
 
 KEPT_LEASES = 20_000
+IN_TURN = 2
+"""How many tokens from addresses that have used up their limits are verified at once: an unknown API token costs a database query."""
 RETRY_REDIS_SECONDS = 5.0
 
 
@@ -42,9 +45,18 @@ async def count_account(account: UUID) -> None:
     await _limiter().spend("account", settings().rate_limit_account, account)
 
 
+def in_turn_if_used_up(address: str) -> AbstractAsyncContextManager[None]:
+    """For what strangers can make us do: at once, or a few at a time if `address` has used up its present window."""
+    limiter = _limiter()
+    return limiter.in_turn if limiter.is_used_up("address", settings().rate_limit_address, network(address)) else _AT_ONCE
+
+
 async def count_named(name: str, address: str) -> None:
     """One request from `address` against `RATE_LIMIT_<NAME>`. Raises RateLimited."""
     await _limiter().hit(name, getattr(settings(), f"rate_limit_{name}"), network(address))
+
+
+_AT_ONCE: AbstractAsyncContextManager[None] = nullcontext()
 
 
 class _Lease:
@@ -84,6 +96,13 @@ class Limiter:
         self._local: Storage | None = None
         self._retry_redis_at = 0.0
         self._leases: OrderedDict[tuple[str, Hashable], _Lease] = OrderedDict()
+
+        self.in_turn: AbstractAsyncContextManager[None] = asyncio.Semaphore(IN_TURN)
+
+    def is_used_up(self, kind: str, rate: str, subject: Hashable) -> bool:
+        """Whether this process knows that there are no more tokens in the subject's present window."""
+        lease = self._leases.get((kind, subject))
+        return lease is not None and lease.used_up and not lease.tokens and lease.window == int(self._clock() / _item(rate).get_expiry())
 
     async def spend(self, kind: str, rate: str, subject: Hashable) -> None:
         """One token of `subject`'s present window, from the lease on it. Raises RateLimited when there is none."""

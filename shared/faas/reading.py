@@ -1,14 +1,24 @@
 """What a request brings, checked: its headers, its query, its body."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from pydantic import BaseModel, ValidationError
 
-from shared.errors import BodyTimeout, BodyTooLarge, MalformedBody, UnsupportedMediaType, ValidationFailed
+from shared.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    HeadersTooLarge,
+    MalformedBody,
+    MalformedRequest,
+    UnsupportedMediaType,
+    UriTooLong,
+    ValidationFailed,
+)
 from shared.faas.answers import JSON
 from shared.faas.asgi import AsgiScope, Receive
 from shared.faas.models import query_forms
@@ -16,6 +26,14 @@ from shared.faas.routing import Route
 
 BODY_TIMEOUT_SECONDS = 30
 """How long a JSON body may take to arrive."""
+SILENT_SECONDS = 20.0
+"""How long nothing may come of a body that is read as it comes."""
+GRACE_SECONDS = 20.0
+LEAST_RATE = 1024
+"""Bytes a second that such a body must bring on average, once it was waited for for GRACE_SECONDS altogether."""
+MAX_URI_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 32 * 1024
+"""Less than the server itself reads (`infra.serving`), so that what is a little too long gets a problem for a response."""
 MAX_QUERY_FIELDS = 500
 MAX_ERRORS = 20
 """How many places that do not fit are told at once."""
@@ -64,6 +82,26 @@ def headers_of(scope: AsgiScope) -> dict[str, str]:
     return headers
 
 
+def raw_path(scope: AsgiScope) -> bytes:
+    """The path as the client sent it, without the query."""
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:  # servers need not tell it (ASGI, "HTTP connection scope")
+        return quote(scope["path"]).encode()
+    return raw.partition(b"?")[0] if b"?" in raw else raw
+
+
+def refuse_malformed(scope: AsgiScope, path: bytes, headers: Mapping[str, str]) -> None:
+    """Raises MalformedRequest unless there is one Host (RFC 9112, section 3.2), UriTooLong, HeadersTooLarge."""
+    if len(path) + len(scope["query_string"]) > MAX_URI_BYTES:
+        raise UriTooLong(f"An address has at most {MAX_URI_BYTES} bytes.")
+    if sum([len(name) + len(value) for name, value in scope["headers"]]) > MAX_HEADER_BYTES:
+        raise HeadersTooLarge(f"A request's headers have at most {MAX_HEADER_BYTES} bytes.")
+    host = headers.get("host", "")
+    # Two of them were joined with a comma and a space; granian gives a request without one an empty one.
+    if " " in host or (not host and scope["http_version"] == "1.1"):
+        raise MalformedRequest("A request has exactly one Host header.")
+
+
 def refuse_length(headers: Mapping[str, str], limit: int) -> None:
     """Raises BodyTooLarge where the request says beforehand that its body has more than `limit` bytes."""
     length = headers.get("content-length", "")
@@ -81,16 +119,29 @@ async def read(receive: Receive, limit: int) -> bytes:
 
 
 async def stream(receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises BodyTooLarge once it has more than `limit` bytes, MalformedBody where the client goes away."""
+    """The body as it comes.
+
+    Raises BodyTooLarge once it has more than `limit` bytes, BodyTimeout when it comes too slowly, MalformedBody if the client goes away.
+    Only the time spent waiting for the client counts: whoever reads may take as long as it takes.
+    """
     size = 0
+    waited = 0.0
     while True:
-        message = await receive()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTimeout(f"Nothing of the body arrived for {SILENT_SECONDS:.0f} seconds.") from None
+        waited += time.monotonic() - began
         if message["type"] == "http.disconnect":
             raise MalformedBody("The client went away before the body was whole.")
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
+        if waited > GRACE_SECONDS and size < (waited - GRACE_SECONDS) * LEAST_RATE:
+            raise BodyTimeout(f"The body came with less than {LEAST_RATE} bytes a second.")
         if chunk:
             yield chunk
         if not message.get("more_body", False):

@@ -1,6 +1,11 @@
-"""From a path to the functions that answer there."""
+"""From a path to the functions that answer there.
+
+The path is split at its slashes first and percent-decoded segment by segment afterwards (RFC 3986, section 2.4): `%2f` is part of a
+segment, never a boundary between two.
+"""
 
 from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from shared.faas.declarations import EndpointDeclaration
 
@@ -38,19 +43,24 @@ class Router:
     """Finds routes by path, then method. A literal segment wins over a parameter before the method is looked at."""
 
     def __init__(self, declarations: Iterable[EndpointDeclaration]) -> None:
-        self._literal: dict[str, dict[str, Route]] = {}
+        self._literal: dict[bytes, dict[str, Route]] = {}
         self._root = _Node()
         for declaration in declarations:
             self._add(Route(declaration))
 
-    def find(self, path: str) -> Match | None:
-        """The methods that answer at `path` and the path's parameters, or None."""
-        literal = self._literal.get(path)
+    def find(self, raw_path: bytes) -> Match | None:
+        """The methods that answer at the path as it was sent, and the path's parameters; or None."""
+        literal = self._literal.get(raw_path)
         if literal is not None:
             return literal, {}
         node = self._root
         parameters: dict[str, str] = {}
-        for segment in path[1:].split("/"):
+        if not raw_path.startswith(b"/"):
+            return None
+        for raw_segment in raw_path[1:].split(b"/"):
+            segment = _decoded(raw_segment)
+            if segment is None:
+                return None
             child = node.children.get(segment)
             if child is None:
                 child = node.parameter
@@ -76,4 +86,13 @@ class Router:
             raise ValueError(f"{route.declaration.method} {path} is declared twice")
         node.routes[route.declaration.method] = route
         if "{" not in path:
-            self._literal[path] = node.routes
+            self._literal[path.encode()] = node.routes
+
+
+def _decoded(segment: bytes) -> str | None:
+    """A segment's text; None if it is not UTF-8, holds a NUL, or would mean another folder to a program further on."""
+    try:
+        text = (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
+    except UnicodeDecodeError:
+        return None
+    return None if text in (".", "..") or "\0" in text else text

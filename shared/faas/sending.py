@@ -145,6 +145,8 @@ async def _send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Sen
     async def pump() -> None:
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            # Once the client has gone, sending returns at once; a source that never waits would keep the event loop from noticing.
+            await asyncio.sleep(0)
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -16,7 +16,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ from shared.storage.backend import (
     StoredObject,
 )
 from shared.storage.signing import KeyPair, Signer
+from shared.storage.spooling import Piece, pieces
 from shared.storage.url_keys import NoSafeKeys, UrlKeys
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ CHUNK_SIZE = 256 * 1024
 LOOK_AGAIN_SECONDS = 5.0
 """For keys that sign URLs."""
 STREAM_PART_SIZE = 8 * 2**20
-"""Bytes of a stream that are held before they are sent on (S3 wants 5 MiB or more, and 10,000 parts at most: 78 GiB)."""
+"""Bytes of a stream that wait on the disk before they are sent on (S3 wants 5 MiB or more, and 10,000 parts at most: 78 GiB)."""
 
 _OVERRIDES = {
     "response-cache-control": "private, no-store",
@@ -109,24 +110,31 @@ class ObjectStore:
 
     async def put_stream(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> StoredObject:
         """The first 8 MiB decide: a stream that ends there is one PUT, a longer one goes in parts, each sent while the next comes in."""
-        pieces = _pieces(chunks, STREAM_PART_SIZE)
-        first = await anext(pieces, b"")
-        if len(first) < STREAM_PART_SIZE:
-            return await self.put(key, first, content_type=content_type)
+        async with aclosing(pieces(chunks, STREAM_PART_SIZE)) as parts:
+            first = await anext(parts, None)
+            if first is None:
+                return await self.put(key, b"", content_type=content_type)
+            if first.size < STREAM_PART_SIZE:
+                async with first.content() as content:
+                    return await self.put(key, content, content_type=content_type)
+            return await self._put_parts(key, first, parts, content_type)
+
+    async def _put_parts(self, key: str, first: Piece, rest: AsyncIterator[Piece], content_type: str) -> StoredObject:
         upload_id = await self.begin_parts(key, content_type=content_type)
-        size, etags = len(first), []
-        sending = asyncio.create_task(self._send_part(key, upload_id, 1, first))
-        del first
+        size, etags = first.size, []
+        piece = first
+        sending = asyncio.create_task(self._send_piece(key, upload_id, 1, piece))
         try:
-            async for piece in pieces:
+            async for piece in rest:
                 etags.append(await sending)
-                size += len(piece)
-                sending = asyncio.create_task(self._send_part(key, upload_id, len(etags) + 1, piece))
+                size += piece.size
+                sending = asyncio.create_task(self._send_piece(key, upload_id, len(etags) + 1, piece))
             etags.append(await sending)
             with suppress(ObjectMissing):  # it was done before, and the answer was lost: the object itself tells
                 await self.complete_parts(key, upload_id, list(enumerate(etags, 1)))
         except BaseException:
             sending.cancel()
+            piece.drop()
             await asyncio.shield(asyncio.ensure_future(self._abort_quietly(key, upload_id)))
             raise
         stored = await self.stat(key)
@@ -293,6 +301,10 @@ class ObjectStore:
         async with self._request("PUT", key, query={"partNumber": str(number), "uploadId": upload_id}, body=content) as answer:
             return _etag(answer)
 
+    async def _send_piece(self, key: str, upload_id: str, number: int, piece: Piece) -> str:
+        async with piece.content() as content:
+            return await self._send_part(key, upload_id, number, content)
+
     async def _abort_quietly(self, key: str, upload_id: str) -> None:
         try:
             await self.abort_parts(key, upload_id)
@@ -397,18 +409,6 @@ async def _held_session() -> "AsyncGenerator[ClientSession, None]":
         yield session
     finally:
         await session.close()
-
-
-async def _pieces(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of `size`, the last one smaller."""
-    held = bytearray()
-    async for chunk in chunks:
-        held += chunk
-        while len(held) >= size:
-            yield bytes(held[:size])
-            del held[:size]
-    if held:
-        yield bytes(held)
 
 
 def _refuse(status: int, code: str) -> None:

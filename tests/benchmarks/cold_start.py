@@ -90,7 +90,12 @@ def _measured(name: str, token: str) -> None:
 
 async def _ask(app: Any, address: str, token: str) -> None:
     path, _, query = address.partition("?")
-    headers = [(b"authorization", f"Bearer {token}".encode()), (b"user-agent", b"benchmark"), (b"accept-language", b"en")]
+    headers = [
+        (b"host", b"127.0.0.1"),
+        (b"authorization", f"Bearer {token}".encode()),
+        (b"user-agent", b"benchmark"),
+        (b"accept-language", b"en"),
+    ]
     scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(), "headers": headers}
     scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "http_version": "1.1", "root_path": ""}
     answer: list[dict[str, Any]] = []

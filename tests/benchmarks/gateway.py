@@ -96,7 +96,7 @@ def fastapi_jwt_only() -> "FastAPI":
 def serve(name: str, port: str) -> None:
     """One of SERVERS in this process, until it is killed."""
     if name == "docuvault":
-        from infra.server import run as run_gateway
+        from infra.serving import run as run_gateway
 
         os.environ["BENCHMARK_PORT"] = port
         run_gateway("tests.benchmarks.gateway:docuvault", host_variable="BENCHMARK_HOST", port_variable="BENCHMARK_PORT", port=int(port))

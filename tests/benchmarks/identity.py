@@ -259,7 +259,7 @@ def _wait_for(port: int) -> None:
 
 
 if __name__ == "__main__":
-    from infra.server import run as run_gateway
+    from infra.serving import run as run_gateway
 
     os.environ["BENCHMARK_PORT"] = sys.argv[1]
     run_gateway("tests.benchmarks.identity:gateway", host_variable="BENCHMARK_HOST", port_variable="BENCHMARK_PORT", port=int(sys.argv[1]))

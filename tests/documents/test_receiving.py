@@ -93,8 +93,8 @@ async def test_what_cannot_be_taken_leaves_nothing(db: Database, vault: TenantDa
 
 
 async def test_a_document_of_untold_size_stops_at_the_quota(db: Database, vault: TenantDatabase) -> None:
-    await set_quota(db, vault.owner_id, receiving.HELD + receiving.RESERVED_AHEAD + 2**20)
-    content = bytes(receiving.HELD + receiving.RESERVED_AHEAD + 2 * 2**20)
+    await set_quota(db, vault.owner_id, 5 * 2**20)
+    content = bytes(6 * 2**20)
     with pytest.raises(QuotaExceeded):
         await _receive(vault, _part("file", content, "a.txt") + END, told=False, size=2**20)
     assert await usage(vault) == Usage(0, 0, 0)
@@ -104,7 +104,7 @@ async def test_a_client_so_slow_that_its_upload_was_given_up_is_told_and_keeps_n
     beginning = receiving.HELD + 10_000
 
     async def slow() -> AsyncIterator[bytes]:
-        whole = _part("file", bytes(receiving.HELD + receiving.RESERVED_AHEAD + 2**20), "a.txt") + END
+        whole = _part("file", bytes(receiving.HELD + receiving.LEAST_AHEAD + 2**20), "a.txt") + END
         yield whole[:beginning]
         async with db.system() as tx:
             await tx.execute("UPDATE documents SET upload_expires_at = now() WHERE owner_id = %(owner)s", {"owner": vault.owner_id})

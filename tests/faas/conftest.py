@@ -18,7 +18,7 @@ def _forget() -> None:
     settings.cache_clear()
     origins._cors_origins.cache_clear()
     origins._cookie_origins.cache_clear()
-    addresses._trusted.cache_clear()
+    addresses.is_trusted_proxy.cache_clear()
     sending._security_headers.cache_clear()
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -10,9 +10,9 @@ import pytest
 from infra.local.services import Valkey
 from shared.config import settings
 from shared.errors import RateLimited
-from shared.faas import Answer, Call, rate_limits
+from shared.faas import Answer, AtOnce, Call, rate_limits
 from shared.faas.rate_limits import Limiter
-from tests.faas.asgi import ask, declared, serving
+from tests.faas.asgi import Exchange, ask, declared, scope, serving
 
 
 async def granted(spending: list[Callable[[], object]]) -> int:
@@ -221,3 +221,78 @@ async def test_a_named_limit_comes_on_top(one_window: None, with_settings: Calla
     heard = [await ask(app, "POST", "/login", client=(address, 1)) for _ in range(3)]
     assert [one.status for one in heard] == [204, 204, 429]
     assert (await ask(app, "GET", "/ping", client=(address, 1))).status == 204
+
+
+async def test_without_a_token_it_is_401_until_the_address_has_used_up_its_limit(
+    one_window: None, with_settings: Callable[..., None]
+) -> None:
+    with_settings(RATE_LIMIT_ADDRESS="3/day")
+    app = serving(declared("GET", "/ping", ping, auth="user"))
+    address = _fresh_address()
+    heard = [await ask(app, "GET", "/ping", client=(address, 1), headers=_junk(number)) for number in range(5)]
+    assert [one.status for one in heard] == [401, 401, 401, 429, 429]
+    assert int(str(heard[3].header("retry-after"))) > 0
+
+
+async def test_a_neighbour_behind_the_same_address_shuts_nobody_out_who_is_signed_in(
+    one_window: None,
+    owner: UUID,
+    bearer: Callable[..., dict[str, str]],
+    api_token: Callable[..., Awaitable[dict[str, str]]],
+    with_settings: Callable[..., None],
+) -> None:
+    with_settings(RATE_LIMIT_ADDRESS="3/day", RATE_LIMIT_SECOND_FACTOR="2/day")
+    app = serving(
+        declared("GET", "/ping", ping, auth="user", scope="documents:read"),
+        declared("POST", "/second", ping, auth="user", rate_limits=["second_factor"]),
+        declared("GET", "/open", ping),
+    )
+    client = (_fresh_address(), 1)
+    for number in range(10):
+        await ask(app, "GET", "/ping", client=client, headers=_junk(number))
+        await ask(app, "POST", "/second", client=client, headers=_junk(number))
+    assert (await ask(app, "GET", "/open", client=client)).status == 429
+    for headers in (bearer(owner), await api_token(owner, "documents:read")):
+        # Not even while a flood of tokens that are none is being looked at.
+        flood = [asyncio.create_task(ask(app, "GET", "/ping", client=client, headers=_junk(number))) for number in range(50)]
+        assert (await ask(app, "GET", "/ping", client=client, headers=headers)).status == 204
+        assert {one.status for one in await asyncio.gather(*flood)} == {429}
+    assert (await ask(app, "POST", "/second", client=client, headers=bearer(owner))).status == 204
+
+
+async def test_an_account_and_an_address_have_so_many_requests_at_once(
+    services: None, owner: UUID, other_owner: UUID, bearer: Callable[..., dict[str, str]]
+) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(call: Call) -> Answer:
+        await go_on.wait()
+        return Answer.no_content()
+
+    app = serving(declared("GET", "/slow", slow, auth="user", at_once=AtOnce(account=2, address=3)))
+    address, other_address = _fresh_address(), _fresh_address()
+
+    def begin(who: UUID, where: str, method: str = "GET") -> Exchange:
+        exchange = Exchange(app, scope(method, "/slow", headers=bearer(who), client=(where, 1)))
+        exchange.send(b"")
+        return exchange
+
+    held = [begin(owner, address), begin(owner, other_address), begin(other_owner, address, "HEAD"), begin(other_owner, address)]
+    for refused in (begin(owner, other_address), begin(other_owner, address)):
+        heard = await refused.end()
+        assert (heard.status, heard.code) == (429, "rate_limited")
+        assert int(str(heard.header("retry-after"))) > 0
+    go_on.set()
+    assert [(await one.end()).status for one in held] == [204] * 4
+    # All of it was given back.
+    again = [begin(owner, address), begin(owner, address), begin(other_owner, address)]
+    assert [(await one.end()).status for one in again] == [204] * 3
+
+
+def _fresh_address() -> str:
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+
+
+def _junk(number: int) -> dict[str, str]:
+    """No token at all, and such as are none."""
+    return [{}, {"authorization": "Bearer x"}, {"authorization": "Bearer dvt_" + "a" * 49}, {"authorization": "Basic YTph"}][number % 4]

@@ -77,6 +77,35 @@ async def test_a_segment_arrives_percent_decoded() -> None:
     assert (await ask(APP, "GET", "/api/pages/a%20b")).body == b"a b"
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api%2fdocuments/events",
+        "/api%2Fdocuments%2Fevents",
+        "%2fapi/documents/events",
+        f"/api/documents%2f{DOCUMENT}",
+        "/api/documents/%2e%2e",
+    ],
+)
+async def test_an_encoded_slash_is_no_boundary_between_segments(path: str) -> None:
+    heard = await ask(APP, "GET", path)
+    assert (heard.status, heard.code) == (404, "not_found")
+
+
+async def test_an_encoded_slash_stays_within_its_segment() -> None:
+    assert (await ask(APP, "GET", "/api/pages/a%2Fb%25")).body == b"a/b%"
+
+
+async def test_a_character_is_the_same_encoded_or_not() -> None:
+    assert (await ask(APP, "GET", "/api/%64ocuments/%65vents")).body == b"events"
+
+
+@pytest.mark.parametrize("segment", [".", "..", "%2e", "%2E%2e", "a%00b", "%ff", "%C3%28", "%ED%A0%80"])
+async def test_a_segment_that_means_something_else_further_on_is_404(segment: str) -> None:
+    heard = await ask(APP, "GET", f"/api/pages/{segment}")
+    assert (heard.status, heard.code) == (404, "not_found")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE", "PROPFIND", "get"])
 async def test_another_method_is_405_with_allow(method: str) -> None:
     heard = await ask(APP, method, f"/api/documents/{DOCUMENT}")

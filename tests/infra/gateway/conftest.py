@@ -45,11 +45,21 @@ Start = Callable[..., Awaitable[Running]]
 
 @pytest.fixture
 async def start(services: None, folder: Path) -> AsyncIterator[Start]:
-    """`await start("create")` serves that factory of functions.py by granian; `await start(target="t_slow")` by functions-framework."""
+    """`await start("create")` serves that factory of functions.py by granian; `await start(target="t_slow")` by functions-framework.
+
+    `limits` are the arguments of its ConnectionLimits, `setup` is what its process does first.
+    """
     running: list[Running] = []
 
     async def serve(
-        factory: str = "create", *, target: str = "", port: int = 0, wait: bool = True, setup: str = "pass", **variables: str
+        factory: str = "create",
+        *,
+        target: str = "",
+        port: int = 0,
+        wait: bool = True,
+        setup: str = "pass",
+        limits: str = "",
+        **variables: str,
     ) -> Running:
         port = port or free_port_block(1)
         log = folder / f"server{len(running)}.log"
@@ -57,8 +67,11 @@ async def start(services: None, folder: Path) -> AsyncIterator[Start]:
             program = str(Path(sys.executable).with_name("functions-framework"))
             command = [program, "--asgi", "--source", str(FUNCTIONS), "--target", target, "--host", "127.0.0.1", "--port", str(port)]
         else:
-            run = f"{setup}; run('tests.infra.gateway.functions:{factory}', host_variable='HOST', port_variable='PORT', port=0)"
-            command = [sys.executable, "-c", f"from infra.server import run; {run}"]
+            made_by = factory if ":" in factory else f"tests.infra.gateway.functions:{factory}"
+            chosen = f"ConnectionLimits({limits})" if limits else None
+            run = f"{setup}; run({made_by!r}, host_variable='HOST', port_variable='PORT', port=0, limits={chosen})"
+            imports = "from infra.connections import ConnectionLimits; from infra.serving import run"
+            command = [sys.executable, "-c", f"{imports}; {run}"]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **variables}
         server = Running(await processes.start(command, log=log, environ=environ, directory=folder), port, log)
         running.append(server)

@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from infra.gateway.app import Gateway
-from shared.faas import Answer, Call, endpoint
+from shared.faas import Answer, Call, RequestModel, endpoint
 from shared.faas.addresses import called_origin
 from shared.faas.declarations import ENDPOINTS
 from shared.faas.routing import Router
+
+
+class Said(RequestModel):
+    text: str
 
 
 def folder() -> Path:
@@ -79,6 +83,23 @@ async def t_ticks(call: Call) -> Answer:
             (folder() / "closed").touch()
 
     return Answer.stream(ticks(), "text/event-stream")
+
+
+@endpoint("GET", "/t/endless", auth="none", returns="application/octet-stream")
+async def t_endless(call: Call) -> Answer:
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(2**16)
+        finally:
+            (folder() / "closed").touch()
+
+    return Answer.stream(chunks(), "application/octet-stream")
+
+
+@endpoint("POST", "/t/json", auth="none", body=Said, returns="text/plain")
+async def t_json(call: Call[Said]) -> Answer:
+    return Answer.content(call.body.text.encode(), "text/plain")
 
 
 @endpoint("GET", "/t/slow", auth="none", returns="text/plain")

@@ -133,7 +133,7 @@ async def test_sigint_ends_an_idle_gateway_at_once(start: Start) -> None:
 
 
 async def test_what_does_not_end_is_not_waited_for_for_ever(start: Start, folder: Path) -> None:
-    server = await start(setup="import infra.server; infra.server.DRAIN_SECONDS = 0.5")
+    server = await start(setup="import infra.serving; infra.serving.DRAIN_SECONDS = 0.5")
     async with server.client() as client:
         slow = asyncio.create_task(client.get("/t/slow"))
         await appears(folder / "entered")

@@ -18,8 +18,7 @@ import pytest
 
 import infra.broker.broker
 import infra.local.stack
-import infra.server
-import infra.worker.server
+import infra.serving
 from infra.local import processes
 from infra.local.processes import working_in
 from infra.local.services import free_port_block
@@ -353,6 +352,6 @@ def test_only_its_own_pages_may_use_the_store(running: Serve, origin: str, allow
 
 
 def test_a_stop_waits_for_longer_than_what_is_stopped_gives_its_work() -> None:
-    worker, gateway = DRAIN_SECONDS + infra.worker.server.CLOSE_SECONDS, infra.server.DRAIN_SECONDS
+    server = DRAIN_SECONDS + infra.serving.CLOSE_SECONDS
     broker = DRAIN_SECONDS + infra.broker.broker.WRITE_RESULTS_SECONDS
-    assert max(worker, gateway, broker) < infra.local.stack.STOP_SECONDS
+    assert max(server, broker) < infra.local.stack.STOP_SECONDS

@@ -155,7 +155,7 @@ async def test_a_stop_lets_running_functions_finish(process: WorkerProcess, tmp_
 
 
 async def test_a_function_that_does_not_end_is_not_waited_for_for_ever(services: None, tmp_path: Path) -> None:
-    process, note = WorkerProcess(setup="import infra.worker.server; infra.worker.server.DRAIN_SECONDS = 0.5"), tmp_path / "note"
+    process, note = WorkerProcess(setup="import infra.serving; infra.serving.DRAIN_SECONDS = 0.5"), tmp_path / "note"
     await process.start()
     try:
         await until(process.serves)

@@ -1,0 +1,74 @@
+"""Streams in pieces that wait on the disk, not in memory.
+
+A piece that comes in slowly is a temporary file without a name; it is read into memory when it is whole, and only while it is sent. So
+however many streams come in at once, and however slowly, this process holds SENT_AT_ONCE pieces in memory at most.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import IO
+from weakref import WeakKeyDictionary
+
+from shared.storage.backend import StorageUnavailable
+
+IN_MEMORY = 64 * 1024
+"""Bytes of a piece that are held before there is a file."""
+SENT_AT_ONCE = 4
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+class Piece:
+    """Some bytes of a stream, in their order."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by drop()
+        self.size = 0
+
+    def append(self, content: memoryview) -> None:
+        """Raises StorageUnavailable if the disk is full."""
+        try:
+            self._file.write(content)
+        except OSError as full:
+            raise StorageUnavailable("There is no room for what comes in just now; try again later.") from full
+        self.size += len(content)
+
+    @asynccontextmanager
+    async def content(self) -> AsyncIterator[bytes]:
+        """The bytes, once it is this piece's turn to be in memory; afterwards the piece is gone."""
+        try:
+            async with _turn():
+                self._file.seek(0)
+                yield self._file.read()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Frees what the piece takes."""
+        self._file.close()
+
+
+async def pieces(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Piece, None]:
+    """The same bytes in pieces of `size`, the last one smaller; none for a stream without bytes."""
+    piece = Piece()
+    try:
+        async for chunk in chunks:
+            left = memoryview(chunk)
+            while left:
+                room = size - piece.size
+                piece.append(left[:room])
+                left = left[room:]
+                if piece.size == size:
+                    whole, piece = piece, Piece()
+                    yield whole
+        if piece.size:
+            last, piece = piece, Piece()
+            yield last
+    finally:
+        piece.drop()
+
+
+def _turn() -> asyncio.Semaphore:
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(SENT_AT_ONCE))
