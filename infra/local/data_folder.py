@@ -78,6 +78,9 @@ def held(path: Path) -> Iterator[DataFolder]:
         raise StartError(f"The path of {path} has more than {LONGEST_PATH} bytes: choose a shorter one with --data-dir.")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        facts = path.stat()
+        if facts.st_mode & 0o002 or (os.geteuid() != 0 and facts.st_uid != os.geteuid()):
+            raise StartError(f"{path} is another user's, or everybody may write in it: choose another folder with --data-dir.")
         (path / "logs").mkdir(exist_ok=True, mode=0o700)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as refused:

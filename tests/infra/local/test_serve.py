@@ -278,6 +278,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     assert answer.stderr == f"The data folder {tmp_path}/file/data cannot be written (Not a directory): choose another with --data-dir.\n"
 
 
+def test_a_folder_that_everybody_may_write_in_is_refused(start: Callable[..., Serve], tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    serve = start("shared")
+    assert serve.ended() == 1
+    assert serve.complaints() == (
+        f"{tmp_path}/shared is another user's, or everybody may write in it: choose another folder with --data-dir.\n"
+    )
+    assert list(serve.data_dir.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
