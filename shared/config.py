@@ -104,6 +104,7 @@ class Settings(BaseModel):
     rate_limit_register: str = "100/hour"
     rate_limit_login: str = "300/5 minutes"
     rate_limit_second_factor: str = "30/5 minutes"
+    """Counts, and refuses, only requests with a challenge or a reset link that is not good."""
     rate_limit_forgot: str = "300/5 minutes"
     rate_limit_account: str = "30000/minute"
     rate_limit_address: str = "60000/minute"

@@ -10,7 +10,7 @@ import pytest
 from infra.local.services import Valkey
 from shared.config import settings
 from shared.errors import RateLimited
-from shared.faas import Answer, AtOnce, Call, rate_limits
+from shared.faas import Answer, AtOnce, Call, RequestModel, rate_limits
 from shared.faas.rate_limits import Limiter
 from tests.faas.asgi import Exchange, ask, declared, scope, serving
 
@@ -212,6 +212,20 @@ async def test_an_account_is_counted_wherever_it_calls_from(
     app = serving(declared("GET", "/ping", ping, auth="user"))
     heard = [await ask(app, "GET", "/ping", headers=bearer(owner), client=(f"198.51.100.{number}", 1)) for number in range(4)]
     assert [one.status for one in heard] == [204, 204, 204, 429]
+
+
+class Wish(RequestModel):
+    name: str
+
+
+async def test_a_named_limit_counts_only_what_fits(one_window: None, with_settings: Callable[..., None]) -> None:
+    with_settings(RATE_LIMIT_LOGIN="2/day")
+    app = serving(declared("POST", "/login", ping, rate_limits=["login"], body=Wish))
+    address = f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+    junk = [await ask(app, "POST", "/login", json=body, client=(address, 1)) for body in ({}, {"name": 1}, [], "x") * 3]
+    assert {one.status for one in junk} == {422}
+    heard = [await ask(app, "POST", "/login", json={"name": "x"}, client=(address, 1)) for _ in range(3)]
+    assert [one.status for one in heard] == [204, 204, 429]
 
 
 async def test_a_named_limit_comes_on_top(one_window: None, with_settings: Callable[..., None]) -> None:

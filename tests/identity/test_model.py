@@ -34,9 +34,15 @@ class ModelPerson:
     email: str
     password: str
     sessions: list[ModelSession] = field(default_factory=list)
+    api_tokens: list[str] = field(default_factory=list)
+    ended_tokens: list[str] = field(default_factory=list)
     alerts: int = 0
     failures: int = 0
     reset_token: str | None = None
+
+    def end_tokens(self) -> None:
+        self.ended_tokens += self.api_tokens
+        self.api_tokens = []
 
 
 class Identity(RuleBasedStateMachine):
@@ -160,19 +166,42 @@ class Identity(RuleBasedStateMachine):
             for other in session.person.sessions:
                 other.alive = other.alive and other is session
 
-    @rule(session=sessions)
-    def change_the_password(self, session: ModelSession) -> None:
+    @rule(session=sessions, recent=st.booleans(), knows=st.sampled_from(["nothing", "the password", "a wrong one"]))
+    def make_an_api_token(self, session: ModelSession, recent: bool, knows: str) -> None:
+        self._do(_signed_in_ago(session, "1 minute" if recent else "11 minutes"))
+        password = {"nothing": {}, "the password": {"password": session.person.password}, "a wrong one": {"password": WRONG}}[knows]
+        if session.alive and not recent and knows == "a wrong one":
+            if session.person.failures >= 15:
+                return
+            session.person.failures += 1
+        answer = self._post(
+            "/api/auth/tokens",
+            json={"name": "x", "scopes": ["account:read"], **password},
+            headers={"authorization": f"Bearer {session.access_tokens[-1]}"},
+        )
+        if not session.alive:
+            assert answer.status_code == 401
+        elif recent or knows == "the password":
+            assert answer.status_code == 201, answer.text
+            session.person.api_tokens.append(answer.json()["token"])
+        else:
+            assert answer.status_code == (403 if knows == "nothing" else 401), answer.text
+
+    @rule(session=sessions, keep_tokens=st.booleans())
+    def change_the_password(self, session: ModelSession, keep_tokens: bool) -> None:
         person = session.person
         self.count += 1
         new = f"the password number {self.count}"
         answer = self._post(
             "/api/auth/password/change",
-            json={"current_password": person.password, "new_password": new},
+            json={"current_password": person.password, "new_password": new, "keep_tokens": keep_tokens},
             headers={"authorization": f"Bearer {session.access_tokens[-1]}"},
         )
         assert answer.status_code == (204 if session.alive else 401)
         if session.alive:
             person.password, person.reset_token = new, None
+            if not keep_tokens:
+                person.end_tokens()
             for other in person.sessions:
                 other.alive = other.alive and other is session
 
@@ -191,6 +220,7 @@ class Identity(RuleBasedStateMachine):
         assert self._post("/api/auth/password/reset", json=body).status_code == 204
         assert self._post("/api/auth/password/reset", json=body).status_code == 401
         person.password, person.reset_token = new, None
+        person.end_tokens()
         for session in person.sessions:
             session.alive = False
 
@@ -216,10 +246,20 @@ class Identity(RuleBasedStateMachine):
                 assert answer.status_code == (200 if session.alive else 401)
 
     @invariant()
+    def every_api_token_opens_until_it_is_ended(self) -> None:
+        for person in self.known:
+            for tokens, status in ((person.api_tokens[-2:], 200), (person.ended_tokens[-2:], 401)):
+                for token in tokens:
+                    answer = self._do(Browser().get("/api/account", headers={"authorization": f"Bearer {token}"}))
+                    assert answer.status_code == status
+
+    @invariant()
     def a_mail_was_queued_for_every_reuse_and_for_no_other_reason(self) -> None:
         for person in self.known:
             mails = self._do(_mails(person.email))
-            assert sum(mail.values.get("what") == "refresh_token_reused" for mail in mails) == person.alerts
+            told = [mail.values.get("what") for mail in mails]
+            assert told.count("refresh_token_reused") == person.alerts
+            assert told.count("api_token_created") == len(person.api_tokens) + len(person.ended_tokens)
 
     def _refresh(self, cookie: str) -> Any:
         return self._post("/api/auth/refresh", headers={"cookie": f"docuvault_refresh={cookie}"})
@@ -235,6 +275,13 @@ async def _rotated_just_now(session: ModelSession) -> None:
     assert token is not None
     async with database().system() as tx:
         await tx.execute("UPDATE sessions SET rotated_at = now() WHERE id = %s", (token.session_id,))
+
+
+async def _signed_in_ago(session: ModelSession, ago: str) -> None:
+    token = sessions.parse(session.cookies[-1])
+    assert token is not None
+    async with database().system() as tx:
+        await tx.execute("UPDATE sessions SET created_at = now() - %s::interval WHERE id = %s", (ago, token.session_id))
 
 
 async def _ten_seconds_pass(person: ModelPerson) -> None:
