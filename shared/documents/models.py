@@ -32,6 +32,13 @@ class DocumentError(AnswerModel):
     detail: str
 
 
+class DocumentWarning(AnswerModel):
+    """What of a document could not be read or indexed although the rest was: `code` for machines, `detail` for people."""
+
+    code: str
+    detail: str
+
+
 class StorageRef(AnswerModel):
     """Where the original is kept."""
 
@@ -49,6 +56,7 @@ class Document(AnswerModel):
     content_type: str
     status: Status
     error: DocumentError | None = None
+    warnings: list[DocumentWarning]
     page_count: int | None = None
     language: str | None = None
     sha256: str | None = None
@@ -74,7 +82,8 @@ class DocumentHit(Document):
 
 
 DOCUMENT_COLUMNS = """
-    d.id, d.filename, d.title, d.size, d.content_type, d.status, d.error, d.page_count, d.language, d.sha256,
+    d.id, d.filename, d.title, d.size, d.content_type, d.status, d.error, d.warnings, d.page_count, d.language,
+    d.sha256,
     coalesce((
         SELECT jsonb_agg(jsonb_build_object('id', topics.id, 'name', topics.name) ORDER BY lower(topics.name))
         FROM document_topics JOIN topics ON topics.id = document_topics.topic_id

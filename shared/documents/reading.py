@@ -7,9 +7,11 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
+
+from psycopg.types.json import Jsonb
 
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, search_index, steps, thumbnails
@@ -139,7 +141,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         """
         UPDATE documents
         SET status = 'extracted', error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
-            sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, updated_at = now(),
+            sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
             title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
         RETURNING filename, title
@@ -150,6 +152,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             "language": extraction.language,
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
+            "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
             "default_title": filenames.title(work.filename),
             "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
             "owner": work.owner_id,

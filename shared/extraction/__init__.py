@@ -7,12 +7,13 @@ document may cost stands in `limits.py`; what is locked down, in `confinement.py
 fork server only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shared.extraction.content_types import SUPPORTED
 from shared.extraction.failures import (
+    WARNING_CODES,
     DocumentCorrupt,
     DocumentEncrypted,
     DocumentTooComplex,
@@ -20,10 +21,19 @@ from shared.extraction.failures import (
     ExtractionFailed,
     ExtractionOutOfMemory,
     ExtractionTimeout,
+    ExtractionWarning,
     SandboxUnavailable,
     UnsupportedType,
 )
-from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_PAGES, MAX_TEXT_CHARACTERS, MAX_THUMBNAIL, MAX_TITLE, Limits
+from shared.extraction.limits import (
+    MAX_EMAIL_ATTACHMENTS,
+    MAX_PAGES,
+    MAX_TEXT_CHARACTERS,
+    MAX_THUMBNAIL,
+    MAX_TITLE,
+    MAX_WARNINGS,
+    Limits,
+)
 
 __all__ = [
     "DocumentCorrupt",
@@ -34,6 +44,7 @@ __all__ = [
     "ExtractionFailed",
     "ExtractionOutOfMemory",
     "ExtractionTimeout",
+    "ExtractionWarning",
     "SandboxUnavailable",
     "UnsupportedType",
     "extract",
@@ -49,7 +60,8 @@ class Extraction:
 
     `pages` is the text by page in NFC, without NUL and lone surrogates, possibly empty strings; kinds without pages have one.
     `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` is the document's own.
-    `thumbnail` is WebP of the first page. `milliseconds` by step, for the log; "child_cpu" is CPU time, fork and confinement included.
+    `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log; "child_cpu" is CPU
+    time, fork and confinement included.
     """
 
     content_type: str
@@ -59,7 +71,12 @@ class Extraction:
     title: str | None
     thumbnail: bytes | None
     milliseconds: dict[str, float]
-    truncated: bool
+    warnings: list[ExtractionWarning] = field(default_factory=list)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether there is more in the document than was read."""
+        return any(warning.code == "text_cut_short" for warning in self.warnings)
 
 
 async def extract(path: Path, *, filename: str, declared_type: str, limits: Limits | None = None) -> Extraction:
@@ -122,8 +139,24 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         title=cleaning.title(title, MAX_TITLE) if title else None,
         thumbnail=blob or None,
         milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if _is_duration(spent)},
-        truncated=bool(value.get("truncated")),
+        warnings=_warnings(value.get("warnings")),
     )
+
+
+def _warnings(value: object) -> list[ExtractionWarning]:
+    from shared.extraction import cleaning
+
+    if not isinstance(value, list):
+        raise ExtractionCrashed()
+    warnings = []
+    for pair in value[:MAX_WARNINGS]:
+        if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(member, str) for member in pair)):
+            raise ExtractionCrashed()
+        code, detail = pair
+        if code not in WARNING_CODES:
+            raise ExtractionCrashed()
+        warnings.append(ExtractionWarning(code, " ".join(cleaning.clean(detail[:500]).split())))
+    return warnings
 
 
 def _is_duration(value: object) -> bool:

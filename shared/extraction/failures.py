@@ -3,8 +3,11 @@
 They are raised inside the sandbox, cross it as `(code, detail)` and are raised again in the caller by `failure()`; each is final: the
 same bytes will fail the same way, so nobody should retry by themselves. What is worth retrying is `SandboxUnavailable`, which is not one
 of these.
+
+A part that cannot be read (an attachment, a page) costs that part: an `ExtractionWarning` instead of a failure.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from shared.errors import DomainError, Unavailable
@@ -43,6 +46,26 @@ class ExtractionOutOfMemory(ExtractionFailed):
 
 class ExtractionCrashed(ExtractionFailed):
     code, title = "extraction_crashed", "The file made its reader crash. It is probably damaged."
+
+
+@dataclass(frozen=True)
+class ExtractionWarning:
+    """A part of the document that was not read although the rest was: `code` for programs (one of WARNING_CODES), `detail` for people."""
+
+    code: str
+    detail: str
+
+
+WARNING_CODES = frozenset(
+    {
+        "text_cut_short",  # the document goes on after what was read
+        "page_unreadable",  # one page has no text here
+        "page_not_recognized",  # pages that are only a picture: the text on them was not recognised
+        "picture_unreadable",  # one picture was not decoded: no thumbnail, or no text of it
+        "attachment_unreadable",  # an attachment of an e-mail, or of a PDF
+        "part_unreadable",  # any other part
+    }
+)
 
 
 class SandboxUnavailable(Unavailable):

@@ -55,6 +55,8 @@ THUMBNAIL_SIDE = 480
 
 MAX_THUMBNAIL = 1 * MIB
 MAX_TITLE = 500
+MAX_WARNINGS = 50
+"""Warnings kept of one document."""
 
 
 @dataclass(frozen=True)

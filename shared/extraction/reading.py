@@ -68,6 +68,8 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     watch.lap("read")
     pages, cut = _bounded(reading.pages)
     watch.lap("clean")
+    if reading.truncated or cut:
+        reading.warn("text_cut_short", _cut_short(reading, len(pages), cut))
     spoken = language.detect("\n".join(_until_enough(pages)))
     watch.lap("language")
     answer = {
@@ -77,7 +79,7 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
         "language": spoken,
         "title": title(reading.title or "", MAX_TITLE),
         "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
-        "truncated": reading.truncated or cut,
+        "warnings": [[warning.code, warning.detail] for warning in reading.warnings],
     }
     return answer, reading.thumbnail or b""
 
@@ -137,6 +139,14 @@ def _bounded(raw: list[str]) -> tuple[list[str], bool]:
         pages.append(cleaned[:left])
         left -= len(pages[-1])
     return pages, cut
+
+
+def _cut_short(reading: Reading, pages: int, cut: bool) -> str:
+    if cut:
+        return f"The document holds more text than the {MAX_TEXT_CHARACTERS:,} characters that are read of one document."
+    if reading.page_count is not None and reading.page_count > pages:
+        return f"{pages:,} of {reading.page_count:,} pages were read."
+    return "The document is longer than what is read of one document; its end was left out."
 
 
 def _until_enough(pages: list[str]) -> list[str]:

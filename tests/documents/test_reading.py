@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from shared.db import Database, TenantDatabase
 from shared.documents import library, lifecycle, reading, reconciliation, steps, thumbnails
 from shared.documents.models import Document
 from shared.errors import NotFound
-from shared.extraction import extract
+from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
 from tests.documents.conftest import PDF, published, row, stored
@@ -38,6 +39,18 @@ async def test_a_stored_document_is_read(vault: TenantDatabase) -> None:
     assert tag == '"1"'
     assert [event.type for event in await published(vault, document.id)] == ["document.stored", "document.extracted"]
     assert await _history(vault, document) == {"upload": ("done", 1), "extract": ("done", 1)}
+
+
+async def test_what_could_not_be_read_is_told_with_the_document(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    assert document.warnings == []
+
+    async def extract_in_part(*arguments: Any, **named: Any) -> Extraction:
+        return replace(await extract(*arguments, **named), warnings=[ExtractionWarning("page_unreadable", "Page 2 could not be read.")])
+
+    assert await reading.read(vault, document.id, 1, extractor=extract_in_part)
+    read = await library.get(vault, document.id)
+    assert [(warning.code, warning.detail) for warning in read.warnings] == [("page_unreadable", "Page 2 could not be read.")]
 
 
 async def test_reading_again_changes_nothing(vault: TenantDatabase) -> None:

@@ -20,6 +20,7 @@ from shared.extraction import (
     ExtractionCrashed,
     ExtractionOutOfMemory,
     ExtractionTimeout,
+    ExtractionWarning,
     SandboxUnavailable,
     _checked,
     confinement,
@@ -177,7 +178,7 @@ HONEST: dict[str, Any] = {
     "language": "en",
     "title": "Letter",
     "milliseconds": {},
-    "truncated": False,
+    "warnings": [["text_cut_short", "3 of 4 pages were read."]],
 }
 WEBP = b"RIFF\0\0\0\0WEBPVP8 "
 
@@ -192,6 +193,7 @@ async def test_what_a_child_says_of_its_failure_can_be_stored_and_shown(document
 def test_an_honest_answer_is_believed() -> None:
     believed = _checked(HONEST, WEBP)
     assert (believed.pages, believed.title, believed.thumbnail) == (["text"], "Letter", WEBP)
+    assert believed.warnings == [ExtractionWarning("text_cut_short", "3 of 4 pages were read.")]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +215,10 @@ def test_an_honest_answer_is_believed() -> None:
         ({"language": "e\0"}, b""),
         ({"title": ["a"]}, b""),
         ({"milliseconds": []}, b""),
+        ({"warnings": None}, b""),
+        ({"warnings": ["text_cut_short"]}, b""),
+        ({"warnings": [["text_cut_short", 1]]}, b""),
+        ({"warnings": [["a code of its own", "detail"]]}, b""),
         ({}, b"<svg onload=alert(1)>"),
         ({}, WEBP + bytes(2**20)),
     ],

@@ -6,6 +6,8 @@ A reader raises an ExtractionFailed for what it understands of a failure; anythi
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from shared.extraction.failures import ExtractionWarning
+
 
 @dataclass
 class Reading:
@@ -16,7 +18,13 @@ class Reading:
     title: str | None = None
     thumbnail: bytes | None = None
     truncated: bool = False
+    """Whether the document goes on after what was read."""
+    warnings: list[ExtractionWarning] = field(default_factory=list)
     milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def warn(self, code: str, detail: str) -> None:
+        """Note a part that was not read; `code` is one of WARNING_CODES."""
+        self.warnings.append(ExtractionWarning(code, detail))
 
 
 class Stopwatch:
