@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
-from shared.db import TenantDatabase, Transaction
+from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, search_index, steps, thumbnails
 from shared.documents.steps import StepName
 from shared.extraction import Extraction, ExtractionFailed, extract
@@ -68,8 +69,15 @@ async def read(
     if extraction.thumbnail is not None:
         thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
         await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
+    try:
+        async with db.transaction() as tx:
+            return await _commit(tx, work, download, extraction, thumbnail_key)
+    except psycopg.Error as refused:
+        if not will_fail_again(refused):
+            raise
+        log.exception("document cannot be stored", extra={"fields": {"document": str(work.id)}})
     async with db.transaction() as tx:
-        return await _commit(tx, work, download, extraction, thumbnail_key)
+        return await _give_up(tx, work, _Unreadable("extract", "document_too_complex", "The text of the document cannot be stored."))
 
 
 async def _begin(db: TenantDatabase, document_id: UUID, revision: int) -> _Work | None:

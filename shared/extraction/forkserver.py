@@ -146,14 +146,14 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         try:
             with os.fdopen(document, "rb", buffering=0, closefd=False) as file:
                 value, blob = task(file, job["arguments"])
-            text = json.dumps({"value": value})
+            text = json.dumps({"value": value}, ensure_ascii=False)  # escaped, ten million emoji would not fit into an answer
         except ExtractionFailed as failure:
             if failure.__cause__ is not None:
                 _complain(_traceback(failure.__cause__))
             text = json.dumps({"failed": {"code": failure.code, "detail": failure.detail}})
         except MemoryError:
             text = json.dumps({"failed": {"code": "extraction_out_of_memory", "detail": ""}})
-        body = text.encode()
+        body = text.encode("utf-8", "surrogatepass")
         _write(answer, len(body).to_bytes(4, "big") + body)
         _write(answer, blob)
         os._exit(0)

@@ -51,7 +51,7 @@ def try_everything(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
         return attempt
 
     secret = arguments["secret"].encode() + b"\0"
-    page = ctypes.create_string_buffer(8192)
+    memory = ctypes.create_string_buffer(8192)
     attempts: dict[str, Callable[[], object]] = {
         "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
         "unix socket": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
@@ -78,9 +78,9 @@ def try_everything(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
         "change the secret's flags": call("file_setattr", -100, secret, b"\0" * 24, 24, 0),
         "watch": call("inotify_init1", 0),
         "the size of the secret": lambda: os.stat(arguments["secret"]),
-        "statx": call("statx", -100, secret, 0, 0x7FF, page),
+        "statx": call("statx", -100, secret, 0, 0x7FF, memory),
         "whether there is a secret": call("faccessat", -100, secret, 0),
-        "where a link leads": call("readlinkat", -100, b"/proc/self/exe\0", page, 4096),
+        "where a link leads": call("readlinkat", -100, b"/proc/self/exe\0", memory, 4096),
         "open the secret as a path": call("openat", -100, secret, os.O_PATH),
         "make a file without a name": call("openat", -100, b"/tmp\0", os.O_TMPFILE | os.O_RDWR, 0o600),
         "a file in memory": call("memfd_create", b"x\0", 0),
@@ -90,7 +90,7 @@ def try_everything(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
         "a key": call("keyctl", 0, -3, 1),
         "a handle of the parent": call("pidfd_open", arguments["parent"], 0),
         "memory to run": call("mmap", None, 4096, 7, 0x22, -1, 0),
-        "make memory to run": call("mprotect", ctypes.c_void_p((ctypes.addressof(page) + 4095) & ~4095), 4096, 5),
+        "make memory to run": call("mprotect", ctypes.c_void_p((ctypes.addressof(memory) + 4095) & ~4095), 4096, 5),
         "be traced": call("prctl", 0x59616D61, arguments["parent"], 0, 0, 0),
         "lock the document": call("fcntl", file.fileno(), 37, b"\0" * 32),
         "another root": call("chroot", b"/tmp\0"),
@@ -133,7 +133,7 @@ def call_what_is_not_allowed(file: BinaryIO, arguments: dict[str, Any]) -> Answe
 
 def write_to_dev_null(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     """As fopen("/dev/null", "w") does, and what comes of trying that with another device and another file."""
-    done = {}
+    done: dict[str, int | str] = {}
     for path in ("/dev/null", "/dev/urandom", arguments["secret"]):
         try:
             with open(path, "wb") as log:
