@@ -1,11 +1,12 @@
 """The process that documents' readers are forked from: it has imported everything, knows no secret and never looks at a document.
 
 `shared.extraction.sandbox` starts it with an empty environment and one descriptor, a SOCK_SEQPACKET socket. Each message on it is one
-job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}}` with three descriptors, the document (read-only), the socket for
-the answer and the lease. For each job the task's module may load what children share (`prepare(arguments)`), then a
-child is forked that confines itself and runs `function(document, arguments)`.
+job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}, "skipped": […]}` with three descriptors, the document (read-only),
+the socket for the answer and the lease. For each job the task's module may load what children share (`prepare(arguments)`), then a child is
+forked that confines itself and runs `function(document, arguments)`.
 
-- The child writes its answer on its socket: the length of a JSON text in 4 bytes (big-endian), the JSON text, and bytes up to the end.
+- The child writes its answer on its socket: the parts of the document as it comes to them (`parts.py`), the length of a JSON text in 4
+  bytes (big-endian), the JSON text, and bytes up to the end.
 - The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …}` (status as waitpid(2) has it).
 - The other end of the lease closed means: nobody waits for this any more. The child is killed.
 - The control socket closed means: the parent is gone, by whatever death. The fork server ends, and its children with it (PDEATHSIG).
@@ -26,10 +27,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
-from shared.extraction import confinement
+from shared.extraction import confinement, parts
 from shared.extraction.failures import ExtractionFailed
 from shared.extraction.limits import KIB, Limits
 
@@ -142,6 +144,7 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
             _complain(str(error))
             os._exit(EXIT_NOT_CONFINED)
         sys.meta_path[:] = [BuiltinImporter, FrozenImporter]  # what was not imported by now is not there: no looking for files
+        parts.start(partial(_write, answer), [tuple(part) for part in job["skipped"]])
         blob = b""
         try:
             with os.fdopen(document, "rb", buffering=0, closefd=False) as file:

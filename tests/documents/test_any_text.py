@@ -116,7 +116,7 @@ async def test_a_text_of_any_shape_is_read_and_found(vault: TenantDatabase, shap
 
 
 # not the control characters, many of which make a file of something else than text
-_any_text = st.text(st.characters(exclude_categories=("Cc",)), max_size=60)
+_any_text = st.text(st.characters(exclude_categories=["Cc"]), max_size=60)
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])

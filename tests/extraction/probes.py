@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from shared.extraction import parts
+
 _libc = ctypes.CDLL(None, use_errno=True)
 Answer = tuple[dict[str, Any], bytes]
 
@@ -200,6 +202,43 @@ def loop_after_reading_began(file: BinaryIO, arguments: dict[str, Any]) -> Answe
     reading.QUICK_CPU_SECONDS = 1  # type: ignore[attr-defined]
     html.read = loop  # type: ignore[assignment]
     return reading.read(file, {"filename": "a.html", "ocr_languages": [], "tessdata": ""})
+
+
+def die_at_parts(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+    """Ten pages, of which some make their reader die."""
+    ways: dict[str, Callable[[], object]] = {
+        "segfault": lambda: ctypes.string_at(0),
+        "abort": os.abort,
+        "out of memory": lambda: os.kill(os.getpid(), signal.SIGKILL),
+        "out of time": lambda: os.kill(os.getpid(), signal.SIGXCPU),
+    }
+    read = []
+    for number in range(1, 11):
+        if parts.begin("page", number):
+            if number in arguments["at"]:
+                ways[arguments["way"]]()
+            read.append(number)
+    parts.begin("document")
+    if arguments.get("in the end"):
+        os.abort()
+    return {"read": read}, b""
+
+
+def read_and_die_of_a_part(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+    """`reading.read` with a reader of pictures, or of the pages of PDFs, that crashes."""
+    from shared.extraction import reading
+    from shared.extraction.formats import pdf
+    from shared.extraction.formats.recognition import Recognizer
+
+    def crash(*_: object) -> Any:
+        os.abort()
+
+    if arguments["of"] == "pictures":
+        Recognizer.text_of = crash  # type: ignore[method-assign,assignment]
+    else:
+        text = pdf._text
+        pdf._text = lambda page: crash() if "crash" in (found := text(page)) else found
+    return reading.read(file, {"filename": arguments["filename"], "ocr_languages": ["eng"], "tessdata": ""})
 
 
 def wait(file: BinaryIO, arguments: dict[str, Any]) -> Answer:

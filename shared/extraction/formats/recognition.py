@@ -85,7 +85,10 @@ def prepare(languages: list[str], tessdata: str) -> None:
 
 @lru_cache(maxsize=1000)
 def _has(code: str, tessdata: Path) -> bool:
-    return code.replace("_", "").isalnum() and (tessdata / f"{code}.traineddata").is_file()
+    try:
+        return code.replace("_", "").isalnum() and (tessdata / f"{code}.traineddata").is_file()
+    except OSError:  # in a child that nobody prepared
+        return False
 
 
 @lru_cache(maxsize=1)
