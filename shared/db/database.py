@@ -67,6 +67,17 @@ class Transaction:
         found = await (await self.connection.execute(_text(sql), params or None)).fetchone()
         return found[0] if found else None
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undoes the statements of its block, and no others of the transaction, if one of them fails; the error goes on."""
+        await self.connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except psycopg.Error:
+            await self.connection.execute("ROLLBACK TO SAVEPOINT part")
+            raise
+        await self.connection.execute("RELEASE SAVEPOINT part")
+
     def wake(self, channel: str, payload: str = "") -> None:
         """NOTIFY after the commit, from another connection, coalesced (inside, it would serialise all committers)."""
         self._wakes.append((channel, payload))
@@ -74,6 +85,11 @@ class Transaction:
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Calls `callback` once the transaction is committed; never if it is not."""
         self._callbacks.append(callback)
+
+
+def will_fail_again(error: BaseException) -> bool:
+    """Whether PostgreSQL refuses what it was given, however often it is given: wrong data, or more than it can hold."""
+    return isinstance(error, psycopg.DataError | psycopg.NotSupportedError | psycopg.errors.ProgramLimitExceeded)
 
 
 class Database:

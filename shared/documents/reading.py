@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
-from shared.db import TenantDatabase, Transaction
+from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognition, search_index, steps, thumbnails
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
@@ -95,6 +96,11 @@ async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: S
             return await _commit(tx, work, download, extraction, thumbnail_key)
     except recognition.AlreadyBegun:
         return False
+    except psycopg.Error as refused:
+        if not will_fail_again(refused):
+            raise
+        log.exception("document cannot be stored", extra={"fields": {"document": str(work.id)}})
+    return await give_up(db, work, OriginalUnusable("extract", "document_too_complex", "The text of the document cannot be stored."))
 
 
 async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _Work | None:

@@ -4,18 +4,23 @@ Call `index` in the transaction that stores the document's pages, `refresh_title
 document that could not be read is indexed by its name: `index_name`.
 
 Words come from `shared.documents.words` and are stemmed by PostgreSQL in the document's language. Snippets are cut from the first 16,000
-words. What a tsvector cannot hold of a huge document: positions begin again at 1 after 16,000 words, so that phrases are found wherever
-they stand (and, very rarely, words that stand 16,000 apart are taken for one); beyond some hundred thousand words, words are found without
-their positions; beyond a megabyte, new words no more.
+words. A tsvector holds a megabyte. Of a text that needs more, every different word comes first and positions take what room is left, from
+the beginning of the text on: what follows is found by its words, not by phrases. Positions begin again at 1 after 16,000 words, so that
+phrases are found wherever they stand (and, very rarely, words that stand 16,000 apart are taken for one). If not even the different words
+fit, the last of those with digits in them are left out, then the last of the others, and the document has the warning `index_cut_short`.
 
 How many documents a word stands in is counted by triggers that only append, so that concurrent writers neither wait for one another nor
 deadlock.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
 from shared.documents import words
@@ -46,31 +51,96 @@ GAP = "x" * (words.WORD_LIMIT + 1)
 COUNT_EVERY = 64
 """Changes that are added up at a time. Fewer cost more writes a document, more make each query look through more of them."""
 
-# A tsvector holds at most 2**20 - 1 bytes; these leave room for alignment and the name.
-_POSITIONED_BYTES = 750_000
-_ALL_BYTES = 950_000
-_BYTES_PER_WORD, _BYTES_PER_POSITION = 6, 2
+_ROOM = 1_000_000
+"""Bytes for the pages' words and positions. A tsvector has 2**20 - 1 (MAXSTRPOS) for the bytes of all lexemes and their positions; the
+rest is for the name, and for the few stems that are longer than their words."""
+_ROOM_FOR_POSITIONS = 150_000
+"""Bytes of these that positions get at least: what begins a text is what snippets, phrases and ranking go by."""
+_ROOM_TO_MERGE = 1_000_000
+"""Bytes of the different words of each block, over all blocks: they are merged as text, of which tsvectorin() takes as much."""
+_BYTES_PER_POSITIONED_WORD, _BYTES_PER_POSITION = 3, 2  # alignment and a count; WordEntryPos
+_SURELY_FITS = 150_000
+"""Bytes of text that fit whatever PostgreSQL's parser makes of them: at worst each byte becomes a lexeme with a position, six bytes."""
+
+WARNING = "index_cut_short"
+_WARNING_DETAIL = (
+    "The text holds more different words than one document may be searched for. The last of them, numbers first, are not found."
+)
+
 _OFTEN = 2_000
 """Words a text has at least where one of them may stand 255 times."""
 
 
 @dataclass
 class _Text:
-    """A document's words as they go into the index: with positions, in blocks of POSITIONS; without; and where its passages begin."""
+    """A document's words as they go into the index: with positions, in blocks of POSITIONS; without; and where its passages begin.
+
+    `whole`: there was room for every different word."""
 
     blocks: list[list[str]] = field(default_factory=lambda: [[]])
     tail: list[str] = field(default_factory=list)
+    whole: bool = True
     passage_words: list[int] = field(default_factory=list)
     passage_pages: list[int] = field(default_factory=list)
     passage_offsets: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Indexed:
+    """The document that is indexed; `language` is its stemmer."""
+
+    owner_id: UUID
+    document_id: UUID
+    language: str
+    filename: str
+    title: str
+
+
 async def index(
     tx: Transaction, *, owner_id: UUID, document_id: UUID, language: str | None, filename: str, title: str, pages: Sequence[str]
 ) -> None:
-    """Indexes the document, or indexes it anew. `language` is ISO 639-1; a language without a stemmer is searched word for word."""
-    text = _cut(pages)
-    stem_by = stemmer(language)
+    """Indexes the document, or indexes it anew. `language` is ISO 639-1; a language without a stemmer is searched word for word.
+
+    A text that PostgreSQL cannot index whole is indexed in part, and the document's `warnings` say so."""
+    document = _Indexed(owner_id=owner_id, document_id=document_id, language=stemmer(language), filename=filename, title=title)
+    if _is_small(pages):
+        await _write(tx, document, _cut(pages, _ROOM))
+    elif not (await _write_what_fits(tx, document, pages)).whole:
+        await _warn(tx, document)
+
+
+async def _write_what_fits(tx: Transaction, document: _Indexed, pages: Sequence[str]) -> _Text:
+    """Writes what there is room for by our count, and less as long as PostgreSQL, with its parser and stemmers, counts otherwise."""
+    for room in (_ROOM, _ROOM // 2, _ROOM // 6):
+        text = await asyncio.to_thread(_cut, pages, room)
+        try:
+            async with tx.savepoint():
+                await _write(tx, document, text)
+        except psycopg.errors.ProgramLimitExceeded:
+            continue
+        return text
+    await _write(tx, document, nothing := _Text(whole=False))
+    return nothing
+
+
+async def _warn(tx: Transaction, document: _Indexed) -> None:
+    await tx.execute(
+        """
+        UPDATE documents
+        SET warnings = %(warning)s
+            || coalesce((SELECT jsonb_agg(other) FROM jsonb_array_elements(warnings) AS other WHERE other->>'code' <> %(code)s), '[]')
+        WHERE owner_id = %(owner)s AND id = %(id)s
+        """,
+        {
+            "warning": Jsonb([{"code": WARNING, "detail": _WARNING_DETAIL}]),
+            "code": WARNING,
+            "owner": document.owner_id,
+            "id": document.document_id,
+        },
+    )
+
+
+async def _write(tx: Transaction, document: _Indexed, text: _Text) -> None:
     await tx.execute(
         """
         WITH stemmed AS MATERIALIZED (
@@ -102,12 +172,12 @@ async def index(
         SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words
         """,
         {
-            "id": document_id,
-            "owner": owner_id,
-            "language": stem_by,
-            "configuration": f"search_{stem_by}",
+            "id": document.document_id,
+            "owner": document.owner_id,
+            "language": document.language,
+            "configuration": f"search_{document.language}",
             "gap": GAP,
-            "name": _name(filename, title),
+            "name": _name(document.filename, document.title),
             "blocks": [" ".join(block) for block in text.blocks],
             "tail": " ".join(text.tail),
             "words": sum(len(block) for block in text.blocks),
@@ -118,7 +188,8 @@ async def index(
             "passage_offsets": text.passage_offsets,
         },
     )
-    await _count(tx, owner_id, stem_by, {*chain(*text.blocks), *text.tail, *_name_words(filename, title)})
+    written = {*chain(*text.blocks), *text.tail, *_name_words(document.filename, document.title)}
+    await _count(tx, document.owner_id, document.language, written)
 
 
 @dataclass(frozen=True)
@@ -195,27 +266,66 @@ async def _count(tx: Transaction, owner_id: UUID, language: str, written: set[st
     )
 
 
-def _cut(pages: Sequence[str]) -> _Text:
-    text = _Text()
-    seen: set[str] = set()
-    size = 0
+def _cut(pages: Sequence[str], room: int) -> _Text:
+    """The words that fit into `room` bytes of a tsvector."""
+    small = _is_small(pages)
+    different, whole = ({}, True) if small else _different_words(pages, room)
+    text = _Text(whole=whole)
+    positions_room = room - (_SURELY_FITS if small else sum(different.values()))
+    merge_room = _ROOM_TO_MERGE
+    placed: set[str] = set()
+    in_block: set[str] = set()
     for number, page in enumerate(pages, 1):
         for count, (word, offset) in enumerate(words.placed(page)):
-            is_new = word not in seen
-            if is_new:
-                seen.add(word)
-                size += len(word.encode()) + _BYTES_PER_WORD
-            if size < _POSITIONED_BYTES:
-                size += _BYTES_PER_POSITION
-                if len(text.blocks[-1]) == POSITIONS:
-                    text.blocks.append([])
-                text.blocks[-1].append(word)
-                if count % PASSAGE_WORDS == 0 and len(text.blocks) == 1:
-                    text.passage_words.append(len(text.blocks[-1]))
-                    text.passage_pages.append(number)
-                    text.passage_offsets.append(offset)
-            elif size >= _ALL_BYTES:
+            if not small and word not in different:
+                continue
+            if len(text.blocks[-1]) == POSITIONS:
+                text.blocks.append([])
+                in_block = set()
+            if word not in in_block:
+                in_block.add(word)
+                merge_room -= len(word.encode())
+            positions_room -= _BYTES_PER_POSITION if word in placed else _BYTES_PER_POSITION + _BYTES_PER_POSITIONED_WORD
+            if positions_room < 0 or merge_room < 0:
+                text.tail = [other for other in different if other not in placed]
                 return text
-            elif is_new:
-                text.tail.append(word)
+            placed.add(word)
+            text.blocks[-1].append(word)
+            if count % PASSAGE_WORDS == 0 and len(text.blocks) == 1:
+                text.passage_words.append(len(text.blocks[-1]))
+                text.passage_pages.append(number)
+                text.passage_offsets.append(offset)
     return text
+
+
+def _is_small(pages: Sequence[str]) -> bool:
+    return sum(map(len, pages)) * 4 <= _SURELY_FITS  # UTF-8 takes four bytes for a character at most
+
+
+def _different_words(pages: Sequence[str], room: int) -> tuple[dict[str, int], bool]:
+    """The different words of a text with their sizes in bytes, as far as there is room, and whether these are all. Words of letters, of
+    which a language has so many and no more, come before tables of numbers."""
+    room -= min(_ROOM_FOR_POSITIONS, room)
+    letters: dict[str, int] = {}
+    others: dict[str, int] = {}
+    letters_room = others_room = room
+    whole = True
+    for page in pages:
+        for word in words.words(page):
+            if word in letters or word in others:
+                continue
+            size = len(word.encode())
+            if word.isalpha() and letters_room >= size:
+                letters[word] = size
+                letters_room -= size
+            elif not word.isalpha() and others_room >= size:
+                others[word] = size
+                others_room -= size
+            else:
+                whole = False
+    for word, size in others.items():
+        if letters_room < size:
+            return letters, False
+        letters[word] = size
+        letters_room -= size
+    return letters, whole

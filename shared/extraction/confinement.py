@@ -5,9 +5,10 @@
 - limits on address space, CPU time, file size, open files and core dumps (setrlimit(2));
 - its life without its parent (PR_SET_PDEATHSIG);
 - every capability, and with a user namespace of its own the right to look into any process outside it;
-- the file system, but for reading the interpreter's library, fonts and OCR data (Landlock, Linux 5.13; where the kernel has none, the
-  filter below still makes it read-only);
-- the system calls in `_DENIED` (seccomp-BPF): no sockets, no programs, no processes, no tracing or signalling of others, no writing.
+- the file system, but for reading fonts and writing to /dev/null (Landlock from Linux 6.2 on; without it, not even that: all that readers
+  need was loaded before);
+- every system call but the few that reading was measured to need (seccomp-BPF): no sockets, no programs, no processes, no signals to
+  others, no new code, no look at a file but by opening it. A call that a new kernel brings is refused until someone adds it.
 
 The system-call filter is not optional: `confine()` raises `CannotConfine` where it cannot be installed or does not bite, and the caller
 must not parse then. The rest is taken where the machine gives it. A network namespace is not made: it costs 1-5 ms a document and adds
@@ -16,14 +17,15 @@ nothing to a process that cannot make a socket.
 
 import ctypes
 import errno
+import fcntl
 import os
 import platform
 import resource
 import signal
 import struct
 import sys
-import sysconfig
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from shared.extraction.limits import Limits
 
@@ -40,109 +42,119 @@ class CannotConfine(Exception):
     """The child cannot be locked down here; it must not parse."""
 
 
-class _Machine:
-    """The numbers of one architecture: audit identifier, and the system calls named in `_CALLS` (None: it has no such call)."""
-
-    def __init__(self, audit: int, column: int) -> None:
-        self.audit = audit
-        self.calls = {name: numbers[column] for name, numbers in _CALLS.items()}
-
-
-# (x86_64, aarch64), from the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h
-_CALLS: dict[str, tuple[int | None, int | None]] = {
-    "socket": (41, 198), "connect": (42, 203), "accept": (43, 202), "bind": (49, 200), "listen": (50, 201), "accept4": (288, 242),
-    "fork": (57, None), "vfork": (58, None), "execve": (59, 221), "execveat": (322, 281), "clone": (56, 220), "clone3": (435, 435),
-    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
-    "process_madvise": (440, 440), "process_mrelease": (448, 448), "pidfd_open": (434, 434), "pidfd_getfd": (438, 438),
-    "pidfd_send_signal": (424, 424), "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131),
-    "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240), "prlimit64": (302, 261), "setpriority": (141, 140),
-    "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
-    "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239), "personality": (135, 92),
-    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "bpf": (321, 280),
-    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "seccomp": (317, 277), "add_key": (248, 217), "request_key": (249, 218),
-    "keyctl": (250, 219), "shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195), "semget": (64, 190), "semctl": (66, 191),
-    "semop": (65, 193), "semtimedop": (220, 192), "msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187),
-    "mq_open": (240, 180), "mq_unlink": (241, 181), "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "umount2": (166, 39),
-    "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430),
-    "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "fanotify_init": (300, 262),
-    "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "open": (2, None), "openat": (257, 56), "openat2": (437, 437),
-    "creat": (85, None), "truncate": (76, 45), "rename": (82, None), "renameat": (264, 38), "renameat2": (316, 276),
-    "mkdir": (83, None), "mkdirat": (258, 34), "rmdir": (84, None), "link": (86, None), "linkat": (265, 37), "unlink": (87, None),
-    "unlinkat": (263, 35), "symlink": (88, None), "symlinkat": (266, 36), "mknod": (133, None), "mknodat": (259, 33),
-    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, None), "lchown": (94, None),
-    "fchown": (93, 55), "fchownat": (260, 54), "utime": (132, None), "utimes": (235, None), "futimesat": (261, None),
-    "utimensat": (280, 88), "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
-    "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+# What reading the whole corpus of formats was seen to call (`tests/extraction/test_inside_and_outside.py`), and what threads, memory and an
+# end by abort() take. (x86_64, aarch64), from the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h;
+# None: not called on that machine.
+_ALLOWED: dict[str, tuple[int | None, int | None]] = {
+    # the document, the response, the error log
+    "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "writev": (20, 66), "lseek": (8, 62), "close": (3, 57), "fstat": (5, 80),
+    # memory
+    "munmap": (11, 215), "mremap": (25, 216), "brk": (12, 214), "madvise": (28, 233),
+    # threads; kreuzberg's wake one another by eventfd and epoll
+    "futex": (202, 98), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "set_robust_list": (273, 99), "rseq": (334, 293),
+    "gettid": (186, 178), "getpid": (39, 172), "eventfd2": (290, 19), "epoll_create1": (291, 20), "epoll_ctl": (233, 21),
+    "epoll_wait": (232, None), "epoll_pwait": (None, 22), "exit": (60, 93),
+    # its own signals
+    "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
+    "restart_syscall": (219, 128),
+    # clocks, mostly read without the kernel, and chance
+    "clock_gettime": (228, 113), "gettimeofday": (96, 169), "nanosleep": (35, 101), "clock_nanosleep": (230, 115), "getrandom": (318, 278),
+    # the end
+    "exit_group": (231, 94),
 }  # fmt: skip
 
-# Not simply denied: looked at by argument below, or refused as unknown so that the C library falls back to a call that can be looked at.
-_BY_ARGUMENT = {"clone", "kill", "tgkill", "prlimit64", "open", "openat"}
-_UNKNOWN = {"clone3", "openat2"}
-_DENIED = _CALLS.keys() - _BY_ARGUMENT - _UNKNOWN
+# Allowed with certain arguments only; `filter_program` says with which.
+_BY_ARGUMENT: dict[str, tuple[int, int]] = {
+    "openat": (257, 56), "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "kill": (62, 129), "tgkill": (234, 131),
+    "prlimit64": (302, 261), "prctl": (157, 167), "fcntl": (72, 25), "ioctl": (16, 29), "socketpair": (53, 199),
+}  # fmt: skip
 
 _X32_BIT = 0x4000_0000
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|…|K, BPF_RET|K
 _ALLOW, _KILL, _ERRNO = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets into struct seccomp_data; arguments are 64 bits, little-endian on both machines
 
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+_NEVER_OPENED_WITH = os.O_PATH | (os.O_TMPFILE & ~os.O_DIRECTORY)  # what Landlock does not look at; files without a name
+_PROT_EXEC = 4
+_AF_UNIX = 1
+_THREAD_FLAGS = 0x007D_0F00  # what glibc and musl start a thread with: CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, …
+_PRCTL_OPTIONS = (15, 0x5356_4D41)  # PR_SET_NAME, PR_SET_VMA: names of threads and of memory
+_FCNTL_COMMANDS = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)
+_IOCTL_REQUESTS = (0x5401,)  # TCGETS: whether it is a terminal
 
 
-def _machine() -> _Machine:
+@dataclass(frozen=True)
+class Machine:
+    """One architecture: its audit identifier, and its column in the tables above."""
+
+    audit: int
+    column: int
+
+    def number(self, name: str) -> int | None:
+        """The number of a system call that may be made, None if this machine has no such call."""
+        return (_ALLOWED | _BY_ARGUMENT)[name][self.column]
+
+
+X86_64, AARCH64 = Machine(0xC000_003E, 0), Machine(0xC000_00B7, 1)
+
+
+def _machine() -> Machine:
     name = platform.machine()
     if sys.platform != "linux" or struct.calcsize("P") != 8:
         raise CannotConfine("documents are only read on 64-bit Linux")
-    if name == "x86_64":
-        return _Machine(0xC000_003E, 0)
-    if name == "aarch64":
-        return _Machine(0xC000_00B7, 1)
-    raise CannotConfine(f"there is no system-call filter for the {name} architecture")
+    machine = {"x86_64": X86_64, "aarch64": AARCH64}.get(name)
+    if machine is None:
+        raise CannotConfine(f"there is no system-call filter for the {name} architecture")
+    return machine
 
 
-def filter_program(machine: _Machine, pid: int) -> bytes:
-    """The BPF program for one machine and the process `pid`, as packed `struct sock_filter`s."""
-    code: list[tuple[int, int, int, int]] = []
+_Instruction = tuple[int, int, int, int]
 
-    def emit(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> None:
-        code.append((operation, if_true, if_false, value))
 
-    def refuse(number: int, error: int) -> None:
-        emit(_JEQ, number, 0, 1)
-        emit(_RET, _ERRNO | error)
+def filter_program(machine: Machine, pid: int, *, landlocked: bool) -> bytes:
+    """The BPF program for one machine and the process `pid`, as packed `struct sock_filter`s.
 
-    def on_call(name: str, body: list[tuple[int, int, int, int]]) -> None:
-        number = machine.calls[name]
-        if number is not None:
-            emit(_JEQ, number, 0, len(body))
-            code.extend(body)
+    `landlocked`: Landlock says which files may be opened; otherwise none may. What is not named here is unknown to the child (ENOSYS), as
+    on an older kernel: libraries then do without. What is named, but with other arguments, is refused (EPERM)."""
+    code: list[_Instruction] = []
+    allow, deny, unknown = (_RET, 0, 0, _ALLOW), (_RET, 0, 0, _ERRNO | errno.EPERM), (_RET, 0, 0, _ERRNO | errno.ENOSYS)
 
-    def argument(index: int) -> tuple[int, int, int, int]:
+    def argument(index: int) -> _Instruction:
         return (_LD, 0, 0, _ARGUMENTS + 8 * index)
 
-    allow, deny = (_RET, 0, 0, _ALLOW), (_RET, 0, 0, _ERRNO | errno.EPERM)
+    def unless(index: int, bits: int) -> list[_Instruction]:
+        return [argument(index), (_JSET, 0, 1, bits), deny, allow]
 
-    emit(_LD, _ARCH)
-    emit(_JEQ, machine.audit, 1, 0)
-    emit(_RET, _KILL)
-    emit(_LD, _NR)
-    if machine.audit == 0xC000_003E:
-        emit(_JGE, _X32_BIT, 0, 1)
-        emit(_RET, _KILL)
-    for name in sorted(_DENIED):
-        if (number := machine.calls[name]) is not None:
-            refuse(number, errno.EPERM)
-    for name in sorted(_UNKNOWN):
-        if (number := machine.calls[name]) is not None:
-            refuse(number, errno.ENOSYS)
-    # a thread, yes; a process, no
-    on_call("clone", [argument(0), (_JSET, 0, 1, _CLONE_THREAD), allow, deny])
-    # abort() signals itself; nobody else is to be signalled or limited (0 in kill(2) is the whole group, so it is denied)
-    for name in ("kill", "tgkill"):
-        on_call(name, [argument(0), (_JEQ, 0, 1, pid), allow, deny])
-    on_call("prlimit64", [argument(0), (_JEQ, 2, 0, 0), (_JEQ, 1, 0, pid), deny, allow])
-    for name, index in (("open", 1), ("openat", 2)):
-        on_call(name, [argument(index), (_JSET, 0, 1, _WRITING), deny, allow])
-    emit(_RET, _ALLOW)
+    def only(index: int, values: Iterable[int]) -> list[_Instruction]:
+        return [argument(index), *(step for value in values for step in ((_JEQ, 0, 1, value), allow)), deny]
+
+    bodies: dict[str, list[_Instruction]] = {name: [allow] for name in _ALLOWED}
+    bodies |= {
+        "openat": unless(2, _NEVER_OPENED_WITH) if landlocked else [deny],
+        # no code but what was loaded before the document was opened
+        "mmap": unless(2, _PROT_EXEC),
+        "mprotect": unless(2, _PROT_EXEC),
+        # a thread, yes; a process or a namespace, no
+        "clone": [
+            argument(0), (_JSET, 0, 1, 0xFFFF_FFFF & ~_THREAD_FLAGS), deny, (_JSET, 0, 1, _CLONE_THREAD), allow, deny,
+        ],
+        # abort() signals itself; nobody else is to be signalled or limited (0 in kill(2) is the whole group)
+        "kill": only(0, (pid,)),
+        "tgkill": only(0, (pid,)),
+        "prlimit64": only(0, (0, pid)),
+        "prctl": only(0, _PRCTL_OPTIONS),
+        "fcntl": only(1, _FCNTL_COMMANDS),
+        "ioctl": only(1, _IOCTL_REQUESTS),
+        # the two ends of a pipe that nobody else can reach; tokio, in kreuzberg, makes one and never uses it
+        "socketpair": only(0, (_AF_UNIX,)),
+    }  # fmt: skip
+    code += [(_LD, 0, 0, _ARCH), (_JEQ, 1, 0, machine.audit), (_RET, 0, 0, _KILL), (_LD, 0, 0, _NR)]
+    if machine is X86_64:
+        code += [(_JGE, 0, 1, _X32_BIT), (_RET, 0, 0, _KILL)]
+    for name, body in bodies.items():
+        if (number := machine.number(name)) is not None:
+            code += [(_JEQ, 0, len(body), number), *body]
+    code.append(unknown)
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in code)
 
 
@@ -157,14 +169,14 @@ def _prctl(option: int, *arguments: int | ctypes.c_void_p) -> None:
         raise CannotConfine(f"prctl({option}) failed: {os.strerror(error)}")
 
 
-def _install_filter() -> None:
-    program = filter_program(_machine(), os.getpid())
+def _install_filter(*, landlocked: bool) -> None:
+    program = filter_program(_machine(), os.getpid(), landlocked=landlocked)
     buffer = ctypes.create_string_buffer(program, len(program))
     fprog = _SockFprog(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.c_void_p(ctypes.addressof(fprog)))
     # trust nothing that was not tried: AF_UNIX, SOCK_STREAM
-    if _libc.socket(1, 1, 0) != -1 or ctypes.get_errno() != errno.EPERM:
+    if _libc.socket(1, 1, 0) != -1 or ctypes.get_errno() != errno.ENOSYS:
         raise CannotConfine("the system-call filter does not hold")
 
 
@@ -200,30 +212,32 @@ def _drop_capabilities() -> None:
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
 _FS_EXECUTE_TO_MAKE_SYM = (1 << 13) - 1
 _FS_REFER, _FS_TRUNCATE, _FS_IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
-_FS_READ_FILE, _FS_READ_DIR = 1 << 2, 1 << 3
+_FS_WRITE_FILE, _FS_READ_FILE, _FS_READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _NET_BIND_AND_CONNECT = 3
 _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
 
 def readable_places() -> list[str]:
-    """What a confined child may still read: the interpreter's library (codecs are imported late), fonts, OCR data, the time zones."""
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths |= {"/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom", "/proc/cpuinfo"}
-    if prefix := os.environ.get("TESSDATA_PREFIX"):
-        paths.add(prefix)
-    return sorted(path for path in paths if path and os.path.exists(path))
+    """What a confined child may still open: fonts that a document names and does not bring along, and what is no file at all."""
+    return [path for path in ("/usr/share/fonts", "/usr/local/share/fonts", os.devnull, "/dev/urandom") if os.path.exists(path)]
 
 
-def landlock_ruleset(places: Iterable[str]) -> int | None:
-    """A descriptor of a Landlock ruleset that lets `places` be read and nothing else be touched; None where the kernel has no Landlock.
+@dataclass(frozen=True)
+class Ruleset:
+    """A Landlock ruleset, by its descriptor; see `landlock_ruleset`."""
+
+    descriptor: int
+
+
+def landlock_ruleset(places: Iterable[str]) -> Ruleset | None:
+    """A ruleset that lets `places` be read, /dev/null be written and nothing else be touched; None if the kernel has no Landlock, or one
+    before version 3 (Linux 6.2), which did not know of truncation.
 
     Made once in the fork server, so that a child only has to enter it."""
     version = _libc.syscall(_LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), 1)
-    if version < 1:
+    if version < 3:
         return None
-    access = _FS_EXECUTE_TO_MAKE_SYM
-    access |= _FS_REFER if version >= 2 else 0
-    access |= _FS_TRUNCATE if version >= 3 else 0
+    access = _FS_EXECUTE_TO_MAKE_SYM | _FS_REFER | _FS_TRUNCATE
     access |= _FS_IOCTL_DEV if version >= 5 else 0
     attributes = struct.pack("<Q", access)
     if version >= 4:
@@ -237,14 +251,16 @@ def landlock_ruleset(places: Iterable[str]) -> int | None:
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
             allowed = _FS_READ_FILE | (_FS_READ_DIR if os.path.isdir(place) else 0)
+            if place == os.devnull:  # libraries open it for what they would log, and some do not look whether they could
+                allowed |= _FS_WRITE_FILE | _FS_TRUNCATE
             rule = struct.pack("<Qi", allowed, descriptor)  # struct landlock_path_beneath_attr is packed
             _libc.syscall(_LANDLOCK_ADD_RULE, ruleset, 1, rule, 0)
         finally:
             os.close(descriptor)
-    return ruleset
+    return Ruleset(ruleset)
 
 
-def confine(limits: Limits, parent: int, ruleset: int | None) -> None:
+def confine(limits: Limits, parent: int, ruleset: Ruleset | None) -> None:
     """Lock this process down for good. `parent` is the process it must not outlive, `ruleset` comes from `landlock_ruleset`.
 
     Raises CannotConfine where the mandatory parts cannot be had."""
@@ -257,7 +273,7 @@ def confine(limits: Limits, parent: int, ruleset: int | None) -> None:
         raise CannotConfine("the parent is gone")
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if ruleset is not None:
-        if _libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0:
+        if _libc.syscall(_LANDLOCK_RESTRICT_SELF, ruleset.descriptor, 0) != 0:
             raise CannotConfine("Landlock refused its ruleset")
-        os.close(ruleset)
-    _install_filter()
+        os.close(ruleset.descriptor)
+    _install_filter(landlocked=ruleset is not None)

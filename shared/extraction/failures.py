@@ -18,6 +18,9 @@ class ExtractionFailed(DomainError):
 
     status, code, title = 422, "extraction_failed", "The document could not be read."
 
+    part: tuple[str, int] | None = None
+    """The part of the document (`parts.py`) that its reader was at when it died."""
+
 
 class DocumentCorrupt(ExtractionFailed):
     code, title = "document_corrupt", "The file is damaged, so its text could not be read."

@@ -1,10 +1,12 @@
 """The process that documents' readers are forked from: it has imported everything, knows no secret and never looks at a document.
 
 `shared.extraction.sandbox` starts it with an empty environment and one descriptor, a SOCK_SEQPACKET socket. Each message on it is one
-job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}}` with three descriptors, the document (read-only), the socket for
-the answer and the lease. For each job a child is forked that confines itself and runs `function(document, arguments)`.
+job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}, "skipped": […]}` with three descriptors, the document (read-only),
+the socket for the answer and the lease. For each job the task's module may load what children share (`prepare(arguments)`), then a child is
+forked that confines itself and runs `function(document, arguments)`.
 
-- The child writes its answer on its socket: the length of a JSON text in 4 bytes (big-endian), the JSON text, and bytes up to the end.
+- The child writes its answer on its socket: the parts of the document as it comes to them (`parts.py`), the length of a JSON text in 4
+  bytes (big-endian), the JSON text, and bytes up to the end.
 - The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …}` (status as waitpid(2) has it).
 - The other end of the lease closed means: nobody waits for this any more. The child is killed.
 - The control socket closed means: the parent is gone, by whatever death. The fork server ends, and its children with it (PDEATHSIG).
@@ -22,11 +24,14 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
-from shared.extraction import confinement
+from shared.extraction import confinement, parts
 from shared.extraction.failures import ExtractionFailed
 from shared.extraction.limits import KIB, Limits
 
@@ -72,6 +77,7 @@ def main(control_descriptor: int) -> None:
                 job = _receive(control)
                 if job is None:
                     os._exit(0)
+                _prepare(job[0])
                 pid, child = _fork(*job, ruleset=ruleset)
                 children[pid] = child
                 selector.register(child.lease, selectors.EVENT_READ, pid)
@@ -98,7 +104,16 @@ def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return json.loads(message), list(descriptors)
 
 
-def _fork(job: dict[str, Any], descriptors: list[int], ruleset: int | None) -> tuple[int, _Child]:
+def _prepare(job: dict[str, Any]) -> None:
+    """Give the module of the task the chance to load what its children share: `prepare(arguments)`, if it has one."""
+    try:
+        if prepare := getattr(importlib.import_module(job["task"].partition(":")[0]), "prepare", None):
+            prepare(job["arguments"])
+    except Exception as error:
+        _complain(_traceback(error))  # the child will do without, or say what is missing
+
+
+def _fork(job: dict[str, Any], descriptors: list[int], ruleset: confinement.Ruleset | None) -> tuple[int, _Child]:
     document, answer, lease = descriptors
     errors = os.memfd_create("errors")
     server = os.getpid()
@@ -110,7 +125,7 @@ def _fork(job: dict[str, Any], descriptors: list[int], ruleset: int | None) -> t
     return pid, _Child(socket.socket(fileno=lease), errors)
 
 
-def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset: int | None, server: int) -> Never:
+def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset: confinement.Ruleset | None, server: int) -> Never:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -119,7 +134,7 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         os.dup2(null, 0)
         os.dup2(errors, 1)
         os.dup2(errors, 2)
-        _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset]))
+        _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset.descriptor]))
         module, _, name = job["task"].partition(":")
         task: Task = getattr(importlib.import_module(module), name)
         limits = Limits(**job["limits"])
@@ -129,18 +144,20 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         except confinement.CannotConfine as error:
             _complain(str(error))
             os._exit(EXIT_NOT_CONFINED)
+        sys.meta_path[:] = [BuiltinImporter, FrozenImporter]  # what was not imported by now is not there: no looking for files
+        parts.start(partial(_write, answer), [tuple(part) for part in job["skipped"]])
         blob = b""
         try:
             with os.fdopen(document, "rb", buffering=0, closefd=False) as file:
                 value, blob = task(file, job["arguments"])
-            text = json.dumps({"value": value})
+            text = json.dumps({"value": value}, ensure_ascii=False)  # escaped, ten million emoji would not fit into an answer
         except ExtractionFailed as failure:
             if failure.__cause__ is not None:
                 _complain(_traceback(failure.__cause__))
             text = json.dumps({"failed": {"code": failure.code, "detail": failure.detail}})
         except MemoryError:
             text = json.dumps({"failed": {"code": "extraction_out_of_memory", "detail": ""}})
-        body = text.encode()
+        body = text.encode("utf-8", "surrogatepass")
         _write(answer, len(body).to_bytes(4, "big") + body)
         _write(answer, blob)
         os._exit(0)
@@ -151,8 +168,6 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
 
 
 def _traceback(error: BaseException) -> str:
-    import traceback
-
     return "".join(traceback.format_exception(error))
 
 

@@ -53,8 +53,13 @@ OCR_PAGE_SECONDS = PAGE_CPU_SECONDS
 """Scanned pages recognised of one document, the wall time after which the remaining ones stay without text (truncated), and that of one
 page, after which it stays without."""
 
+MAX_JPEG_SCANS = 100
+MAX_JPEG_SCANNED_PIXELS = 4_000_000_000
+"""Scans of a progressive JPEG, and scans times pixels: encoders make some ten, and each goes over the whole picture."""
+
 QUICK_CPU_SECONDS = FULL_READING.cpu_seconds
-"""CPU time of a document until its first picture is recognised: 2,000 dense pages take 10 s, a parser sent in circles takes all it gets."""
+"""CPU time of a document until its first picture is recognised; a parser sent in circles takes all it gets. 2,000 dense pages of a PDF take
+10 s; it is read as far as half of this goes."""
 
 MAX_EMAIL_ATTACHMENTS = 20
 """Attachments of an e-mail whose text is read along with it."""

@@ -9,7 +9,7 @@ from shared.extraction import confinement, content_types, language
 from shared.extraction.cleaning import clean, title
 from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
-from shared.extraction.formats import Reading, Stopwatch
+from shared.extraction.formats import Reading, Stopwatch, recognition
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
 
@@ -29,8 +29,13 @@ def warm_up() -> None:
     """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document.
 
     Starts no threads: they would not live on in the children."""
+    import contextlib
+    import encodings
+    import importlib
+    import pkgutil
     from io import BytesIO
 
+    import chardet
     import kreuzberg
     import pypdfium2  # noqa: F401
     import tesserocr  # noqa: F401
@@ -38,11 +43,22 @@ def warm_up() -> None:
 
     from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
 
+    # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
+    for module in pkgutil.iter_modules(encodings.__path__):
+        with contextlib.suppress(ImportError):  # some exist on Windows only
+            importlib.import_module(f"encodings.{module.name}")
+    chardet.detect(bytes(range(128, 256)) * 4)
     kreuzberg.list_document_extractors()  # fills its registry
     Image.preinit()
     Image.init()
     # PDFium loads its fonts, Pillow its encoder on first use
     pdf.read(BytesIO(_SPECIMEN), Recognizer([], ""))
+
+
+def prepare(arguments: dict[str, Any]) -> None:
+    """Load what `read` will need for documents with these arguments; called in the fork server before a child is made, cheap but the first
+    time."""
+    recognition.prepare(arguments["ocr_languages"], arguments["tessdata"])
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

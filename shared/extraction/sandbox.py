@@ -22,14 +22,17 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shared.extraction import cleaning
+from shared.extraction import cleaning, parts
 from shared.extraction.failures import (
     ExtractionCrashed,
+    ExtractionFailed,
     ExtractionOutOfMemory,
     ExtractionTimeout,
     SandboxUnavailable,
@@ -47,6 +50,9 @@ _OUT_OF_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|out of memor
 _EXIT_NOT_CONFINED = 77
 _LONG = 512 * KIB
 
+MAX_CRASHES = 3
+"""Parts of one document that may each make a reader die and are left out alone."""
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -60,29 +66,49 @@ class Finished:
 async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits | None = None) -> Finished:
     """Run `module:function` in a confined child with `file` (open for reading) and `arguments` (JSON).
 
-    Raises what the task raised if that was an ExtractionFailed; ExtractionTimeout, ExtractionOutOfMemory or ExtractionCrashed where the
-    child did not come to its end; SandboxUnavailable where children cannot be made or confined."""
+    A child that dies while it is at a part of the document is followed by one that leaves this part out, and after MAX_CRASHES of them by
+    one that leaves out all parts of the kind from there on; all within the wall time of one.
+
+    Raises what the task raised if that was an ExtractionFailed; ExtractionTimeout, ExtractionOutOfMemory or ExtractionCrashed if the child
+    did not come to its end; SandboxUnavailable if children cannot be made or confined."""
     limits = limits or Limits()
+    ends = time.monotonic() + limits.wall_seconds
+    skipped: list[parts.Skipped] = []
+    while True:
+        try:
+            return await _run_once(task, file, arguments, replace(limits, wall_seconds=ends - time.monotonic()), skipped)
+        except (ExtractionTimeout, ExtractionOutOfMemory, ExtractionCrashed) as died:
+            if died.part is None or len(skipped) > MAX_CRASHES or time.monotonic() >= ends:
+                raise
+            kind, number = died.part
+            _log.warning("the reader of a document died at %s %d, which is left out: %s", kind, number, died.code)
+            skipped.append((kind, number, parts.LAST if len(skipped) == MAX_CRASHES else number))
+
+
+async def _run_once(
+    task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits, skipped: Sequence[parts.Skipped]
+) -> Finished:
     loop = asyncio.get_running_loop()
+    data = bytearray()
     with contextlib.ExitStack() as closing:
         answer, child_answer = socket.socketpair()
         lease, child_lease = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (answer, lease):
             closing.enter_context(end).setblocking(False)
-        job = json.dumps({"task": task, "arguments": arguments, "limits": asdict(limits)}).encode()
+        job = json.dumps({"task": task, "arguments": arguments, "limits": asdict(limits), "skipped": skipped}).encode()
         with child_answer, child_lease:
             descriptor = file if isinstance(file, int) else file.fileno()
             _server().submit(job, [descriptor, child_answer.fileno(), child_lease.fileno()])
         try:
             async with asyncio.timeout(limits.wall_seconds):
-                data = await _read_to_end(loop, answer, limits.output_bytes)
+                await _read_to_end(loop, answer, data, limits.output_bytes)
                 report = await loop.sock_recv(lease, 64 * 1024)
         except TimeoutError:
             raise ExtractionTimeout() from None
     if not report:
         raise SandboxUnavailable("The process that reads documents was stopped; it is started again.")
     ended = json.loads(report)
-    judge = partial(_finished, data, ended["status"], ended["cpu_ms"], ended["errors"], limits)
+    judge = partial(_finished, bytes(data), ended["status"], ended["cpu_ms"], ended["errors"], limits)
     # a long text would hold the event loop up
     return judge() if len(data) < _LONG else await asyncio.to_thread(judge)
 
@@ -97,34 +123,39 @@ def stop() -> None:
     _server().stop()
 
 
-async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, limit: int) -> bytes:
-    data = bytearray()
+async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, data: bytearray, limit: int) -> None:
     while chunk := await loop.sock_recv(answer, 256 * 1024):
         data += chunk
         if len(data) > limit:
             raise ExtractionCrashed("The file made its reader answer without end.")
-    return bytes(data)
 
 
 def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limits) -> Finished:
     """Judge how a child ended (`status` as of waitpid(2)) and take its answer apart."""
+    part, message = parts.split(data)
     level = logging.WARNING if status != 0 or "Traceback" in errors else logging.DEBUG
     _log.log(level, "a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-2000:].strip())
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGXCPU or cpu_ms >= limits.cpu_seconds * 1000:
-            raise ExtractionTimeout()
-        # SIGKILL is the kernel short of memory: we kill only children that nobody waits for
-        if number == signal.SIGKILL or _OUT_OF_MEMORY.search(errors):
-            raise ExtractionOutOfMemory()
-        raise ExtractionCrashed()
-    code = os.waitstatus_to_exitcode(status)
-    if code == _EXIT_NOT_CONFINED:
+    if status != 0:
+        died = _cause_of_death(status, cpu_ms, errors, limits)
+        died.part = part
+        raise died
+    return _taken_apart(message, cpu_ms)
+
+
+def _cause_of_death(status: int, cpu_ms: float, errors: str, limits: Limits) -> ExtractionFailed:
+    """Raises SandboxUnavailable if the child never began."""
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    if number == signal.SIGXCPU or (number and cpu_ms >= limits.cpu_seconds * 1000):
+        return ExtractionTimeout()
+    # SIGKILL is the kernel short of memory: we kill only children that nobody waits for
+    if number == signal.SIGKILL or _OUT_OF_MEMORY.search(errors):
+        return ExtractionOutOfMemory()
+    if os.waitstatus_to_exitcode(status) == _EXIT_NOT_CONFINED:
         raise SandboxUnavailable(f"Documents are not read because the sandbox cannot be made here: {errors[:200]}")
-    if code != 0:
-        if _OUT_OF_MEMORY.search(errors):
-            raise ExtractionOutOfMemory()
-        raise ExtractionCrashed()
+    return ExtractionCrashed()
+
+
+def _taken_apart(data: bytes, cpu_ms: float) -> Finished:
     length = int.from_bytes(data[:4], "big")
     try:
         message = json.loads(data[4 : 4 + length])

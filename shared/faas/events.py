@@ -107,6 +107,11 @@ async def _handle(name: str, event_type: str, function: EventFunction, cloud_eve
         log.warning("event rejected", extra={"fields": {**fields, "reason": str(rejected)}})
         raise _answer(422, str(rejected), rejected=True) from None
     except Exception as failed:
+        from shared.db import will_fail_again
+
+        if will_fail_again(failed):
+            log.exception("event rejected: the database refuses what it would store", extra={"fields": fields})
+            raise _answer(422, f"{type(failed).__name__}: {failed}", rejected=True) from failed
         # The whole story goes to the log; an admin sees the exception's first line beside the delivery.
         log.exception("event function failed", extra={"fields": fields})
         raise _answer(500, f"{type(failed).__name__}: {failed}") from failed

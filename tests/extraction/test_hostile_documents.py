@@ -4,6 +4,7 @@ import contextlib
 import io
 import random
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,110 @@ async def test_mails_within_mails_within_mails_end(read: Read) -> None:
 async def test_html_of_very_many_open_tags_ends(read: Read) -> None:
     found = await read(b"<!doctype html>" + b"<div>" * 200_000 + b"the end", "a.html")
     assert found.pages == ["the end"]
+
+
+def progressive_jpeg(scans: int) -> bytes:
+    """A JPEG of a few kilobytes whose every scan goes over all of the picture again."""
+    out = io.BytesIO()
+    Image.new("L", (3000, 3000), 128).save(out, "JPEG", progressive=True)
+    picture = out.getvalue()
+    starts = [at for at in range(len(picture)) if picture.startswith(b"\xff\xda", at)]
+    return picture[: starts[3]] + picture[starts[2] : starts[3]] * scans + picture[starts[3] :]
+
+
+async def test_a_jpeg_of_4000_scans_is_refused_before_it_is_decoded(read: Read) -> None:
+    with pytest.raises(DocumentTooComplex, match="passes"):
+        await read(progressive_jpeg(4000), "photo.jpg")
+    assert (await read(progressive_jpeg(10), "photo.jpg")).pages == [""]
+
+
+async def test_a_pdf_with_a_jpeg_of_4000_scans_is_read_without_showing_it(read: Read) -> None:
+    jpeg = progressive_jpeg(4000)
+    image = b"<</Type/XObject/Subtype/Image/Width 3000/Height 3000/ColorSpace/DeviceGray/BitsPerComponent 8/Filter/DCTDecode"
+    image += b"/Length %d>>stream\n"
+    document = pdf(
+        [b"q 500 0 0 500 40 40 cm /I Do Q " + line("Text beside the bomb.")],
+        more_objects=(image % len(jpeg) + jpeg + b"\nendstream",),
+        resources=b"/XObject<</I 4 0 R>>",
+    )
+    found = await read(document)
+    assert (found.pages, found.thumbnail) == (["Text beside the bomb."], None)
+    assert found.milliseconds["child_cpu"] < 2_000
+
+
+# Each of these took time with the square of its length: 50 s for a third of a megabyte.
+_OPENED = {
+    "hidden elements never closed": b"<select>" * 60_000 + b"</b></p>" * 60_000,
+    "hidden elements closed in the wrong order": b"<svg>" * 60_000
+    + b"</select>" * 60_000
+    + b"<object>" * 60_000
+    + b"</svg></object>" * 60_000,
+    "tags never closed": b"<a " * 200_000,
+    "comments never closed": b"<!-- >" * 200_000,
+    "comments begun after the last that ends": b"<!-- x -->" + b"<!-- >" * 200_000,
+    "declarations": b"<!x" * 200_000,
+    "instructions": b"<?" * 200_000,
+    "ends": b"</" * 200_000,
+    "quotation marks": b"<a x=' " * 100_000 + b">",
+    "blanks in a tag": b"<a" + b" " * 500_000 + b"<b>",
+    "titles": b"<title>" + b"x<b>" * 200_000,
+    "scripts": b"<script>" + b"</x" * 200_000,
+    "ampersands": b"&#" * 300_000,
+}
+
+
+@pytest.mark.parametrize("shape", _OPENED)
+async def test_html_takes_time_with_its_length_whatever_is_left_open(read: Read, shape: str) -> None:
+    found = await read(b"<!doctype html><p>the beginning</p>" + _OPENED[shape] + b"<p>the end</p>", "a.html")
+    assert found.pages[0].startswith("the beginning")
+    assert found.milliseconds["child_cpu"] < 10_000
+
+
+def _nested(depth: int, opening: bytes, closing: bytes, inside: bytes = b"x") -> bytes:
+    return opening * depth + inside + closing * depth
+
+
+_BOMBS: dict[str, Callable[[], bytes]] = {
+    "groups.rtf": lambda: b"{\\rtf1 " + _nested(200_000, b"{", b"}") + b"}",
+    "words.rtf": lambda: b"{\\rtf1 " + b"\\b" * 500_000 + b"}",
+    "unicode.rtf": lambda: b"{\\rtf1 " + b"\\u8364?" * 300_000 + b"}",
+    "elements.docx": lambda: docx(_nested(20_000, b"<w:p>", b"</w:p>")),
+    "tables.docx": lambda: docx(_nested(3_000, b"<w:tbl><w:tr><w:tc>", b"</w:tc></w:tr></w:tbl>", paragraph("x"))),
+    "paragraphs.docx": lambda: docx(paragraph("x") * 100_000),
+    "parts.eml": lambda: b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2_000)),
+    "boundaries.eml": lambda: (
+        b"From: a@b\r\nSubject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 50_000
+    ),
+    "headers.eml": lambda: b"From: a@b\r\nSubject: s\r\n" + b"X-Y: " + b" z\r\n" * 300_000 + b"\r\nx",
+    "addresses.eml": lambda: b"Subject: s\r\nFrom: a@b\r\nTo: " + b'<("' * 20_000 + b"\r\n\r\nx",
+    "encoded.eml": lambda: b"From: a@b\r\nSubject: " + b"=?utf-8?q?=" * 20_000 + b"\r\n\r\nx",
+    "encoded-words.eml": lambda: b"From: a@b\r\nSubject: " + b"=?utf-8?q?a?= " * 10_000 + b"\r\n\r\nx",
+    "header-names.eml": lambda: b"From: a@b\r\nSubject: s\r\n" + b"x:\r\n" * 200_000 + b"\r\nx",
+    "arrays.pdf": lambda: pdf([line("x")]).replace(b"/Type/Catalog", b"/Type/Catalog/X" + _nested(100_000, b"[", b"]", b"1")),
+    "brackets.pdf": lambda: pdf([b"[" * 200_000 + b"q " * 200_000 + line("x")]),
+    "forms.pdf": lambda: pdf(
+        [b"/X Do " * 1_000 + line("x")],
+        more_objects=tuple(
+            b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X %d 0 R>>>>/Length 60>>stream\n%s\nendstream"
+            % (4 + (number + 1) % 9, b"/X Do " * 10)
+            for number in range(9)
+        ),
+        resources=b"/XObject<</X 4 0 R>>",
+    ),
+    "gaps.txt": lambda: (b" " * 5_000 + b"x") * 2_000 + b"\n \n" * 200_000,
+    "marks.txt": lambda: ("a" + "\u0301\u0323" * 100_000).encode() * 3,
+    "numbers.csv": lambda: b",".join(b"%d" % n for n in range(600_000)),
+    "cyrillic.txt": lambda: "щ".encode("koi8-r") * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("name", _BOMBS)
+async def test_no_kind_of_document_takes_long_for_its_size(read: Read, name: str) -> None:
+    """Nothing that needs no OCR gets more CPU time than a page of it; bombs fail, or are read."""
+    content = _BOMBS[name]()
+    assert len(content) < 13_000_000
+    with contextlib.suppress(DocumentCorrupt, DocumentTooComplex):
+        assert (await read(content, name)).milliseconds["child_cpu"] < 10_000
 
 
 @pytest.mark.parametrize("name", ["rental-contract.pdf", "employer-letter.docx", "tax-expenses-2025.xlsx", "insurance-claim.eml"])

@@ -1,6 +1,7 @@
 """HTML pages: their visible text, block by block, with the standard library's tolerant parser."""
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ _BLOCKS = {
     "blockquote", "pre", "table", "form", "fieldset", "figure", "address", "hr", "body", "html", "center", "details", "summary",
 }  # fmt: skip
 _LINES = {"br", "li", "tr", "dt", "dd", "caption", "figcaption", "option", "legend", "label"}
+_MAX_TITLE = 10_000
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 
 
@@ -34,9 +36,17 @@ def to_text(page: bytes | str, declared: str | None = None) -> tuple[str, str | 
         match = _CHARSET.search(page[:4096])
         page = decode(page, declared or (match and (match[1] or match[2] or b"").decode("ascii")) or None)
     parser = _Visible()
-    parser.feed(page)
+    parser.feed(_without_loose_ends(page))
     parser.close()
     return parser.text(), parser.title
+
+
+def _without_loose_ends(page: str) -> str:
+    """The page without what is opened and never closed: the parser of the standard library would look for the end of each anew."""
+    closed = page.rfind("-->") + 3 if "-->" in page else 0
+    page = page[:closed] + page[closed:].replace("<!--", "")
+    closed = page.rfind(">") + 1
+    return page[:closed] + page[closed:].replace("<", " ")
 
 
 class _Visible(HTMLParser):
@@ -44,6 +54,7 @@ class _Visible(HTMLParser):
         super().__init__(convert_charrefs=True)
         self._parts: list[str] = []
         self._hidden: list[str] = []
+        self._hidden_by: Counter[str] = Counter()
         self._in_title = False
         self._preformatted = 0
         self.title: str | None = None
@@ -54,12 +65,14 @@ class _Visible(HTMLParser):
         return end + 1 if end >= 0 else -1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "title" and self.title is None and "svg" not in self._hidden:
+        if tag == "title" and self.title is None and not self._hidden_by["svg"]:
             self._in_title, self.title = True, ""
         elif tag == "body":
             self._hidden.clear()  # a head that was never closed
+            self._hidden_by.clear()
         elif tag in _INVISIBLE:
             self._hidden.append(tag)
+            self._hidden_by[tag] += 1
         if tag in _BLOCKS:
             self._parts.append("\n\n")
         elif tag in _LINES:
@@ -74,8 +87,11 @@ class _Visible(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
-        if tag in self._hidden:
-            del self._hidden[len(self._hidden) - 1 - self._hidden[::-1].index(tag) :]
+        while self._hidden_by[tag]:
+            innermost = self._hidden.pop()
+            self._hidden_by[innermost] -= 1
+            if innermost == tag:
+                break
         if tag in _BLOCKS:
             self._parts.append("\n\n")
         if tag == "pre":
@@ -83,7 +99,7 @@ class _Visible(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.title = (self.title or "") + data
+            self.title = ((self.title or "") + data)[:_MAX_TITLE]
         elif not self._hidden:
             self._parts.append(data if self._preformatted else _SPACE.sub(" ", data))
 

@@ -7,7 +7,8 @@ from email.message import Message
 from email.parser import BytesParser
 from typing import Any, BinaryIO
 
-from shared.extraction.failures import ExtractionFailed
+from shared.extraction import parts
+from shared.extraction.failures import ExtractionFailed, ExtractionWarning, UnsupportedType
 from shared.extraction.formats import Reading, Scan
 from shared.extraction.formats.html import to_text
 from shared.extraction.formats.plain import decode
@@ -29,14 +30,23 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) ->
     reading.pages.append("\n\n".join(("\n".join(headers + named), *bodies)))
     reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
     for number, (name, content) in enumerate(attachments[:MAX_EMAIL_ATTACHMENTS], 1):
+        lost = f"The attachment {name} could not be read."
+        if not parts.begin("attachment", number):
+            reading.warn("attachment_unreadable", lost)
+            continue
         try:
-            attached = read_attachment(io.BytesIO(content), name)
-        except ExtractionFailed:
+            with parts.inside():
+                attached = read_attachment(io.BytesIO(content), name)
+        except UnsupportedType:
+            continue
+        except (ExtractionFailed, MemoryError):
+            reading.warn("attachment_unreadable", lost)
             continue
         if attached.scans or any(page.strip() for page in attached.pages):
             reading.scans += [Scan(len(reading.pages) + scan.page, scan.frame, number) for scan in attached.scans]
             reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
         reading.truncated |= attached.truncated
+        reading.warnings += [ExtractionWarning(warning.code, f"{name}: {warning.detail}") for warning in attached.warnings]
     return reading
 
 

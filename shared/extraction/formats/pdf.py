@@ -4,19 +4,30 @@ import ctypes
 import mmap
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
 from shared.extraction.formats import Reading, Scan, Stopwatch
-from shared.extraction.formats.pictures import webp
+from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans, webp
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PDF_IN_MEMORY, MAX_PIXELS, MAX_TEXT_CHARACTERS, OCR_DPI, THUMBNAIL_SIDE
+from shared.extraction.limits import (
+    MAX_OCR_PIXELS,
+    MAX_PAGES,
+    MAX_PDF_IN_MEMORY,
+    MAX_PIXELS,
+    MAX_TEXT_CHARACTERS,
+    OCR_DPI,
+    QUICK_CPU_SECONDS,
+    THUMBNAIL_SIDE,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from pypdfium2 import PdfDocument, PdfPage
+    from pypdfium2 import PdfDocument, PdfImage, PdfPage
 
 _POINTS_PER_INCH = 72
 _FEW_CHARACTERS = 16
@@ -36,29 +47,39 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     reading = Reading(page_count=len(document), title=_title(document))
     watch.lap("open")
     characters = 0
+    until = time.process_time() + QUICK_CPU_SECONDS / 2
     scans: list[int] = []
+    unreadable: list[int] = []
     for number in range(min(len(document), MAX_PAGES)):
         try:
+            if not parts.begin("page", number + 1):
+                raise DocumentCorrupt
             page = document[number]
+            text = "\n".join(filter(None, (_text(page), *_field_values(document, page))))
         except Exception:  # PdfiumError; a broken page does not make the others unreadable
             reading.pages.append("")
+            unreadable.append(number + 1)
             continue
-        text = "\n".join(filter(None, (_text(page), *_field_values(document, page))))
         watch.lap("text")
         scanned = len(text.strip()) < _FEW_CHARACTERS
-        pictures = _picture_sizes(page) if scanned or number == 0 else []
-        bearable = all(width * height <= MAX_PIXELS for width, height in pictures)
+        pictures = _pictures(page) if scanned or number == 0 else []
+        bearable = all(map(_is_bearable, pictures))
         if scanned and pictures and bearable:
             scans.append(number)
         reading.pages.append(text)
         characters += len(text)
-        if number == 0 and bearable:
+        if number == 0 and bearable and parts.begin("thumbnail"):
             reading.thumbnail = _thumbnail(page)
             watch.lap("thumbnail")
         page.close()
-        if characters > MAX_TEXT_CHARACTERS:
+        if characters > MAX_TEXT_CHARACTERS or time.process_time() > until:
             break
+    parts.begin("document")
     reading.truncated = len(reading.pages) < len(document)
+    if unreadable and len(unreadable) == len(reading.pages):
+        raise DocumentCorrupt("None of the pages of the PDF can be read.")
+    for number in unreadable:
+        reading.warn("page_unreadable", f"Page {number:,} could not be read.")
     if recognizer.deferred:
         reading.scans = [Scan(number, number) for number in scans]
         scans = []
@@ -66,9 +87,13 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
         if recognizer.exhausted():
             reading.truncated = True
             break
+        if not parts.begin("picture", number + 1):
+            reading.warn("page_not_recognized", f"The text on page {number + 1:,}, which is a picture, could not be recognized.")
+            continue
         recognized = _recognized(document, number, recognizer)
         reading.pages[number] = recognized if len(recognized) > len(reading.pages[number]) else reading.pages[number]
         watch.lap("ocr")
+    parts.begin("document")
     reading.milliseconds = watch.milliseconds
     return reading
 
@@ -150,12 +175,21 @@ def _field_values(document: "PdfDocument", page: "PdfPage") -> list[str]:
     return values
 
 
-def _picture_sizes(page: "PdfPage") -> list[tuple[int, int]]:
-    """Width and height in pixels of the pictures among the first objects of the page: rendering it decodes them whole."""
+def _pictures(page: "PdfPage") -> "list[PdfImage]":
+    """The pictures among the first objects of the page: rendering it decodes them whole."""
     from pypdfium2 import PdfImage, raw
 
     found = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
-    return [picture.get_px_size() for picture in islice(found, _PICTURES_LOOKED_AT) if isinstance(picture, PdfImage)]
+    return [picture for picture in islice(found, _PICTURES_LOOKED_AT) if isinstance(picture, PdfImage)]
+
+
+def _is_bearable(picture: "PdfImage") -> bool:
+    width, height = picture.get_px_size()
+    if width * height > MAX_PIXELS:
+        return False
+    if "DCTDecode" not in picture.get_filters():
+        return True
+    return not too_many_scans(bytes(picture.get_data()).count(START_OF_SCAN), width, height)
 
 
 def _recognition_scale(page: "PdfPage") -> float:

@@ -5,13 +5,25 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex
 from shared.extraction.formats import Reading, Scan, Stopwatch
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_OCR_PIXELS, MAX_PAGES, MAX_PIXELS, THUMBNAIL_SIDE
+from shared.extraction.limits import (
+    MAX_JPEG_SCANNED_PIXELS,
+    MAX_JPEG_SCANS,
+    MAX_OCR_PIXELS,
+    MAX_PAGES,
+    MAX_PIXELS,
+    MIB,
+    THUMBNAIL_SIDE,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+START_OF_SCAN = b"\xff\xda"
+"""The marker SOS; in the data of a scan, 0xFF is followed by 0 or by a restart marker."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
 
@@ -28,9 +40,15 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     try:
         with Image.open(file, formats=_FORMATS) as picture:
             _check_size(picture)
+            if picture.format in ("JPEG", "MPO") and too_many_scans(_count_in(file, START_OF_SCAN), *picture.size):
+                raise DocumentTooComplex("The picture is stored in far more passes than a JPEG needs.")
             frames = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
             reading.page_count = frames
             for number in range(min(frames, MAX_PAGES)):
+                if number and not parts.begin("page", number + 1):
+                    reading.pages.append("")
+                    reading.warn("page_unreadable", f"Page {number + 1:,} could not be read.")
+                    continue
                 picture.seek(number)
                 _check_size(picture)
                 if recognizer.deferred and number > 0:
@@ -49,7 +67,12 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
                 if recognizer.exhausted():
                     reading.truncated = True
                     break
-                reading.pages.append(recognizer.text_of(page))
+                if parts.begin("picture", number + 1):
+                    reading.pages.append(recognizer.text_of(page))
+                else:
+                    reading.pages.append("")
+                    reading.warn("page_not_recognized", f"The text on page {number + 1:,} could not be recognized.")
+                parts.begin("document")
                 watch.lap("ocr")
             reading.truncated |= frames > MAX_PAGES
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -91,6 +114,22 @@ def _check_size(picture: "Image") -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise DocumentTooComplex(f"The picture has {width:,} by {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million can be read.")
+
+
+def too_many_scans(scans: int, width: int, height: int) -> bool:
+    """Whether a progressive JPEG (ITU T.81, Annex G) takes far longer than its pixels: a scan of a few bytes goes over all of them."""
+    return scans > MAX_JPEG_SCANS or scans * width * height > MAX_JPEG_SCANNED_PIXELS
+
+
+def _count_in(file: BinaryIO, sought: bytes) -> int:
+    position = file.tell()
+    file.seek(0)
+    count, end = 0, b""
+    while chunk := file.read(MIB):
+        count += (end + chunk).count(sought)
+        end = chunk[1 - len(sought) :]
+    file.seek(position)
+    return count
 
 
 def _upright(picture: "Image") -> "Image":

@@ -5,6 +5,7 @@ Through tesserocr, not through the Tesseract inside kreuzberg: measured on one s
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Recognizer:
         self._page_seconds = page_seconds
         self._before_first_use = before_first_use
         self._tessdata = Path(tessdata)
-        self._languages = [code for code in languages if self._has(code)]
+        self._languages = [code for code in languages if _has(code, self._tessdata)]
         self.deferred = deferred and bool(self._languages)
         self._pages = MAX_OCR_PAGES
         self._until = time.monotonic() + OCR_SECONDS
@@ -65,17 +66,10 @@ class Recognizer:
                 return again
         return text
 
-    def _has(self, code: str) -> bool:
-        return code.replace("_", "").isalnum() and (self._tessdata / f"{code}.traineddata").is_file()
-
     def _recognize(self, page: "Image", dpi: int | None) -> tuple[str, int]:
-        import tesserocr
-
         if self._engine is None:
             self._before_first_use()
-            self._engine = tesserocr.PyTessBaseAPI(
-                path=str(self._tessdata), lang="+".join(self._languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO
-            )
+            self._engine = _text_engine(str(self._tessdata), tuple(self._languages))
         self._engine.SetImage(page)
         self._engine.SetSourceResolution(dpi or _guessed_dpi(page))
         left = min(self._page_seconds, max(1.0, self._until - time.monotonic()))
@@ -85,16 +79,53 @@ class Recognizer:
 
     def _turned(self, page: "Image") -> "Image | None":
         """The page as it should be read, or None if it is upright already, or nobody can tell."""
-        import tesserocr
-
-        if not self._has("osd"):
+        if not _has("osd", self._tessdata):
             return None
-        with tesserocr.PyTessBaseAPI(path=str(self._tessdata), lang="osd", psm=tesserocr.PSM.OSD_ONLY) as engine:
-            engine.SetImage(page)
-            # not DetectOrientationScript, which follows a null pointer where it finds no letters
-            found = engine.DetectOS()
+        engine = _orientation_engine(str(self._tessdata))
+        engine.SetImage(page)
+        # not DetectOrientationScript, which follows a null pointer where it finds no letters
+        found = engine.DetectOS()
         quarters = int(found["orientation"]) if found else 0
         return page.rotate(90 * quarters, expand=True) if quarters in (1, 2, 3) else None
+
+
+def prepare(languages: list[str], tessdata: str) -> None:
+    """Load the language data, once for all the children that will be forked: they may open no file, and it would cost each of them a tenth
+    of a second."""
+    if known := tuple(code for code in languages if _has(code, Path(tessdata))):
+        _text_engine(tessdata, known)
+    if _has("osd", Path(tessdata)):
+        _orientation_engine(tessdata)
+
+
+@lru_cache(maxsize=1000)
+def _has(code: str, tessdata: Path) -> bool:
+    try:
+        return code.replace("_", "").isalnum() and (tessdata / f"{code}.traineddata").is_file()
+    except OSError:  # in a child that nobody prepared
+        return False
+
+
+@lru_cache(maxsize=1)
+def _text_engine(tessdata: str, languages: tuple[str, ...]) -> "PyTessBaseAPI":
+    import tesserocr
+
+    return _logging_to_stderr(
+        tesserocr.PyTessBaseAPI(path=tessdata, lang="+".join(languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO)
+    )
+
+
+@lru_cache(maxsize=1)
+def _orientation_engine(tessdata: str) -> "PyTessBaseAPI":
+    import tesserocr
+
+    return _logging_to_stderr(tesserocr.PyTessBaseAPI(path=tessdata, lang="osd", psm=tesserocr.PSM.OSD_ONLY))
+
+
+def _logging_to_stderr(engine: "PyTessBaseAPI") -> "PyTessBaseAPI":
+    """tesserocr sends Tesseract's remarks to /dev/null. Tesseract does not check whether it could open that, and crashes if not."""
+    engine.SetVariable("debug_file", "")
+    return engine
 
 
 def _fit(picture: "Image") -> "Image":
