@@ -30,7 +30,7 @@ SILENT_SECONDS = 20.0
 """How long nothing may come of a body that is read as it comes."""
 GRACE_SECONDS = 20.0
 LEAST_RATE = 1024
-"""Bytes a second that such a body must bring on average, once it was waited for for GRACE_SECONDS altogether."""
+"""Bytes a second that such a body must bring while it is waited for; it may fall behind by GRACE_SECONDS, however much has come before."""
 MAX_URI_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 """Less than the server itself reads (`infra.serving`), so that what is a little too long gets a problem for a response."""
@@ -125,7 +125,7 @@ async def stream(receive: Receive, limit: int) -> AsyncIterator[bytes]:
     Only the time spent waiting for the client counts: whoever reads may take as long as it takes.
     """
     size = 0
-    waited = 0.0
+    behind = 0.0
     while True:
         began = time.monotonic()
         try:
@@ -133,14 +133,15 @@ async def stream(receive: Receive, limit: int) -> AsyncIterator[bytes]:
                 message = await receive()
         except TimeoutError:
             raise BodyTimeout(f"Nothing of the body arrived for {SILENT_SECONDS:.0f} seconds.") from None
-        waited += time.monotonic() - began
+        waited = time.monotonic() - began
         if message["type"] == "http.disconnect":
             raise MalformedBody("The client went away before the body was whole.")
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
-        if waited > GRACE_SECONDS and size < (waited - GRACE_SECONDS) * LEAST_RATE:
+        behind = max(0.0, behind + waited - len(chunk) / LEAST_RATE)
+        if behind > GRACE_SECONDS:
             raise BodyTimeout(f"The body came with less than {LEAST_RATE} bytes a second.")
         if chunk:
             yield chunk

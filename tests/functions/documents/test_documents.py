@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -183,6 +184,16 @@ async def test_changes_are_streamed_and_resumed(person: Person) -> None:
 
 async def test_the_stream_needs_a_token(person: Person) -> None:
     assert (await person.ask("GET", "/api/documents/events", headers={"authorization": ""})).status == 401
+
+
+async def test_an_event_stream_ends_after_15_minutes_at_most(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    from functions.documents import stream_document_events as module
+
+    longest = timedelta(minutes=15)
+    assert longest == module.LONGEST
+    monkeypatch.setattr(module, "LONGEST", timedelta(seconds=0.2))
+    heard = await person.open("/api/documents/events").end()
+    assert (heard.status, heard.complete) == (200, True)
 
 
 async def test_an_idempotency_key_makes_one_document(person: Person) -> None:
