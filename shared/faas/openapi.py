@@ -129,7 +129,9 @@ def _operation(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
                 "name": "Idempotency-Key",
                 "in": "header",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                "description": "Repeating a request with the same key within 24 hours gives the first answer again.",
+                "description": "Repeating a request with the same key within 24 hours gives the first response again, unless what "
+                "it made was deleted meanwhile: then it is carried out anew. Another request with that key is refused; "
+                "in a form, the boundary may differ.",
             }
         )
     if parameters:
