@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import cache
 
 # NUL cannot be stored in PostgreSQL, lone surrogates cannot be encoded; the other controls say nothing to a reader
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -9,8 +10,19 @@ _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufb00-\ufb06]")
 _LIGATURES = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
 _BREAKS = re.compile("\r\n?|[\x0b\x85\u2028]")
-_BLANKS = re.compile(r"[ \t\u00a0]+\n")
+_BLANKS = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]+\n")  # looked at from where a run begins only, or it takes the square of its length
 _GAPS = re.compile(r"\n{4,}")
+
+
+_MARKS = 30
+"""Marks on one letter that are kept (Unicode Standard Annex 15, Stream-Safe Text Format): putting more in order takes the square of their
+number."""
+
+
+@cache
+def _too_many_marks() -> re.Pattern[str]:
+    marks = [character for character in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(character)]
+    return re.compile(f"[{''.join(marks)}]{{{_MARKS + 1},}}")
 
 
 def clean(text: str) -> str:
@@ -18,6 +30,7 @@ def clean(text: str) -> str:
     text = _UNWANTED.sub("", _BREAKS.sub("\n", text))
     if not text.isascii():
         text = _INVISIBLE.sub(lambda mark: _LIGATURES.get(mark[0], ""), text)
+        text = _too_many_marks().sub(lambda run: run[0][:_MARKS], text)
         # last, as what stood between a letter and its accent is gone now
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
@@ -32,7 +45,9 @@ def is_clean(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:
         return False
-    return unicodedata.is_normalized("NFC", text)
+    if text.isascii():
+        return True
+    return not _too_many_marks().search(text) and unicodedata.is_normalized("NFC", text)
 
 
 # what programs write into a title nobody gave

@@ -53,12 +53,12 @@ def _letters(count: int, alphabet: str = "abcdefghijklmnopqrstuvwxyz", length: i
 
 
 async def test_a_table_of_18000_articles_in_12_months_is_found_by_each_of_them(vault: TenantDatabase) -> None:
-    table = "".join(f"A{100_000 + article};{month:02}\n" for month in range(1, 13) for article in range(18_000))
-    assert len(table) > 2_300_000
+    table = "".join(f"A{10_000_000 + article};{month:02}\n" for month in range(1, 13) for article in range(18_000))
+    assert len(table) > 2_700_000
     document = await _read(vault, table, "articles.csv")
     assert (document.status, document.warnings) == ("extracted", [])
-    assert await _is_found(vault, document, "A117999")
-    assert all([await _is_indexed(vault, document, f"a{100_000 + article}") for article in range(0, 18_000, 999)])
+    assert await _is_found(vault, document, "A10017999")
+    assert all([await _is_indexed(vault, document, f"a{10_000_000 + article}") for article in range(0, 18_000, 999)])
 
 
 async def test_the_last_row_of_a_table_of_40000_rows_is_found(vault: TenantDatabase) -> None:

@@ -54,6 +54,18 @@ async def test_what_could_not_be_read_is_told_with_the_document(vault: TenantDat
     assert [(warning.code, warning.detail) for warning in read.warnings] == [("page_unreadable", "Page 2 could not be read.")]
 
 
+async def test_what_the_database_will_never_take_ends_the_document_instead_of_being_tried_for_hours(vault: TenantDatabase) -> None:
+    document = await stored(vault)
+
+    async def extract_nonsense(*arguments: Any, **named: Any) -> Extraction:
+        return replace(await extract(*arguments, **named), pages=["no text of PostgreSQL: \0"])
+
+    assert await reading.read(vault, document.id, 1, extractor=extract_nonsense)
+    failed = await library.get(vault, document.id)
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "document_too_complex")
+
+
 async def test_reading_again_changes_nothing(vault: TenantDatabase) -> None:
     document = await stored(vault)
     outcomes = await asyncio.gather(*(reading.read(vault, document.id, 1) for _ in range(3)))

@@ -18,6 +18,7 @@ from shared.extraction import (
     UnsupportedType,
     extract,
 )
+from shared.extraction.cleaning import clean, is_clean
 from shared.extraction.limits import MAX_PAGES
 from tests.extraction.conftest import Read
 from tests.extraction.made_documents import docx, line, paragraph, pdf, pdf_of_objects, pdf_of_pages, png_header, zipped
@@ -273,9 +274,16 @@ _BOMBS: dict[str, Callable[[], bytes]] = {
     ),
     "gaps.txt": lambda: (b" " * 5_000 + b"x") * 2_000 + b"\n \n" * 200_000,
     "marks.txt": lambda: ("a" + "\u0301\u0323" * 100_000).encode() * 3,
+    "hidden-marks.txt": lambda: ("a" + "\u0301\u200b" * 200_000).encode(),
     "numbers.csv": lambda: b",".join(b"%d" % n for n in range(600_000)),
     "cyrillic.txt": lambda: "щ".encode("koi8-r") * 1_000_000,
 }
+
+
+def test_marks_without_end_hold_nobody_up_who_looks_at_them() -> None:
+    """The parent looks at what a child that was taken over answers."""
+    assert not is_clean("a" + "\u0301\u0323" * 2_000_000)
+    assert clean("a" + "\u0323" * 9_000_000) == "\u1ea1" + "\u0323" * 29
 
 
 @pytest.mark.parametrize("name", _BOMBS)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import psycopg
+
 from shared.errors import NotFound
 from shared.faas import Event, Rejected, on_event
 from tests.infra.broker.waiting import until
@@ -23,6 +25,8 @@ async def take_note(event: Event) -> None:
             raise NotFound("not here")
         case "error":
             raise ValueError("the store\nis away")
+        case "wrong data":
+            raise psycopg.DataError("no such text")
 
 
 def _write(path: Path, line: str) -> None:
