@@ -22,8 +22,8 @@ class ReadingBudget:
     niceness: int = 0
 
 
-QUICK_READING = ReadingBudget(cpu_seconds=10, wall_seconds=30)
-"""An ordinary letter takes 0.05 s, 2,000 dense pages 10 s. What takes longer goes to the `large` queue and fails nowhere."""
+QUICK_READING = ReadingBudget(cpu_seconds=5, wall_seconds=30)
+"""An ordinary letter takes 0.05 s, 1,000 dense pages 5 s. What takes longer goes to the `large` queue and does not fail for it."""
 
 FULL_READING = ReadingBudget(cpu_seconds=20, wall_seconds=240, niceness=5)
 """A parser sent in circles takes all it gets; nothing that people send was seen to take more than 15 s. The wall time is four times the CPU

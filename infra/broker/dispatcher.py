@@ -5,8 +5,9 @@ transaction is under way results and free places gather for the next one, so tha
 once. Functions run as tasks, at most so many a queue.
 
 In queues of which owners have shares, an owner takes one more slot only while more slots are free than it holds already (the dynamic
-thresholds of Choudhury and Hahne, 1998, for switches with a shared memory): alone it gets half of them, two get a third each, and unless
-very many are at work at once, somebody who comes new finds a free slot. Each broker looks at its own slots only.
+thresholds of Choudhury and Hahne, 1998, for switches with a shared memory): alone it gets half of them, two get a third each. An eighth of
+the slots is kept for owners that have not used them much lately, so that somebody who comes new finds one however many others are at
+work. Each broker looks at its own slots only.
 """
 
 import asyncio
@@ -37,6 +38,10 @@ PROBE_SECONDS = 0.25
 AHEAD_SECONDS = 0.1
 """Claimed ahead is what can be run in this time: nothing for slow functions, so that claims stay fair and brokers share the work."""
 AHEAD_AT_MOST = 100
+HEAVY_SECONDS = 2.0
+"""An owner that has used slots for so long lately is no newcomer; what it used counts half after HEAVY_HALF_LIFE_SECONDS."""
+HEAVY_HALF_LIFE_SECONDS = 30.0
+_FORGOTTEN_SECONDS = 0.05
 _NO_LANE = UUID(int=0)
 
 
@@ -60,6 +65,8 @@ class _Queue:
     maybe_more: bool = True
     held_back: bool = False
     """Whether owners may have more that their share did not let them claim."""
+    used: dict[UUID, float] = field(default_factory=dict)
+    """Seconds of slots that owners have used lately."""
     average_seconds: float = 1.0
     started_at: float = 0.0
 
@@ -69,15 +76,17 @@ class _Queue:
 
     @property
     def ahead(self) -> int:
-        """How many deliveries may be held beside those that run. None where no slot has become free for a while: what runs is slow."""
-        seconds = self.average_seconds if self.free else max(self.average_seconds, time.monotonic() - self.started_at)
+        """How many deliveries may be held beside those that run. None if nothing has begun for a while: what runs is slow."""
+        seconds = max(self.average_seconds, time.monotonic() - self.started_at)
         return min(AHEAD_AT_MOST, int(self.limit.concurrency * AHEAD_SECONDS / max(seconds, 1e-4)))
 
     @property
     def room(self) -> int:
         """How many deliveries to claim now; 0 until it is worth a statement."""
         ahead = self.ahead
-        room = self.free + ahead - sum(not self._full(delivery.lane) for delivery in self.waiting)
+        # What waits for its owner's share keeps nobody else from being claimed.
+        waiting = sum(not self._full(delivery.lane) for delivery in self.waiting) if self.free else len(self.waiting)
+        room = self.free + ahead - waiting
         return room if room > ahead // 2 else 0
 
     @property
@@ -87,14 +96,15 @@ class _Queue:
         Ahead, an owner's share is refilled once half of it is used up, so that it is worth a statement."""
         if not self.limit.shared:
             return Shares(self.limit.concurrency + AHEAD_AT_MOST, {})
-        free, ahead = self.free, math.ceil(self.ahead / 2)
+        ahead = math.ceil(self.ahead / 2)
         held = Counter(delivery.lane for delivery in self.waiting)
         of = {}
-        for lane in self.running.keys() | held.keys():
+        for lane in self.running.keys() | held.keys() | self.used.keys():
             if lane != _NO_LANE:
-                most = max(0, math.ceil((free - self.running[lane]) / 2)) + ahead
+                free = self._free_for(lane)
+                most = max(0, math.ceil((free - self.running[lane]) / 2)) + (ahead if free > 0 or self.running[lane] else 0)
                 of[lane] = most - held[lane] if held[lane] <= most // 2 else 0
-        return Shares(math.ceil(free / 2) + ahead, of)
+        return Shares(math.ceil(self.free / 2) + ahead, of)
 
     def next(self) -> Delivery | None:
         """Takes out the first that may run now."""
@@ -121,12 +131,23 @@ class _Queue:
         if not self.running[delivery.lane]:
             del self.running[delivery.lane]
         self.average_seconds += 0.1 * (seconds - self.average_seconds)
+        if self.limit.shared and delivery.lane != _NO_LANE:
+            self.used[delivery.lane] = self.used.get(delivery.lane, 0.0) + seconds
         if self.held_back and (not self.running[delivery.lane] or any(share > 0 for share in self.shares.of.values())):
             self.maybe_more = True
 
+    def forget(self, seconds: float) -> None:
+        """So much time has gone by since it was called last."""
+        remains = 0.5 ** (seconds / HEAVY_HALF_LIFE_SECONDS)
+        self.used = {lane: used * remains for lane, used in self.used.items() if used * remains > _FORGOTTEN_SECONDS}
+
+    def _free_for(self, lane: UUID) -> int:
+        kept = self.limit.concurrency // 8 if self.used.get(lane, 0.0) > HEAVY_SECONDS else 0
+        return self.free - kept
+
     def _full(self, lane: UUID) -> bool:
-        """Whether the owner holds as many slots as are free. Deliveries without an owner (schedules) are nobody's share."""
-        return self.limit.shared and lane != _NO_LANE and self.running[lane] >= max(1, self.free)
+        """Whether the owner holds as many slots as are free for it. Deliveries without an owner (schedules) are nobody's share."""
+        return self.limit.shared and lane != _NO_LANE and self.running[lane] >= self._free_for(lane)
 
 
 class Dispatcher:
@@ -149,6 +170,7 @@ class Dispatcher:
         self._extend_at = 0.0
         self._poll_at = 0.0
         self._retry_at = math.inf
+        self._forgot_at = time.monotonic()
 
     def wake(self, queue: str = "") -> None:
         """Something may be ready in `queue` (any, where it is empty): look at once."""
@@ -191,6 +213,9 @@ class Dispatcher:
         extending = bool(held) and moment >= self._extend_at
         polling = moment >= min(self._poll_at, self._retry_at)
         if polling:
+            for queue in self._queues.values():
+                queue.forget(moment - self._forgot_at)
+            self._forgot_at = moment
             self._results += [Result(delivery, "ready", counted=False) for queue in self._queues.values() for delivery in queue.excess()]
         results, self._results = self._results, []
         claiming = (

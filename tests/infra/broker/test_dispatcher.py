@@ -94,11 +94,55 @@ async def test_many_greedy_owners_leave_a_slot_free_for_one_who_comes_new(
         await outbox.until_all_are("done")
 
 
+async def test_a_slot_is_kept_for_one_who_comes_new_however_many_owners_are_at_work(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    for owner in [new_id() for _ in range(10)]:
+        await outbox.publish("slow", owner=owner, times=25)
+    release, calls = asyncio.Event(), 0
+
+    async def slow(headers: Mapping[str, str], body: Any) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if calls > 120:
+            await release.wait()
+        await asyncio.sleep(0.25)
+        return web.Response()
+
+    functions.handlers["slow"] = slow
+    async with dispatching(concurrency=8, shared=True):
+        await until(lambda: calls >= 127)
+        await outbox.publish("quick", owner=new_id())
+        await until(lambda: functions.calls[-1][0] == "quick")
+        assert calls == 127, "ten owners hold seven of eight slots"
+        release.set()
+        await outbox.until_all_are("done")
+
+
 async def test_deliveries_that_are_nobodys_have_no_share(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
     release = functions.hold("work")
     await outbox.publish(times=4)
     async with dispatching(concurrency=4, shared=True):
         await until(lambda: len(functions.calls) == 4)
+        release.set()
+        await outbox.until_all_are("done")
+
+
+async def test_no_more_is_claimed_than_fits_however_many_owners_wait(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    await outbox.publish("quick", owner=new_id(), times=300)
+    release = functions.hold("slow")
+    async with dispatching(concurrency=8, shared=True):
+        await outbox.until_all_are("done")
+        for _ in range(200):
+            await outbox.publish("slow", owner=new_id())
+
+        async def eight_are_held() -> bool:
+            states = await outbox.states()
+            return (states.get("running"), states.get("ready")) == (8, 192)
+
+        await until(eight_are_held)
         release.set()
         await outbox.until_all_are("done")
 
