@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
-from shared.db import TenantDatabase, Transaction
+from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import lifecycle, search_index, steps
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, Scan, language, recognize
@@ -100,8 +101,14 @@ async def recognize_slice(
         outcome = await _recognize(work, store or object_store(), recognizing)
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
-    async with db.transaction() as tx:
-        return await _commit(tx, work, outcome)
+    try:
+        async with db.transaction() as tx:
+            return await _commit(tx, work, outcome)
+    except psycopg.Error as refused:
+        if not will_fail_again(refused):
+            raise
+        log.exception("document cannot be stored", extra={"fields": {"document": str(work.id)}})
+    return await give_up(db, work, OriginalUnusable("extract", "document_too_complex", "The text of the document cannot be stored."))
 
 
 async def _next(db: TenantDatabase, document_id: UUID, revision: int, done: int) -> _Slice | None:
