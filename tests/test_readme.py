@@ -36,9 +36,11 @@ async def test_the_function_it_adds_runs_alone(db: Database, owner: UUID, tmp_pa
 
 
 def test_what_it_names_is_there() -> None:
-    """Files it links to, modules it runs and scripts it calls."""
+    """Files it links to, tests that hold its promises, modules it runs and scripts it calls."""
     for link in re.findall(r"\]\(([^)]+)\)", README):
         assert "://" in link or (ROOT / link).exists(), link
+    for test in set(re.findall(r"`(tests/[\w/.]*)`", README)):
+        assert (ROOT / test).exists(), test
     for script in set(re.findall(r"\./(scripts/\w+)", README)):
         assert os.access(ROOT / script, os.X_OK), script
     for module in set(re.findall(r"-m ((?:infra|tests)[.\w]+)", README)):
