@@ -33,6 +33,8 @@ def queue_limits(settings: Settings) -> dict[str, QueueLimit]:
         "documents": QueueLimit(settings.broker_documents_concurrency, seconds=15 * 60),
         "email": QueueLimit(settings.broker_email_concurrency, seconds=2 * 60),
         "system": QueueLimit(settings.broker_system_concurrency, seconds=10 * 60),
+        # Nearly all of it is waiting for somebody else's machine; each owner's share of it is bounded (shared/assistant/tasks.py).
+        "ai": QueueLimit(settings.broker_ai_concurrency, seconds=5 * 60),
     }
 
 

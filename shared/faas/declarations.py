@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 Auth = Literal["none", "user", "admin", "cookie"]
-Queue = Literal["documents", "email", "system"]
+Queue = Literal["documents", "email", "system", "ai"]
 Scope = Literal[
     "documents:read",
     "documents:write",

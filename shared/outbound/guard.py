@@ -29,13 +29,17 @@ class UrlNotAllowed(Exception):
 
 
 class UrlGuard:
-    """`private_hosts` are names, addresses and networks that are allowed although private; `trusted` allows every address."""
+    """`private_hosts` are names, addresses and networks that are allowed although private; `trusted` allows every address, `at_home`
+    private ones alone: for what must not leave this house."""
 
-    def __init__(self, private_hosts: Sequence[str] = (), *, trusted: bool = False, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, private_hosts: Sequence[str] = (), *, trusted: bool = False, at_home: bool = False, resolve: Resolve | None = None
+    ) -> None:
         self._names = frozenset(_host_of(entry) for entry in private_hosts)
         self._networks = tuple(network for entry in private_hosts if (network := _network(entry)) is not None)
         self._resolve = resolve or _resolved
-        self.trusted = trusted
+        self._trusted = trusted
+        self._at_home = at_home
 
     async def check_url(self, url: str) -> None:
         """Whether requests to `url` may be made just now. Raises UrlNotAllowed, HostNotAllowed."""
@@ -47,7 +51,9 @@ class UrlGuard:
         found = await self._resolve(host, port)
         if not found:
             raise HostNotAllowed(f"There is no host “{host}”.")
-        if not self.trusted and _host_of(host) not in self._names:
+        if self._at_home and any(is_public(address) for address in found):
+            raise HostNotAllowed(f"“{host}” is an address outside this house, and this must not leave it.")
+        if not self._trusted and _host_of(host) not in self._names:
             for address in found:
                 if not is_public(address) and not any(address in network for network in self._networks):
                     raise HostNotAllowed(f"“{host}” is an address in a private network, which this server does not call.")

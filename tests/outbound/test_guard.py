@@ -142,6 +142,12 @@ async def test_hosts_and_networks_may_be_allowed() -> None:
         await UrlGuard(trusted=True).check_url("file:///etc/passwd")
 
 
+async def test_what_must_stay_at_home_goes_to_private_addresses_only() -> None:
+    await UrlGuard(trusted=True, at_home=True).check_url("http://127.0.0.1/")
+    with pytest.raises(HostNotAllowed):
+        await UrlGuard(trusted=True, at_home=True).check_url("http://8.8.8.8/")
+
+
 @asynccontextmanager
 async def _server(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Answers each request with these bytes; its port, and the requests' heads."""
