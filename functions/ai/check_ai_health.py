@@ -5,6 +5,6 @@ from shared.documents.ai_requests import Health
 from shared.faas import Call, endpoint
 
 
-@endpoint("POST", "/api/ai/health", auth="user", scope="ai:read", returns=Health)
+@endpoint("POST", "/api/ai/health", auth="user", scope="ai:write", returns=Health)
 async def check_ai_health(call: Call) -> Health:
     return await ai_requests.health(call.db)

@@ -5,6 +5,6 @@ from shared.documents.ai_requests import Estimate, EstimateRequest
 from shared.faas import Call, endpoint
 
 
-@endpoint("POST", "/api/ai/estimate", auth="user", scope="ai:read", body=EstimateRequest, returns=Estimate)
+@endpoint("POST", "/api/ai/estimate", auth="user", scope="ai:write", body=EstimateRequest, returns=Estimate)
 async def estimate_classification(call: Call[EstimateRequest]) -> Estimate:
     return await ai_requests.estimate(call.db, call.body)

@@ -5,14 +5,13 @@ reserves the most it can cost; only what fits into what is neither spent nor res
 in a system transaction.
 """
 
-from datetime import date
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
 from shared.db import Transaction
 
-MONTH = "date_trunc('month', now() AT TIME ZONE 'UTC')::date"
+MONTH = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')"
 
 
 class BudgetUsedUp(Exception):
@@ -55,7 +54,7 @@ async def reserve(tx: Transaction, owner_id: UUID, usd: Decimal, *, system: bool
             raise BudgetUsedUp("owner" if whose == "owner" else "system", held=bool(held))
 
 
-async def settle(tx: Transaction, owner_id: UUID, month: date, reserved: Decimal, spent: Decimal, *, system: bool) -> None:
+async def settle(tx: Transaction, owner_id: UUID, month: str, reserved: Decimal, spent: Decimal, *, system: bool) -> None:
     """Gives back what was held and counts what it cost, in the month that it was held in."""
     values = {"owner": owner_id, "month": month, "reserved": reserved, "spent": spent}
     await tx.execute(

@@ -1,6 +1,6 @@
 """The record of every call out: who was asked, how much, at what cost and with what outcome; a hash of what was sent, never the text."""
 
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
@@ -143,7 +143,7 @@ async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[M
         found = await tx.fetch_all(
             """
             SELECT * FROM (
-                SELECT to_char(month, 'YYYY-MM') AS month, provider, model, count(*)::integer AS calls,
+                SELECT month, provider, model, count(*)::integer AS calls,
                     sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens,
                     sum(cost_usd)::float8 AS cost_usd
                 FROM ai_calls WHERE owner_id = %(owner)s GROUP BY 1, 2, 3
@@ -161,7 +161,7 @@ async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[M
 
 class _Ended(AnswerModel):
     owner_id: UUID
-    month: date
+    month: str
     reserved_usd: Decimal
     paid_by: str
 

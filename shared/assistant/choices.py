@@ -20,6 +20,7 @@ from shared.db import TenantDatabase, Transaction, database
 from shared.errors import DomainError
 from shared.faas.models import AnswerModel, Line, RequestModel
 from shared.outbound import HostNotAllowed, UrlNotAllowed
+from shared.outbound.guard import parts_of
 from shared.sealing import SealBroken, seal, unseal
 
 PURPOSE = "ai api key"
@@ -160,14 +161,25 @@ def system_can(provider: ProviderName, system: ProviderChoice) -> bool:
 
 async def check_address(base_url: str | None) -> None:
     """Raises AddressNotAllowed where the URL guard would not let a request through."""
+    check_form(base_url)
     if base_url is None:
         return
     try:
-        if "?" in base_url or "#" in base_url:
-            raise UrlNotAllowed("The address of an API has neither a query nor a fragment.")
         await registry.url_guard().check_url(base_url)
     except (UrlNotAllowed, HostNotAllowed) as refused:
         raise AddressNotAllowed(str(refused)) from None
+
+
+def check_form(base_url: str | None) -> None:
+    """Raises AddressNotAllowed for what cannot be the address of an API, wherever it leads."""
+    if base_url is None:
+        return
+    try:
+        parts_of(base_url)
+    except UrlNotAllowed as refused:
+        raise AddressNotAllowed(str(refused)) from None
+    if "?" in base_url or "#" in base_url:
+        raise AddressNotAllowed("The address of an API has neither a query nor a fragment.")
 
 
 def sealed_key(key: str, owner: UUID | str) -> tuple[bytes | None, str | None]:
@@ -196,10 +208,10 @@ class SystemRow:
 _remembered: tuple[float, ProviderChoice] | None = None
 
 
-async def system_choice() -> ProviderChoice:
-    """The admin's choice, else the environment's."""
+async def system_choice(*, fresh: bool = False) -> ProviderChoice:
+    """The admin's choice, else the environment's; `fresh`: not an older one."""
     global _remembered
-    if _remembered is not None and time.monotonic() < _remembered[0]:
+    if not fresh and _remembered is not None and time.monotonic() < _remembered[0]:
         return _remembered[1]
     async with database().system() as tx:
         row = await system_row(tx)

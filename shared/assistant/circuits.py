@@ -103,6 +103,9 @@ async def failed(tx: Transaction, name: str, failure: ProviderError) -> None:
 async def forget(owner_id: UUID | None) -> None:
     """The settings changed: whatever was wrong may be right now. None: the system's own."""
     async with database().system() as tx:
-        await tx.execute(
-            "DELETE FROM ai_circuits WHERE starts_with(endpoint, %(payer)s)", {"payer": f"{owner_id if owner_id else 'system'} "}
-        )
+        await forget_in(tx, owner_id)
+
+
+async def forget_in(tx: Transaction, owner_id: UUID | None) -> None:
+    """The same, in a transaction that is open already."""
+    await tx.execute("DELETE FROM ai_circuits WHERE starts_with(endpoint, %(payer)s)", {"payer": f"{owner_id if owner_id else 'system'} "})

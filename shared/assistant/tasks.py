@@ -147,6 +147,17 @@ async def hasten(tx: Transaction, owner_id: UUID) -> None:
         await wake(tx, owner_id)
 
 
+async def hasten_all(tx: Transaction) -> None:
+    """The system's settings changed: the same for everyone, as of the next minute. For system transactions."""
+    await tx.execute(
+        """
+        UPDATE ai_tasks SET not_before = now(), state = 'waiting', attempts = 0
+        WHERE state IN ('waiting', 'gave_up') AND attempts_ever < %(ever)s
+        """,
+        {"ever": ATTEMPTS_EVER},
+    )
+
+
 def retry_seconds(attempts: int) -> float:
     """How long to wait after so many attempts: a minute, four, sixteen, an hour, … at most six."""
     return float(min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 4.0 ** max(0, attempts - 1)))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from shared.ai import prices, prompts, registry, tokens
 from shared.ai.excerpt import MAX_AI_CHARS
@@ -133,7 +133,7 @@ class DocumentFilter(RequestModel):
     language: list[Name] = Several
     created_after: Moment | None = None
     created_before: Moment | None = None
-    trashed: bool = False
+    trashed: StrictBool = False
 
     def filters(self) -> Filters:
         return Filters(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
 from shared import cursors
 from shared.db import TenantDatabase, Transaction
@@ -56,7 +56,7 @@ class NewTopic(RequestModel):
     name: Name
     description: Description | None = None
     color: Color | None = Field(default=None, examples=["#2e7d32"])
-    manual_only: bool = False
+    manual_only: StrictBool = False
     ai_policy: AIPolicy = "inherit"
 
 
@@ -66,7 +66,7 @@ class TopicChange(RequestModel):
     name: Name | None = None
     description: Description | None = None
     color: Color | None = None
-    manual_only: bool | None = None
+    manual_only: StrictBool | None = None
     ai_policy: AIPolicy | None = None
 
     @model_validator(mode="after")

@@ -110,7 +110,7 @@ AS_ERRORS: list[tuple[int, type[ProviderError]]] = [
 
 
 def _error(name: ProviderName, status: int, **members: Any) -> Response:
-    return (anthropic_api if name == "anthropic" else openai_api).error(status, **members)
+    return anthropic_api.error(status, **members) if name == "anthropic" else openai_api.error(status, **members)
 
 
 @providers

@@ -51,7 +51,7 @@ CREATE TABLE ai_calls (
     characters     integer NOT NULL,                              -- of documents
     sha256         text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
     paid_by        text NOT NULL CHECK (paid_by IN ('owner', 'system')),
-    month          date NOT NULL,                                 -- whose budget it counts against
+    month          text NOT NULL,                                 -- whose budget it counts against: YYYY-MM, in UTC
     reserved_usd   numeric(18, 9) NOT NULL DEFAULT 0,
     input_tokens   integer NOT NULL DEFAULT 0,
     output_tokens  integer NOT NULL DEFAULT 0,
@@ -69,7 +69,7 @@ CREATE POLICY system ON ai_calls TO docuvault_system USING (true);
 -- What a month has cost and what running calls hold, for each owner and for the calls that the system's keys pay.
 CREATE TABLE ai_spending (
     owner_id  uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    month     date NOT NULL,
+    month     text NOT NULL,
     spent     numeric(18, 9) NOT NULL DEFAULT 0,
     reserved  numeric(18, 9) NOT NULL DEFAULT 0 CHECK (reserved >= 0),
     PRIMARY KEY (owner_id, month)
@@ -79,7 +79,7 @@ CREATE POLICY tenant ON ai_spending TO docuvault_app USING (owner_id = nullif(cu
 CREATE POLICY system ON ai_spending TO docuvault_system USING (true);
 
 CREATE TABLE ai_system_spending (
-    month     date PRIMARY KEY,
+    month     text PRIMARY KEY,
     spent     numeric(18, 9) NOT NULL DEFAULT 0,
     reserved  numeric(18, 9) NOT NULL DEFAULT 0 CHECK (reserved >= 0)
 );

@@ -77,7 +77,8 @@ class OpenAIServer:
         if self.refusal or finish == "content_filter":
             message["content"] = None
         counted = self.tokens_counted if self.tokens_counted is not None else sum(map(len, said.values())) // 4
-        written = (body.get("max_tokens") or body.get("max_completion_tokens")) if finish == "length" else len(text) // 4 + 1
+        allowed = int(body.get("max_tokens") or body["max_completion_tokens"])
+        written = allowed if finish == "length" else len(text) // 4 + 1
         told: dict[str, Any] = {
             "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
             "object": "chat.completion",
