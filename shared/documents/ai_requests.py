@@ -189,9 +189,12 @@ async def classify_now(db: TenantDatabase, document_id: UUID) -> Document:
     return await library.get(db, document_id)
 
 
-async def preview(db: TenantDatabase, document_id: UUID) -> Preview:
-    """Exactly what a classification would send now. Raises NotFound, NotReadYet, AINotAllowed."""
-    choice, work, examples = await _loaded(db, document_id)
+async def preview(db: TenantDatabase, document_id: UUID, *, system: ProviderChoice | None = None) -> Preview:
+    """Exactly what a classification would send now. Raises NotFound, NotReadYet, AINotAllowed.
+
+    Here as below, `system` is the choice that holds for everyone; by default the admin's.
+    """
+    choice, work, examples = await _loaded(db, document_id, system)
     if not choice.remote:
         return Preview(provider=choice.provider, model=choice.model, messages=[], characters=0, cost_usd=0.0)
     prompt = prompts.classification(work.document(), work.options(choice), examples)
@@ -206,9 +209,9 @@ async def preview(db: TenantDatabase, document_id: UUID) -> Preview:
     )
 
 
-async def suggest_topics(db: TenantDatabase, document_id: UUID) -> Ideas:
+async def suggest_topics(db: TenantDatabase, document_id: UUID, *, system: ProviderChoice | None = None) -> Ideas:
     """New topics that would fit the document. Raises NotFound, NotReadYet, AINotAllowed, AIBudgetExceeded, AIFailed."""
-    choice, work, _ = await _loaded(db, document_id)
+    choice, work, _ = await _loaded(db, document_id, system)
     async with db.transaction() as tx:
         learned = topics.term_counts(tx, db.owner_id)
         if not choice.remote:
@@ -224,9 +227,9 @@ async def suggest_topics(db: TenantDatabase, document_id: UUID) -> Ideas:
     return Ideas(suggestions=[Idea(name=idea.name, reason=idea.reason) for idea in found.ideas])
 
 
-async def health(db: TenantDatabase) -> Health:
+async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) -> Health:
     """Asks the chosen provider for a word."""
-    system = await choices.system_choice()
+    system = system or await choices.system_choice()
     async with db.transaction() as tx:
         choice = await choices.effective(tx, db.owner_id, system)
     try:
@@ -270,9 +273,9 @@ class _Read:
     characters: int
 
 
-async def estimate(db: TenantDatabase, request: EstimateRequest) -> Estimate:
+async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: ProviderChoice | None = None) -> Estimate:
     """What classifying these documents would take with the provider that is chosen now. Documents that no AI may read do not count."""
-    system = await choices.system_choice()
+    system = system or await choices.system_choice()
     chosen_filter = request.filter or DocumentFilter()
     ids = request.ids
     if ids is None and chosen_filter.q is not None and chosen_filter.q.strip():
@@ -333,8 +336,10 @@ async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
     return ids
 
 
-async def _loaded(db: TenantDatabase, document_id: UUID) -> tuple[ProviderChoice, classification.Work, list[TopicExample]]:
-    system = await choices.system_choice()
+async def _loaded(
+    db: TenantDatabase, document_id: UUID, system: ProviderChoice | None
+) -> tuple[ProviderChoice, classification.Work, list[TopicExample]]:
+    system = system or await choices.system_choice()
     async with db.transaction() as tx:
         work = await classification.load(tx, db.owner_id, document_id)
         if work is None:

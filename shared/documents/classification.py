@@ -54,6 +54,9 @@ TOPICS_CONSIDERED = 500
 EXAMPLES_WEIGHED = 2_000
 """Decisions that the nearest are looked for among, the latest."""
 
+EXAMPLE_ALIKE = 4
+"""Telling words that an example has in common with the document, at least."""
+
 NO_CREDIT_RETRY_SECONDS = 6 * 3600.0
 
 Opener = Callable[[ProviderChoice, Gate, TermCounts], AIProvider]
@@ -288,7 +291,7 @@ async def _examples(tx: Transaction, owner_id: UUID, document_id: UUID, work: Wo
             ) AS latest
         ) AS e
         JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = e.document_id
-        WHERE e.alike > 0 AND {POLICY} = 'inherit'
+        WHERE e.alike >= {EXAMPLE_ALIKE} AND {POLICY} = 'inherit'
         ORDER BY e.alike DESC, e.document_id DESC, e.topic_id
         LIMIT {EXAMPLES_SENT}
         """,
