@@ -88,7 +88,7 @@ async def test_a_refused_call_costs_nothing_and_is_recorded(
         await _opened(owner, choice).classify(PAPER, TOPICS)
     [call] = await _calls(db, owner)
     assert (call.outcome, call.cost_usd) == (expected.outcome, 0)
-    assert await _spending(db, owner) == (0, 0)
+    assert await _spending(db, owner) == (Decimal(0), Decimal(0))
 
 
 async def test_rambling_costs_what_the_provider_said(db: Database, owner: UUID, server: OpenAIServer, choice: ProviderChoice) -> None:
@@ -165,7 +165,7 @@ async def test_a_call_whose_process_died_counts_as_spent(db: Database, owner: UU
     await call_log.end_lost(db)
     [lost] = await _calls(db, owner)
     assert lost.outcome == "lost"
-    assert await _spending(db, owner) == (reserved, 0)
+    assert await _spending(db, owner) == (reserved, Decimal(0))
 
 
 async def test_after_three_failures_a_provider_is_left_alone_then_tried_by_one(

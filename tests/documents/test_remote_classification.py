@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -236,7 +237,7 @@ async def test_a_document_that_always_fails_is_given_up(db: Database, owner: UUI
         assert len(server.requests) == tasks.ATTEMPTS_EVER
         assert await _status(db, owner, document) == "ready"
         # By hand it may be tried again.
-        await ai_requests.choices.update(TenantDatabase(db, owner), NewAISettings(provider="openai"))
+        await choices.update(TenantDatabase(db, owner), NewAISettings(provider="openai"))
         async with db.tenant(owner) as tx:
             await tasks.request(tx, owner, document, 11, by_owner=True)
         await _turn(db, owner, choice)
@@ -291,7 +292,7 @@ async def test_over_budget_the_document_is_ready_and_waits_for_the_settings(db: 
     await papers.topic(db, owner, "Invoices")
     vault = TenantDatabase(db, owner)
     async with _server() as (server, choice):
-        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd="0.00"))  # type: ignore[arg-type]
+        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd=Decimal(0)))
         documents = [await papers.extracted(db, owner, INVOICE) for _ in range(3)]
         for document in documents:
             await _step(db, owner, document, choice)
@@ -299,7 +300,7 @@ async def test_over_budget_the_document_is_ready_and_waits_for_the_settings(db: 
         assert "budget" in (await _detail(db, owner, documents[0]))[1]
         assert not await _turn(db, owner, choice)  # one has found out for all
         assert server.requests == []
-        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd="5.00"))  # type: ignore[arg-type]
+        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd=Decimal(5)))
         for _ in documents:
             assert await _turn(db, owner, choice)
         assert len(server.requests) == 3
