@@ -1,4 +1,4 @@
-"""What a household's common topics sound like, in English and German: so that a topic called "Rechnungen" is understood before it has
+"""What a household's common topics sound like, in English, German and French: so that a topic called "Rechnungen" is understood before it has
 a single document.
 
 A concept is recognised by a word of the topic's name (`names`); it then brings the words that its documents use: `telling` ones hardly
