@@ -1,7 +1,5 @@
 """Anthropic's Messages API through the `anthropic` SDK, which is imported at the first call (it takes a second)."""
 
-import asyncio
-import importlib
 from typing import Any, ClassVar
 
 from shared.ai.prompts import Prompt
@@ -15,11 +13,13 @@ class AnthropicProvider(RemoteProvider):
 
     name: ClassVar[ProviderName] = "anthropic"
     title: ClassVar[str] = "Anthropic"
+    sdk: ClassVar[str] = "anthropic"
 
     async def _send(self, prompt: Prompt) -> Completion:
-        sdk = await asyncio.to_thread(importlib.import_module, "anthropic")
+        import anthropic
+
         access = self._access
-        client = sdk.AsyncAnthropic(
+        client = anthropic.AsyncAnthropic(
             api_key=access.api_key,
             base_url=access.base_url or "https://api.anthropic.com",
             timeout=access.seconds,

@@ -5,8 +5,6 @@ JSON schema, a forced tool call, and only the words of the prompt. A server refu
 nothing. What it took is remembered for its address and model.
 """
 
-import asyncio
-import importlib
 from typing import Any, ClassVar, Literal
 
 from shared.ai.prompts import Prompt
@@ -29,6 +27,7 @@ class OpenAIProvider(RemoteProvider):
 
     name: ClassVar[ProviderName] = "openai"
     title: ClassVar[str] = "OpenAI"
+    sdk: ClassVar[str] = "openai"
     address: ClassVar[str] = "https://api.openai.com/v1"
 
     @property
@@ -54,9 +53,10 @@ class OpenAIProvider(RemoteProvider):
         raise AssertionError("the last way either answers or raises")
 
     async def _ask(self, prompt: Prompt, way: Way) -> Completion:
-        sdk = await asyncio.to_thread(importlib.import_module, "openai")
+        import openai
+
         access = self._access
-        client = sdk.AsyncOpenAI(
+        client = openai.AsyncOpenAI(
             api_key=access.api_key,
             base_url=self._base_url,
             timeout=access.seconds,

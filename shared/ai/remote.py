@@ -7,17 +7,19 @@ off, because a retry is a call that costs, and those are counted.
 
 import asyncio
 import email.utils
+import importlib
 import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, ClassVar, TypeVar
 
 from shared.ai import prices, prompts
-from shared.ai.answers import checked_ideas, checked_matches
+from shared.ai.answers import UNPROVEN_CONFIDENCE, checked_ideas, checked_matches
+from shared.ai.orders import speaks_to_models
 from shared.ai.prices import Price
 from shared.ai.prompts import Prompt
 from shared.ai.provider import (
@@ -101,6 +103,8 @@ class RemoteProvider(ABC):
     in_process: ClassVar[bool] = False
     title: ClassVar[str]
     """The provider's name for people."""
+    sdk: ClassVar[str]
+    """The package that speaks with it: imported at the first call, in a thread, because that takes up to seconds."""
 
     def __init__(self, access: Access, gate: Gate) -> None:
         self._access = access
@@ -122,7 +126,11 @@ class RemoteProvider(ABC):
             return Classification((), self._access.model)
         prompt = prompts.classification(document, topics, examples)
         done, claims = await self._complete(prompt, lambda text: prompts.matches_of(text, prompt))
-        return Classification(checked_matches(claims, document, topics), done.model, done.usage, self._note(prompt, done))
+        matches, note = checked_matches(claims, document, topics), self._note(prompt, done)
+        if speaks_to_models(document):
+            matches = tuple(replace(match, confidence=min(match.confidence, UNPROVEN_CONFIDENCE)) for match in matches)
+            note = f"{note} The document seems to give orders to an AI, so nothing was filed by itself.".strip()
+        return Classification(matches, done.model, done.usage, note)
 
     async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
         done, claims = await self._complete(prompts.ideas(document, topics), prompts.ideas_of)
@@ -141,6 +149,7 @@ class RemoteProvider(ABC):
 
     async def _complete(self, prompt: Prompt, read: Callable[[str], Read]) -> tuple[Completion, Read]:
         """Makes the call and reads its answer, all of it within the gate: an answer that cannot be read is a call that failed."""
+        await asyncio.to_thread(importlib.import_module, self.sdk)
         async with self._gate(prompt, self._access, self.price) as report:
             try:
                 async with asyncio.timeout(self._access.seconds):
