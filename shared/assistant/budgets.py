@@ -23,52 +23,37 @@ class BudgetUsedUp(Exception):
         self.held = held
 
 
-_OWNER = (
-    "ai_spending",
-    "owner_id = %(owner)s AND",
-    "(SELECT monthly_budget_usd FROM ai_settings WHERE owner_id = %(owner)s)",
-)
-_SYSTEM = ("ai_system_spending", "", "(SELECT monthly_budget_usd FROM ai_system_settings)")
-
-
 async def reserve(tx: Transaction, owner_id: UUID, usd: Decimal, *, system: bool) -> None:
-    """Holds `usd` of this month for a call. Raises BudgetUsedUp, after which the transaction must not be committed."""
+    """Holds `usd` of this month for a call. Raises BudgetUsedUp, after which the transaction must not be committed.
+
+    The lock on the month's row makes the check exact. The owner's row is locked before the system's, always; `call_log.end` does it too.
+    """
     values = {"owner": owner_id, "usd": usd}
-    await tx.execute(f"INSERT INTO ai_spending (owner_id, month) VALUES (%(owner)s, {MONTH}) ON CONFLICT DO NOTHING", values)
-    if system:
-        await tx.execute(f"INSERT INTO ai_system_spending (month) VALUES ({MONTH}) ON CONFLICT DO NOTHING")
-    # The row lock makes the check exact. The owner's row is locked before the system's, always.
-    for whose, (table, condition, budget) in (("owner", _OWNER), ("system", _SYSTEM)):
-        if whose == "system" and not system:
-            return
-        if not await tx.execute(
-            f"""
-            UPDATE {table} SET reserved = reserved + %(usd)s
-            WHERE {condition} month = {MONTH} AND (%(usd)s = 0 OR spent + reserved + %(usd)s <= coalesce({budget}, 'Infinity'))
-            """,
-            values,
-        ):
-            held = await tx.fetch_value(
-                f"SELECT spent + %(usd)s <= coalesce({budget}, 'Infinity') FROM {table} WHERE {condition} month = {MONTH}", values
-            )
-            raise BudgetUsedUp("owner" if whose == "owner" else "system", held=bool(held))
-
-
-async def settle(tx: Transaction, owner_id: UUID, month: str, reserved: Decimal, spent: Decimal, *, system: bool) -> None:
-    """Gives back what was held and counts what it cost, in the month that it was held in."""
-    values = {"owner": owner_id, "month": month, "reserved": reserved, "spent": spent}
-    await tx.execute(
-        """
-        UPDATE ai_spending SET reserved = greatest(0, reserved - %(reserved)s), spent = spent + %(spent)s
-        WHERE owner_id = %(owner)s AND month = %(month)s
+    budget = "coalesce((SELECT monthly_budget_usd FROM ai_settings WHERE owner_id = %(owner)s), 'Infinity')"
+    if not await tx.execute(
+        f"""
+        INSERT INTO ai_spending AS s (owner_id, month, reserved)
+        SELECT %(owner)s, {MONTH}, %(usd)s WHERE %(usd)s = 0 OR %(usd)s <= {budget}
+        ON CONFLICT (owner_id, month) DO UPDATE SET reserved = s.reserved + excluded.reserved
+        WHERE excluded.reserved = 0 OR s.spent + s.reserved + excluded.reserved <= {budget}
         """,
         values,
-    )
-    if system:
-        await tx.execute(
-            """
-            UPDATE ai_system_spending SET reserved = greatest(0, reserved - %(reserved)s), spent = spent + %(spent)s
-            WHERE month = %(month)s
-            """,
-            values,
+    ):
+        held = await tx.fetch_value(
+            f"SELECT spent + %(usd)s <= {budget} FROM ai_spending WHERE owner_id = %(owner)s AND month = {MONTH}", values
         )
+        raise BudgetUsedUp("owner", held=bool(held))
+    if not system:
+        return
+    budget = "coalesce((SELECT monthly_budget_usd FROM ai_system_settings), 'Infinity')"
+    if not await tx.execute(
+        f"""
+        INSERT INTO ai_system_spending AS s (month, reserved)
+        SELECT {MONTH}, %(usd)s WHERE %(usd)s = 0 OR %(usd)s <= {budget}
+        ON CONFLICT (month) DO UPDATE SET reserved = s.reserved + excluded.reserved
+        WHERE excluded.reserved = 0 OR s.spent + s.reserved + excluded.reserved <= {budget}
+        """,
+        values,
+    ):
+        held = await tx.fetch_value(f"SELECT spent + %(usd)s <= {budget} FROM ai_system_spending WHERE month = {MONTH}", values)
+        raise BudgetUsedUp("system", held=bool(held))

@@ -9,7 +9,7 @@ from shared import cursors
 from shared.ai.prompts import CallKind, Prompt
 from shared.ai.provider import CallOutcome, Usage
 from shared.ai.registry import ProviderChoice
-from shared.assistant.budgets import MONTH, settle
+from shared.assistant.budgets import MONTH
 from shared.db import Database, TenantDatabase, Transaction
 from shared.errors import InvalidCursor
 from shared.faas.models import AnswerModel, Page
@@ -82,20 +82,27 @@ async def begin(
 
 
 async def end(tx: Transaction, call_id: UUID, outcome: CallOutcome, usage: Usage, cost: Decimal) -> None:
-    """Records how a call ended and settles the budgets, once; for system transactions."""
-    row = await tx.fetch_one(
+    """Records how a call ended; gives back what it held and counts what it cost, in the month that it began in. Once; for system
+    transactions."""
+    # Each part reads from the one before it, so that the owner's row is locked before the system's.
+    await tx.execute(
         """
-        UPDATE ai_calls AS c
-        SET outcome = %(outcome)s, input_tokens = %(input)s, output_tokens = %(output)s, cost_usd = %(cost)s, lost_from = NULL,
-            duration_ms = least(2147483647, extract(epoch FROM clock_timestamp() - at) * 1000)
-        WHERE id = %(id)s AND lost_from IS NOT NULL
-        RETURNING owner_id, month, reserved_usd, paid_by
+        WITH ended AS (
+            UPDATE ai_calls
+            SET outcome = %(outcome)s, input_tokens = %(input)s, output_tokens = %(output)s, cost_usd = %(cost)s, lost_from = NULL,
+                duration_ms = least(2147483647, extract(epoch FROM clock_timestamp() - at) * 1000)
+            WHERE id = %(id)s AND lost_from IS NOT NULL
+            RETURNING owner_id, month, reserved_usd, paid_by
+        ), settled AS (
+            UPDATE ai_spending AS s SET reserved = greatest(0, s.reserved - ended.reserved_usd), spent = s.spent + %(cost)s
+            FROM ended WHERE s.owner_id = ended.owner_id AND s.month = ended.month
+            RETURNING ended.month, ended.reserved_usd, ended.paid_by
+        )
+        UPDATE ai_system_spending AS s SET reserved = greatest(0, s.reserved - settled.reserved_usd), spent = s.spent + %(cost)s
+        FROM settled WHERE s.month = settled.month AND settled.paid_by = 'system'
         """,
         {"id": call_id, "outcome": outcome, "input": usage.input_tokens, "output": usage.output_tokens, "cost": cost},
-        row=_Ended,
     )
-    if row is not None:
-        await settle(tx, row.owner_id, row.month, row.reserved_usd, cost, system=row.paid_by == "system")
 
 
 async def end_lost(db: Database) -> int:
@@ -157,13 +164,6 @@ async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[M
     items = found[:limit]
     last = [items[-1].month, items[-1].provider, items[-1].model] if len(found) > limit else None
     return Page[MonthlyUsage](items=items, next_cursor=cursors.encode(last, binding) if last else None)
-
-
-class _Ended(AnswerModel):
-    owner_id: UUID
-    month: str
-    reserved_usd: Decimal
-    paid_by: str
 
 
 class _Lost(AnswerModel):

@@ -37,22 +37,34 @@ class Task:
 
 
 async def request(tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, *, by_owner: bool = False) -> None:
-    """Puts a document in line and wakes a function for it. For the revision that already waits nothing changes, unless by hand."""
-    await tx.execute(
+    """Puts a document in line, and wakes a function for it if the owner has a free place. For the revision that already waits nothing
+    changes, unless by hand. `lock` comes before the document's row is locked."""
+    await lock(tx, owner_id)
+    before: int = await tx.fetch_value(
         """
-        INSERT INTO ai_tasks AS t (document_id, owner_id, revision, state, by_owner)
-        VALUES (%(document)s, %(owner)s, %(revision)s, 'waiting', %(by_owner)s)
-        ON CONFLICT (document_id) DO UPDATE
-        SET revision = excluded.revision, by_owner = excluded.by_owner, not_before = now(), attempts = 0, created_at = now(),
-            attempts_ever = CASE WHEN excluded.by_owner THEN 0 ELSE t.attempts_ever END,
-            state = CASE
-                WHEN t.state = 'running' AND t.lease_until > now() AND t.revision = excluded.revision THEN 'running' ELSE 'waiting'
-            END
-        WHERE excluded.by_owner OR t.revision <> excluded.revision
+        WITH requested AS (
+            INSERT INTO ai_tasks AS t (document_id, owner_id, revision, state, by_owner)
+            VALUES (%(document)s, %(owner)s, %(revision)s, 'waiting', %(by_owner)s)
+            ON CONFLICT (document_id) DO UPDATE
+            SET revision = excluded.revision, by_owner = excluded.by_owner, not_before = now(), attempts = 0, created_at = now(),
+                attempts_ever = CASE WHEN excluded.by_owner THEN 0 ELSE t.attempts_ever END,
+                state = CASE
+                    WHEN t.state = 'running' AND t.lease_until > now() AND t.revision = excluded.revision THEN 'running' ELSE 'waiting'
+                END
+            WHERE excluded.by_owner OR t.revision <> excluded.revision
+        )
+        SELECT count(*) FROM (
+            SELECT FROM ai_tasks
+            WHERE owner_id = %(owner)s AND document_id <> %(document)s
+                AND ((state = 'waiting' AND not_before <= now()) OR (state = 'running' AND lease_until > now()))
+            LIMIT %(places)s
+        ) AS busy
         """,
-        {"document": document_id, "owner": owner_id, "revision": revision, "by_owner": by_owner},
+        {"document": document_id, "owner": owner_id, "revision": revision, "by_owner": by_owner, "places": PLACES},
     )
-    await wake(tx, owner_id)
+    # Each of so many tasks has its own function under way, which wakes the next one when it is done with it.
+    if before < PLACES or by_owner:
+        await wake(tx, owner_id)
 
 
 async def park(tx: Transaction, owner_id: UUID, document_id: UUID, revision: int) -> None:

@@ -171,6 +171,7 @@ async def classify_now(db: TenantDatabase, document_id: UUID) -> Document:
     """Puts the document in line again, first of all, whatever was tried before. Raises NotFound, NotReadYet, AINotAllowed."""
     system = await choices.system_choice()
     async with db.transaction() as tx:
+        await tasks.lock(tx, db.owner_id)
         standing = await tx.fetch_one(
             f"""
             SELECT d.status, d.revision, {POLICY} AS policy FROM documents AS d

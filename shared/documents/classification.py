@@ -124,10 +124,13 @@ async def classify(
     started = now()
     system = system or await choices.system_choice()
     async with db.transaction() as tx:
+        chosen = await choices.effective(tx, db.owner_id, system)
+        if chosen.remote:
+            await tasks.lock(tx, db.owner_id)
         work = await _load(tx, db.owner_id, document_id, revision, _EXTRACTED)
         if work is None:
             return False
-        choice = registry.under_policy(await choices.effective(tx, db.owner_id, system), work.policy)
+        choice = registry.under_policy(chosen, work.policy)
         if choice is None:
             outcome = _OFF
         elif not choice.remote:
