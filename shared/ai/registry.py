@@ -58,8 +58,8 @@ _CLASSES: dict[ProviderName, tuple[str, str]] = {
 class ProviderChoice:
     """A provider, its model, and what may be done with its answer.
 
-    `own` says that key or address are the owner's: then the URL guard holds, and the owner pays. `at_home`: what is sent must not leave
-    this house.
+    `own` says that key or address are the owner's, so that the owner pays; `own_address` that the address is, so that the URL guard holds.
+    `at_home`: what is sent must not leave this house.
     """
 
     provider: ProviderName
@@ -68,6 +68,7 @@ class ProviderChoice:
     base_url: str | None = None
     api_key: str = field(default="", repr=False)
     own: bool = False
+    own_address: bool = False
     at_home: bool = False
 
     @property
@@ -137,7 +138,7 @@ def open_provider(
         model=choice.model,
         api_key=choice.api_key or choice.facts.key or "none",
         base_url=choice.base_url,
-        guard=_guard(settings().allowed_private_hosts, own=choice.own and choice.base_url is not None, at_home=choice.at_home),
+        guard=_guard(settings().allowed_private_hosts, own=choice.own_address, at_home=choice.at_home),
         at_home=choice.facts.local,
         seconds=seconds if seconds is not None else choice.facts.seconds,
     )

@@ -144,7 +144,12 @@ async def effective(tx: Transaction, owner_id: UUID, system: ProviderChoice) -> 
     if row is None:
         return system
     if row.api_key is not None or row.base_url is not None:
-        return ProviderChoice(row.provider, row.model, row.mode, row.base_url, _opened(row, owner_id), own=True)
+        own_address = row.base_url is not None
+        base_url = row.base_url
+        if not own_address and PROVIDERS[row.provider].local:
+            base_url = system.base_url if row.provider == system.provider else registry.system_access(settings(), row.provider)[1]
+        key = _opened(row, owner_id)
+        return ProviderChoice(row.provider, row.model, row.mode, base_url, key, own=True, own_address=own_address)
     if row.provider == system.provider:
         return ProviderChoice(row.provider, row.model, row.mode, system.base_url, system.api_key)
     key, base_url = registry.system_access(settings(), row.provider)

@@ -220,7 +220,7 @@ async def test_a_redirect_leads_nowhere(name: ProviderName) -> None:
 async def test_an_owners_address_passes_the_guard_at_each_connection(name: ProviderName) -> None:
     async with server_of(name) as server:
         base_url = server.url if name == "anthropic" else f"{server.url}/v1"
-        choice = ProviderChoice(name, "any", base_url=base_url, api_key=server.key, own=True)
+        choice = ProviderChoice(name, "any", base_url=base_url, api_key=server.key, own=True, own_address=True)
         with pytest.raises(ProviderAddressRefused):
             await registry.open_provider(choice, open_gate).classify(INVOICE, TOPICS)
         assert server.requests == []

@@ -77,6 +77,13 @@ async def test_the_systems_key_is_for_the_systems_address_alone(db: Database, ow
     assert (elsewhere.api_key, elsewhere.base_url, elsewhere.own) == ("", "http://8.8.8.8", True)
 
 
+async def test_a_key_for_a_server_of_the_house_goes_to_the_systems_address(db: Database, owner: UUID) -> None:
+    system = ProviderChoice("ollama", "llama3.2", base_url="http://10.0.0.7:11434/v1")
+    await choices.update(TenantDatabase(db, owner), NewAISettings(provider="ollama", api_key="a-key-of-my-own"))
+    chosen = await _effective(db, owner, system)
+    assert (chosen.base_url, chosen.api_key, chosen.own, chosen.own_address) == (system.base_url, "a-key-of-my-own", True, False)
+
+
 @pytest.mark.parametrize(
     "url",
     [
