@@ -91,6 +91,7 @@ class Settings(BaseModel):
     default_ai_provider: Literal["anthropic", "openai", "ollama", "lmstudio", "local"] = "ollama"
     default_ai_model: str = "llama3.2"
     anthropic_api_key: str = Field(default="", repr=False)
+    anthropic_base_url: str = ""
     openai_api_key: str = Field(default="", repr=False)
     openai_base_url: str = ""
     ollama_base_url: str = "http://host.docker.internal:11434/v1"
@@ -127,6 +128,7 @@ class Settings(BaseModel):
     broker_recognition_concurrency: int = Field(default=os.cpu_count() or 1, ge=1, le=1000)
     broker_email_concurrency: int = Field(default=8, ge=1, le=1000)
     broker_system_concurrency: int = Field(default=4, ge=1, le=1000)
+    broker_ai_concurrency: int = Field(default=32, ge=1, le=1000)
     allowed_private_hosts: tuple[str, ...] = ()
     metrics_token: str = Field(default="", repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -147,7 +149,17 @@ class Settings(BaseModel):
         return value
 
     @field_validator(
-        "minio_endpoint", "minio_public_endpoint", "backend_url", "frontend_url", "hibp_url", "worker_url", "function_url_template"
+        "minio_endpoint",
+        "minio_public_endpoint",
+        "anthropic_base_url",
+        "openai_base_url",
+        "ollama_base_url",
+        "lmstudio_base_url",
+        "backend_url",
+        "frontend_url",
+        "hibp_url",
+        "worker_url",
+        "function_url_template",
     )
     @classmethod
     def _http_url(cls, value: str) -> str:

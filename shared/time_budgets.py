@@ -53,6 +53,7 @@ DELIVERY_SECONDS = {
     "large": 15 * 60,  # a download of MAX_DOCUMENT_SIZE, then FULL_READING
     "recognition": 20 * 60,  # a download, a slice, and its first page once more if the slice crashed
     "email": 2 * 60,  # mail servers that delay on purpose (greylisting, tarpits) answer within a minute
+    "ai": 5 * 60,  # providers have time-outs of their own, which are shorter
     "system": 10 * 60,  # schedules stop taking more after 45 s
 }
 """How long a broker waits for the function before it counts the delivery as failed and delivers again, by queue."""

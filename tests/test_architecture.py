@@ -27,7 +27,7 @@ SLOW_TO_IMPORT = {
     "jwt",
     "cryptography",
 }
-SLOW_TO_IMPORT |= {"anthropic", "openai", "google", "apscheduler", "charset_normalizer", "rfc8785"}
+SLOW_TO_IMPORT |= {"anthropic", "openai", "httpx2", "genai_prices", "google", "apscheduler", "charset_normalizer", "rfc8785"}
 DATABASE_ONLY = {"psycopg", "psycopg_pool"}
 
 

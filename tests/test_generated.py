@@ -74,6 +74,10 @@ CONTRACT = {
     suggest_topics           POST   /api/documents/{document_id}/suggest-topics
     list_suggestions         GET    /api/documents/{document_id}/suggestions
     decide_suggestion        POST   /api/documents/{document_id}/suggestions/{suggestion_id}
+    undo_classification      POST   /api/documents/{document_id}/classify/undo
+    preview_ai_call          GET    /api/documents/{document_id}/ai-preview
+    estimate_classification  POST   /api/ai/estimate
+    list_ai_calls            GET    /api/ai/calls
     list_ai_providers        GET    /api/ai/providers
     get_ai_settings          GET    /api/ai/settings
     update_ai_settings       PUT    /api/ai/settings

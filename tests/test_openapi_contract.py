@@ -92,7 +92,9 @@ def person(url: str, operation: str) -> Person:
         for session in client.get("/api/auth/sessions").raise_for_status().json()["items"]:
             session_id = session["id"] if not session["current"] else session_id
         token = client.post("/api/auth/tokens", json={"name": "a program", "scopes": ["documents:read"]}).raise_for_status().json()
-        things = {"session_id": session_id, "token_id": token["id"], "document_id": _document(client, operation)}
+        topic = client.post("/api/topics", json={"name": "Invoices"}).raise_for_status().json()
+        document_id = _document(client, operation)
+        things = {"session_id": session_id, "token_id": token["id"], "topic_id": topic["id"], "document_id": document_id}
         return Person(headers, things)
 
 

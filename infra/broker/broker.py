@@ -39,6 +39,8 @@ def queue_limits(settings: Settings) -> dict[str, QueueLimit]:
         "recognition": QueueLimit(settings.broker_recognition_concurrency, DELIVERY_SECONDS["recognition"]),
         "email": QueueLimit(settings.broker_email_concurrency, DELIVERY_SECONDS["email"], shared=True),
         "system": QueueLimit(settings.broker_system_concurrency, DELIVERY_SECONDS["system"]),
+        # Nearly all of it is waiting for somebody else's machine; each owner's share of it is bounded (shared/assistant/tasks.py).
+        "ai": QueueLimit(settings.broker_ai_concurrency, DELIVERY_SECONDS["ai"], shared=True),
     }
 
 

@@ -1,5 +1,5 @@
-"""What a household's common topics sound like, in English and German: so that a topic called "Rechnungen" is understood before it has
-a single document.
+"""What a household's common topics sound like, in English, German and French: so that a topic called "Rechnungen" is understood before
+it has a single document.
 
 A concept is recognised by a word of the topic's name (`names`); it then brings the words that its documents use: `telling` ones hardly
 stand anywhere else, `typical` ones often stand in other papers too, `weak` ones only support. The words are in `concepts.toml`.

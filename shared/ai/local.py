@@ -90,6 +90,24 @@ def salient_terms(document: DocumentText) -> list[str]:
     return _read(document).salient()
 
 
+def keys_of(text: str) -> frozenset[str]:
+    """What of a text `telling_words` may name: its terms, its phrases of two, the beginnings and ends of its compounds."""
+    found = terms(text)
+    parts = (part for word in found if len(word) >= 7 for part in _affixes(word))
+    return frozenset([*found, *(f"{first} {second}" for first, second in pairwise(found)), *parts])
+
+
+def telling_words(topics: Sequence[TopicOption]) -> dict[str, float]:
+    """What speaks for one of these topics by its name and description, as `keys_of` has it, and how much."""
+    told: dict[str, float] = {}
+    for topic in topics:
+        named = [factor.weights for factors in _parts(topic.name) for factor in factors]
+        for weights in (*named, _description(topic.description), *(kind.weights for kind in _kinds(topic.description))):
+            for word, weight in weights.items():
+                told[word] = max(weight, told.get(word, 0.0))
+    return told
+
+
 class LocalProvider:
     """`AIProvider` by word statistics; `term_counts` gives what was learned."""
 

@@ -44,11 +44,14 @@ class TopicOption:
 
 @dataclass(frozen=True, slots=True)
 class TopicExample:
-    """A document the owner has filed under a topic, for providers that learn from being shown some; `excerpt` is its beginning."""
+    """A document the owner has filed under a topic, or refused to, for providers that learn from being shown some; `excerpt` is its
+    beginning."""
 
     topic_id: UUID
+    document_id: UUID
     title: str
     excerpt: str
+    accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The answer to `classify`: matches, surest first; the model that gave them, and what it cost."""
+    """The answer to `classify`: matches, surest first; the model that gave them, what it cost, and a sentence for the history if something
+    about the call was odd."""
 
     matches: tuple[TopicMatch, ...]
     model: str
     usage: Usage = Usage()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +110,135 @@ class ProviderHealth:
     detail: str
 
 
+CallOutcome = Literal[
+    "done",
+    "unavailable",
+    "timed_out",
+    "overloaded",
+    "rate_limited",
+    "no_credit",
+    "key_refused",
+    "model_unknown",
+    "request_refused",
+    "too_long",
+    "declined",
+    "truncated",
+    "invalid_response",
+    "address_refused",
+    "lost",
+]
+"""How a call ended, as the record of calls names it; `lost` is one whose process ended before it could say."""
+
+
 class ProviderError(Exception):
-    """A provider could not answer; the message is for people and holds no secret. The document becomes ready without topics."""
+    """A provider could not answer; the message is for people and holds no secret. The document becomes ready without topics.
 
+    `retried`: whether the same call may end better later; `counts_against`: whether it says that the provider itself is in trouble, for
+    the circuit breaker; `may_cost`: whether the provider may have charged for it; `retry_after` in seconds, if the provider named a time.
+    """
 
-class ProviderNotBuilt(ProviderError):
-    """The provider is one DocuVault knows and this version does not bring."""
+    outcome: ClassVar[CallOutcome] = "unavailable"
+    retried: ClassVar[bool] = True
+    counts_against: ClassVar[bool] = False
+    may_cost: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.usage = usage
+        """What it cost all the same, as far as the provider said."""
 
 
 class ProviderUnavailable(ProviderError):
-    """The provider did not answer, or not in time."""
+    """The provider cannot be reached, or failed (HTTP 408, 409, 5xx)."""
+
+    outcome: ClassVar[CallOutcome] = "unavailable"
+    counts_against: ClassVar[bool] = True
+
+
+class ProviderTimedOut(ProviderError):
+    """The provider did not answer in time."""
+
+    outcome: ClassVar[CallOutcome] = "timed_out"
+    counts_against: ClassVar[bool] = True
+    may_cost: ClassVar[bool] = True
+
+
+class ProviderOverloaded(ProviderError):
+    """The provider has too much to do for everyone (HTTP 529, 503 with Retry-After)."""
+
+    outcome: ClassVar[CallOutcome] = "overloaded"
+    counts_against: ClassVar[bool] = True
+
+
+class ProviderRateLimited(ProviderError):
+    """The key has asked too often (HTTP 429)."""
+
+    outcome: ClassVar[CallOutcome] = "rate_limited"
+
+
+class ProviderOutOfCredit(ProviderError):
+    """The account behind the key has no money left."""
+
+    outcome: ClassVar[CallOutcome] = "no_credit"
+    retried: ClassVar[bool] = False
+
+
+class ProviderKeyRefused(ProviderError):
+    """The key is wrong, or may not do this (HTTP 401, 403)."""
+
+    outcome: ClassVar[CallOutcome] = "key_refused"
+    retried: ClassVar[bool] = False
+
+
+class ProviderModelUnknown(ProviderError):
+    """The provider has no such model (HTTP 404)."""
+
+    outcome: ClassVar[CallOutcome] = "model_unknown"
+    retried: ClassVar[bool] = False
+
+
+class ProviderRequestRefused(ProviderError):
+    """The provider will not take the request as it is (HTTP 400, 422)."""
+
+    outcome: ClassVar[CallOutcome] = "request_refused"
+    retried: ClassVar[bool] = False
+
+
+class ProviderTextTooLong(ProviderError):
+    """The text does not fit the model's context (HTTP 413, a context error, a stop for it)."""
+
+    outcome: ClassVar[CallOutcome] = "too_long"
+    retried: ClassVar[bool] = False
+
+
+class ProviderDeclined(ProviderError):
+    """The model, or a filter before it, would not read this document."""
+
+    outcome: ClassVar[CallOutcome] = "declined"
+    retried: ClassVar[bool] = False
+    may_cost: ClassVar[bool] = True
+
+
+class ProviderAnswerTruncated(ProviderError):
+    """The answer was cut off at the greatest length that was allowed."""
+
+    outcome: ClassVar[CallOutcome] = "truncated"
+    may_cost: ClassVar[bool] = True
 
 
 class ProviderAnswerInvalid(ProviderError):
     """The provider answered, but not in the form that it was asked for."""
+
+    outcome: ClassVar[CallOutcome] = "invalid_response"
+    may_cost: ClassVar[bool] = True
+
+
+class ProviderAddressRefused(ProviderError):
+    """The provider's address is one that this server does not call."""
+
+    outcome: ClassVar[CallOutcome] = "address_refused"
+    retried: ClassVar[bool] = False
 
 
 @runtime_checkable

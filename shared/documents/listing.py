@@ -116,3 +116,8 @@ def _conditions(parameters: Mapping[str, Any]) -> list[str]:
             )"""
         )
     return conditions
+
+
+def conditions_of(filters: Filters) -> list[str]:
+    """The filters as SQL about `documents AS d`; their `parameters()` and `owner` are to be bound."""
+    return _conditions(filters.parameters())

@@ -7,11 +7,12 @@ decide either way at any time, and otherwise later; the last word counts.
 from typing import Literal
 from uuid import UUID
 
-from shared.db import Transaction
+from shared import short_lists
+from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
 from shared.documents.models import TopicRef
 from shared.errors import NotFound
-from shared.faas.models import AnswerModel
+from shared.faas.models import AnswerModel, Page, PageQuery
 
 Decision = Literal["accept", "reject"]
 
@@ -47,6 +48,17 @@ async def of_document(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> 
         {"owner": owner_id, "document": document_id},
         row=Suggestion,
     )
+
+
+async def page(db: TenantDatabase, document_id: UUID, query: PageQuery) -> Page[Suggestion]:
+    """A page of a document's suggestions. Raises NotFound, InvalidCursor."""
+    async with db.transaction() as tx:
+        found = await of_document(tx, owner_id=db.owner_id, document_id=document_id)
+        if not found and not await tx.fetch_value(
+            "SELECT true FROM documents WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": document_id}
+        ):
+            raise NotFound
+    return short_lists.page(found, query, {"list": "suggestions", "owner": str(db.owner_id), "document": str(document_id)})
 
 
 async def decide(tx: Transaction, *, owner_id: UUID, document_id: UUID, suggestion_id: UUID, decision: Decision) -> Suggestion:

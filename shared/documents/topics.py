@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints
+from psycopg.errors import UniqueViolation
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
 from shared import cursors
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
+from shared.documents.models import AIPolicy
 from shared.errors import DomainError, NotFound
 from shared.faas.models import AnswerModel, Line, Page, RequestModel
 from shared.ids import new_id
@@ -43,23 +45,48 @@ def _one_line(name: str) -> str:
     return tidy
 
 
+Name = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
+Color = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
+
+
 class NewTopic(RequestModel):
     """A topic to make; white space around the name is dropped and within it made single spaces."""
 
-    name: Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
-    description: (
-        Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")] | None
-    ) = None
-    color: Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)] | None = Field(default=None, examples=["#2e7d32"])
+    name: Name
+    description: Description | None = None
+    color: Color | None = Field(default=None, examples=["#2e7d32"])
+    manual_only: StrictBool = False
+    ai_policy: AIPolicy = "inherit"
+
+
+class TopicChange(RequestModel):
+    """What to change of a topic; what is absent stays. `description` and `color` may be null."""
+
+    name: Name | None = None
+    description: Description | None = None
+    color: Color | None = None
+    manual_only: StrictBool | None = None
+    ai_policy: AIPolicy | None = None
+
+    @model_validator(mode="after")
+    def _only_these_may_be_null(self) -> "TopicChange":
+        for name in self.model_fields_set - {"description", "color"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null")
+        return self
 
 
 class Topic(AnswerModel):
-    """A topic; `documents` counts those filed under it, the trash left out."""
+    """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed. `ai_policy` holds for the
+    documents in it."""
 
     id: UUID
     name: str
     description: str | None = None
     color: str | None = None
+    manual_only: bool
+    ai_policy: AIPolicy
     documents: int
 
 
@@ -75,12 +102,20 @@ def name_key(name: str) -> str:
 
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:
     """Makes a topic. Raises TopicExists."""
-    topic = Topic(id=new_id(), name=new.name, description=new.description or None, color=new.color, documents=0)
+    topic = Topic(
+        id=new_id(),
+        name=new.name,
+        description=new.description or None,
+        color=new.color,
+        manual_only=new.manual_only,
+        ai_policy=new.ai_policy,
+        documents=0,
+    )
     async with db.transaction() as tx:
         made = await tx.execute(
             """
-            INSERT INTO topics (id, owner_id, name, name_key, description, color)
-            VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(description)s, %(color)s)
+            INSERT INTO topics (id, owner_id, name, name_key, description, color, manual_only, ai_policy)
+            VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(description)s, %(color)s, %(manual_only)s, %(ai_policy)s)
             ON CONFLICT (owner_id, name_key) DO NOTHING
             """,
             {
@@ -90,6 +125,8 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
                 "key": name_key(topic.name),
                 "description": topic.description,
                 "color": topic.color,
+                "manual_only": topic.manual_only,
+                "ai_policy": topic.ai_policy,
             },
         )
     if not made:
@@ -106,7 +143,7 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
         found = await tx.fetch_all(
             """
             WITH page AS MATERIALIZED (
-                SELECT id, name, name_key, description, color
+                SELECT id, name, name_key, description, color, manual_only, ai_policy
                 FROM topics
                 WHERE owner_id = %(owner)s AND name_key > %(after)s
                 ORDER BY name_key
@@ -123,7 +160,7 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
                 WHERE d.owner_id = %(owner)s AND d.trashed_at IS NOT NULL
                 GROUP BY f.topic_id
             )
-            SELECT page.id, page.name, page.description, page.color,
+            SELECT page.id, page.name, page.description, page.color, page.manual_only, page.ai_policy,
                 coalesce(filed.documents, 0) - coalesce(trashed.documents, 0) AS documents
             FROM page
             LEFT JOIN filed ON filed.topic_id = page.id
@@ -137,6 +174,61 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
     return Page[Topic](items=items, next_cursor=cursors.encode([items[-1].name], binding) if len(found) > limit else None)
 
 
+async def update(db: TenantDatabase, topic_id: UUID, change: TopicChange) -> Topic:
+    """Changes a topic. Raises NotFound, TopicExists."""
+    wanted = {name: getattr(change, name) for name in change.model_fields_set}
+    if "name" in wanted:
+        wanted["name_key"] = name_key(wanted["name"])
+    if "description" in wanted:
+        wanted["description"] = wanted["description"] or None
+    assignments = ", ".join(f"{column} = %({column})s" for column in sorted(wanted)) or "name = name"
+    async with db.transaction() as tx:
+        given = {"owner": db.owner_id, "topic": topic_id}
+        try:
+            changed = await tx.fetch_one(
+                f"""
+                UPDATE topics AS t SET {assignments} WHERE t.owner_id = %(owner)s AND t.id = %(topic)s
+                RETURNING t.id, t.name, t.description, t.color, t.manual_only, t.ai_policy, (
+                    SELECT count(*) FROM document_topics AS f JOIN documents AS d ON d.owner_id = f.owner_id AND d.id = f.document_id
+                    WHERE f.owner_id = t.owner_id AND f.topic_id = t.id AND d.trashed_at IS NULL
+                ) AS documents
+                """,
+                {**wanted, **given},
+                row=Topic,
+            )
+        except UniqueViolation:
+            raise TopicExists(f"You already have a topic “{wanted['name']}”.") from None
+        if changed is None:
+            raise NotFound("There is no such topic.")
+        if "name" in wanted:
+            # Documents show their topics' names.
+            await tx.execute(
+                """
+                UPDATE documents SET updated_at = now()
+                WHERE owner_id = %(owner)s AND id IN (
+                    SELECT document_id FROM document_topics WHERE owner_id = %(owner)s AND topic_id = %(topic)s
+                )
+                """,
+                given,
+            )
+            lifecycle.wake_listeners(tx, db.owner_id)
+    return changed
+
+
+class _TopicName(AnswerModel):
+    name: str
+
+
+async def names(tx: Transaction, owner_id: UUID) -> list[str]:
+    """The names of all topics that may be proposed."""
+    found = await tx.fetch_all(
+        "SELECT name FROM topics WHERE owner_id = %(owner)s AND NOT manual_only AND ai_policy <> 'never'",
+        {"owner": owner_id},
+        row=_TopicName,
+    )
+    return [topic.name for topic in found]
+
+
 async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], source: FiledBy = "owner") -> None:
     """Files the document under these topics, by the owner's word, and learns from it; open suggestions of them are accepted with it.
 
@@ -148,7 +240,7 @@ async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids:
     )
     if owned != len(wanted):
         raise NotFound("There is no such topic.")
-    await _touch(tx, owner_id, document_id)
+    await touch(tx, owner_id, document_id)
     given = {"owner": owner_id, "document": document_id, "topics": wanted, "source": source}
     await tx.execute(
         """
@@ -175,7 +267,7 @@ async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_id
     What the owner had filed is forgotten as an example; what a provider had filed becomes one of what does not belong there, and the
     provider's suggestion counts as rejected, so that it does not come back. Raises NotFound where the document is not the owner's.
     """
-    await _touch(tx, owner_id, document_id)
+    await touch(tx, owner_id, document_id)
     removed = await tx.fetch_all(
         """
         DELETE FROM document_topics
@@ -252,7 +344,7 @@ class _Filing(AnswerModel):
     source: str
 
 
-async def _touch(tx: Transaction, owner_id: UUID, document_id: UUID) -> None:
+async def touch(tx: Transaction, owner_id: UUID, document_id: UUID) -> None:
     """Marks the document as changed, which its watchers are told, and locks it. Raises NotFound."""
     if not await tx.execute(
         "UPDATE documents SET updated_at = now() WHERE owner_id = %(owner)s AND id = %(document)s",

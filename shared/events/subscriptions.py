@@ -13,6 +13,7 @@ class Subscription(NamedTuple):
 
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "account.deleted": (Subscription("delete_account_data", "documents"),),
+    "classification.due": (Subscription("ask_ai_provider", "ai"),),
     "document.extracted": (Subscription("classify_document", "documents"),),
     "document.large": (Subscription("extract_large_document", "large"),),
     "document.scanned": (Subscription("recognize_pages", "recognition"),),
@@ -22,10 +23,12 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
     "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
+    "schedule.retry_classifications": (Subscription("retry_classifications", "system"),),
 }
 
 SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
     "prune_expired": "0 * * * *",
     "reconcile_uploads": "* * * * *",
+    "retry_classifications": "* * * * *",
 }

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 Auth = Literal["none", "user", "admin", "cookie"]
-Queue = Literal["documents", "large", "recognition", "email", "system"]
+Queue = Literal["documents", "large", "recognition", "email", "system", "ai"]
 """`documents` is for what is quick, `large` and `recognition` for what need not be; see `shared.time_budgets`."""
 Scope = Literal[
     "documents:read",

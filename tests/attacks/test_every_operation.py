@@ -146,6 +146,27 @@ async def _topic(victim: Person, db: Database) -> str:
     return str(answer.json()["id"])
 
 
+async def _suggestion(victim: Person, db: Database) -> str:
+    """Of the victim's document and topic, which were made before it."""
+    suggestion_id, owner = new_id(), UUID(victim.id)
+    async with db.tenant(owner) as tx:
+        await _insert(
+            tx,
+            "topic_suggestions",
+            id=suggestion_id,
+            owner_id=owner,
+            document_id=await tx.fetch_value("SELECT id FROM documents WHERE owner_id = %s", (owner,)),
+            topic_id=await tx.fetch_value("SELECT id FROM topics WHERE owner_id = %s", (owner,)),
+            confidence=0.5,
+            quote=MARK,
+            provider="local",
+            model=MARK,
+            state="open",
+            revision=1,
+        )
+    return str(suggestion_id)
+
+
 async def _session(victim: Person, db: Database) -> str:
     return str((await victim.browser.get("/api/auth/sessions")).json()["items"][0]["id"])
 
@@ -158,6 +179,7 @@ async def _api_token(victim: Person, db: Database) -> str:
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "document_id": _document,
     "topic_id": _topic,
+    "suggestion_id": _suggestion,
     "session_id": _session,
     "token_id": _api_token,
 }

@@ -14,6 +14,8 @@ ALLOWED = {
     "shared/mail/",
     # What users must not be able to change themselves, and what admins see of everyone.
     "shared/admin/",
+    # Budgets and circuits of the system, and calls of owners whose process is gone.
+    "shared/assistant/",
     # Claims are fair across owners; bucket events name an owner only once they are read.
     "infra/broker/",
     # Removes what was delivered long ago, of everyone.

@@ -1,4 +1,4 @@
-"""create_topic and list_topics over HTTP, classify_document as the worker calls it."""
+"""create_topic, list_topics and update_topic over HTTP, classify_document as the worker calls it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 from functions.events.classify_document import classify_document
 from functions.topics.create_topic import create_topic
 from functions.topics.list_topics import list_topics
+from functions.topics.update_topic import update_topic
 from shared.clock import now
 from shared.db import Database
 from shared.faas import Event, Rejected
@@ -27,7 +28,7 @@ Asking = Callable[..., Awaitable[Heard]]
 @pytest.fixture
 def asking(db: Database, owner: UUID) -> Asking:
     """`await asking("POST", "/api/topics", json={...})` as the owner, or with the headers given."""
-    app = serving(*(ENDPOINTS[function.__name__] for function in (create_topic, list_topics)))
+    app = serving(*(ENDPOINTS[function.__name__] for function in (create_topic, list_topics, update_topic)))
     token, _ = tokens.issue(owner, "user", new_id(), BROWSER)
     own = {"authorization": f"Bearer {token}", "user-agent": BROWSER.user_agent, "accept-language": BROWSER.accept_language}
 
@@ -44,8 +45,24 @@ async def test_a_topic_is_made_and_listed(asking: Asking) -> None:
     made = await asking("POST", "/api/topics", json={"name": " Invoices ", "color": "#2E7D32"})
     assert made.status == 201
     topic = made.json()
-    assert topic == {"id": topic["id"], "name": "Invoices", "description": None, "color": "#2e7d32", "documents": 0}
+    shown = {"name": "Invoices", "description": None, "color": "#2e7d32", "manual_only": False, "ai_policy": "inherit", "documents": 0}
+    assert topic == {"id": topic["id"], **shown}
     assert (await asking("GET", "/api/topics")).json() == {"items": [topic], "next_cursor": None}
+
+
+async def test_a_topic_is_changed_by_what_is_said_and_no_more(asking: Asking) -> None:
+    path = f"/api/topics/{(await asking('POST', '/api/topics', json={'name': 'Divorce', 'color': '#2e7d32'})).json()['id']}"
+    changed = await asking("PATCH", path, json={"manual_only": True, "ai_policy": "never", "color": None})
+    assert (changed.status, changed.json()["name"], changed.json()["color"]) == (200, "Divorce", None)
+    assert (changed.json()["manual_only"], changed.json()["ai_policy"]) == (True, "never")
+    assert (await asking("PATCH", path, json={})).json() == changed.json()
+    assert (await asking("GET", "/api/topics")).json()["items"] == [changed.json()]
+    await asking("POST", "/api/topics", json={"name": "Taxes"})
+    taken = await asking("PATCH", path, json={"name": "TAXES"})
+    assert (taken.status, taken.code) == (409, "topic_exists")
+    for body in ({"name": None}, {"ai_policy": "maybe"}, {"manual_only": 1}, {"documents": 3}):
+        assert (await asking("PATCH", path, json=body)).status == 422
+    assert (await asking("PATCH", f"/api/topics/{new_id()}", json={"name": "x"})).status == 404
 
 
 async def test_a_name_that_is_taken_is_refused_whatever_its_case(asking: Asking) -> None:

@@ -1,0 +1,12 @@
+"""On `classification.due`: takes the owner's next document in line to the AI provider."""
+
+from shared.db import TenantDatabase, database
+from shared.documents import classification
+from shared.faas import Event, Rejected, on_event
+
+
+@on_event("classification.due", queue="ai")
+async def ask_ai_provider(event: Event) -> None:
+    if event.owner_id is None:
+        raise Rejected("the event names no owner")
+    await classification.run_task(TenantDatabase(database(), event.owner_id))

@@ -1,0 +1,11 @@
+"""Every minute: wakes whatever waits for an AI provider and is due, and settles calls whose process is gone."""
+
+from shared.assistant import call_log, tasks
+from shared.db import database
+from shared.faas import Event, on_schedule
+
+
+@on_schedule("* * * * *", queue="system")
+async def retry_classifications(event: Event) -> None:
+    await call_log.end_lost(database())
+    await tasks.requeue(database())

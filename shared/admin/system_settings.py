@@ -1,0 +1,90 @@
+"""The settings that an admin changes while the system runs: so far those of AI."""
+
+from decimal import Decimal
+
+from shared.ai.provider import ProviderName
+from shared.assistant import choices, circuits, tasks
+from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model
+from shared.db import Database, Transaction
+from shared.faas.models import AnswerModel, RequestModel
+
+
+class SystemAI(AnswerModel):
+    """Which provider reads the documents of those who chose none. `key_hint`: the key's last characters."""
+
+    provider: ProviderName
+    model: str
+    base_url: str | None = None
+    key_hint: str | None = None
+    monthly_budget_usd: BudgetAnswer | None = None
+
+
+class SystemSettings(AnswerModel):
+    """What holds for everyone."""
+
+    ai: SystemAI
+
+
+class NewSystemAI(RequestModel):
+    """The choice for everyone. The address may be a local one. Without `api_key` the key stays while provider and address do; an empty one
+    removes it. `monthly_budget_usd` bounds the calls that the system's keys pay."""
+
+    provider: ProviderName
+    model: Model | None = None
+    base_url: BaseUrl | None = None
+    api_key: ApiKey | None = None
+    monthly_budget_usd: Budget | None = None
+
+
+class NewSystemSettings(RequestModel):
+    """What is to hold for everyone."""
+
+    ai: NewSystemAI
+
+
+async def get(db: Database) -> SystemSettings:
+    """What holds now."""
+    choice = await choices.system_choice(fresh=True)
+    async with db.system() as tx:
+        row = await choices.system_row(tx)
+    own = row is not None and row.provider is not None
+    return SystemSettings(
+        ai=SystemAI(
+            provider=choice.provider,
+            model=choice.model,
+            base_url=row.base_url if row is not None and own else None,
+            key_hint=row.key_hint if row is not None and own else None,
+            monthly_budget_usd=float(row.monthly_budget_usd) if row is not None and row.monthly_budget_usd is not None else None,
+        )
+    )
+
+
+async def update(tx: Transaction, new: NewSystemSettings) -> None:
+    """Changes it; whatever waits for the system's provider is tried again. Raises AddressNotAllowed for what is no address at all."""
+    choices.check_form(new.ai.base_url)
+    before = await choices.system_row(tx)
+    same = before is not None and (before.provider, before.base_url) == (new.ai.provider, new.ai.base_url)
+    sealed, hint = (before.api_key, before.key_hint) if before is not None and same else (None, None)
+    if new.ai.api_key is not None:
+        sealed, hint = choices.sealed_key(new.ai.api_key, choices.SYSTEM)
+    budget: Decimal | None = new.ai.monthly_budget_usd
+    await tx.execute(
+        """
+        INSERT INTO ai_system_settings (id, provider, model, base_url, api_key, key_hint, monthly_budget_usd)
+        VALUES (1, %(provider)s, %(model)s, %(base_url)s, %(key)s, %(hint)s, %(budget)s)
+        ON CONFLICT (id) DO UPDATE
+        SET provider = excluded.provider, model = excluded.model, base_url = excluded.base_url, api_key = excluded.api_key,
+            key_hint = excluded.key_hint, monthly_budget_usd = excluded.monthly_budget_usd, updated_at = now()
+        """,
+        {
+            "provider": new.ai.provider,
+            "model": new.ai.model,
+            "base_url": new.ai.base_url,
+            "key": sealed,
+            "hint": hint,
+            "budget": budget,
+        },
+    )
+    await tasks.hasten_all(tx)
+    await circuits.forget_in(tx, None)
+    tx.after_commit(choices.forget_system_choice)

@@ -1,0 +1,272 @@
+"""Which provider reads an owner's documents: the owner's choice, else the admin's, else DEFAULT_AI_PROVIDER.
+
+API keys are sealed at rest and never given back; `key_hint` shows their last characters. A key belongs to one provider at one address: if
+either changes, the key that was there is dropped, so that nobody who may change settings can have it sent elsewhere.
+"""
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from shared.ai import registry
+from shared.ai.provider import ProviderName
+from shared.ai.registry import PROVIDERS, Mode, ProviderChoice
+from shared.config import settings
+from shared.db import TenantDatabase, Transaction, database
+from shared.errors import DomainError
+from shared.faas.models import AnswerModel, Line, RequestModel
+from shared.outbound import HostNotAllowed, UrlNotAllowed
+from shared.outbound.guard import parts_of
+from shared.sealing import SealBroken, seal, unseal
+
+PURPOSE = "ai api key"
+SYSTEM = "system"
+"""Whose the admin's key is, for sealing."""
+HINT_CHARACTERS = 4
+KEY_CHARACTERS_FOR_A_HINT = 12
+REMEMBERED_SECONDS = 5.0
+"""For so long the admin's choice may be an older one in another process."""
+
+
+class AddressNotAllowed(DomainError):
+    """The base URL leads where requests of this server do not go."""
+
+    status, code, title = 422, "url_not_allowed", "This address may not be used"
+
+
+def _none_if_empty(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Model = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+ApiKey = Annotated[Line, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[\x20-\x7e]*$")]
+BaseUrl = Annotated[Line, StringConstraints(strip_whitespace=True, max_length=500), BeforeValidator(_none_if_empty)]
+Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=2)]
+BudgetAnswer = Annotated[float, Field(ge=0)]
+
+
+class AISettings(AnswerModel):
+    """What holds for the caller: the caller's own choice, or the system's."""
+
+    provider: ProviderName
+    model: str
+    base_url: str | None = None
+    key_hint: str | None = None
+    mode: Mode
+    monthly_budget_usd: BudgetAnswer | None = None
+
+
+class NewAISettings(RequestModel):
+    """The caller's choice. Without `api_key` the key stays while provider and address do; an empty one removes it."""
+
+    provider: ProviderName
+    model: Model | None = None
+    base_url: BaseUrl | None = None
+    api_key: ApiKey | None = None
+    mode: Mode = "apply"
+    monthly_budget_usd: Budget | None = None
+
+
+@dataclass(frozen=True)
+class _Row:
+    provider: ProviderName
+    model: str
+    base_url: str | None
+    api_key: bytes | None
+    key_hint: str | None
+    mode: Mode
+    monthly_budget_usd: Decimal | None
+
+
+_COLUMNS = "provider, model, base_url, api_key, key_hint, mode, monthly_budget_usd"
+
+
+async def get(db: TenantDatabase) -> AISettings:
+    """What holds for the owner."""
+    async with db.transaction() as tx:
+        row = await _row(tx, db.owner_id)
+    if row is not None:
+        return _shown(row)
+    choice = await system_choice()
+    return AISettings(provider=choice.provider, model=choice.model, mode=choice.mode)
+
+
+async def update(db: TenantDatabase, new: NewAISettings) -> AISettings:
+    """Makes it the owner's choice; documents that wait for a provider are tried at once. Raises AddressNotAllowed."""
+    from shared.assistant import circuits, tasks
+
+    await check_address(new.base_url)
+    model = new.model or PROVIDERS[new.provider].default_model
+    async with db.transaction() as tx:
+        before = await _row(tx, db.owner_id)
+        same = before is not None and (before.provider, before.base_url) == (new.provider, new.base_url)
+        sealed, hint = (before.api_key, before.key_hint) if before is not None and same else (None, None)
+        if new.api_key is not None:
+            sealed, hint = sealed_key(new.api_key, db.owner_id)
+        await tx.execute(
+            """
+            INSERT INTO ai_settings (owner_id, provider, model, base_url, api_key, key_hint, mode, monthly_budget_usd)
+            VALUES (%(owner)s, %(provider)s, %(model)s, %(base_url)s, %(key)s, %(hint)s, %(mode)s, %(budget)s)
+            ON CONFLICT (owner_id) DO UPDATE
+            SET provider = excluded.provider, model = excluded.model, base_url = excluded.base_url, api_key = excluded.api_key,
+                key_hint = excluded.key_hint, mode = excluded.mode, monthly_budget_usd = excluded.monthly_budget_usd, updated_at = now()
+            """,
+            {
+                "owner": db.owner_id,
+                "provider": new.provider,
+                "model": model,
+                "base_url": new.base_url,
+                "key": sealed,
+                "hint": hint,
+                "mode": new.mode,
+                "budget": new.monthly_budget_usd,
+            },
+        )
+        await tasks.hasten(tx, db.owner_id)
+    await circuits.forget(db.owner_id)
+    return AISettings(
+        provider=new.provider,
+        model=model,
+        base_url=new.base_url,
+        key_hint=hint,
+        mode=new.mode,
+        monthly_budget_usd=None if new.monthly_budget_usd is None else float(new.monthly_budget_usd),
+    )
+
+
+async def effective(tx: Transaction, owner_id: UUID, system: ProviderChoice) -> ProviderChoice:
+    """The owner's choice with its key, else `system`. Who chose a provider and gave neither key nor address uses the system's."""
+    row = await _row(tx, owner_id)
+    if row is None:
+        return system
+    if row.api_key is not None or row.base_url is not None:
+        own_address = row.base_url is not None
+        base_url = row.base_url
+        if not own_address and PROVIDERS[row.provider].local:
+            base_url = system.base_url if row.provider == system.provider else registry.system_access(settings(), row.provider)[1]
+        key = _opened(row, owner_id)
+        return ProviderChoice(row.provider, row.model, row.mode, base_url, key, own=True, own_address=own_address)
+    if row.provider == system.provider:
+        return ProviderChoice(row.provider, row.model, row.mode, system.base_url, system.api_key)
+    key, base_url = registry.system_access(settings(), row.provider)
+    return ProviderChoice(row.provider, row.model, row.mode, base_url, key)
+
+
+def system_can(provider: ProviderName, system: ProviderChoice) -> bool:
+    """Whether the system's key and address would do for a provider."""
+    if provider == system.provider:
+        return system.configured
+    key, _ = registry.system_access(settings(), provider)
+    return bool(key) or not PROVIDERS[provider].needs_key
+
+
+async def check_address(base_url: str | None) -> None:
+    """Raises AddressNotAllowed where the URL guard would not let a request through."""
+    check_form(base_url)
+    if base_url is None:
+        return
+    try:
+        await registry.url_guard().check_url(base_url)
+    except (UrlNotAllowed, HostNotAllowed) as refused:
+        raise AddressNotAllowed(str(refused)) from None
+
+
+def check_form(base_url: str | None) -> None:
+    """Raises AddressNotAllowed for what cannot be the address of an API, wherever it leads."""
+    if base_url is None:
+        return
+    try:
+        parts_of(base_url)
+    except UrlNotAllowed as refused:
+        raise AddressNotAllowed(str(refused)) from None
+    if "?" in base_url or "#" in base_url:
+        raise AddressNotAllowed("The address of an API has neither a query nor a fragment.")
+
+
+def sealed_key(key: str, owner: UUID | str) -> tuple[bytes | None, str | None]:
+    """An API key as it is kept, and its hint: the last characters, of a key that is long enough to keep the rest secret."""
+    if not key:
+        return None, None
+    hint = f"…{key[-HINT_CHARACTERS:]}" if len(key) >= KEY_CHARACTERS_FOR_A_HINT else "…"
+    return seal(key.encode(), user=owner, purpose=PURPOSE, row=owner), hint
+
+
+# The admin's choice
+
+
+@dataclass(frozen=True)
+class SystemRow:
+    """The admin's choice as it is kept."""
+
+    provider: ProviderName | None
+    model: str | None
+    base_url: str | None
+    api_key: bytes | None
+    key_hint: str | None
+    monthly_budget_usd: Decimal | None
+
+
+_remembered: tuple[float, ProviderChoice] | None = None
+
+
+async def system_choice(*, fresh: bool = False) -> ProviderChoice:
+    """The admin's choice, else the environment's; `fresh`: not an older one."""
+    global _remembered
+    if not fresh and _remembered is not None and time.monotonic() < _remembered[0]:
+        return _remembered[1]
+    async with database().system() as tx:
+        row = await system_row(tx)
+    choice = registry.system_choice(settings())
+    if row is not None and row.provider is not None:
+        key, base_url = registry.system_access(settings(), row.provider)
+        if row.base_url is not None and row.base_url != base_url:
+            key, base_url = "", row.base_url  # the environment's key belongs to the environment's address
+        if row.api_key is not None:
+            key = _unsealed(row.api_key, SYSTEM)
+        choice = ProviderChoice(row.provider, row.model or PROVIDERS[row.provider].default_model, "apply", base_url, key)
+    _remembered = (time.monotonic() + REMEMBERED_SECONDS, choice)
+    return choice
+
+
+async def system_row(tx: Transaction) -> SystemRow | None:
+    """For system transactions."""
+    return await tx.fetch_one(
+        "SELECT provider, model, base_url, api_key, key_hint, monthly_budget_usd FROM ai_system_settings", row=SystemRow
+    )
+
+
+def forget_system_choice() -> None:
+    """It was changed in this process."""
+    global _remembered
+    _remembered = None
+
+
+async def _row(tx: Transaction, owner_id: UUID) -> _Row | None:
+    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_Row)
+
+
+def _opened(row: _Row, owner_id: UUID) -> str:
+    return "" if row.api_key is None else _unsealed(row.api_key, owner_id)
+
+
+def _unsealed(sealed: bytes, owner: UUID | str) -> str:
+    """The key; empty if its master key is gone, which a provider then says in plain words."""
+    try:
+        return unseal(sealed, user=owner, purpose=PURPOSE, row=owner).decode()
+    except SealBroken:
+        return ""
+
+
+def _shown(row: _Row) -> AISettings:
+    return AISettings(
+        provider=row.provider,
+        model=row.model,
+        base_url=row.base_url,
+        key_hint=row.key_hint,
+        mode=row.mode,
+        monthly_budget_usd=None if row.monthly_budget_usd is None else float(row.monthly_budget_usd),
+    )

@@ -1,0 +1,373 @@
+"""What owners ask an AI provider for by hand: a classification now, ideas for topics, a look at what would be sent, what it would cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StrictBool, model_validator
+
+from shared.ai import prices, prompts, registry, tokens
+from shared.ai.excerpt import MAX_AI_CHARS
+from shared.ai.prices import Price
+from shared.ai.provider import (
+    DocumentText,
+    ProviderAnswerInvalid,
+    ProviderError,
+    ProviderHealth,
+    ProviderName,
+    TopicExample,
+)
+from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
+from shared.assistant import choices, tasks
+from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, Caller, PolicyForbids, gate_for
+from shared.db import TenantDatabase
+from shared.documents import classification, library, lifecycle, listing, search, topics
+from shared.documents.listing import Filters
+from shared.documents.models import Document, Status
+from shared.errors import Conflict, DomainError, NotFound, Unavailable
+from shared.faas.models import AnswerModel, Line, Moment, RequestModel
+
+OUTPUT_TOKENS = 150
+"""Tokens of an ordinary classification's answer: two topics with their quotes."""
+
+_TOKENS_A_CHARACTER = {
+    "zh": 1.4,
+    "ja": 1.4,
+    "ko": 1.4,
+    "th": 1.4,
+    "ru": 0.6,
+    "uk": 0.6,
+    "bg": 0.6,
+    "sr": 0.6,
+    "el": 0.6,
+    "ar": 0.8,
+    "he": 0.8,
+}
+"""By language, where the text itself is not looked at; digits and punctuation counted."""
+_TOKENS_A_CHARACTER_OTHERS = 0.4
+
+ESTIMATED_AT_MOST = 10_000
+"""Documents of a query with words that an estimate looks at."""
+
+
+class NotReadYet(Conflict):
+    code, title = "not_read_yet", "The document has not been read yet"
+
+
+class AINotAllowed(Conflict):
+    """AI is switched off, or the document's policy forbids it."""
+
+    code, title = "ai_not_allowed", "AI may not read this document"
+
+
+class AIBudgetExceeded(DomainError):
+    status, code, title = 403, "budget_exceeded", "The budget for AI is used up for this month"
+
+
+class AIFailed(Unavailable):
+    """The provider did not answer, or not usefully."""
+
+
+class Message(AnswerModel):
+    """A message as it would be sent."""
+
+    role: str
+    content: str
+
+
+class Preview(AnswerModel):
+    """A call that would be made now; `characters` of documents are in it. Without messages nothing leaves this server."""
+
+    provider: ProviderName
+    model: str
+    base_url: str | None = None
+    messages: list[Message]
+    characters: int
+    cost_usd: float
+
+
+class Idea(AnswerModel):
+    """A topic that would fit."""
+
+    name: str
+    reason: str
+
+
+class Ideas(AnswerModel):
+    """New topics that would fit, best first."""
+
+    suggestions: list[Idea]
+
+
+class Health(AnswerModel):
+    """Whether the chosen provider answers just now."""
+
+    ok: bool
+    latency_ms: float
+    detail: str
+
+
+class Estimate(AnswerModel):
+    """What classifying documents would take; nothing where nothing leaves this server."""
+
+    documents: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+Several: Any = Field(default=[], max_length=50)
+Name = Annotated[Line, Field(min_length=1, max_length=255)]
+
+
+class DocumentFilter(RequestModel):
+    """The parameters of list_documents that choose documents."""
+
+    q: Annotated[str, Field(max_length=search.QUERY_LIMIT)] | None = None
+    topic_id: list[UUID] = Several
+    status: list[Status] = Several
+    content_type: list[Name] = Several
+    language: list[Name] = Several
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    trashed: StrictBool = False
+
+    def filters(self) -> Filters:
+        return Filters(
+            topic_ids=tuple(self.topic_id),
+            statuses=tuple(self.status),
+            content_types=tuple(self.content_type),
+            languages=tuple(self.language),
+            created_after=self.created_after,
+            created_before=self.created_before,
+            trashed=self.trashed,
+        )
+
+
+class EstimateRequest(RequestModel):
+    """Which documents; neither `ids` nor `filter`: everything outside the trash."""
+
+    ids: list[UUID] | None = Field(default=None, max_length=1000)
+    filter: DocumentFilter | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "EstimateRequest":
+        if self.ids is not None and self.filter is not None:
+            raise ValueError("takes either ids or a filter")
+        return self
+
+
+@dataclass(frozen=True)
+class _Standing:
+    status: Status
+    revision: int
+    policy: Policy
+
+
+async def classify_now(db: TenantDatabase, document_id: UUID) -> Document:
+    """Puts the document in line again, first of all, whatever was tried before. Raises NotFound, NotReadYet, AINotAllowed."""
+    system = await choices.system_choice()
+    async with db.transaction() as tx:
+        await tasks.lock(tx, db.owner_id)
+        standing = await tx.fetch_one(
+            f"""
+            SELECT d.status, d.revision, {POLICY} AS policy FROM documents AS d
+            WHERE d.owner_id = %(owner)s AND d.id = %(document)s FOR NO KEY UPDATE
+            """,
+            {"owner": db.owner_id, "document": document_id},
+            row=_Standing,
+        )
+        if standing is None:
+            raise NotFound
+        if standing.status not in ("extracted", "ready"):
+            raise NotReadYet
+        _narrowed(await choices.effective(tx, db.owner_id, system), standing.policy)
+        await tasks.request(tx, db.owner_id, document_id, standing.revision, by_owner=True)
+        lifecycle.wake_listeners(tx, db.owner_id)
+    return await library.get(db, document_id)
+
+
+async def preview(db: TenantDatabase, document_id: UUID, *, system: ProviderChoice | None = None) -> Preview:
+    """Exactly what a classification would send now. Raises NotFound, NotReadYet, AINotAllowed.
+
+    Here as below, `system` is the choice that holds for everyone; by default the admin's.
+    """
+    choice, work, examples = await _loaded(db, document_id, system)
+    if not choice.remote:
+        return Preview(provider=choice.provider, model=choice.model, messages=[], characters=0, cost_usd=0.0)
+    prompt = prompts.classification(work.document(), work.options(choice), examples)
+    cost = price_of(choice).cost(prompt.input_tokens, OUTPUT_TOKENS)
+    return Preview(
+        provider=choice.provider,
+        model=choice.model,
+        base_url=choice.base_url,
+        messages=[Message(**message) for message in prompt.messages()],
+        characters=prompt.characters,
+        cost_usd=float(cost),
+    )
+
+
+async def suggest_topics(db: TenantDatabase, document_id: UUID, *, system: ProviderChoice | None = None) -> Ideas:
+    """New topics that would fit the document. Raises NotFound, NotReadYet, AINotAllowed, AIBudgetExceeded, AIFailed."""
+    choice, work, _ = await _loaded(db, document_id, system)
+    async with db.transaction() as tx:
+        learned = topics.term_counts(tx, db.owner_id)
+        if not choice.remote:
+            found = await registry.open_provider(choice, gate_for(Caller(db.owner_id), choice), learned).suggest_topics(
+                work.document(), work.options(choice)
+            )
+            return Ideas(suggestions=[Idea(name=idea.name, reason=idea.reason) for idea in found.ideas])
+    try:
+        provider = registry.open_provider(choice, gate_for(Caller(db.owner_id, document_id), choice))
+        found = await provider.suggest_topics(work.document(), work.options(choice))
+    except ProviderError as failed:
+        raise _problem(failed) from None
+    return Ideas(suggestions=[Idea(name=idea.name, reason=idea.reason) for idea in found.ideas])
+
+
+async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) -> Health:
+    """Asks the chosen provider for a word."""
+    system = system or await choices.system_choice()
+    async with db.transaction() as tx:
+        choice = await choices.effective(tx, db.owner_id, system)
+    try:
+        found = await registry.open_provider(choice, gate_for(Caller(db.owner_id), choice)).health_check()
+    except ProviderError as failed:
+        found = ProviderHealth(False, 0.0, str(failed))
+    return Health(ok=found.ok, latency_ms=found.latency_ms, detail=found.detail)
+
+
+class Provider(AnswerModel):
+    """A provider; `configured` says that the caller could be served by it: it has the key that it needs."""
+
+    name: ProviderName
+    default_model: str
+    needs_key: bool
+    local: bool
+    configured: bool
+
+
+async def providers(db: TenantDatabase) -> list[Provider]:
+    """All of them."""
+    system = await choices.system_choice()
+    async with db.transaction() as tx:
+        chosen = await choices.effective(tx, db.owner_id, system)
+    return [
+        Provider(
+            name=facts.name,
+            default_model=facts.default_model,
+            needs_key=facts.needs_key,
+            local=facts.local,
+            configured=chosen.configured if facts.name == chosen.provider else choices.system_can(facts.name, system),
+        )
+        for facts in PROVIDERS.values()
+    ]
+
+
+@dataclass(frozen=True)
+class _Read:
+    language: str
+    documents: int
+    characters: int
+
+
+async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: ProviderChoice | None = None) -> Estimate:
+    """What classifying these documents would take with the provider that is chosen now. Documents that no AI may read do not count."""
+    system = system or await choices.system_choice()
+    chosen_filter = request.filter or DocumentFilter()
+    ids = request.ids
+    if ids is None and chosen_filter.q is not None and chosen_filter.q.strip():
+        ids = await _found(db, chosen_filter)
+    parameters = chosen_filter.filters().parameters() | {"owner": db.owner_id, "ids": ids, "most": MAX_AI_CHARS}
+    conditions = ["d.owner_id = %(owner)s", "d.id = ANY (%(ids)s)"] if ids is not None else listing.conditions_of(chosen_filter.filters())
+    async with db.transaction() as tx:
+        choice = await choices.effective(tx, db.owner_id, system)
+        options = await topics.names(tx, db.owner_id) if choice.remote else []
+        read = await tx.fetch_all(
+            f"""
+            SELECT coalesce(language, '') AS language, count(*)::integer AS documents, coalesce(sum(characters), 0)::bigint AS characters
+            FROM (
+                SELECT d.language, {POLICY} AS policy, (
+                    SELECT least(coalesce(sum(length(p.text)), 0), %(most)s) FROM document_pages AS p
+                    WHERE p.owner_id = d.owner_id AND p.document_id = d.id
+                ) AS characters
+                FROM documents AS d WHERE {" AND ".join(conditions)}
+            ) AS read
+            WHERE policy = 'inherit' OR (policy = 'local_only' AND %(local)s)
+            GROUP BY 1
+            """,
+            parameters | {"local": choice.facts.local},
+            row=_Read,
+        )
+    documents = sum(row.documents for row in read)
+    if not choice.remote or choice.mode == "off":
+        return Estimate(documents=documents if choice.mode != "off" else 0, calls=0, input_tokens=0, output_tokens=0, cost_usd=0.0)
+    frame = _frame_tokens(options)
+    text = sum(row.characters * _TOKENS_A_CHARACTER.get(row.language, _TOKENS_A_CHARACTER_OTHERS) for row in read)
+    input_tokens, output_tokens = int(text) + frame * documents, OUTPUT_TOKENS * documents
+    cost: Decimal = price_of(choice).cost(input_tokens, output_tokens)
+    return Estimate(
+        documents=documents, calls=documents, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=round(float(cost), 6)
+    )
+
+
+def price_of(choice: ProviderChoice) -> Price:
+    """What the choice's tokens cost."""
+    return prices.price_of(choice.provider, choice.model, choice.base_url, at_home=choice.facts.local)
+
+
+def _frame_tokens(names: Sequence[str]) -> int:
+    """Tokens of everything in a call that is not the document."""
+    empty = prompts.classification(DocumentText("", "", None, ()), ())
+    return empty.input_tokens + sum(tokens.estimate(name) + 8 for name in names[: prompts.TOPICS_SENT])
+
+
+async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
+    ids: list[UUID] = []
+    cursor: str | None = None
+    while len(ids) < ESTIMATED_AT_MOST:
+        page = await search.search(db, chosen.q or "", chosen.filters(), "-relevance", 200, cursor)
+        ids += [hit.id for hit in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return ids
+
+
+async def _loaded(
+    db: TenantDatabase, document_id: UUID, system: ProviderChoice | None
+) -> tuple[ProviderChoice, classification.Work, list[TopicExample]]:
+    system = system or await choices.system_choice()
+    async with db.transaction() as tx:
+        work = await classification.load(tx, db.owner_id, document_id)
+        if work is None:
+            if not await tx.fetch_value(
+                "SELECT true FROM documents WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": document_id}
+            ):
+                raise NotFound
+            raise NotReadYet
+        choice = _narrowed(await choices.effective(tx, db.owner_id, system), work.policy)
+        examples = await classification.examples(tx, db.owner_id, document_id, work) if choice.remote else []
+    return choice, work, examples
+
+
+def _narrowed(choice: ProviderChoice, policy: Policy) -> ProviderChoice:
+    narrowed = registry.under_policy(choice, policy)
+    if narrowed is None:
+        raise AINotAllowed("AI is switched off in your settings." if choice.mode == "off" else "This document is not to be read by any AI.")
+    return narrowed
+
+
+def _problem(failed: ProviderError) -> DomainError:
+    """A provider's failure as a problem for the caller."""
+    if isinstance(failed, BudgetExceeded):
+        return AIBudgetExceeded(str(failed))
+    if isinstance(failed, PolicyForbids | AttemptsUsedUp):
+        return AINotAllowed(str(failed))
+    wait = failed.retry_after if failed.retry_after is not None else 30
+    if isinstance(failed, ProviderAnswerInvalid):
+        wait = 5
+    return AIFailed(str(failed), retry_after=max(1, round(wait)))

@@ -1,0 +1,135 @@
+"""The one place that makes HTTP clients for addresses outside: guarded, bounded, and without a mind of their own.
+
+Each connection goes to an address that the guard has just checked, TLS still verifies the host's name. Redirects are not followed and
+proxies of the environment not used: both would lead around the guard. A response has a greatest length, and comes unpacked, so that a
+small one cannot unfold into a large one. `client` speaks httpx; `sdk_client` speaks httpx2, which the SDKs of AI providers insist on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
+
+from shared.outbound.guard import HostNotAllowed, UrlGuard
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+RESPONSE_BYTES = 4 * 2**20
+CONNECT_SECONDS = 5.0
+CONNECTIONS_KEPT = 20
+KEPT_SECONDS = 30.0
+
+
+class ResponseTooLarge(Exception):
+    """The response is longer than the client takes, or packed although that was not asked for."""
+
+
+class _CheckedConnections:
+    """A network backend of httpcore (or httpcore2) that connects to checked addresses only."""
+
+    def __init__(self, guard: UrlGuard, core: ModuleType) -> None:
+        self._guard = guard
+        self._core = core
+        self._network: Any = core.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> Any:
+        failed: Exception | None = None
+        for address in await self._guard.addresses(host, port):
+            try:
+                return await self._network.connect_tcp(
+                    str(address), port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                )
+            except (self._core.ConnectError, self._core.ConnectTimeout) as refused:
+                failed = refused
+        raise failed or HostNotAllowed(f"There is no host “{host}”.")
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> Any:
+        raise HostNotAllowed("Requests do not go to sockets of this machine.")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_bytes: int) -> Any:
+    class Bounded(library.AsyncByteStream):  # type: ignore[name-defined,misc]
+        """A response's body, cut off with ResponseTooLarge."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            received = 0
+            async for part in self._stream:
+                received += len(part)
+                if received > response_bytes:
+                    raise ResponseTooLarge(f"The response is longer than {response_bytes} bytes.")
+                yield part
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
+    class Guarded(library.AsyncHTTPTransport):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            trust = library.create_ssl_context()  # SSL_CERT_FILE and SSL_CERT_DIR count, for those with an authority of their own
+            super().__init__(verify=trust, trust_env=False)
+            # The transport takes no network backend, its pool does.
+            self._pool = core.AsyncConnectionPool(
+                ssl_context=trust,
+                max_connections=None,
+                max_keepalive_connections=CONNECTIONS_KEPT,
+                keepalive_expiry=KEPT_SECONDS,
+                network_backend=_CheckedConnections(guard, core),
+            )
+
+        async def handle_async_request(self, request: Any) -> Any:
+            request.headers["Accept-Encoding"] = "identity"
+            response = await super().handle_async_request(request)
+            if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+                await response.aclose()
+                raise ResponseTooLarge("The response is packed although that was not asked for.")
+            response.stream = Bounded(response.stream)
+            return response
+
+    return Guarded()
+
+
+def client(guard: UrlGuard, *, seconds: float, response_bytes: int = RESPONSE_BYTES) -> "httpx.AsyncClient":
+    """A client of httpx; `seconds` is the longest silence it bears. To be closed by the caller."""
+    import httpcore
+    import httpx
+
+    return httpx.AsyncClient(
+        transport=_transport(httpx, httpcore, guard, response_bytes),
+        timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+_sdk_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UrlGuard, httpx2.AsyncClient]]" = WeakKeyDictionary()
+
+
+def sdk_client(guard: UrlGuard) -> "httpx2.AsyncClient":
+    """The running event loop's client of httpx2 for this guard, connections and all: shared, so not to be closed by who uses it."""
+    import httpcore2
+    import httpx2
+
+    clients = _sdk_clients.setdefault(asyncio.get_running_loop(), {})
+    if guard not in clients:
+        clients[guard] = httpx2.AsyncClient(
+            transport=cast("httpx2.AsyncBaseTransport", _transport(httpx2, httpcore2, guard, RESPONSE_BYTES)),
+            timeout=httpx2.Timeout(60, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            trust_env=False,
+        )
+    return clients[guard]

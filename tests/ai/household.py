@@ -1,0 +1,110 @@
+"""The labelled set: 240 household papers in three languages under twelve topics (tests/ai/papers), a third of them kept aside.
+
+Whoever tunes something looks at `AT_HAND` only. The first ten of a topic there are what an owner is taken to have filed by hand.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from shared.ai.local import TopicCounts, salient_terms
+from shared.ai.provider import DocumentText, PageText, TopicExample, TopicOption
+
+FOLDER = Path(__file__).with_name("papers")
+LANGUAGES = {"english": "en", "german": "de", "french": "fr"}
+EXAMPLES = 10
+
+NAMES = {
+    "invoices": "Invoices",
+    "insurance": "Insurance",
+    "housing": "Housing",
+    "taxes": "Taxes",
+    "work": "Work",
+    "health": "Health",
+    "bank": "Banking",
+    "travel": "Travel",
+    "education": "School",
+    "vehicles": "Car",
+    "energy": "Energy & water",
+    "clubs": "Clubs & hobbies",
+}
+IDS = {topic: UUID(int=number + 1) for number, topic in enumerate(NAMES)}
+
+
+@dataclass(frozen=True)
+class HouseholdPaper:
+    number: int
+    topic: str
+    language: str
+    text: str
+
+    @property
+    def id(self) -> UUID:
+        return UUID(int=1_000_000 + self.number)
+
+    def document(self) -> DocumentText:
+        name = f"scan-{self.number:03}"
+        return DocumentText(name, f"{name}.pdf", self.language, (PageText(1, self.text),))
+
+
+def _all() -> tuple[HouseholdPaper, ...]:
+    found: list[HouseholdPaper] = []
+    for file, language in LANGUAGES.items():
+        topic = ""
+        for line in (FOLDER / f"{file}.txt").read_text(encoding="utf-8").splitlines():
+            if line.startswith("["):
+                topic = line.strip("[]")
+            elif line and not line.startswith("#"):
+                found.append(HouseholdPaper(len(found), topic, language, line))
+    return tuple(found)
+
+
+PAPERS = _all()
+KEPT_ASIDE = tuple(paper for paper in PAPERS if paper.number % 3 == 2)
+AT_HAND = tuple(paper for paper in PAPERS if paper.number % 3 != 2)
+
+
+def lessons(examples: int = EXAMPLES) -> tuple[HouseholdPaper, ...]:
+    """So many of each topic's papers at hand, the languages mixed."""
+    seen: Counter[str] = Counter()
+    found = []
+    for paper in sorted(AT_HAND, key=lambda paper: (paper.number * 7919) % 241):
+        if seen[paper.topic] < examples:
+            seen[paper.topic] += 1
+            found.append(paper)
+    return tuple(found)
+
+
+class Taught:
+    """What an owner has decided: these papers are filed. In memory, as the database keeps it."""
+
+    def __init__(self, papers: Sequence[HouseholdPaper]) -> None:
+        self.papers = papers
+        self._terms = {paper.number: salient_terms(paper.document()) for paper in papers}
+        self._counts: dict[str, Counter[str]] = {topic: Counter() for topic in NAMES}
+        for paper in papers:
+            self._counts[paper.topic].update(self._terms[paper.number])
+
+    def options(self) -> list[TopicOption]:
+        filed = Counter(paper.topic for paper in self.papers)
+        return [TopicOption(IDS[topic], name, "", filed[topic]) for topic, name in NAMES.items()]
+
+    async def term_counts(self, terms: Sequence[str]) -> list[TopicCounts]:
+        """For the local provider."""
+        found = []
+        for topic, counts in self._counts.items():
+            known = [term for term in terms if counts[term]]
+            found.append(TopicCounts(IDS[topic], known, [counts[term] for term in known], [0] * len(known)))
+        return found
+
+    def nearest(self, paper: HouseholdPaper, most: int = 4) -> list[TopicExample]:
+        """For the other providers."""
+        wanted = set(salient_terms(paper.document()))
+        ranked = sorted(self.papers, key=lambda other: (-len(wanted & set(self._terms[other.number])), other.number))
+        return [
+            TopicExample(IDS[other.topic], other.id, other.document().title, other.text[:300])
+            for other in ranked[:most]
+            if other.number != paper.number
+        ]

@@ -1,0 +1,55 @@
+"""The labelled set, and how the local provider does on the third of it that was kept aside."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from shared.ai.local import LocalProvider
+from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, NAMES, PAPERS, HouseholdPaper, Taught, lessons
+from tests.ai.scores import Answer, Scores, scores
+
+
+def _scores(papers: Sequence[HouseholdPaper], examples: int) -> Scores:
+    taught = Taught(lessons(examples))
+    provider = LocalProvider(taught.term_counts)
+
+    async def answers() -> list[Answer]:
+        given = []
+        for paper in papers:
+            matches = (await provider.classify(paper.document(), taught.options())).matches
+            best = matches[0] if matches else None
+            given.append(
+                Answer(IDS[paper.topic], best.topic_id, best.confidence, best.quote is not None) if best else Answer(IDS[paper.topic], None)
+            )
+        return given
+
+    return scores(asyncio.run(answers()))
+
+
+def test_the_set_is_what_it_says() -> None:
+    assert len(PAPERS) == 240
+    assert len({paper.text for paper in PAPERS}) == 240
+    assert len(KEPT_ASIDE) == 80
+    assert {paper.language for paper in PAPERS} == {"en", "de", "fr"}
+    assert set(Counter(paper.topic for paper in PAPERS).values()) == {20}
+    assert set(Counter(paper.topic for paper in lessons()).values()) == {EXAMPLES}
+    assert not set(lessons()) & set(KEPT_ASIDE)
+    assert {paper.topic for paper in AT_HAND} == set(NAMES)
+
+
+def test_after_ten_examples_a_topic_most_papers_are_found() -> None:
+    found = _scores(KEPT_ASIDE, EXAMPLES)
+    print(found)
+    assert found.macro_f1 >= 0.80
+    assert found.evidence >= 0.95
+
+
+def test_what_it_files_by_itself_is_right_here_too() -> None:
+    for examples in (0, EXAMPLES):
+        found = _scores(KEPT_ASIDE, examples)
+        assert found.filed >= 0.35
+        assert found.filed_precision >= 0.97
+
+
+def test_examples_help() -> None:
+    assert _scores(KEPT_ASIDE, EXAMPLES).macro_f1 > _scores(KEPT_ASIDE, 0).macro_f1

@@ -1,0 +1,436 @@
+"""Documents that a provider outside reads: always ready in time, filed when it answers, tried again when it does not, never for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared.ai.registry import PROVIDERS, ProviderChoice
+from shared.assistant import choices, tasks
+from shared.assistant.choices import NewAISettings
+from shared.db import Database, TenantDatabase
+from shared.documents import ai_requests, classification, suggestions, topics
+from shared.documents.topics import NewTopic
+from shared.errors import NotFound
+from tests.ai.servers import openai_server as openai_api
+from tests.ai.servers.http_server import Response
+from tests.ai.servers.models import obedient, saying
+from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.documents import papers
+from tests.documents.papers import INVOICE, POEM
+
+AT_ONCE = PROVIDERS["openai"].at_once
+
+
+@asynccontextmanager
+async def _server(**members: Any) -> AsyncIterator[tuple[OpenAIServer, ProviderChoice]]:
+    async with openai_server(OpenAIServer(**members)) as server:
+        yield server, ProviderChoice("openai", "gpt-4o", base_url=f"{server.url}/v1", api_key=openai_api.KEY)
+
+
+async def _step(db: Database, owner: UUID, document: UUID, choice: ProviderChoice, *, revision: int = 1) -> bool:
+    return await classification.classify(TenantDatabase(db, owner), document_id=document, revision=revision, system=choice)
+
+
+async def _turn(db: Database, owner: UUID, choice: ProviderChoice) -> bool:
+    return await classification.run_task(TenantDatabase(db, owner), system=choice)
+
+
+async def _status(db: Database, owner: UUID, document: UUID) -> str:
+    async with db.tenant(owner) as tx:
+        return str(await tx.fetch_value("SELECT status FROM documents WHERE id = %s", (document,)))
+
+
+async def _filed(db: Database, owner: UUID, document: UUID) -> list[UUID]:
+    async with db.tenant(owner) as tx:
+        return [filing.topic_id for filing in await papers.filings(tx, document)]
+
+
+async def _detail(db: Database, owner: UUID, document: UUID) -> tuple[str, str]:
+    async with db.tenant(owner) as tx:
+        step = await papers.step(tx, document)
+    assert step is not None
+    return step.state, step.detail or ""
+
+
+async def _due(db: Database, owner: UUID) -> None:
+    """Time passes for everything that waits, here and at the provider."""
+    async with db.system() as tx:
+        await tx.execute("UPDATE ai_tasks SET not_before = now() WHERE owner_id = %s", (owner,))
+        await tx.execute("DELETE FROM ai_circuits")
+
+
+async def _task(db: Database, owner: UUID, document: UUID) -> tuple[str, int, float]:
+    async with db.tenant(owner) as tx:
+        row = await tx.connection.execute(
+            "SELECT state, attempts, extract(epoch FROM not_before - now())::float8 FROM ai_tasks WHERE document_id = %s", (document,)
+        )
+        found = await row.fetchone()
+    assert found is not None
+    return str(found[0]), int(found[1]), float(found[2])
+
+
+async def test_a_document_gets_in_line_is_asked_about_and_filed(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, "Cover letter", INVOICE)
+    async with _server() as (server, choice):
+        assert await _step(db, owner, document, choice)
+        assert await _status(db, owner, document) == "extracted"
+        assert server.requests == []
+        assert await _turn(db, owner, choice)
+        assert not await _turn(db, owner, choice)
+        assert len(server.requests) == 1
+    assert await _status(db, owner, document) == "ready"
+    assert await _filed(db, owner, document) == [invoices]
+    async with db.tenant(owner) as tx:
+        [suggestion] = await suggestions.of_document(tx, owner_id=owner, document_id=document)
+        assert await papers.published(tx, document) == ["document.ready"]
+    assert (suggestion.provider, suggestion.model, suggestion.page, suggestion.state) == ("openai", "gpt-4o", 2, "accepted")
+    assert (suggestion.quote or "?") in INVOICE
+    assert await _detail(db, owner, document) == ("done", "Filed under Invoices.")
+
+
+async def test_one_wakes_the_next_until_none_is_due(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    async with _server() as (server, choice):
+        documents = [await papers.extracted(db, owner, INVOICE) for _ in range(3)]
+        for document in documents:
+            await _step(db, owner, document, choice)
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM events WHERE owner_id = %s AND type = 'classification.due'", (owner,))
+        for left in (1, 1, 0):
+            await _turn(db, owner, choice)
+            async with db.system() as tx:
+                woken = await tx.execute("DELETE FROM events WHERE owner_id = %s AND type = 'classification.due'", (owner,))
+            assert woken == left
+        assert len(server.requests) == 3
+
+
+async def test_without_topics_nothing_is_asked(db: Database, owner: UUID) -> None:
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (server, choice):
+        await _step(db, owner, document, choice)
+        assert await _status(db, owner, document) == "ready"
+        assert not await _turn(db, owner, choice)
+        assert server.requests == []
+
+
+async def test_a_document_does_not_wait_for_a_slow_provider_and_its_topics_follow(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (server, choice):
+        answer = asyncio.Event()
+        respond = server.handle
+
+        async def hold(request: Any) -> Response:
+            response = await respond(request)
+            await answer.wait()
+            return response
+
+        server.handle = hold  # type: ignore[method-assign]
+        async with openai_server(server) as slow:
+            choice = ProviderChoice("openai", "gpt-4o", base_url=f"{slow.url}/v1", api_key=openai_api.KEY)
+            await _step(db, owner, document, choice)
+            async with db.tenant(owner) as tx:
+                await tx.execute("UPDATE ai_tasks SET created_at = now() - interval '1 minute' WHERE owner_id = %s", (owner,))
+            turn = asyncio.ensure_future(_turn(db, owner, choice))
+            async with asyncio.timeout(20):
+                while await _status(db, owner, document) != "ready":
+                    await asyncio.sleep(0.02)
+            assert (await _detail(db, owner, document))[0] == "running"
+            assert not turn.done()
+            answer.set()
+            assert await turn
+    assert await _filed(db, owner, document) == [invoices]
+    assert (await _detail(db, owner, document))[0] == "done"
+
+
+async def test_in_a_long_line_the_reconciler_makes_it_ready(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (_, choice):
+        await _step(db, owner, document, choice)
+        async with db.tenant(owner) as tx:
+            await tx.execute("UPDATE ai_tasks SET created_at = now() - interval '1 minute' WHERE owner_id = %s", (owner,))
+        await _step(db, owner, document, choice)  # which it calls for documents that stand still
+        assert await _status(db, owner, document) == "ready"
+        assert await _filed(db, owner, document) == []
+        assert await _turn(db, owner, choice)
+    assert await _filed(db, owner, document) == [invoices]
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "down": {"always": openai_api.error(500)},
+    "overloaded": {"always": openai_api.error(529)},
+    "refusing the key": {"always": openai_api.error(401)},
+    "refusing to read": {"refusal": "I can't help with that."},
+    "filtering": {"finish_reason": "content_filter"},
+    "rambling": {"model": saying("Let me think about that. " * 50)},
+    "truncated": {"finish_reason": "length"},
+    "wrong JSON": {"model": saying('{"answer": 42}')},
+    "unknown aliases": {"model": saying('{"topics": [{"topic": "t99", "confidence": 1, "quote": "INVOICE", "page": 1}]}')},
+    "empty": {"model": saying("")},
+    "a page of HTML": {"always": Response(200, b"<html><h1>It works!</h1></html>", {"content-type": "text/html"})},
+    "garbage": {"always": Response(raw=b"\x16\x03\x01\x02garbage" * 100)},
+    "hanging up": {"always": Response(200, b"{}" * 50, cut_after=3)},
+    "obeying the paper": {"model": obedient},
+}
+
+
+@pytest.mark.parametrize("members", BAD.values(), ids=BAD.keys())
+async def test_whatever_the_provider_does_the_document_becomes_ready(db: Database, owner: UUID, members: dict[str, Any]) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(**members) as (_, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+    assert await _status(db, owner, document) == "ready"
+    assert await _filed(db, owner, document) == []
+    state, detail = await _detail(db, owner, document)
+    assert detail
+    assert state in ("done", "failed")
+
+
+async def test_when_the_provider_is_back_the_document_is_filed(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(always=openai_api.error(503)) as (server, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        assert await _status(db, owner, document) == "ready"
+        assert "again later" in (await _detail(db, owner, document))[1]
+        assert not await _turn(db, owner, choice)
+        server.always = None
+        await _due(db, owner)
+        assert await _turn(db, owner, choice)
+    assert await _filed(db, owner, document) == [invoices]
+    assert (await _detail(db, owner, document))[0] == "done"
+
+
+async def test_a_document_that_always_fails_is_given_up(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(model=saying("no JSON")) as (server, choice):
+        await _step(db, owner, document, choice)
+        waits = []
+        for _ in range(20):
+            if not await _turn(db, owner, choice):
+                break
+            state, _, wait = await _task(db, owner, document)
+            waits.append(wait if state == "waiting" else 0.0)
+            await _due(db, owner)
+        assert len(server.requests) == tasks.ATTEMPTS
+        assert waits[:-1] == sorted(waits[:-1])
+        assert (await _task(db, owner, document))[0] == "gave_up"
+        # Whatever asks for it, a document gets so many calls and no more by itself: new revisions, too.
+        for revision in range(2, 12):
+            async with db.tenant(owner) as tx:
+                await tx.execute("UPDATE documents SET revision = %s, status = 'extracted' WHERE id = %s", (revision, document))
+            await _step(db, owner, document, choice, revision=revision)
+            for _ in range(10):
+                await _turn(db, owner, choice)
+                await _due(db, owner)
+        assert len(server.requests) == tasks.ATTEMPTS_EVER
+        assert await _status(db, owner, document) == "ready"
+        # By hand it may be tried again.
+        await choices.update(TenantDatabase(db, owner), NewAISettings(provider="openai"))
+        async with db.tenant(owner) as tx:
+            await tasks.request(tx, owner, document, 11, by_owner=True)
+        await _turn(db, owner, choice)
+        assert len(server.requests) == tasks.ATTEMPTS_EVER + 1
+
+
+async def test_a_process_that_dies_in_a_call_leaves_a_task_that_is_taken_up_again(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(seconds=30) as (server, choice):
+        await _step(db, owner, document, choice)
+        turn = asyncio.ensure_future(_turn(db, owner, choice))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        assert (await _task(db, owner, document))[:2] == ("running", 1)
+        server.seconds = 0
+        async with db.tenant(owner) as tx:
+            await tx.execute("UPDATE ai_tasks SET lease_until = now() - interval '1 second' WHERE owner_id = %s", (owner,))
+        assert await tasks.requeue(db) >= 1
+        assert await _turn(db, owner, choice)
+        assert (await _task(db, owner, document))[:2] == ("done", 2)
+    assert await _filed(db, owner, document) == [invoices]
+
+
+async def test_an_owner_with_a_slow_provider_takes_no_place_from_others(db: Database, owner: UUID, other_owner: UUID) -> None:
+    for somebody in (owner, other_owner):
+        await papers.topic(db, somebody, "Invoices")
+    async with _server(seconds=60) as (slow, slow_choice), _server() as (_, quick_choice):
+        for _ in range(30):
+            await _step(db, owner, await papers.extracted(db, owner, INVOICE), slow_choice)
+        turns = [asyncio.ensure_future(_turn(db, owner, slow_choice)) for _ in range(30)]
+        try:
+            async with asyncio.timeout(30):
+                while len(slow.requests) < AT_ONCE or sum(turn.done() for turn in turns) < 30 - AT_ONCE:
+                    await asyncio.sleep(0.02)
+            # All the others ended at once: their places in the queue are free.
+            assert len(slow.requests) == AT_ONCE
+            document = await papers.extracted(db, other_owner, INVOICE)
+            async with asyncio.timeout(10):
+                await _step(db, other_owner, document, quick_choice)
+                await _turn(db, other_owner, quick_choice)
+            assert await _status(db, other_owner, document) == "ready"
+        finally:
+            for turn in turns:
+                turn.cancel()
+            await asyncio.gather(*turns, return_exceptions=True)
+
+
+async def test_over_budget_the_document_is_ready_and_waits_for_the_settings(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    vault = TenantDatabase(db, owner)
+    async with _server() as (server, choice):
+        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd=Decimal(0)))
+        documents = [await papers.extracted(db, owner, INVOICE) for _ in range(3)]
+        for document in documents:
+            await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        assert "budget" in (await _detail(db, owner, documents[0]))[1]
+        assert not await _turn(db, owner, choice)  # one has found out for all
+        assert server.requests == []
+        await choices.update(vault, NewAISettings(provider="openai", monthly_budget_usd=Decimal(5)))
+        for _ in documents:
+            assert await _turn(db, owner, choice)
+        assert len(server.requests) == 3
+
+
+async def test_mode_off_asks_nobody_and_mode_suggest_files_nothing(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    vault = TenantDatabase(db, owner)
+    async with _server() as (server, choice):
+        await choices.update(vault, NewAISettings(provider="openai", mode="off"))
+        document = await papers.extracted(db, owner, INVOICE)
+        await _step(db, owner, document, choice)
+        assert await _status(db, owner, document) == "ready"
+        assert (await _detail(db, owner, document))[0] == "skipped"
+        with pytest.raises(ai_requests.AINotAllowed):
+            await ai_requests.classify_now(vault, document)
+        assert server.requests == []
+        await choices.update(vault, NewAISettings(provider="openai", mode="suggest"))
+        await ai_requests.classify_now(vault, document)
+        await _turn(db, owner, choice)
+    assert await _filed(db, owner, document) == []
+    async with db.tenant(owner) as tx:
+        assert [(s.topic.id, s.state) for s in await suggestions.of_document(tx, owner_id=owner, document_id=document)] == [
+            (invoices, "open")
+        ]
+
+
+async def test_topics_for_hands_alone_are_not_named_to_anyone_private_ones_not_outside(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    await papers.topic(db, owner, "Invoices")
+    await topics.create(vault, NewTopic(name="Shoebox", manual_only=True))
+    await topics.create(vault, NewTopic(name="Divorce", ai_policy="local_only"))
+    await topics.create(vault, NewTopic(name="Diary", ai_policy="never"))
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (server, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        [request] = server.requests
+    sent = request.body.decode()
+    assert "Invoices" in sent
+    assert not [name for name in ("Shoebox", "Divorce", "Diary") if name in sent]
+
+
+async def test_the_nearest_decisions_are_shown_but_none_whose_document_stays_here(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    invoices = await papers.topic(db, owner, "Invoices")
+    near = await papers.extracted(db, owner, INVOICE.replace("Harcourt Bakery", "Zebra Carpets"))
+    private = await papers.extracted(db, owner, INVOICE.replace("Harcourt Bakery", "Quiet Clinic"), ai_policy="local_only")
+    refused = await papers.extracted(db, owner, INVOICE.replace("Harcourt Bakery", "Nearly Invoice Ltd"))
+    far = await papers.extracted(db, owner, POEM)
+    for document in (near, private, refused, far):
+        await classification.classify(vault, document_id=document, revision=1)  # by the local provider: their words are kept
+    async with db.tenant(owner) as tx:
+        for document in (near, private, far):
+            await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[invoices])
+        await topics.unfile(tx, owner_id=owner, document_id=refused, topic_ids=[invoices])
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (server, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        sent = server.requests[0].body.decode()
+    assert "Zebra Carpets" in sent
+    assert "t1 does NOT fit" in sent
+    assert "Nearly Invoice Ltd" in sent
+    assert "Quiet Clinic" not in sent
+    assert "tomcat" not in sent
+
+
+async def test_undoing_takes_back_what_the_last_run_filed_and_nothing_else(db: Database, owner: UUID) -> None:
+    invoices, keep = await papers.topic(db, owner, "Invoices"), await papers.topic(db, owner, "Keep")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (_, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+    async with db.tenant(owner) as tx:
+        await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[keep])
+    assert await _filed(db, owner, document) == sorted([invoices, keep])
+    for _ in range(2):
+        async with db.tenant(owner) as tx:
+            await classification.undo(tx, owner_id=owner, document_id=document)
+        assert await _filed(db, owner, document) == [keep]
+        async with db.tenant(owner) as tx:
+            [suggestion] = await suggestions.of_document(tx, owner_id=owner, document_id=document)
+        assert suggestion.state == "open"
+    async with db.tenant(owner) as tx:
+        with pytest.raises(NotFound):
+            await classification.undo(tx, owner_id=owner, document_id=invoices)
+
+
+async def test_undoing_a_second_run_leaves_what_the_first_one_filed(db: Database, owner: UUID) -> None:
+    invoices, poems = await papers.topic(db, owner, "Invoices"), await papers.topic(db, owner, "tomcat")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (_, choice):
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        async with db.tenant(owner) as tx:
+            await tx.execute("UPDATE documents SET revision = 2, status = 'extracted' WHERE id = %s", (document,))
+            await tx.execute("UPDATE document_pages SET text = %s WHERE document_id = %s", (POEM, document))
+        await _step(db, owner, document, choice, revision=2)
+        await _turn(db, owner, choice)
+    assert await _filed(db, owner, document) == [poems]
+    async with db.tenant(owner) as tx:
+        await classification.undo(tx, owner_id=owner, document_id=document)
+    assert await _filed(db, owner, document) == [invoices]
+
+
+async def test_what_is_previewed_is_what_is_sent(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, "Cover letter", INVOICE)
+    async with _server() as (server, choice):
+        preview = await ai_requests.preview(TenantDatabase(db, owner), document, system=choice)
+        assert server.requests == []
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        assert [message.model_dump() for message in preview.messages] == server.requests[0].json["messages"]
+    assert (preview.provider, preview.model, preview.base_url) == ("openai", "gpt-4o", choice.base_url)
+    assert preview.characters > len(INVOICE)
+    assert 0 < preview.cost_usd < 0.05
+
+
+async def test_the_answer_is_thrown_away_if_the_document_has_moved_on(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(seconds=0.5) as (server, choice):
+        await _step(db, owner, document, choice)
+        turn = asyncio.ensure_future(_turn(db, owner, choice))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        async with db.tenant(owner) as tx:
+            await tx.execute("UPDATE documents SET revision = 2, status = 'stored' WHERE id = %s", (document,))
+        assert await turn
+    assert await _filed(db, owner, document) == []
+    assert await _status(db, owner, document) == "stored"
