@@ -5,10 +5,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.documents import listing, search
+from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import Document, DocumentHit, Status
 from shared.faas import Call, Line, Moment, Page, PageQuery, endpoint
+from shared.search import page
+from shared.search.query import QUERY_LIMIT
 
 Several: Any = Field(default=[], max_length=50)
 Name = Annotated[Line, Field(min_length=1, max_length=255)]
@@ -17,8 +19,8 @@ Name = Annotated[Line, Field(min_length=1, max_length=255)]
 class ListQuery(PageQuery):
     """Filters, sort and query of a list."""
 
-    cursor: str | None = Field(default=None, max_length=search.CURSOR_LIMIT)
-    q: str | None = Field(default=None, max_length=search.QUERY_LIMIT)
+    cursor: str | None = Field(default=None, max_length=page.CURSOR_LIMIT)
+    q: str | None = Field(default=None, max_length=QUERY_LIMIT)
     topic_id: list[UUID] = Several
     status: list[Status] = Several
     content_type: list[Name] = Several
@@ -47,4 +49,4 @@ async def list_documents(call: Call[None, ListQuery]) -> Page[Document] | Page[D
     query = call.query
     if query.q is None or not query.q.strip():
         return await listing.list_documents(call.db, query.filters(), query.sort or "-created_at", query.limit, query.cursor)
-    return await search.search(call.db, query.q, query.filters(), query.sort or "-relevance", query.limit, query.cursor)
+    return await listing.search_documents(call.db, query.q, query.filters(), query.sort or "-relevance", query.limit, query.cursor)

@@ -16,10 +16,11 @@ from psycopg.types.json import Jsonb
 
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import filenames, lifecycle, quotas, search_index, steps
+from shared.documents import filenames, lifecycle, quotas, steps
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
 from shared.ids import new_id
+from shared.search import index as search_index
 from shared.storage import StorageUnavailable, StoredObject, object_store
 
 log = logging.getLogger("docuvault.documents")

@@ -12,9 +12,10 @@ from pathlib import Path
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, search_index, steps, thumbnails
+from shared.documents import filenames, lifecycle, steps, thumbnails
 from shared.documents.steps import StepName
 from shared.extraction import Extraction, ExtractionFailed, extract
+from shared.search import index as search_index
 from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend, object_store
 
 log = logging.getLogger("docuvault.documents")

@@ -11,7 +11,7 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, library, search, steps, uploads
+from shared.documents import arrivals, library, listing, steps, uploads
 from shared.documents.arrivals import DuplicateDocument
 from shared.documents.listing import Filters
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
@@ -86,7 +86,7 @@ async def test_another_object_than_promised_fails_with_a_reason(vault: TenantDat
     assert document.status == "failed"
     assert document.error is not None
     assert (document.error.step, document.error.code) == ("upload", "object_mismatch")
-    assert [hit.id for hit in (await search.search(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
+    assert [hit.id for hit in (await listing.search_documents(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
     assert await usage(vault) == Usage(document.size, 0, 1)
     assert await published(vault, document.id) == []
 
