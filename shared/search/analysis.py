@@ -1,9 +1,9 @@
 """A document's text as the index takes it: lexemes with their positions, how often each counts, and where passages begin.
 
 Words come from `words`, their stems from `stems`, other spellings of numbers and dates from `spellings`. What the index cannot hold of a
-huge document is left out in this order, and `is_cut` says so where something cannot be found at all: positions begin again at 1 after 16,000
-words, so that phrases are found wherever they stand (and, very rarely, words that stand 16,000 apart are taken for one); beyond some hundred
-thousand words, words are found without their positions; beyond LEXEMES different words, new ones no more.
+huge document is left out in this order, and `is_cut` says so where something cannot be found at all: positions begin again at 1 after
+16,000 words, so that phrases are found wherever they stand (and, very rarely, words that stand 16,000 apart are taken for one); beyond
+some hundred thousand words, words are found without their positions; beyond LEXEMES different words, new ones no more.
 """
 
 from bisect import bisect_left
@@ -15,7 +15,7 @@ from math import log2
 
 from shared.search import words
 from shared.search.spellings import spellings
-from shared.search.stems import stems
+from shared.search.stems import small_words, stems
 
 ANALYSIS = 1
 """Rises with each change of what the index holds for the same text: documents with less are indexed anew."""
@@ -24,7 +24,8 @@ POSITIONS = 16_000
 """Positions of a text; a tsvector counts up to 16,383, and the name comes after them."""
 
 POSITIONS_LOST = "…"
-"""Marks documents in which a word stands so often that not all its positions are kept (a tsvector has 255 for each). No word is written so."""
+"""Marks documents in which a word stands so often that not all its positions are kept (a tsvector has 255 for each). No word is written
+so."""
 
 PASSAGE_WORDS = 40
 """Words between two places in a page that a snippet can start from."""
@@ -53,7 +54,8 @@ _BYTES_PER_LEXEME, _BYTES_PER_POSITION = 6, 2
 
 @dataclass
 class Analysis:
-    """What is written for a document. `contents` and `name` are tsvectors in PostgreSQL's notation; `words` is the text's length."""
+    """What is written for a document. `contents` and `name` are tsvectors in PostgreSQL's notation; `words` is the text's length
+    without its commonest words."""
 
     contents: str
     name: str
@@ -93,6 +95,8 @@ class _Analyser:
         self.known: dict[str, tuple[str, ...]] = {}
         self.size = 0
         self.length = 0
+        self.telling = 0
+        self.small_words = small_words(language)
         self.positions_lost = False
         self.is_cut = False
 
@@ -115,7 +119,7 @@ class _Analyser:
         return Analysis(
             contents=" ".join([*contents, *(_entry(lexeme, (f"{_NAME_AT + at}A" for at in places)) for lexeme, places in name.items())]),
             name=" ".join(_entry(lexeme, (f"{at}A" for at in places)) for lexeme, places in name.items()),
-            words=self.length,
+            words=self.telling,
             lexemes=lexemes,
             frequencies=bytes(min(255, self.counts[lexeme]) for lexeme in lexemes),
             new_words=list(self.written),
@@ -141,6 +145,8 @@ class _Analyser:
             else:
                 places[token] = [place]
         for token, here in places.items():
+            if token.lower() not in self.small_words:
+                self.telling += len(here)
             for lexeme in self._lexemes(token):
                 self._count(lexeme, len(here))
                 self._place(lexeme, here)
@@ -164,7 +170,7 @@ class _Analyser:
         if known is None:
             spoken = words.spoken(token)
             known = self.known[token] = stems(spoken, self.language) or (words.fold(token),)
-            if len(spoken) > 2 and spoken.isalpha() and len(self.written) < NEW_WORDS:
+            if len(spoken) > 2 and words.is_plain(spoken) and len(self.written) < NEW_WORDS:
                 self.written.setdefault(spoken, known[0])
         return known
 
@@ -196,6 +202,7 @@ class _Analyser:
         if not rest.split("\n", 1)[0].strip() and len(line) < 20 * HEADING_WORDS:
             heading = [token for token, _ in words.tokens(line)]
             if rest.strip() and len(heading) <= HEADING_WORDS:
+                self.telling += (HEADING_WEIGHT - 1) * sum(token.lower() not in self.small_words for token in heading)
                 for token in heading:
                     for lexeme in self._lexemes(token):
                         self._count(lexeme, HEADING_WEIGHT - 1)

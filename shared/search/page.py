@@ -5,8 +5,8 @@ Two round trips a page: one brings the postings of the query's words (`plan`), o
 
 What is promised:
 - Every document that has any of the words is ranked by BM25, whatever its age; of a short query, documents with all the words come first.
-  Phrases and exclusions hold. A word that stands nowhere counts as the words it looks like. With `or`, and with another sort than relevance,
-  the list has the documents with all the words (with another sort: those with any of them, if there is none).
+  Phrases and exclusions hold. A word that stands nowhere counts as the words it looks like. With `or`, and with another sort than
+  relevance, the list has the documents with all the words (with another sort: those with any of them, if there is none).
 - A question is asked once more with the words that its best documents have in common, which moves the best RERANKED among themselves.
 - A bounded number of candidates is looked at for a page, so a page may end short (phrases that hardly any of them has); the next goes on.
 - Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights and the
@@ -38,8 +38,11 @@ CANDIDATES = 4_000
 SORTED_BY_INDEX = 0.1
 """From this share of the documents on, walking through them in the order wanted finds a page sooner than sorting all matches."""
 
-BEST, ADDED, ADDED_WEIGHT, RERANKED = 8, 20, 0.4, 150
+BEST, ADDED, ADDED_WEIGHT, RERANKED = 12, 20, 0.4, 150
 """A question's best documents; how many of their words are added, with what weight; and how many documents are ranked anew by these."""
+
+REPEATED = 500
+"""Words that a question's best documents have in common and that are looked at."""
 
 LONG = 20_000
 """Words of a document that has too many to tell what a question is about."""
@@ -194,16 +197,17 @@ async def _by_relevance(
             FROM unnest(%(numbers)b::integer[], %(scores)b::double precision[]) WITH ORDINALITY AS c (number, score, place)
         ), {extra}, rescored AS MATERIALIZED (
             SELECT c.number,
-                c.score + coalesce((
-                    SELECT sum(a.weight * {ranking.K1 + 1} * f.times / (f.times + {ranking.K1 * (1 - ranking.B)}
-                        + {ranking.K1 * ranking.B} * s.words / %(average_words)s) ORDER BY a.lexeme)
-                    FROM unnest(s.lexemes) WITH ORDINALITY AS l (lexeme, place)
-                    JOIN added AS a ON a.lexeme = l.lexeme
-                    CROSS JOIN LATERAL (SELECT get_byte(s.frequencies, l.place::integer - 1) AS times) AS f
-                ), 0) AS score
-            FROM candidates AS c
-            JOIN document_search AS s ON s.owner_id = %(owner)s AND s.number = c.number
-            WHERE c.score >= %(least)s AND EXISTS (SELECT FROM added)
+                c.score + sum(a.weight * {ranking.K1 + 1} * f.times / (f.times + {ranking.K1 * (1 - ranking.B)}
+                    + {ranking.K1 * ranking.B} * s.words / %(average_words)s) ORDER BY a.lexeme) AS score
+            FROM (SELECT number, score FROM candidates WHERE score >= %(least)s AND EXISTS (SELECT FROM added)) AS c
+            CROSS JOIN LATERAL (
+                SELECT s.lexemes, s.frequencies, s.words FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number OFFSET 0
+            ) AS s
+            CROSS JOIN LATERAL unnest(s.lexemes) WITH ORDINALITY AS l (lexeme, place)
+            JOIN added AS a ON a.lexeme = l.lexeme
+            CROSS JOIN LATERAL (SELECT get_byte(s.frequencies, l.place::integer - 1) AS times) AS f
+            GROUP BY c.number, c.score
         ), ordered AS MATERIALIZED (
             SELECT c.number, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
             FROM candidates AS c LEFT JOIN rescored AS r ON r.number = c.number
@@ -255,21 +259,34 @@ async def _by_relevance(
 
 
 _ADDED_BEFORE = """
-        added AS MATERIALIZED (SELECT lexeme, weight FROM unnest(%(added)s::text[], %(added_weights)s::double precision[]) AS a (lexeme, weight))
+        added AS MATERIALIZED (
+            SELECT lexeme, weight FROM unnest(%(added)s::text[], %(added_weights)s::double precision[]) AS a (lexeme, weight)
+        )
 """
 _ADDED_NOW = f"""
-        common AS MATERIALIZED (
-            SELECT l.lexeme, count(*) * ln(1 + (%(documents)s - t.documents + 0.5) / (t.documents + 0.5)) AS value,
-                ln(1 + (%(documents)s - t.documents + 0.5) / (t.documents + 0.5)) AS weight
-            FROM candidates AS c
-            JOIN document_search AS s ON s.owner_id = %(owner)s AND s.number = c.number
+        repeated AS MATERIALIZED (
+            SELECT l.lexeme, count(*) AS times
+            FROM (SELECT number FROM candidates ORDER BY place LIMIT {BEST}) AS c
+            CROSS JOIN LATERAL (
+                SELECT s.lexemes FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number AND s.words <= {LONG} OFFSET 0
+            ) AS s
             CROSS JOIN LATERAL unnest(s.lexemes) AS l (lexeme)
-            JOIN search_terms AS t ON t.owner_id = %(owner)s AND t.lexeme = l.lexeme
-            WHERE c.place <= {BEST} AND s.words <= {LONG} AND t.documents > 1 AND t.documents <= %(documents)s
-                AND length(l.lexeme) > 1 AND l.lexeme !~ '[0-9]'
-            GROUP BY l.lexeme, t.documents
+            GROUP BY l.lexeme
             HAVING count(*) > 1
-            ORDER BY value DESC, l.lexeme
+            ORDER BY times DESC, l.lexeme
+            LIMIT {REPEATED}
+        ), common AS MATERIALIZED (
+            SELECT r.lexeme, r.times * w.weight AS value, w.weight
+            FROM repeated AS r
+            CROSS JOIN LATERAL (
+                SELECT t.documents FROM search_terms AS t WHERE t.owner_id = %(owner)s AND t.lexeme = r.lexeme OFFSET 0
+            ) AS t
+            CROSS JOIN LATERAL (
+                SELECT ln(1 + (%(documents)s::double precision - t.documents + 0.5) / (t.documents + 0.5)) AS weight
+            ) AS w
+            WHERE t.documents BETWEEN 2 AND %(documents)s AND length(r.lexeme) > 1 AND r.lexeme !~ '[0-9]'
+            ORDER BY value DESC, r.lexeme
             LIMIT {4 * ADDED}
         ), telling AS (
             SELECT lexeme, value, weight FROM common
@@ -277,7 +294,8 @@ _ADDED_NOW = f"""
             ORDER BY value DESC, lexeme
             LIMIT {ADDED}
         ), added AS MATERIALIZED (
-            SELECT lexeme, round(({ADDED_WEIGHT} * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight FROM telling
+            SELECT lexeme, round(({ADDED_WEIGHT} * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
+            FROM telling
         )
 """
 
@@ -297,7 +315,8 @@ _SHOWN = """
             WITH found AS MATERIALIZED (
                 SELECT m.term, m.weight, at.position, width_bucket(at.position::integer, p.words) AS passage
                 FROM unnest(s.contents) AS word
-                JOIN unnest(%(marked)s::text[], %(marked_terms)s::integer[], %(marked_weights)s::double precision[]) AS m (lexeme, term, weight)
+                JOIN unnest(%(marked)s::text[], %(marked_terms)s::integer[], %(marked_weights)s::double precision[])
+                    AS m (lexeme, term, weight)
                     ON m.lexeme = word.lexeme
                 CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
                 WHERE at.class = 'D'
@@ -365,7 +384,8 @@ async def _sorted(
             SELECT s.number, 0.0::double precision AS score, d.id AS document_id
             FROM documents AS d
             CROSS JOIN LATERAL (
-                SELECT s.number FROM document_search AS s WHERE s.document_id = d.id AND s.owner_id = %(owner)s AND ({" OR ".join(chosen)}) {check}
+                SELECT s.number FROM document_search AS s
+                WHERE s.document_id = d.id AND s.owner_id = %(owner)s AND ({" OR ".join(chosen)}) {check}
                 OFFSET 0
             ) AS s
             WHERE {" AND ".join(conditions)}
@@ -377,7 +397,8 @@ async def _sorted(
             SELECT s.number, 0.0::double precision AS score, d.id AS document_id
             FROM unnest(%(numbers)b::integer[]) AS c (number)
             CROSS JOIN LATERAL (
-                SELECT s.number, s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
+                SELECT s.number, s.document_id FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
             ) AS s
             JOIN documents AS d ON d.id = s.document_id
             WHERE {" AND ".join(conditions)}

@@ -1,8 +1,8 @@
 """From a query's words to postings, in one round trip: their stems in the languages that the owner has documents in, what a mistyped word
 may have been meant for, the words that a prefix stands for or that a word is part of, and the documents that have them.
 
-What was found out for the first page of a list (the words' lexemes and weights) is its `Plan`; later pages carry it in their cursor, so that
-every document keeps its score while others arrive.
+What was found out for the first page of a list (the words' lexemes and weights) is its `Plan`; later pages carry it in their cursor, so
+that every document keeps its score while others arrive.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,8 +45,8 @@ Lexemes = list[tuple[str, float]]
 class Plan:
     """A query made ready for ranking.
 
-    `lexemes` are those that some document has, by word of the query (`=` before a spelling or a pair), each with what one occurrence counts;
-    `weights` are the units', in the order of `query.units()`.
+    `lexemes` are those that some document has, by word of the query (`=` before a spelling or a pair), each with what one occurrence
+    counts; `weights` are the units', in the order of `query.units()`.
     """
 
     lexemes: Mapping[str, Lexemes]
@@ -162,7 +162,7 @@ async def prepare(
     direct = {lexeme for unit in query.units() for lexeme in (*unit.spellings, *unit.pairs)}
     asked += [(f"={lexeme}", "", lexeme) for lexeme in direct]
     alone = [unit for group in query.groups for unit in group.wanted if len(unit.words) == 1 and not unit.quoted]
-    named = [unit for unit in alone if unit.spoken[0].isalpha()]
+    named = [unit for unit in alone if words.is_plain(unit.spoken[0])]
     found = await tx.fetch_one(
         f"""
         WITH totals AS MATERIALIZED (
@@ -216,7 +216,9 @@ async def prepare(
             coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
             spoken.languages,
             ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)) AS stop_words,
-            coalesce((SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)), '[]') AS asked,
+            coalesce((
+                SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
+            ), '[]') AS asked,
             coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]') AS liked,
             coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]') AS similar,
             ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
@@ -229,7 +231,7 @@ async def prepare(
             "words": [word for word, _, _ in asked],
             "stemmers": [language for _, language, _ in asked],
             "lexemes": [lexeme for _, _, lexeme in asked],
-            "spoken": [said for said in spoken.values() if said.isalpha()],
+            "spoken": [said for said in spoken.values() if words.is_plain(said)],
             "prefixes": [_like(unit.spoken[0]) + "%" for unit in named if unit.prefix],
             "parts": [
                 pattern

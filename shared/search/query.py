@@ -1,9 +1,10 @@
 """What a query asks for: `websearch_to_tsquery`'s syntax, read into words, phrases, exclusions and filters.
 
-Words are wanted, `"quoted words"` must be there in this order, `-word` and `-"some words"` must not, `or` stands between alternatives, and
-`invoi*` stands for every word that begins so. `topic:Taxes`, `sender:"City Works"`, `type:pdf`, `language:de`, `after:2024-05`, `before:2026`
-and `in:trash` are filters. Any text is a query: what makes no sense as syntax (a lone quote, a trailing `or`) counts as if it were not there.
-A run of words without a space between (`e-mail`, `12.50`, `name@example.org`, a word in a script without spaces) is a phrase.
+Words are wanted, `"quoted words"` must be there in this order, `-word` and `-"some words"` must not, `or` stands between short
+alternatives, and `invoi*` stands for every word that begins so. `topic:Taxes`, `sender:"City Works"`, `type:pdf`, `language:de`,
+`after:2024-05`, `before:2026` and `in:trash` are filters. Any text is a query: what makes no sense as syntax (a lone quote, a trailing
+`or`) counts as if it were not there. A run of words without a space between (`e-mail`, `12.50`, `name@example.org`, a word in a script
+without spaces) is a phrase.
 """
 
 import re
@@ -25,6 +26,12 @@ PLAIN_WORDS = 200
 WORDS = 128
 """Words a query may have of those that cannot be left out: in quotes and excluded."""
 
+ALTERNATIVE = 4
+"""Plain words of an alternative: of a longer text, `or` is a word like any other."""
+
+SENTENCE = 16
+"""Plain words of a query: a longer text was pasted, and its quotation marks and dashes are no operators."""
+
 FILTERS = ("topic", "sender", "type", "language", "after", "before", "in")
 
 _PIECE = re.compile(
@@ -39,8 +46,8 @@ _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
 class Unit:
     """A word, or several that must follow one another.
 
-    `spoken` are the words before folding; `pairs` are neighbours in a script without spaces; `spellings` are lexemes that are as good as the
-    words; a `prefix` stands for every word that begins so.
+    `spoken` are the words before folding; `pairs` are neighbours in a script without spaces; `spellings` are lexemes that are as good as
+    the words; a `prefix` stands for every word that begins so.
     """
 
     words: tuple[str, ...]
@@ -116,6 +123,11 @@ def parse(text: str) -> Query:
         elif plain < PLAIN_WORDS:
             plain += len(unit.words)
             drafts[-1].wanted[unit] += 1
+    if sum(1 for draft in drafts for unit in draft.wanted if not unit.quoted) > SENTENCE:
+        drafts = [_prose(drafts)]
+    elif len(drafts) > 1 and any(sum(1 for unit in draft.wanted if not unit.quoted) > ALTERNATIVE for draft in drafts):
+        # A sentence with "or" in it.
+        drafts = [_joined(drafts)]
     if len(drafts) == 1:
         for unit in _across_blanks(text, pieces):
             drafts[0].wanted[unit] += 1
@@ -127,6 +139,27 @@ def parse(text: str) -> Query:
             errors=[{"loc": ["query", "q"], "msg": "has too many words in quotes or excluded"}],
         )
     return Query(groups, tuple(filters))
+
+
+def _joined(drafts: list[_Draft]) -> _Draft:
+    whole = _Draft()
+    for draft in drafts:
+        whole.wanted.update(draft.wanted)
+        whole.excluded.update(draft.excluded)
+    return whole
+
+
+def _prose(drafts: list[_Draft]) -> _Draft:
+    """Every word by itself, wanted."""
+    whole = _Draft()
+    for draft in drafts:
+        for unit, times in chain(draft.wanted.items(), ((unit, 1) for unit in draft.excluded)):
+            if unit.quoted:
+                for word, said in zip(unit.words, unit.spoken, strict=True):
+                    whole.wanted[Unit((word,), (said,))] += times
+            else:
+                whole.wanted[unit] += times
+    return whole
 
 
 def _unit(match: re.Match[str]) -> tuple[Unit | None, bool]:

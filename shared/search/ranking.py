@@ -112,7 +112,8 @@ def total(parts: Sequence[tuple[Numbers, Scores]]) -> tuple[Numbers, Scores]:
         return (found + lowest).astype(np.int32), sums[found]
     numbers = np.concatenate([numbers for numbers, _ in parts])
     distinct, place = np.unique(numbers, return_inverse=True)
-    return distinct, np.bincount(place, weights=np.concatenate([scores for _, scores in parts]), minlength=len(distinct))
+    weights = np.concatenate([scores for _, scores in parts])
+    return distinct, np.bincount(place, weights=weights, minlength=len(distinct)).astype(np.float64)
 
 
 def best(numbers: Numbers, scores: Scores, most: int) -> tuple[Numbers, Scores]:

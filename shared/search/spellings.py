@@ -1,8 +1,8 @@
 """Numbers, dates and account numbers as people spell them: each spelling is found by every other.
 
 `spellings` names the places of a text that may be written differently, with lexemes that do not depend on how: `1.234,56`, `1,234.56`
-and `1234,56` are all `=1234.56`; `3.7.2024`, `2024-07-03` and `3. Juli 2024` are all `=2024-07-03`; an IBAN, a card or a phone number is its
-letters and digits without what stands between them. The same function is applied to documents and to queries.
+and `1234,56` are all `=1234.56`; `3.7.2024`, `2024-07-03` and `3. Juli 2024` are all `=2024-07-03`; an IBAN, a card or a phone number is
+its letters and digits without what stands between them. The same function is applied to documents and to queries.
 """
 
 import re

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import Stemmer
 
+from shared.extraction import language as language_lists
 from shared.search import words
 
 LANGUAGES = {
@@ -23,12 +24,29 @@ LANGUAGES = {
 SIMPLE = "simple"
 """The language of documents in a language without a stemmer: each word is its own stem."""
 
+_PLURALS = {
+    "portuguese": (
+        ("ões", "ão"), ("ães", "ão"), ("oes", "ao"), ("aes", "ao"), ("ais", "al"), ("éis", "el"), ("óis", "ol"), ("ois", "ol"),
+        ("uis", "ul"), ("ens", "em"), ("ins", "im"), ("ons", "om"), ("uns", "um"),
+    ),
+}  # fmt: skip
+"""Endings that Snowball stems apart: plural and singular."""
+
+_PLURAL_LETTERS = 5
+"""Letters a plural has at least; shorter words only look like one (`mais`)."""
+
 NAMES = (SIMPLE, *sorted(set(LANGUAGES.values())))
 
 
 def stemmer(language: str | None) -> str:
     """The stemmer of a language (ISO 639-1), SIMPLE where there is none."""
     return LANGUAGES.get((language or "").lower()[:2], SIMPLE)
+
+
+@lru_cache(maxsize=64)
+def small_words(language: str) -> frozenset[str]:
+    """The commonest words of a stemmer's language: they do not make a document longer."""
+    return frozenset().union(*(language_lists.small_words(code) for code, name in LANGUAGES.items() if name == language))
 
 
 @lru_cache(maxsize=65_536)
@@ -40,13 +58,12 @@ def stems(spoken: str, language: str) -> tuple[str, ...]:
     folded = words.fold(spoken)
     if not folded:
         return ()
-    if language == SIMPLE or not spoken.isalpha():
+    if language == SIMPLE or not words.is_plain(spoken):
         return (folded,)
-    of = _snowball(language)
-    first = words.fold(of.stemWord(spoken)) or folded
+    first = words.fold(_stem(spoken, language)) or folded
     if spoken == folded:
         return (first,)
-    second = words.fold(of.stemWord(folded)) or folded
+    second = words.fold(_stem(folded, language)) or folded
     return (first,) if first == second else (first, second)
 
 
@@ -57,6 +74,15 @@ def in_all(spoken: str, languages: Iterable[str]) -> dict[str, list[str]]:
         for lexeme in stems(spoken, language):
             found.setdefault(lexeme, []).append(language)
     return found
+
+
+def _stem(word: str, language: str) -> str:
+    for plural, singular in _PLURALS.get(language, ()):
+        if word.endswith(plural) and len(word) >= _PLURAL_LETTERS:
+            word = word[: -len(plural)] + singular
+            break
+    stem: str = _snowball(language).stemWord(word)
+    return stem
 
 
 @lru_cache(maxsize=64)

@@ -27,6 +27,7 @@ _INSIDE = (
 )
 _WORD = re.compile(rf"[{_ALONE}][{_INSIDE}]*|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _STANDS_ALONE = re.compile(rf"[{_ALONE}]")
 
@@ -67,6 +68,9 @@ def tokens(text: str) -> Iterator[tuple[str, int]]:
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
     """Where each word of `words(text)` stands in the text: start and end."""
+    if text.isascii():
+        yield from (match.span() for match in _ASCII_WORD.finditer(text.lower()))
+        return
     for match in _WORD.finditer(text):
         if fold(match[0]):
             yield match.span()
@@ -77,6 +81,11 @@ def spoken(word: str) -> str:
     if word.isascii():
         return word[:WORD_LIMIT].lower()
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", word[:WORD_LIMIT])).lower()
+
+
+def is_plain(word: str) -> bool:
+    """Whether the word has letters, and marks on them, alone: no digit."""
+    return word.isalpha() or (bool(word) and not _DIGIT.search(word))
 
 
 def stands_alone(word: str) -> bool:

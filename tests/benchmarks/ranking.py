@@ -4,8 +4,8 @@ Documents go through the product's index into a real PostgreSQL (as ready ones, 
 function that answers `GET /api/documents?q=`. Collections: CISI from `../shared/judged`, where that folder is, and one of our own
 (`tests/benchmarks/judged.py`: 300 papers as people keep them, 60 queries, three languages).
 
-Baselines, all by any of the words: FTS5 (porter, title three times), Tantivy (`en_stem`, title twice) if it is installed, and plain BM25 over
-every document (stop words out, Snowball stems, the title's words counted twice more, k1 1.6, b 0.75) in memory.
+Baselines, all by any of the words: FTS5 (porter, title three times), Tantivy (`en_stem`, title twice) if it is installed, and plain BM25
+over every document (stop words out, Snowball stems, the title's words counted twice more, k1 1.6, b 0.75) in memory.
 """
 
 import asyncio
@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from infra.local.binaries import postgres_programs
 from infra.local.services import Postgres, random_keys
 from shared.ids import new_id
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "judged"
+SHARED = Path(os.environ.get("JUDGED_COLLECTIONS") or Path(__file__).resolve().parents[2].parent / "shared" / "judged")
 DEPTH = 100
 
 
@@ -74,13 +75,16 @@ async def _run(folder: Path) -> None:
 
 
 def _collections() -> Iterable[Collection]:
-    from tests.benchmarks import judged
-
     if SHARED.is_dir():
         yield cisi(SHARED)
     else:
         print(f"CISI is skipped: there is no {SHARED}.")
-    yield judged.collection()
+    try:
+        from tests.benchmarks import judged
+
+        yield judged.collection()
+    except ImportError:
+        pass
 
 
 async def _measure(collection: Collection) -> None:
@@ -233,9 +237,7 @@ def plain_bm25(collection: Collection, k1: float = 1.6, b: float = 0.75) -> Sear
 
 def _stop_words(languages: Sequence[str]) -> set[str]:
     """PostgreSQL's lists."""
-    from infra.local.binaries import installed_program
-
-    folder = Path(installed_program("postgres")).resolve().parents[1] / "share" / "tsearch_data"
+    folder = postgres_programs().parent / "share" / "tsearch_data"
     lists = [folder / f"{language}.stop" for language in languages]
     return {word for path in lists if path.exists() for word in path.read_text().split()}
 

@@ -10,7 +10,6 @@ from shared.db import Database, TenantDatabase, Transaction
 from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.errors import InvalidCursor, ValidationFailed
-from shared.ids import new_id
 from shared.search import index as search_index
 from shared.search import page as search_page
 from tests.search.vault import Vault

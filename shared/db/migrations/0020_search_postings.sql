@@ -22,6 +22,12 @@ ALTER TABLE document_search
     ADD frequencies bytea,                                      -- how often each counts: a byte for each of `lexemes`, 255 for more
     ADD length_code smallint,                                   -- `words` on a logarithmic scale, in a byte
     ADD analysis smallint NOT NULL DEFAULT 0;                   -- shared/search/index.py's ANALYSIS that made this
+-- Faster to read than pglz, where the server has it.
+DO $$ BEGIN
+    ALTER TABLE document_search ALTER lexemes SET COMPRESSION lz4, ALTER frequencies SET COMPRESSION lz4, ALTER contents SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END $$;
 UPDATE document_search AS s
 SET number = nextval('search_numbers'), lexemes = made.lexemes, frequencies = coalesce(made.frequencies, ''),
     length_code = least(255, round(12 * log(2, d.words + 1)))
@@ -315,6 +321,7 @@ DROP FUNCTION search_stop_words, search_like, search_similar, search_postings_of
     search_posting_numbers, note_search_change CASCADE;
 DROP TABLE search_postings, search_new_words, search_changes;
 ALTER TABLE search_terms DROP tail;
+ALTER TABLE document_search ALTER contents SET COMPRESSION default;
 ALTER TABLE document_search DROP number, DROP lexemes, DROP frequencies, DROP length_code, DROP analysis;
 DROP SEQUENCE search_numbers;
 
