@@ -92,11 +92,32 @@ async def search_documents(
     db: TenantDatabase, text: str, filters: Filters, sort: Sort = "-relevance", limit: int = 50, cursor: str | None = None
 ) -> Page[DocumentHit]:
     """A page of what a query finds, best first or sorted. Raises InvalidCursor, and ValidationFailed for a query that asks too much."""
-    query = search_query.parse(text)
+    found = await find(db, search_query.parse(text), text, filters, sort, limit, cursor)
+    return Page[DocumentHit](items=[as_hit(hit) for hit in found.hits], next_cursor=found.next_cursor)
+
+
+async def find(
+    db: TenantDatabase,
+    query: search_query.Query,
+    text: str,
+    filters: Filters,
+    sort: Sort = "-relevance",
+    limit: int = 50,
+    cursor: str | None = None,
+    *,
+    counted: int = 0,
+) -> search_page.Found[Document]:
+    """What a query finds that the filters let through, and the numbers of the best `counted` matches. Raises InvalidCursor."""
     if sort == "relevance":
         sort = "-relevance"
+    binding = {"list": "search", "owner": db.owner_id, "query": text, "sort": sort, "filters": filters.binding()}
+    return await search_page.find(db, query, source(db, filters), sort, limit, cursor, binding, counted)
+
+
+def source(db: TenantDatabase, filters: Filters) -> search_page.Source[Document]:
+    """The documents that the filters let through, for `shared.search`."""
     parameters = filters.parameters() | {"owner": db.owner_id}
-    source = search_page.Source(
+    return search_page.Source(
         columns=DOCUMENT_COLUMNS,
         row=Document,
         conditions=tuple(_conditions(parameters)),
@@ -104,12 +125,10 @@ async def search_documents(
         narrowed=filters.narrow(),
         sort_types=SORT_TYPES,
     )
-    binding = {"list": "search", "owner": db.owner_id, "query": text, "sort": sort, "filters": filters.binding()}
-    found = await search_page.find(db, query, source, sort, limit, cursor, binding)
-    return Page[DocumentHit](items=[_as_hit(hit) for hit in found.hits], next_cursor=found.next_cursor)
 
 
-def _as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
+def as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
+    """As a list gives it."""
     return DocumentHit.model_construct(**dict(hit.row), snippet=hit.snippet, score=hit.score)
 
 

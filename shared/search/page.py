@@ -104,6 +104,9 @@ class _Added:
     least: float = 0.0
 
 
+NOTHING_ADDED = _Added()
+
+
 @dataclass
 class _Page:
     """A row of the second statement, beside the document's own columns."""
@@ -150,14 +153,14 @@ async def find(
             return Found([], None, [])
         ranked = plans.rank(query, matches)
         if sort == "-relevance":
-            return await _by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
+            return await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
         return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
 
 
 # By relevance
 
 
-async def _by_relevance(
+async def by_relevance(
     tx: Transaction,
     owner_id: UUID,
     query: Query,
@@ -170,6 +173,7 @@ async def _by_relevance(
     binding: Mapping[str, Any],
     facets: int,
 ) -> Found[Row]:
+    """A page of what is ranked, best first; a question's words are added to unless they are `added` already."""
     question = plans.is_question(query, matches.plan) and not any(unit.quoted for unit in query.units())
     numbers, scores = ranked.numbers, ranked.scores
     if position is not None:

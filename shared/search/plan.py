@@ -390,7 +390,7 @@ def rank(query: Query, matches: Matches) -> Ranked:
         if group.wanted:
             ranked = _rank_group(group, first, matches, question)
             # With alternatives, nothing is relaxed.
-            parts.append(ranked if len(query.groups) == 1 else _only(ranked, ranked.whole))
+            parts.append(ranked if len(query.groups) == 1 else only(ranked, ranked.whole))
         first += len(group.wanted) + len(group.excluded)
     if len(parts) == 1:
         return parts[0]
@@ -437,7 +437,7 @@ def _rank_group(group: Group, first: int, matches: Matches, question: bool) -> R
     having, count = ranking.total(counts)
     whole = np.isin(numbers, having[count >= len(counts)])
     scores = np.round(scores if question else scores + WHOLE * whole, ranking.DECIMALS)
-    return _only(Ranked(numbers, scores, whole), shown)
+    return only(Ranked(numbers, scores, whole), shown)
 
 
 def _excluded(group: Group, first: int, matches: Matches) -> Numbers:
@@ -447,5 +447,6 @@ def _excluded(group: Group, first: int, matches: Matches) -> Numbers:
     return np.unique(np.concatenate(numbers)) if numbers else ranking.NONE.numbers
 
 
-def _only(ranked: Ranked, chosen: Any) -> Ranked:
+def only(ranked: Ranked, chosen: Any) -> Ranked:
+    """Of the documents ranked those that are chosen."""
     return Ranked(ranked.numbers[chosen], ranked.scores[chosen], ranked.whole[chosen])

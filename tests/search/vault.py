@@ -9,6 +9,7 @@ from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import DocumentHit
+from shared.documents.topics import name_key
 from shared.ids import new_id
 from shared.search import index as search_index
 
@@ -63,7 +64,7 @@ class Vault:
             for name in topics:
                 await tx.execute(
                     "INSERT INTO topics (id, owner_id, name, name_key) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    [new_id(), self.db.owner_id, name, name],
+                    [new_id(), self.db.owner_id, name, name_key(name)],
                 )
                 await tx.execute(
                     """
