@@ -8,7 +8,7 @@ from pydantic import Field
 from shared.documents import listing, query_filters
 from shared.documents.facets import COUNTED, Facets, of_found, of_list
 from shared.documents.listing import Filters, Sort
-from shared.documents.models import DocumentHit, Status
+from shared.documents.models import Document, DocumentHit, Status
 from shared.faas import Call, Line, Moment, Page, PageQuery, endpoint
 from shared.search import page
 from shared.search.query import QUERY_LIMIT, parse
@@ -50,8 +50,14 @@ class DocumentList(Page[DocumentHit]):
     facets: Facets | None = None
 
 
+class PlainList(Page[Document]):
+    """The same without a query: nothing to cut a snippet for."""
+
+    facets: Facets | None = None
+
+
 @endpoint("GET", "/api/documents", auth="user", scope="documents:read", query=ListQuery, returns=DocumentList, errors=["invalid_cursor"])
-async def list_documents(call: Call[None, ListQuery]) -> DocumentList:
+async def list_documents(call: Call[None, ListQuery]) -> DocumentList | PlainList:
     asked, text = call.query, call.query.q or ""
     query = parse(text)
     filters = await query_filters.narrowed(call.db, asked.filters(), query.filters)
@@ -67,4 +73,4 @@ async def list_documents(call: Call[None, ListQuery]) -> DocumentList:
     listed = await listing.list_documents(call.db, filters, asked.sort or "-created_at", asked.limit, asked.cursor)
     if asked.facets:
         facets = await of_list(call.db, condition, source.parameters)
-    return DocumentList.model_construct(items=listed.items, next_cursor=listed.next_cursor, facets=facets)
+    return PlainList(items=listed.items, next_cursor=listed.next_cursor, facets=facets)

@@ -23,6 +23,7 @@ from uuid import UUID
 from infra.local.binaries import postgres_programs
 from infra.local.services import Postgres, random_keys
 from shared.ids import new_id
+from tests.benchmarks import judged
 
 SHARED = Path(os.environ.get("JUDGED_COLLECTIONS") or Path(__file__).resolve().parents[2].parent / "shared" / "judged")
 DEPTH = 100
@@ -79,12 +80,7 @@ def _collections() -> Iterable[Collection]:
         yield cisi(SHARED)
     else:
         print(f"CISI is skipped: there is no {SHARED}.")
-    try:
-        from tests.benchmarks import judged
-
-        yield judged.collection()
-    except ImportError:
-        pass
+    yield judged.collection()
 
 
 async def _measure(collection: Collection) -> None:

@@ -1,5 +1,6 @@
 """Finding documents by what stands in them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -381,6 +382,69 @@ async def test_any_text_is_a_query(vault: Vault, query: str) -> None:
 async def test_a_pasted_page_is_a_query(vault: Vault) -> None:
     await vault.add("document", "lorem ipsum " * 20)
     assert await vault.titles("lorem ipsum " + " ".join(f"w{number} xyz{number}" for number in range(1000))) == ["document"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "word " * 2_000,
+        "x" * 10_000,
+        "é" * 10_000,
+        "日" * 10_000,
+        '"' * 9_999,
+        "-" * 10_000,
+        "- -a " * 2_000,
+        "1." * 5_000,
+        "1 2 3 4 5 6 7 8 " * 600,
+        "a* " * 3_000,
+        "topic: " * 1_000,
+        "or " * 3_000,
+        "the of and to " * 700,
+        "😀" * 5_000,
+        "😀",
+        "%" * 5_000,
+        "a\0b",
+        "\ud800 word",
+        "(" * 5_000 + ")" * 5_000,
+        "'" * 10_000,
+        "\\" * 10_000,
+        "zzz" * 3_000 + "*",
+    ],
+    ids=lambda query: ascii(query[:12]),
+)
+async def test_bad_input_is_answered_fast_or_refused_in_a_sentence(vault: Vault, query: str) -> None:
+    await vault.add("document", "a word of the text 日 1.2")
+    began, refusal = time.process_time(), "Nothing was refused."
+    try:
+        await listing.search_documents(vault.db, query, Filters())
+    except ValidationFailed as refused:
+        refusal = str(refused.detail)
+    assert refusal.endswith(".")
+    assert time.process_time() - began < 2
+
+
+async def test_documents_of_every_shape_are_found(vault: Vault) -> None:
+    await vault.add("one word of a megabyte", "x" * 1_000_000 + " heron")
+    await vault.add("many words", " ".join(f"word{number}" for number in range(20_000)) + " heron")
+    await vault.add("emoji", "😀" * 1_000 + " heron")
+    await vault.add("nul", "heron\u00a0\ufffd")
+    assert len(await vault.titles("heron")) == 4
+    assert await vault.titles("word19999") == ["many words"]
+
+
+async def test_more_than_half_of_a_questions_words_need_not_be_there(vault: Vault) -> None:
+    await vault.add("one of them", "the heron")
+    for number in range(search_index.MERGE_EVERY):
+        await vault.add(f"noise {number}", "weather and sports")
+    assert await vault.titles("which heron lands beside waterworks every quarter") == ["one of them"]
+
+
+async def test_the_best_is_found_however_old_it_is(vault: Vault) -> None:
+    await vault.add("best", "tariff tariff tariff invoice invoice meter")
+    for number in range(400):
+        await vault.add(f"newer {number}", f"the tariff of a letter with an invoice in it and more {number}")
+    assert (await vault.titles("tariff invoice meter gauge reading of last year"))[0] == "best"
+    assert (await vault.titles("tariff invoice"))[0] == "best"
 
 
 async def test_too_much_in_quotes_is_refused(vault: Vault) -> None:
