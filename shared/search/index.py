@@ -39,7 +39,7 @@ async def index(
         made = await asyncio.to_thread(analyse, pages, language=stem_by, filename=filename, title=title)
     else:
         made = analyse(pages, language=stem_by, filename=filename, title=title)
-    # Binary (%b): as text, arrays of a hundred thousand words would be escaped for a second, with the event loop waiting.
+    # Words as one text, a line each: arrays of a hundred thousand would be made in Python, word by word. No word holds a line's end.
     await tx.execute(
         """
         WITH passages AS (
@@ -50,14 +50,14 @@ async def index(
             ON CONFLICT (document_id) DO UPDATE SET words = excluded.words, pages = excluded.pages, offsets = excluded.offsets
         ), new_words AS (
             INSERT INTO search_new_words (owner_id, words, lexemes)
-            SELECT %(owner)s, %(new_words)b::text[], %(new_lexemes)b::text[] WHERE cardinality(%(new_words)b::text[]) > 0
+            SELECT %(owner)s, string_to_array(%(new_words)s, chr(10)), string_to_array(%(new_lexemes)s, chr(10)) WHERE %(new_words)s <> ''
         ), written AS (
             INSERT INTO document_search (
                 document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, analysis
             )
             VALUES (
                 %(id)s, %(owner)s, %(language)s, %(contents)s::tsvector, %(name)s::tsvector, %(words)s, nextval('search_numbers'),
-                %(lexemes)b::text[], %(frequencies)b, %(length_code)s, %(analysis)s
+                string_to_array(%(lexemes)s, chr(10)), %(frequencies)b, %(length_code)s, %(analysis)s
             )
             ON CONFLICT (document_id) DO UPDATE
             SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words,
@@ -73,15 +73,15 @@ async def index(
             "contents": made.contents,
             "name": made.name,
             "words": made.words,
-            "lexemes": made.lexemes,
+            "lexemes": "\n".join(made.lexemes),
             "frequencies": made.frequencies,
             "length_code": length_code(made.words),
             "analysis": ANALYSIS,
             "passage_words": made.passage_words,
             "passage_pages": made.passage_pages,
             "passage_offsets": made.passage_offsets,
-            "new_words": made.new_words,
-            "new_lexemes": made.new_lexemes,
+            "new_words": "\n".join(made.new_words),
+            "new_lexemes": "\n".join(made.new_lexemes),
         },
     )
     await tx.execute("SELECT merge_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": MERGE_EVERY})

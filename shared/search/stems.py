@@ -55,6 +55,8 @@ def stems(spoken: str, language: str) -> tuple[str, ...]:
 
     `spoken` is `words.spoken(...)`.
     """
+    if spoken.isascii():
+        return (_stem(spoken, language) if language != SIMPLE and spoken.isalpha() else spoken,) if spoken else ()
     folded = words.fold(spoken)
     if not folded:
         return ()
