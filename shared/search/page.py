@@ -28,6 +28,7 @@ from shared.search import ranking, snippets
 from shared.search.analysis import POSITIONS_LOST, name_positions
 from shared.search.plan import Matches, Plan, Ranked
 from shared.search.query import Group, Query, Unit
+from shared.search.ranking import Numbers, Scores
 
 CURSOR_LIMIT = 8_192
 """Characters of a cursor: it carries the query's words with their stems."""
@@ -198,7 +199,7 @@ async def by_relevance(
         f"""
         WITH candidates AS MATERIALIZED (
             SELECT number, score, place
-            FROM unnest(%(numbers)b::integer[], %(scores)b::double precision[]) WITH ORDINALITY AS c (number, score, place)
+            FROM unnest(%(numbers)s::integer[], %(scores)s::double precision[]) WITH ORDINALITY AS c (number, score, place)
         ), {extra}, rescored AS MATERIALIZED (
             SELECT c.number,
                 c.score + sum(a.weight * {ranking.K1 + 1} * f.times / (f.times + {ranking.K1 * (1 - ranking.B)}
@@ -233,8 +234,8 @@ async def by_relevance(
             **source.parameters,
             **_marks(query, matches),
             "owner": owner_id,
-            "numbers": numbers.tolist(),
-            "scores": scores.tolist(),
+            "numbers": _array(numbers),
+            "scores": _array(scores),
             "documents": matches.plan.documents,
             "average_words": matches.plan.average_words,
             "spoken": list(matches.plan.languages),
@@ -377,8 +378,9 @@ async def _sorted(
     matched = numbers[:facets].tolist() if facets and not without else []
     if not len(numbers) and not without:
         return Found([], None, matched)
-    chosen = ["s.number = ANY (%(numbers)b::integer[])"] if len(numbers) else []
-    chosen += [f"s.number <> ALL (%(without{at})b::integer[])" for at in range(len(without))]
+    # As subqueries, which are hashed whatever plan is kept for the statement; an array may be searched from end to end for each row.
+    chosen = ["s.number IN (SELECT unnest(%(numbers)s::integer[]))"] if len(numbers) else []
+    chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
     conditions = list(source.conditions)
     if position is not None:
         conditions.append(f"(d.{column}, d.id) {beyond} (%(key)s::{source.sort_types[column]}, %(after)s::uuid)")
@@ -399,7 +401,7 @@ async def _sorted(
     else:
         page = f"""
             SELECT s.number, 0.0::double precision AS score, d.id AS document_id
-            FROM unnest(%(numbers)b::integer[]) AS c (number)
+            FROM unnest(%(numbers)s::integer[]) AS c (number)
             CROSS JOIN LATERAL (
                 SELECT s.number, s.document_id FROM document_search AS s
                 WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
@@ -418,9 +420,9 @@ async def _sorted(
         {
             **source.parameters,
             **_marks(query, matches),
-            **{f"without{at}": found.tolist() for at, found in enumerate(without)},
+            **{f"without{at}": _array(found) for at, found in enumerate(without)},
             "owner": owner_id,
-            "numbers": numbers.tolist(),
+            "numbers": _array(numbers),
             "verify": _verified(query, matches.plan),
             "key": position.key if position else None,
             "after": position.after if position else None,
@@ -436,6 +438,11 @@ async def _sorted(
         None if following is None else _encoded(matches.plan, _Added(), following, binding),
         matched,
     )
+
+
+def _array(values: Numbers | Scores) -> str:
+    """As PostgreSQL writes an array: thousands of numbers are one text sooner than an array element by element."""
+    return "{" + ",".join(map(repr, values.tolist())) + "}"
 
 
 # What the words alone cannot tell

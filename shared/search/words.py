@@ -44,17 +44,6 @@ def words(text: str) -> list[str]:
     return [word for match in _WORD.finditer(text) if (word := fold(match[0]))]
 
 
-def placed(text: str) -> Iterator[tuple[str, int]]:
-    """Each word of `words(text)` with the offset where it begins."""
-    if text.isascii():
-        for match in _ASCII_WORD.finditer(text.lower()):
-            yield match[0][:WORD_LIMIT], match.start()
-    else:
-        for match in _WORD.finditer(text):
-            if word := fold(match[0]):
-                yield word, match.start()
-
-
 def tokens(text: str) -> Iterator[tuple[str, int]]:
     """Each word of `words(text)` as it stands in the text (shortened to what counts), with the offset where it begins."""
     if text.isascii():

@@ -29,11 +29,12 @@ def test_text_is_cut_into_folded_words(text: str, expected: list[str]) -> None:
 
 
 @given(text=st.text())
-def test_words_spans_and_places_agree(text: str) -> None:
+def test_words_spans_and_tokens_agree(text: str) -> None:
     found = words.words(text)
     spans = list(words.spans(text))
     assert len(found) == len(spans)
-    assert [(word, start) for word, (start, _) in zip(found, spans, strict=True)] == list(words.placed(text))
+    tokens = [(words.fold(token), start) for token, start in words.tokens(text)]
+    assert [(word, start) for word, (start, _) in zip(found, spans, strict=True)] == tokens
 
 
 @given(text=st.text())
