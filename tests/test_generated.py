@@ -47,7 +47,9 @@ CONTRACT = {
     abort_upload             DELETE /api/documents/{document_id}/upload
     upload_document          POST   /api/documents/upload
     list_documents           GET    /api/documents
+    suggest_search           GET    /api/documents/suggest
     get_document             GET    /api/documents/{document_id}
+    list_similar             GET    /api/documents/{document_id}/similar
     update_document          PATCH  /api/documents/{document_id}
     trash_document           DELETE /api/documents/{document_id}
     restore_document         POST   /api/documents/{document_id}/restore

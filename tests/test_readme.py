@@ -10,8 +10,8 @@ from shared.db import Database, TenantDatabase
 from shared.identity import tokens
 from shared.identity.client import Client
 from shared.ids import new_id
-from tests.documents.vault import Vault
 from tests.functions.test_every_function import alone
+from tests.search.vault import Vault
 
 README = (ROOT / "README.md").read_text()
 BROWSER = Client("127.0.0.1", "newcomer", "en")

@@ -5,10 +5,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.documents import listing, search
+from shared.documents import listing, query_filters
+from shared.documents.facets import COUNTED, Facets, of_found, of_list
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import Document, DocumentHit, Status
 from shared.faas import Call, Line, Moment, Page, PageQuery, endpoint
+from shared.search import page
+from shared.search.query import QUERY_LIMIT, parse
 
 Several: Any = Field(default=[], max_length=50)
 Name = Annotated[Line, Field(min_length=1, max_length=255)]
@@ -17,8 +20,8 @@ Name = Annotated[Line, Field(min_length=1, max_length=255)]
 class ListQuery(PageQuery):
     """Filters, sort and query of a list."""
 
-    cursor: str | None = Field(default=None, max_length=search.CURSOR_LIMIT)
-    q: str | None = Field(default=None, max_length=search.QUERY_LIMIT)
+    cursor: str | None = Field(default=None, max_length=page.CURSOR_LIMIT)
+    q: str | None = Field(default=None, max_length=QUERY_LIMIT)
     topic_id: list[UUID] = Several
     status: list[Status] = Several
     content_type: list[Name] = Several
@@ -27,6 +30,7 @@ class ListQuery(PageQuery):
     created_before: Moment | None = None
     trashed: bool = False
     sort: Sort | None = None
+    facets: bool = False
 
     def filters(self) -> Filters:
         return Filters(
@@ -40,11 +44,33 @@ class ListQuery(PageQuery):
         )
 
 
-@endpoint(
-    "GET", "/api/documents", auth="user", scope="documents:read", query=ListQuery, returns=Page[DocumentHit], errors=["invalid_cursor"]
-)
-async def list_documents(call: Call[None, ListQuery]) -> Page[Document] | Page[DocumentHit]:
-    query = call.query
-    if query.q is None or not query.q.strip():
-        return await listing.list_documents(call.db, query.filters(), query.sort or "-created_at", query.limit, query.cursor)
-    return await search.search(call.db, query.q, query.filters(), query.sort or "-relevance", query.limit, query.cursor)
+class DocumentList(Page[DocumentHit]):
+    """A page of documents; `facets` if they were asked for."""
+
+    facets: Facets | None = None
+
+
+class PlainList(Page[Document]):
+    """The same without a query: nothing to cut a snippet for."""
+
+    facets: Facets | None = None
+
+
+@endpoint("GET", "/api/documents", auth="user", scope="documents:read", query=ListQuery, returns=DocumentList, errors=["invalid_cursor"])
+async def list_documents(call: Call[None, ListQuery]) -> DocumentList | PlainList:
+    asked, text = call.query, call.query.q or ""
+    query = parse(text)
+    filters = await query_filters.narrowed(call.db, asked.filters(), query.filters)
+    source = listing.source(call.db, filters)
+    condition = " AND ".join(source.conditions)
+    facets = None
+    if text.strip() and (query.groups or not query.filters):
+        counted = COUNTED if asked.facets else 0
+        found = await listing.find(call.db, query, text, filters, asked.sort or "-relevance", asked.limit, asked.cursor, counted=counted)
+        if asked.facets:
+            facets = await of_found(call.db, found.matched, condition, source.parameters)
+        return DocumentList(items=[listing.as_hit(hit) for hit in found.hits], next_cursor=found.next_cursor, facets=facets)
+    listed = await listing.list_documents(call.db, filters, asked.sort or "-created_at", asked.limit, asked.cursor)
+    if asked.facets:
+        facets = await of_list(call.db, condition, source.parameters)
+    return PlainList(items=listed.items, next_cursor=listed.next_cursor, facets=facets)

@@ -56,9 +56,9 @@ class Transaction:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchall()
 
-    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row]) -> Row | None:
-        """The first row as `row(**columns)`, or None."""
-        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row], binary: bool = False) -> Row | None:
+        """The first row as `row(**columns)`, or None. `binary` is for rows of many bytes: as text, each takes two characters."""
+        async with self.connection.cursor(row_factory=class_row(row), binary=binary) as cursor:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchone()
 

@@ -23,11 +23,12 @@ from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
 from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, Caller, PolicyForbids, gate_for
 from shared.db import TenantDatabase
-from shared.documents import classification, library, lifecycle, listing, search, topics
+from shared.documents import classification, library, lifecycle, listing, topics
 from shared.documents.listing import Filters
 from shared.documents.models import Document, Status
 from shared.errors import Conflict, DomainError, NotFound, Unavailable
 from shared.faas.models import AnswerModel, Line, Moment, RequestModel
+from shared.search.query import QUERY_LIMIT
 
 OUTPUT_TOKENS = 150
 """Tokens of an ordinary classification's answer: two topics with their quotes."""
@@ -126,7 +127,7 @@ Name = Annotated[Line, Field(min_length=1, max_length=255)]
 class DocumentFilter(RequestModel):
     """The parameters of list_documents that choose documents."""
 
-    q: Annotated[str, Field(max_length=search.QUERY_LIMIT)] | None = None
+    q: Annotated[str, Field(max_length=QUERY_LIMIT)] | None = None
     topic_id: list[UUID] = Several
     status: list[Status] = Several
     content_type: list[Name] = Several
@@ -329,7 +330,7 @@ async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
     ids: list[UUID] = []
     cursor: str | None = None
     while len(ids) < ESTIMATED_AT_MOST:
-        page = await search.search(db, chosen.q or "", chosen.filters(), "-relevance", 200, cursor)
+        page = await listing.search_documents(db, chosen.q or "", chosen.filters(), "-relevance", 200, cursor)
         ids += [hit.id for hit in page.items]
         cursor = page.next_cursor
         if cursor is None:

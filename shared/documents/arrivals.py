@@ -18,10 +18,11 @@ from shared import audit
 from shared.audit import Event
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import filenames, lifecycle, quotas, search_index, steps
+from shared.documents import filenames, lifecycle, quotas, steps
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
 from shared.ids import new_id
+from shared.search import index as search_index
 from shared.storage import StorageUnavailable, StoredObject, object_store
 
 log = logging.getLogger("docuvault.documents")

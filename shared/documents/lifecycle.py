@@ -10,9 +10,10 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
-from shared.documents import search_index, steps
+from shared.documents import steps
 from shared.documents.steps import StepName
 from shared.events import publish
+from shared.search import index as search_index
 
 Announcement = Literal["document.stored", "document.large", "document.scanned", "document.extracted"]
 

@@ -1,4 +1,4 @@
-"""Lists of documents without a query: filtered, sorted, page by page, one statement a page."""
+"""Lists of documents: filtered, sorted, page by page; one statement a page, or what a query finds (`shared.search`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ from uuid import UUID
 
 from shared import cursors
 from shared.db import TenantDatabase
-from shared.documents.models import DOCUMENT_COLUMNS, Document, Status
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentHit, Status
 from shared.errors import InvalidCursor
 from shared.faas.models import Page
+from shared.search import page as search_page
+from shared.search import query as search_query
 
 Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
 
@@ -43,6 +45,10 @@ class Filters:
             "created_before": self.created_before,
             "trashed": self.trashed,
         }
+
+    def narrow(self) -> bool:
+        """Whether few of the documents may be meant: anything but all that is not in the trash."""
+        return self != Filters()
 
     def binding(self) -> dict[str, Any]:
         """As a cursor is bound to them: the order in which values were given does not matter."""
@@ -80,6 +86,50 @@ async def list_documents(
         )
     items = found[:limit]
     return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], column), binding) if len(found) > limit else None)
+
+
+async def search_documents(
+    db: TenantDatabase, text: str, filters: Filters, sort: Sort = "-relevance", limit: int = 50, cursor: str | None = None
+) -> Page[DocumentHit]:
+    """A page of what a query finds, best first or sorted. Raises InvalidCursor, and ValidationFailed for a query that asks too much."""
+    found = await find(db, search_query.parse(text), text, filters, sort, limit, cursor)
+    return Page[DocumentHit](items=[as_hit(hit) for hit in found.hits], next_cursor=found.next_cursor)
+
+
+async def find(
+    db: TenantDatabase,
+    query: search_query.Query,
+    text: str,
+    filters: Filters,
+    sort: Sort = "-relevance",
+    limit: int = 50,
+    cursor: str | None = None,
+    *,
+    counted: int = 0,
+) -> search_page.Found[Document]:
+    """What a query finds that the filters let through, and the numbers of the best `counted` matches. Raises InvalidCursor."""
+    if sort == "relevance":
+        sort = "-relevance"
+    binding = {"list": "search", "owner": db.owner_id, "query": text, "sort": sort, "filters": filters.binding()}
+    return await search_page.find(db, query, source(db, filters), sort, limit, cursor, binding, counted)
+
+
+def source(db: TenantDatabase, filters: Filters) -> search_page.Source[Document]:
+    """The documents that the filters let through, for `shared.search`."""
+    parameters = filters.parameters() | {"owner": db.owner_id}
+    return search_page.Source(
+        columns=DOCUMENT_COLUMNS,
+        row=Document,
+        conditions=tuple(_conditions(parameters)),
+        parameters=parameters,
+        narrowed=filters.narrow(),
+        sort_types=SORT_TYPES,
+    )
+
+
+def as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
+    """As a list gives it."""
+    return DocumentHit.model_construct(**dict(hit.row), snippet=hit.snippet, score=hit.score)
 
 
 def sort_key(document: Document, column: str) -> list[str]:

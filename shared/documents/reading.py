@@ -19,10 +19,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, recognition, search_index, steps, thumbnails
+from shared.documents import filenames, lifecycle, recognition, steps, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
+from shared.search import index as search_index
 from shared.storage import Download, StorageBackend, object_store
 from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
@@ -224,7 +225,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         """,
         {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
     )
-    await search_index.index(
+    indexed = await search_index.index(
         tx,
         owner_id=work.owner_id,
         document_id=work.id,
@@ -233,6 +234,8 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         title=names.title,
         pages=extraction.pages,
     )
+    if indexed.is_cut:
+        await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
     if extraction.scans:
         await recognition.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     else:

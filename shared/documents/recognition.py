@@ -21,10 +21,11 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import lifecycle, search_index, steps
+from shared.documents import lifecycle, steps, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, Scan, language, recognize
 from shared.extraction.limits import Limits
+from shared.search import index as search_index
 from shared.storage import StorageBackend, object_store
 from shared.time_budgets import DOCUMENT_RECOGNITION_CPU_SECONDS, RECOGNITION, SLICE_CPU_SECONDS
 
@@ -243,17 +244,17 @@ async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: 
         )
     ]
     spoken = language.detect("\n".join(pages))
-    warnings = list(document.warnings)
+    told = list(document.warnings)
     if missing := [*document.not_recognized, *(scan.page + 1 for scan in left_out)]:
-        warnings.append({"code": "page_not_recognized", "detail": f"The text on {_in_words(missing)} could not be recognised."})
+        told.append({"code": "page_not_recognized", "detail": f"The text on {_in_words(missing)} could not be recognised."})
     await tx.execute(
         """
         UPDATE documents SET status = 'extracted', language = %(language)s, warnings = %(warnings)s
         WHERE owner_id = %(owner)s AND id = %(id)s
         """,
-        {"owner": work.owner_id, "id": work.id, "language": spoken, "warnings": Jsonb(warnings)},
+        {"owner": work.owner_id, "id": work.id, "language": spoken, "warnings": Jsonb(told)},
     )
-    await search_index.index(
+    indexed = await search_index.index(
         tx,
         owner_id=work.owner_id,
         document_id=work.id,
@@ -262,6 +263,8 @@ async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: 
         title=document.title,
         pages=pages,
     )
+    if indexed.is_cut:
+        await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
     await tx.execute(
         "DELETE FROM document_recognition WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
     )

@@ -23,6 +23,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
     "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
+    "schedule.refresh_search_index": (Subscription("refresh_search_index", "system"),),
     "schedule.retry_classifications": (Subscription("retry_classifications", "system"),),
 }
 
@@ -30,5 +31,6 @@ SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
     "prune_expired": "0 * * * *",
     "reconcile_uploads": "* * * * *",
+    "refresh_search_index": "* * * * *",
     "retry_classifications": "* * * * *",
 }

@@ -115,6 +115,11 @@ _ENOUGH = 3.0
 """Weight of small words below which we say nothing: some three or four words that only this language has."""
 
 
+def small_words(language: str) -> frozenset[str]:
+    """The commonest words of a language (ISO 639-1), which say nothing by themselves; none for a language that has no list here."""
+    return _LISTS.get(language, frozenset())
+
+
 def detect(text: str) -> str | None:
     """The language of the text's first 20,000 characters as ISO 639-1 code; None where there is too little to go by."""
     sample = text[:_SAMPLE].lower()

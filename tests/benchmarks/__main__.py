@@ -3,6 +3,7 @@
 A benchmark is a module of this folder with `run()`; its docstring says what it measures against what.
 """
 
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,11 +16,13 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"There is no benchmark called {', '.join(unknown)}; there are: {', '.join(NAMES)}.")
         return 2
+    failed = 0
     for name in names or NAMES:
         module = import_module(f"tests.benchmarks.{name}")
         print(f"\n== {name}: {(module.__doc__ or name).strip().partition(chr(10))[0]}", flush=True)
-        module.run()
-    return 0
+        # Each in a process of its own: settings are read once a process, and every benchmark has services of its own.
+        failed = subprocess.run([sys.executable, "-c", f"from {module.__name__} import run; run()"], check=False).returncode or failed
+    return failed
 
 
 if __name__ == "__main__":

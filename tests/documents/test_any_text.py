@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.db import TenantDatabase
-from shared.documents import library, reading, search, words
+from shared.documents import library, listing, reading
 from shared.documents.listing import Filters
 from shared.documents.models import Document
+from shared.search import words
 from tests.documents.conftest import stored
 
 
@@ -22,7 +23,7 @@ async def _read(vault: TenantDatabase, text: str | bytes, filename: str = "text.
 
 
 async def _is_found(vault: TenantDatabase, document: Document, query: str) -> bool:
-    return document.id in [hit.id for hit in (await search.search(vault, query, Filters())).items]
+    return document.id in [hit.id for hit in (await listing.search_documents(vault, query, Filters())).items]
 
 
 async def _is_indexed(vault: TenantDatabase, document: Document, word: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.db import Database, TenantDatabase
-from shared.documents import library, lifecycle, reading, recognition, search, steps
+from shared.documents import library, lifecycle, listing, reading, recognition, steps
 from shared.documents.listing import Filters
 from shared.documents.models import Document
 from shared.extraction import Extraction, ExtractionCrashed, ExtractionTimeout, Recognition, Scan, recognize
@@ -49,7 +49,7 @@ async def one_at_a_time(path: Path, *, filename: str, scans: Sequence[Scan], lim
 
 
 async def find(vault: TenantDatabase, query: str) -> list[Any]:
-    return [hit.id for hit in (await search.search(vault, query, Filters(), "-relevance", 10, None)).items]
+    return [hit.id for hit in (await listing.search_documents(vault, query, Filters(), "-relevance", 10, None)).items]
 
 
 async def extract_step(vault: TenantDatabase, document: Document) -> steps.Step:

@@ -16,11 +16,11 @@ from shared.documents import (
     classification,
     library,
     lifecycle,
+    listing,
     quotas,
     reading,
     receiving,
     reconciliation,
-    search,
     steps,
     uploads,
 )
@@ -135,7 +135,7 @@ async def test_a_document_whose_delivery_is_dead_has_failed(db: Database, vault:
     assert failed.error is not None
     assert (failed.error.step, failed.error.code) == ("extract", lifecycle.GAVE_UP)
     assert {step.step: step.state for step in await steps.history(vault, document.id)} == {"upload": "done", "extract": "failed"}
-    assert [hit.id for hit in (await search.search(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
+    assert [hit.id for hit in (await listing.search_documents(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
     assert await reading.read(vault, document.id, 1), "retrying the delivery resumes it"
 
 

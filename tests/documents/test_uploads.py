@@ -11,7 +11,7 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, library, reconciliation, search, steps, uploads
+from shared.documents import arrivals, library, listing, reconciliation, steps, uploads
 from shared.documents.arrivals import DuplicateDocument
 from shared.documents.library import ObjectRefused
 from shared.documents.listing import Filters
@@ -87,7 +87,7 @@ async def test_another_object_than_promised_fails_with_a_reason(vault: TenantDat
     assert document.status == "failed"
     assert document.error is not None
     assert (document.error.step, document.error.code) == ("upload", "object_mismatch")
-    assert [hit.id for hit in (await search.search(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
+    assert [hit.id for hit in (await listing.search_documents(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
     assert await usage(vault) == Usage(0, 0, 1)
     assert await published(vault, document.id) == []
 

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.db import Database
-from shared.documents import words
+from shared.search import words
 
 
 @pytest.mark.parametrize(
@@ -15,6 +14,9 @@ from shared.documents import words
         ("u\u0308ber \ufb01n x² ①", ["uber", "fin", "x2", "1"]),
         ("snake_case don't a.b@c.de", ["snake", "case", "don", "t", "a", "b", "c", "de"]),
         ("請求書 です", ["請", "求", "書", "で", "す"]),
+        ("ﾎﾞｰﾄ ボート Ａ４", ["ボ", "ー", "ト", "ボ", "ー", "ト", "a4"]),
+        ("창고에", ["창", "고", "에"]),
+        ("กุญแจ ຫ້ອງ", ["กุ", "ญ", "แ", "จ", "ຫ້", "ອ", "ງ"]),
         ("Rech\u00adnung zero\u200bwidth", ["rechnung", "zerowidth"]),
         ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
         ("Łódź Ærø İstanbul ΑΘΉΝΑ Ёлка", ["lodz", "aero", "istanbul", "αθηνα", "елка"]),
@@ -27,27 +29,15 @@ def test_text_is_cut_into_folded_words(text: str, expected: list[str]) -> None:
 
 
 @given(text=st.text())
-def test_words_spans_and_places_agree(text: str) -> None:
+def test_words_spans_and_tokens_agree(text: str) -> None:
     found = words.words(text)
     spans = list(words.spans(text))
     assert len(found) == len(spans)
-    assert [(word, start) for word, (start, _) in zip(found, spans, strict=True)] == list(words.placed(text))
+    tokens = [(words.fold(token), start) for token, start in words.tokens(text)]
+    assert [(word, start) for word, (start, _) in zip(found, spans, strict=True)] == tokens
 
 
 @given(text=st.text())
 def test_folding_again_changes_nothing(text: str) -> None:
     for word in words.words(text):
         assert words.fold(word) == word
-
-
-async def test_postgresql_counts_the_same_words(db: Database) -> None:
-    # Every letter and digit of the basic plane, in words of three.
-    text = " ".join(chr(c) + chr(c) + "x" for c in range(0x20, 0xFFFF) if not 0xD800 <= c <= 0xDFFF and chr(c).isalnum())
-    async with db.system() as tx:
-        for start in range(0, len(text), 800):  # a word has at most 255 positions
-            folded = words.words(text[start : start + 800])
-            positions = await tx.fetch_value(
-                "SELECT array_agg(DISTINCT p) FROM unnest(to_tsvector('search_simple', %s)) AS w, unnest(w.positions) AS p",
-                [" ".join(folded)],
-            )
-            assert positions == list(range(1, len(folded) + 1))

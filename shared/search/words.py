@@ -13,17 +13,23 @@ from functools import lru_cache
 WORD_LIMIT = 100
 """Characters of a word that count; what is longer is no word anyone types."""
 
-_ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""Kana and Han: written without spaces."""
+_ALONE = (
+    "\u0e01-\u0e30\u0e32\u0e33\u0e3f-\u0e46\u0e50-\u0e59\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0ed0-\u0edf\u1000-\u102a\u103f-\u1049\u1780-\u17b3"
+    "\u17e0-\u17e9\u3040-\u3098\u309d-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
+"""Thai, Lao, Burmese, Khmer, kana (half-width, too), Han: written without spaces; and Hangul, whose particles hang on to the words."""
 
 # Marks and vowel signs that belong to the letter before (no letters themselves to `\w`), and what is invisible inside a word.
 _INSIDE = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
-    "\u0900-\u0963\u0971-\u0def\u0e31-\u0e4e\u0eb1-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
-    "\u00ad\u200b-\u200d\u2060\ufeff"
+    "\u0900-\u0963\u0971-\u0def\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
+    "\u00ad\u200b-\u200d\u2060\u3099\u309a\ufeff\uff9e\uff9f"
 )
-_WORD = re.compile(rf"[{_ALONE}]|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
+_WORD = re.compile(rf"[{_ALONE}][{_INSIDE}]*|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_STANDS_ALONE = re.compile(rf"[{_ALONE}]")
 
 # Letters that no decomposition takes apart.
 _LETTERS = str.maketrans(
@@ -38,22 +44,42 @@ def words(text: str) -> list[str]:
     return [word for match in _WORD.finditer(text) if (word := fold(match[0]))]
 
 
-def placed(text: str) -> Iterator[tuple[str, int]]:
-    """Each word of `words(text)` with the offset where it begins."""
+def tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Each word of `words(text)` as it stands in the text (shortened to what counts), with the offset where it begins."""
     if text.isascii():
         for match in _ASCII_WORD.finditer(text.lower()):
             yield match[0][:WORD_LIMIT], match.start()
     else:
         for match in _WORD.finditer(text):
-            if word := fold(match[0]):
-                yield word, match.start()
+            if fold(match[0]):
+                yield match[0][:WORD_LIMIT], match.start()
 
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
     """Where each word of `words(text)` stands in the text: start and end."""
+    if text.isascii():
+        yield from (match.span() for match in _ASCII_WORD.finditer(text.lower()))
+        return
     for match in _WORD.finditer(text):
         if fold(match[0]):
             yield match.span()
+
+
+def spoken(word: str) -> str:
+    """A word before it is folded, as a stemmer takes it: lower case, compatibility forms as what they stand for, nothing invisible."""
+    if word.isascii():
+        return word[:WORD_LIMIT].lower()
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", word[:WORD_LIMIT])).lower()
+
+
+def is_plain(word: str) -> bool:
+    """Whether the word has letters, and marks on them, alone: no digit."""
+    return word.isalpha() or (bool(word) and not _DIGIT.search(word))
+
+
+def stands_alone(word: str) -> bool:
+    """Whether the word is one character of a script in which a run of them is a word or several."""
+    return bool(word) and _STANDS_ALONE.match(word) is not None
 
 
 def fold(word: str) -> str:

@@ -1,5 +1,6 @@
 """Finding documents by what stands in them."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,11 +8,12 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, TenantDatabase, Transaction
-from shared.documents import search, search_index
+from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.errors import InvalidCursor, ValidationFailed
-from shared.ids import new_id
-from tests.documents.vault import Vault
+from shared.search import index as search_index
+from shared.search import page as search_page
+from tests.search.vault import Vault
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ async def test_documents_with_most_words_follow_those_with_all(vault: Vault) -> 
     await vault.add("one", "policy")
     for number in range(10):
         await vault.add(f"noise {number}", "weather and sports")
-    assert await vault.titles("insurance claim policy") == ["three", "two"]
+    assert await vault.titles("insurance claim policy") == ["three", "two", "one"]
 
 
 async def test_phrases_and_exclusions_hold_for_documents_with_most_words_too(vault: Vault) -> None:
@@ -231,7 +233,7 @@ async def test_typos_are_not_looked_for_in_quotes_nor_in_exclusions_nor_numbers(
 
 async def test_typos_are_found_in_words_long_counted(vault: Vault) -> None:
     await vault.add("bill", "Your electricity bill")
-    for number in range(search_index.COUNT_EVERY):
+    for number in range(search_index.MERGE_EVERY):
         await vault.add(f"noise {number}", "noise")
     assert await vault.titles("electrcity") == ["bill"]
 
@@ -286,8 +288,7 @@ async def test_what_is_found_can_be_sorted_otherwise(vault: Vault, sort: Sort) -
 
 @pytest.mark.parametrize("sort", ["-relevance", "filename", "-created_at"])
 async def test_pages_follow_one_another_without_gap_or_repetition(vault: Vault, monkeypatch: pytest.MonkeyPatch, sort: Sort) -> None:
-    monkeypatch.setattr(search, "CANDIDATES", 7)
-    monkeypatch.setattr(search, "FEW", 3)
+    monkeypatch.setattr(search_page, "CANDIDATES", 7)
     expected = {f"d{number}" for number in range(25)}
     for title in sorted(expected):
         await vault.add(title, "word " * (1 + len(title) * int(title[1:]) % 5))
@@ -304,7 +305,7 @@ async def test_pages_are_stable_under_inserts(vault: Vault) -> None:
     seen = []
     cursor = None
     while True:
-        page = await search.search(vault.db, "word", Filters(), limit=5, cursor=cursor)
+        page = await listing.search_documents(vault.db, "word", Filters(), limit=5, cursor=cursor)
         seen += [item.title for item in page.items]
         if (cursor := page.next_cursor) is None:
             break
@@ -327,31 +328,31 @@ async def test_documents_with_most_words_are_paged_too(vault: Vault) -> None:
 async def test_a_cursor_is_good_for_its_own_list_alone(vault: Vault, other_vault: Vault) -> None:
     for number in range(3):
         await vault.add(f"{number}", "word other")
-    cursor = (await search.search(vault.db, "word", Filters(), limit=1)).next_cursor
+    cursor = (await listing.search_documents(vault.db, "word", Filters(), limit=1)).next_cursor
     assert cursor is not None
-    assert len(cursor) <= search.CURSOR_LIMIT
+    assert len(cursor) <= search_page.CURSOR_LIMIT
     with pytest.raises(InvalidCursor):
-        await search.search(vault.db, "other", Filters(), limit=1, cursor=cursor)
+        await listing.search_documents(vault.db, "other", Filters(), limit=1, cursor=cursor)
     with pytest.raises(InvalidCursor):
-        await search.search(vault.db, "word", Filters(statuses=("ready",)), limit=1, cursor=cursor)
+        await listing.search_documents(vault.db, "word", Filters(statuses=("ready",)), limit=1, cursor=cursor)
     with pytest.raises(InvalidCursor):
-        await search.search(vault.db, "word", Filters(), sort="filename", limit=1, cursor=cursor)
+        await listing.search_documents(vault.db, "word", Filters(), sort="filename", limit=1, cursor=cursor)
     with pytest.raises(InvalidCursor):
-        await search.search(other_vault.db, "word", Filters(), limit=1, cursor=cursor)
+        await listing.search_documents(other_vault.db, "word", Filters(), limit=1, cursor=cursor)
     with pytest.raises(InvalidCursor):
-        await search.search(vault.db, "word", Filters(), limit=1, cursor=cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB"))
+        await listing.search_documents(vault.db, "word", Filters(), limit=1, cursor=cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB"))
 
 
-async def test_a_page_takes_two_round_trips_and_later_ones_one(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_page_takes_two_round_trips(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         await vault.add(f"{number}", "word")
     asked: list[str] = []
     for name in ("fetch_one", "fetch_all"):
         _count_calls(monkeypatch, name, asked)
-    page = await search.search(vault.db, "word wrod", Filters(), limit=1)
+    page = await listing.search_documents(vault.db, "word wrod", Filters(), limit=1)
     assert len(asked) == 2
-    await search.search(vault.db, "word wrod", Filters(), limit=1, cursor=page.next_cursor)
-    assert len(asked) == 3
+    await listing.search_documents(vault.db, "word wrod", Filters(), limit=1, cursor=page.next_cursor)
+    assert len(asked) == 4
 
 
 def _count_calls(monkeypatch: pytest.MonkeyPatch, name: str, asked: list[str]) -> None:
@@ -383,6 +384,69 @@ async def test_a_pasted_page_is_a_query(vault: Vault) -> None:
     assert await vault.titles("lorem ipsum " + " ".join(f"w{number} xyz{number}" for number in range(1000))) == ["document"]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "word " * 2_000,
+        "x" * 10_000,
+        "é" * 10_000,
+        "日" * 10_000,
+        '"' * 9_999,
+        "-" * 10_000,
+        "- -a " * 2_000,
+        "1." * 5_000,
+        "1 2 3 4 5 6 7 8 " * 600,
+        "a* " * 3_000,
+        "topic: " * 1_000,
+        "or " * 3_000,
+        "the of and to " * 700,
+        "😀" * 5_000,
+        "😀",
+        "%" * 5_000,
+        "a\0b",
+        "\ud800 word",
+        "(" * 5_000 + ")" * 5_000,
+        "'" * 10_000,
+        "\\" * 10_000,
+        "zzz" * 3_000 + "*",
+    ],
+    ids=lambda query: ascii(query[:12]),
+)
+async def test_bad_input_is_answered_fast_or_refused_in_a_sentence(vault: Vault, query: str) -> None:
+    await vault.add("document", "a word of the text 日 1.2")
+    began, refusal = time.process_time(), "Nothing was refused."
+    try:
+        await listing.search_documents(vault.db, query, Filters())
+    except ValidationFailed as refused:
+        refusal = str(refused.detail)
+    assert refusal.endswith(".")
+    assert time.process_time() - began < 2
+
+
+async def test_documents_of_every_shape_are_found(vault: Vault) -> None:
+    await vault.add("one word of a megabyte", "x" * 1_000_000 + " heron")
+    await vault.add("many words", " ".join(f"word{number}" for number in range(20_000)) + " heron")
+    await vault.add("emoji", "😀" * 1_000 + " heron")
+    await vault.add("nul", "heron\u00a0\ufffd")
+    assert len(await vault.titles("heron")) == 4
+    assert await vault.titles("word19999") == ["many words"]
+
+
+async def test_more_than_half_of_a_questions_words_need_not_be_there(vault: Vault) -> None:
+    await vault.add("one of them", "the heron")
+    for number in range(search_index.MERGE_EVERY):
+        await vault.add(f"noise {number}", "weather and sports")
+    assert await vault.titles("which heron lands beside waterworks every quarter") == ["one of them"]
+
+
+async def test_the_best_is_found_however_old_it_is(vault: Vault) -> None:
+    await vault.add("best", "tariff tariff tariff invoice invoice meter")
+    for number in range(400):
+        await vault.add(f"newer {number}", f"the tariff of a letter with an invoice in it and more {number}")
+    assert (await vault.titles("tariff invoice meter gauge reading of last year"))[0] == "best"
+    assert (await vault.titles("tariff invoice"))[0] == "best"
+
+
 async def test_too_much_in_quotes_is_refused(vault: Vault) -> None:
     with pytest.raises(ValidationFailed):
         await vault.hits('"' + " ".join(f"w{number}" for number in range(1000)) + '"')
@@ -392,48 +456,25 @@ async def test_an_empty_vault_finds_nothing(vault: Vault) -> None:
     assert await vault.titles("word -other") == []
 
 
-async def test_a_rare_word_is_looked_up_in_the_index_though_row_level_security_stands_before_it(vault: Vault) -> None:
-    await vault.add("rare", "the usual words and a heron")
-    async with vault.db.transaction() as tx:
-        many = {"owner": vault.db.owner_id, "ids": [new_id() for _ in range(3000)]}
-        await tx.execute(
-            """
-            INSERT INTO documents (id, owner_id, filename, title, size, content_type, status, object_key)
-            SELECT id, %(owner)s, 'usual.pdf', 'usual', 1, 'application/pdf', 'ready', id FROM unnest(%(ids)s) AS id
-            """,
-            many,
-        )
-        await tx.execute(
-            """
-            INSERT INTO document_search (document_id, owner_id, language, contents, name, words)
-            SELECT id, %(owner)s, 'english', to_tsvector('search_english', 'the usual words ' || id), '', 3 FROM unnest(%(ids)s) AS id
-            """,
-            many,
-        )
-    newest, later = UUID("ffffffff-ffff-ffff-ffff-ffffffffffff"), new_id()
+async def test_a_rare_word_is_looked_up_by_key_though_row_level_security_stands_before_it(vault: Vault, other_vault: Vault) -> None:
+    for number in range(search_index.MERGE_EVERY):
+        await vault.add(f"usual {number}", f"the usual words and heron{number}")
+        await other_vault.add(f"usual {number}", f"the usual words and heron{number}")
     async with vault.db.transaction() as tx:
         assert await tx.fetch_value("SELECT current_user") == "docuvault_app"
-        for start in (newest, later):
-            before = await _rows_read(tx)
-            found = await tx.fetch_value(
-                """
-                SELECT count(*)
-                FROM search_candidates(
-                    'heron'::tsquery, NULL, false, ARRAY['ready'], NULL, NULL, NULL, NULL, NULL, false, '-id', NULL, %(start)s, NULL, 1000
-                )
-                """,
-                {"start": start},
-            )
-            assert found == 1
-            assert await _rows_read(tx) - before <= 4
+        assert await tx.fetch_value("SELECT count(*) FROM search_terms") > search_index.MERGE_EVERY
+        before = await _rows_read(tx)
+        found = await tx.fetch_value("SELECT count(*) FROM search_postings_of(%s, ARRAY['heron7'])", [vault.db.owner_id])
+        assert found == 1
+        assert await _rows_read(tx) - before <= 2
 
 
 async def _rows_read(tx: Transaction) -> int:
-    """Rows of documents and their index entries that the connection has read, whether they matched or not."""
+    """Rows of the index and its entries that the connection has read, whether they matched or not."""
     read: int = await tx.fetch_value(
         """
         SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::integer
-        FROM pg_stat_xact_user_tables WHERE relname IN ('documents', 'document_search')
+        FROM pg_stat_xact_user_tables WHERE relname IN ('document_search', 'search_terms', 'search_postings', 'search_changes')
         """
     )
     return read

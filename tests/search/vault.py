@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from shared.db import TenantDatabase
-from shared.documents import search, search_index
+from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import DocumentHit
+from shared.documents.topics import name_key
 from shared.ids import new_id
+from shared.search import index as search_index
 
 
 class Vault:
@@ -62,7 +64,7 @@ class Vault:
             for name in topics:
                 await tx.execute(
                     "INSERT INTO topics (id, owner_id, name, name_key) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    [new_id(), self.db.owner_id, name, name],
+                    [new_id(), self.db.owner_id, name, name_key(name)],
                 )
                 await tx.execute(
                     """
@@ -84,7 +86,7 @@ class Vault:
         found: list[DocumentHit] = []
         cursor = None
         while True:
-            page = await search.search(self.db, query, Filters(**filters), sort, limit, cursor)
+            page = await listing.search_documents(self.db, query, Filters(**filters), sort, limit, cursor)
             found += page.items
             cursor = page.next_cursor
             if cursor is None:

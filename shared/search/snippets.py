@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from html import escape
 
-from shared.documents import words
+from shared.search import words
 
 SNIPPET_WORDS = 32
 

@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, Transaction
-from shared.documents import search_index
 from shared.ids import new_id
+from shared.search import index as search_index
 
 
 async def insert_document(tx: Transaction, owner: UUID, *, filename: str = "file.pdf", title: str = "file") -> UUID:
@@ -25,6 +25,10 @@ async def indexed(
     tx: Transaction, owner: UUID, *pages: str, language: str | None = "en", filename: str = "file.pdf", title: str = ""
 ) -> UUID:
     document_id = await insert_document(tx, owner, filename=filename, title=title)
+    for number, page in enumerate(pages, 1):
+        await tx.execute(
+            "INSERT INTO document_pages (document_id, owner_id, number, text) VALUES (%s, %s, %s, %s)", [document_id, owner, number, page]
+        )
     await search_index.index(
         tx, owner_id=owner, document_id=document_id, language=language, filename=filename, title=title, pages=list(pages)
     )
@@ -40,21 +44,27 @@ async def matches(tx: Transaction, document_id: UUID, query: str) -> bool:
 
 
 async def counts(tx: Transaction, owner: UUID) -> dict[str, int]:
-    """In how many documents each word stands, counted or not yet."""
+    """In how many documents each word stands, merged or not yet."""
     return dict(
         await (
             await tx.connection.execute(
                 """
-                SELECT lexeme, sum(documents)::integer FROM (
-                    SELECT lexeme, documents FROM search_terms WHERE owner_id = %(owner)s
-                    UNION ALL
-                    SELECT lexeme, documents FROM search_changes, unnest(tsvector_to_array(lexemes)) AS lexeme WHERE owner_id = %(owner)s
-                ) AS all_of_them GROUP BY lexeme HAVING sum(documents) <> 0
+                SELECT lexeme, length(postings) / 6 FROM search_postings_of(%(owner)s, ARRAY(
+                    SELECT lexeme FROM search_terms WHERE owner_id = %(owner)s
+                    UNION
+                    SELECT unnest(lexemes) FROM document_search WHERE owner_id = %(owner)s
+                )) WHERE postings <> ''
                 """,
                 {"owner": owner},
             )
         ).fetchall()
     )
+
+
+async def merge(tx: Transaction, owner: UUID) -> None:
+    """Takes over what has changed, as the next documents would."""
+    while await tx.fetch_value("SELECT merge_search_changes(%s, 1)", [owner]):
+        pass
 
 
 async def test_words_are_stemmed_in_the_documents_language(db: Database, owner: UUID) -> None:
@@ -109,15 +119,54 @@ async def test_no_text_is_too_large(db: Database, owner: UUID, page: str) -> Non
 
 async def test_deleting_documents_takes_their_words_back(db: Database, owner: UUID) -> None:
     async with db.tenant(owner) as tx:
-        for number in range(search_index.COUNT_EVERY + 5):
+        for number in range(search_index.MERGE_EVERY + 5):
             await indexed(tx, owner, f"shared unique{number}", filename="f")
     async with db.tenant(owner) as tx:
-        assert (await counts(tx, owner))["share"] == search_index.COUNT_EVERY + 5
+        assert (await counts(tx, owner))["share"] == search_index.MERGE_EVERY + 5
         assert await tx.fetch_value("SELECT count(*) FROM search_terms WHERE owner_id = %s", [owner]) > 0
         await tx.execute("DELETE FROM documents WHERE owner_id = %s", [owner])
-        await tx.execute("SELECT count_search_changes(%s, 1)", [owner])
+        await merge(tx, owner)
         assert await counts(tx, owner) == {}
         assert await tx.fetch_value("SELECT count(*) FROM search_terms WHERE owner_id = %s", [owner]) == 0
+
+
+async def test_postings_say_the_same_before_and_after_they_are_merged(db: Database, owner: UUID) -> None:
+    async with db.tenant(owner) as tx:
+        kept = [await indexed(tx, owner, f"shared heron {'word ' * (number % 300)}", filename=f"{number}.pdf") for number in range(300)]
+        for document_id in kept[::3]:
+            await tx.execute("DELETE FROM documents WHERE id = %s", [document_id])
+        for document_id in kept[1::3]:
+            await search_index.refresh_title(tx, owner_id=owner, document_id=document_id, filename="renamed.pdf", title="")
+
+        async def postings() -> dict[str, set[bytes]]:
+            rows = await tx.connection.execute(
+                "SELECT lexeme, postings FROM search_postings_of(%s, ARRAY['heron', 'word', 'renam', 'renamed', 'share'])", [owner]
+            )
+            gone = {
+                int.to_bytes(number, 4, "big")
+                for (number,) in await (await tx.connection.execute("SELECT number FROM search_changes WHERE documents = -1")).fetchall()
+            }
+            return {
+                lexeme: {entry for at in range(0, len(packed), 6) if (entry := packed[at : at + 6])[:4] not in gone}
+                for lexeme, packed in await rows.fetchall()
+            }
+
+        before = await postings()
+        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) > 0
+        await merge(tx, owner)
+        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) == 0
+        assert await postings() == before
+        assert len(before["heron"]) == 200
+        assert len(before["renamed"]) == 100
+
+
+async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> None:
+    async with db.tenant(owner) as tx:
+        for number in range(600):
+            await indexed(tx, owner, "shared", filename=f"{number}.pdf")
+        await merge(tx, owner)
+        assert await tx.fetch_value("SELECT count(*) FROM search_postings WHERE owner_id = %s AND lexeme = 'share'", [owner]) == 2
+        assert (await counts(tx, owner))["share"] == 600
 
 
 async def test_an_account_can_be_deleted_with_its_documents(db: Database, owner: UUID) -> None:

@@ -1,0 +1,23 @@
+"""GET /api/documents/suggest: what a person may be about to search for."""
+
+from pydantic import Field
+
+from shared.documents.search_suggestions import Suggestion, suggest
+from shared.faas import AnswerModel, Call, RequestModel, endpoint
+
+
+class SuggestQuery(RequestModel):
+    """What has been typed so far."""
+
+    q: str = Field(max_length=200)
+
+
+class Suggestions(AnswerModel):
+    """Words, titles and topics, a few of each."""
+
+    items: list[Suggestion]
+
+
+@endpoint("GET", "/api/documents/suggest", auth="user", scope="documents:read", query=SuggestQuery, returns=Suggestions)
+async def suggest_search(call: Call[None, SuggestQuery]) -> Suggestions:
+    return Suggestions(items=await suggest(call.db, call.query.q))

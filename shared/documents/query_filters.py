@@ -1,0 +1,94 @@
+"""The filters that a query may hold (`topic:Taxes type:pdf after:2024-05 in:trash`), as the filters of a list.
+
+Each wrong one is explained: what may stand there, in a sentence.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from shared.db import TenantDatabase
+from shared.documents.listing import Filters
+from shared.documents.topics import name_key
+from shared.errors import ValidationFailed
+from shared.extraction import content_types
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
+_KINDS = {
+    "picture": ("png", "jpg", "tif", "webp", "gif"),
+    "image": ("png", "jpg", "tif", "webp", "gif"),
+    "word": ("docx", "odt"),
+    "excel": ("xlsx", "ods"),
+    "mail": ("eml",),
+    "email": ("eml",),
+}
+
+
+async def narrowed(db: TenantDatabase, filters: Filters, asked: Iterable[tuple[str, str]]) -> Filters:
+    """The filters with those of a query. Raises ValidationFailed for one that makes no sense."""
+    for name, value in asked:
+        if name == "topic":
+            filters = replace(filters, topic_ids=(*filters.topic_ids, await _topic(db, value)))
+        elif name == "type":
+            filters = replace(filters, content_types=_both(filters.content_types, _types(value), name, value))
+        elif name == "language":
+            filters = replace(filters, languages=_both(filters.languages, (value.lower(),), name, value))
+        elif name == "after":
+            moment = _moment(name, value)
+            filters = replace(filters, created_after=max(moment, filters.created_after or moment))
+        elif name == "before":
+            moment = _moment(name, value)
+            filters = replace(filters, created_before=min(moment, filters.created_before or moment))
+        elif name == "in":
+            if value.lower() != "trash":
+                raise _wrong(name, value, "in:trash is all that can be said with it")
+            filters = replace(filters, trashed=True)
+        else:
+            raise _wrong(name, value, "documents cannot be searched by it here")
+    return filters
+
+
+def _both(known: tuple[str, ...], added: tuple[str, ...], name: str, value: str) -> tuple[str, ...]:
+    if not known:
+        return added
+    both = tuple(one for one in added if one in known)
+    if not both:
+        raise _wrong(name, value, "another filter leaves nothing of it")
+    return both
+
+
+async def _topic(db: TenantDatabase, value: str) -> UUID:
+    async with db.transaction() as tx:
+        topic_id: UUID | None = await tx.fetch_value(
+            "SELECT id FROM topics WHERE owner_id = %(owner)s AND name_key = %(key)s", {"owner": db.owner_id, "key": name_key(value)}
+        )
+    if topic_id is None:
+        raise _wrong("topic", value, "there is no topic of this name")
+    return topic_id
+
+
+def _types(value: str) -> tuple[str, ...]:
+    if "/" in value:
+        return (value.lower(),)
+    extensions = _KINDS.get(value.lower(), (value.lower().lstrip("."),))
+    found = tuple(dict.fromkeys(content_types.EXTENSIONS[f".{one}"] for one in extensions if f".{one}" in content_types.EXTENSIONS))
+    if not found:
+        raise _wrong("type", value, "a type is a file's extension (pdf, docx, png) or one of " + ", ".join(sorted(_KINDS)))
+    return found
+
+
+def _moment(name: str, value: str) -> datetime:
+    match = _DATE.fullmatch(value)
+    try:
+        if match is None:
+            raise ValueError(value)
+        return datetime(int(match[1]), int(match[2] or 1), int(match[3] or 1), tzinfo=UTC)
+    except ValueError:
+        raise _wrong(name, value, f"a date is written {name}:2024, {name}:2024-05 or {name}:2024-05-31") from None
+
+
+def _wrong(name: str, value: str, why: str) -> ValidationFailed:
+    said = f'"{name}:{value[:60]}" cannot be searched for: {why}.'
+    return ValidationFailed(said, errors=[{"loc": ["query", "q"], "msg": said}])

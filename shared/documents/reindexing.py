@@ -1,0 +1,97 @@
+"""Indexes documents anew whose index an older analysis made, one by one, while the vault serves.
+
+Each document is replaced in a transaction of its own, so a run may end at any moment and the next goes on where it stopped: what is done
+has the present ANALYSIS. Until then a document is found by the words as they were.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.db import TenantDatabase, database
+from shared.search.analysis import ANALYSIS
+from shared.search.index import index, stored_text
+
+log = logging.getLogger("docuvault.documents")
+
+AT_ONCE = 200
+"""Documents that are looked up at a time."""
+
+
+@dataclass(frozen=True)
+class _Stale:
+    owner_id: UUID
+    id: UUID
+    filename: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Documents done in this run, and how many are left."""
+
+    done: int
+    left: int
+
+
+async def reindex(*, at_most: int | None = None, everything: bool = False, progress: Callable[[Progress], None] | None = None) -> Progress:
+    """Indexes what is stale, at most so many documents; `everything` first declares all of it stale."""
+    if everything:
+        async with database().system() as tx:
+            await tx.execute("UPDATE document_search SET analysis = 0")
+    done = 0
+    passed: set[UUID] = set()
+    while at_most is None or done < at_most:
+        wanted = AT_ONCE if at_most is None else min(AT_ONCE, at_most - done)
+        async with database().system() as tx:
+            stale = await tx.fetch_all(
+                """
+                SELECT d.owner_id, d.id, d.filename, d.title
+                FROM document_search AS s JOIN documents AS d ON d.owner_id = s.owner_id AND d.id = s.document_id
+                WHERE s.analysis < %(analysis)s AND NOT s.document_id = ANY (%(passed)s)
+                ORDER BY s.analysis, s.document_id LIMIT %(limit)s
+                """,
+                {"analysis": ANALYSIS, "passed": list(passed), "limit": wanted},
+                row=_Stale,
+            )
+        if not stale:
+            break
+        for document in stale:
+            try:
+                await _reindex(document)
+                done += 1
+            except Exception:
+                # One that cannot be indexed keeps the index it has; the others are not to wait for it.
+                log.exception("document not indexed anew", extra={"fields": {"document": str(document.id)}})
+                passed.add(document.id)
+        if progress is not None:
+            progress(Progress(done, await _left()))
+    return Progress(done, await _left())
+
+
+async def _reindex(document: _Stale) -> None:
+    async with TenantDatabase(database(), document.owner_id).transaction() as tx:
+        # The row's lock holds off whoever renames or reads it anew meanwhile.
+        current = await tx.fetch_one(
+            "SELECT owner_id, id, filename, title FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE",
+            {"owner": document.owner_id, "id": document.id},
+            row=_Stale,
+        )
+        text = await stored_text(tx, owner_id=document.owner_id, document_id=document.id)
+        if current is not None and text is not None:
+            await index(
+                tx,
+                owner_id=document.owner_id,
+                document_id=document.id,
+                language=text.language,
+                filename=current.filename,
+                title=current.title,
+                pages=text.pages,
+            )
+
+
+async def _left() -> int:
+    async with database().system() as tx:
+        left: int = await tx.fetch_value("SELECT count(*) FROM document_search WHERE analysis < %(analysis)s", {"analysis": ANALYSIS})
+    return left

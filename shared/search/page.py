@@ -1,0 +1,557 @@
+"""Finds documents by a query (its syntax: `query`), best first, page by page.
+
+Two round trips a page: one brings the postings of the query's words (`plan`), of which every document that matches is ranked here
+(`ranking`); the other reads the page's documents, checks phrases, and cuts the snippets' text.
+
+What is promised:
+- Every document that has any of the words is ranked by BM25, whatever its age; of a short query, documents with all the words come first.
+  Phrases and exclusions hold. A word that stands nowhere counts as the words it looks like. With `or`, and with another sort than
+  relevance, the list has the documents with all the words (with another sort: those with any of them, if there is none).
+- A question is asked once more with the words that its best documents have in common, which moves the best RERANKED among themselves.
+- A bounded number of candidates is looked at for a page, so a page may end short (phrases that hardly any of them has); the next goes on.
+- Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights and the
+  words added. What arrives later is found by searching again.
+- Nothing but the owner's own documents is looked at: row-level security holds for every statement.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from shared import cursors
+from shared.db import TenantDatabase, Transaction
+from shared.errors import InvalidCursor
+from shared.search import plan as plans
+from shared.search import ranking, snippets
+from shared.search.analysis import POSITIONS_LOST, name_positions
+from shared.search.plan import Matches, Plan, Ranked
+from shared.search.query import Group, Query, Unit
+from shared.search.ranking import Numbers, Scores
+
+CURSOR_LIMIT = 8_192
+"""Characters of a cursor: it carries the query's words with their stems."""
+
+CANDIDATES = 4_000
+"""Documents looked at for a page at most, best first."""
+
+SORTED_BY_INDEX = 0.1
+"""From this share of the documents on, walking through them in the order wanted finds a page sooner than sorting all matches."""
+
+BEST, ADDED, ADDED_WEIGHT, RERANKED = 12, 20, 0.4, 150
+"""A question's best documents; how many of their words are added, with what weight; and how many documents are ranked anew by these."""
+
+REPEATED = 500
+"""Words that a question's best documents have in common and that are looked at."""
+
+LONG = 20_000
+"""Words of a document that has too many to tell what a question is about."""
+
+EXCERPT = 1600
+"""Characters that are read of a page to cut a snippet from."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Source(Generic[Row]):
+    """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
+
+    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_types` are the columns that
+    a list may be sorted by.
+    """
+
+    columns: str
+    row: type[Row]
+    conditions: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    narrowed: bool
+    sort_types: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Hit(Generic[Row]):
+    """A document found: its row, how well it matches (above 1: it has all the words), and where, as HTML."""
+
+    row: Row
+    score: float
+    snippet: str
+
+
+@dataclass(frozen=True)
+class Found(Generic[Row]):
+    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets."""
+
+    hits: list[Hit[Row]]
+    next_cursor: str | None
+    matched: list[int]
+
+
+@dataclass(frozen=True)
+class _Position:
+    """Where a page begins: behind the document with this key and number (or id, with another sort than relevance)."""
+
+    key: str | float
+    after: int | str
+
+
+@dataclass(frozen=True)
+class _Added:
+    """The words added to a question, and the score from which documents are ranked by them."""
+
+    lexemes: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    least: float = 0.0
+
+
+NOTHING_ADDED = _Added()
+
+
+@dataclass
+class _Page:
+    """A row of the second statement, beside the document's own columns."""
+
+    document: dict[str, Any]
+    number: int
+    score: float
+    filename: str
+    title: str
+    excerpt: str | None
+    excerpt_position: int | None
+    text_positions: list[int]
+    name_positions: list[int]
+    sort_key: str | None
+    added: list[list[Any]] | None
+
+
+async def find(
+    db: TenantDatabase,
+    query: Query,
+    source: Source[Row],
+    sort: str,
+    limit: int,
+    cursor: str | None,
+    binding: Mapping[str, Any],
+    facets: int = 0,
+) -> Found[Row]:
+    """A page of what the query finds, and the best `facets` matches' numbers. Raises InvalidCursor."""
+    if not query.groups:
+        return Found([], None, [])
+    # What only excludes has no best.
+    if sort == "-relevance" and not all(group.wanted for group in query.groups):
+        sort = "-created_at"
+    binding = dict(binding) | {"sorted": sort}
+    plan, added, position = _decoded(cursor, binding) if cursor is not None else (None, None, None)
+    narrowed = " AND ".join(source.conditions) if source.narrowed else None
+    parameters = {**source.parameters, "owner": db.owner_id}
+    async with db.transaction() as tx:
+        if plan is None:
+            matches = await plans.prepare(tx, db.owner_id, query, narrowed=narrowed, parameters=parameters if narrowed else None)
+        else:
+            matches = await plans.again(tx, db.owner_id, plan, narrowed=narrowed, parameters=parameters if narrowed else None)
+        if matches is None:
+            return Found([], None, [])
+        ranked = plans.rank(query, matches)
+        if sort == "-relevance":
+            return await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
+        return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+
+
+# By relevance
+
+
+async def by_relevance(
+    tx: Transaction,
+    owner_id: UUID,
+    query: Query,
+    matches: Matches,
+    ranked: Ranked,
+    source: Source[Row],
+    limit: int,
+    added: _Added | None,
+    position: _Position | None,
+    binding: Mapping[str, Any],
+    facets: int,
+) -> Found[Row]:
+    """A page of what is ranked, best first; a question's words are added to unless they are `added` already."""
+    question = plans.is_question(query, matches.plan) and not any(unit.quoted for unit in query.units())
+    numbers, scores = ranked.numbers, ranked.scores
+    if position is not None:
+        key, after = float(position.key), int(position.after)
+        behind = (scores < key) | ((scores == key) & (numbers < after))
+        if question and added is not None:
+            # What is ranked anew may come before or behind, whatever it scored at first.
+            behind |= scores >= added.least
+        numbers, scores = numbers[behind], scores[behind]
+    numbers, scores = ranking.best(numbers, scores, max(CANDIDATES, facets))
+    matched = numbers[:facets].tolist() if facets else []
+    numbers, scores = numbers[:CANDIDATES], scores[:CANDIDATES]
+    if len(numbers) == 0:
+        return Found([], None, matched)
+    if added is None:
+        added = _Added(least=float(scores[min(RERANKED, len(scores)) - 1]))
+        extra = _ADDED_NOW if question else _ADDED_BEFORE
+    else:
+        extra = _ADDED_BEFORE
+    check = _check(query, matches.plan)
+    rows = await tx.fetch_all(
+        f"""
+        WITH candidates AS MATERIALIZED (
+            SELECT number, score, place
+            FROM unnest(%(numbers)s::integer[], %(scores)s::double precision[]) WITH ORDINALITY AS c (number, score, place)
+        ), {extra}, rescored AS MATERIALIZED (
+            SELECT c.number,
+                c.score + sum(a.weight * {ranking.K1 + 1} * f.times / (f.times + {ranking.K1 * (1 - ranking.B)}
+                    + {ranking.K1 * ranking.B} * s.words / %(average_words)s) ORDER BY a.lexeme) AS score
+            FROM (SELECT number, score FROM candidates WHERE score >= %(least)s AND EXISTS (SELECT FROM added)) AS c
+            CROSS JOIN LATERAL (
+                SELECT s.lexemes, s.frequencies, s.words FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number OFFSET 0
+            ) AS s
+            CROSS JOIN LATERAL unnest(s.lexemes) WITH ORDINALITY AS l (lexeme, place)
+            JOIN added AS a ON a.lexeme = l.lexeme
+            CROSS JOIN LATERAL (SELECT get_byte(s.frequencies, l.place::integer - 1) AS times) AS f
+            GROUP BY c.number, c.score
+        ), ordered AS MATERIALIZED (
+            SELECT c.number, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
+            FROM candidates AS c LEFT JOIN rescored AS r ON r.number = c.number
+            ORDER BY 2 DESC, 1 DESC
+        ), page AS MATERIALIZED (
+            SELECT o.number, o.score, s.document_id
+            FROM ordered AS o
+            CROSS JOIN LATERAL (
+                SELECT s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number {check} OFFSET 0
+            ) AS s
+            CROSS JOIN LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)} OFFSET 0) AS d
+            WHERE %(key)s::double precision IS NULL OR (o.score, o.number) < (%(key)s::double precision, %(after)s::integer)
+            LIMIT %(page)s
+        )
+        {_SHOWN.format(columns=_document(source.columns), sort_key="NULL")}
+        ORDER BY page.score DESC, page.number DESC
+        """,
+        {
+            **source.parameters,
+            **_marks(query, matches),
+            "owner": owner_id,
+            "numbers": _array(numbers),
+            "scores": _array(scores),
+            "documents": matches.plan.documents,
+            "average_words": matches.plan.average_words,
+            "spoken": list(matches.plan.languages),
+            "added": list(added.lexemes),
+            "added_weights": list(added.weights),
+            "least": added.least,
+            "verify": _verified(query, matches.plan),
+            "key": float(position.key) if position else None,
+            "after": int(position.after) if position else None,
+            "page": limit + 1,
+        },
+        row=_Page,
+    )
+    if rows and rows[0].added is not None:
+        added = _Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
+    following = None
+    if len(rows) > limit:
+        following = _Position(rows[limit - 1].score, rows[limit - 1].number)
+    elif len(numbers) == CANDIDATES:
+        following = _Position(float(scores[-1]), int(numbers[-1]))
+    return Found(
+        [_hit(row, source) for row in rows[:limit]],
+        None if following is None else _encoded(matches.plan, added, following, binding),
+        matched,
+    )
+
+
+_ADDED_BEFORE = """
+        added AS MATERIALIZED (
+            SELECT lexeme, weight FROM unnest(%(added)s::text[], %(added_weights)s::double precision[]) AS a (lexeme, weight)
+        )
+"""
+_ADDED_NOW = f"""
+        repeated AS MATERIALIZED (
+            SELECT l.lexeme, count(*) AS times
+            FROM (SELECT number FROM candidates ORDER BY place LIMIT {BEST}) AS c
+            CROSS JOIN LATERAL (
+                SELECT s.lexemes FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number AND s.words <= {LONG} OFFSET 0
+            ) AS s
+            CROSS JOIN LATERAL unnest(s.lexemes) AS l (lexeme)
+            GROUP BY l.lexeme
+            HAVING count(*) > 1
+            ORDER BY times DESC, l.lexeme
+            LIMIT {REPEATED}
+        ), common AS MATERIALIZED (
+            SELECT r.lexeme, r.times * w.weight AS value, w.weight
+            FROM repeated AS r
+            CROSS JOIN LATERAL (
+                SELECT t.documents FROM search_terms AS t WHERE t.owner_id = %(owner)s AND t.lexeme = r.lexeme OFFSET 0
+            ) AS t
+            CROSS JOIN LATERAL (
+                SELECT ln(1 + (%(documents)s::double precision - t.documents + 0.5) / (t.documents + 0.5)) AS weight
+            ) AS w
+            WHERE t.documents BETWEEN 2 AND %(documents)s AND length(r.lexeme) > 1 AND r.lexeme !~ '[0-9]'
+            ORDER BY value DESC, r.lexeme
+            LIMIT {4 * ADDED}
+        ), telling AS (
+            SELECT lexeme, value, weight FROM common
+            WHERE lexeme NOT IN (SELECT search_stop_words((SELECT array_agg(lexeme) FROM common), %(spoken)s::text[]))
+            ORDER BY value DESC, lexeme
+            LIMIT {ADDED}
+        ), added AS MATERIALIZED (
+            SELECT lexeme, round(({ADDED_WEIGHT} * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
+            FROM telling
+        )
+"""
+
+_SHOWN = """
+        SELECT {columns} AS document, page.number, page.score, d.filename, d.title,
+            excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
+            ARRAY(
+                SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme = ANY (%(marked)s::text[])
+            ) AS name_positions,
+            {sort_key} AS sort_key,
+            (SELECT jsonb_agg(jsonb_build_array(lexeme, weight) ORDER BY lexeme) FROM added) AS added
+        FROM page
+        JOIN documents AS d ON d.owner_id = %(owner)s AND d.id = page.document_id
+        JOIN document_search AS s ON s.owner_id = %(owner)s AND s.document_id = page.document_id
+        JOIN document_passages AS p ON p.owner_id = %(owner)s AND p.document_id = page.document_id
+        CROSS JOIN LATERAL (
+            WITH found AS MATERIALIZED (
+                SELECT m.term, m.weight, at.position, width_bucket(at.position::integer, p.words) AS passage
+                FROM unnest(s.contents) AS word
+                JOIN unnest(%(marked)s::text[], %(marked_terms)s::integer[], %(marked_weights)s::double precision[])
+                    AS m (lexeme, term, weight)
+                    ON m.lexeme = word.lexeme
+                CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
+                WHERE at.class = 'D'
+            )
+            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
+                coalesce((
+                    SELECT passage
+                    FROM (SELECT passage, term, max(weight) AS weight FROM found GROUP BY passage, term) AS telling
+                    GROUP BY passage ORDER BY sum(weight) DESC, passage LIMIT 1
+                ), 1) AS passage
+        ) AS marks
+        CROSS JOIN LATERAL (
+            -- With the passage before, where that is on the same page and not far.
+            SELECT marks.passage - (
+                marks.passage > 1 AND p.pages[marks.passage - 1] = p.pages[marks.passage]
+                AND p.offsets[marks.passage] - p.offsets[marks.passage - 1] < %(half_excerpt)s
+            )::integer AS passage
+        ) AS start
+        LEFT JOIN LATERAL (
+            SELECT substr(leaf.text, p.offsets[start.passage] + 1, %(excerpt)s) AS text, p.words[start.passage] AS position
+            FROM document_pages AS leaf
+            WHERE leaf.owner_id = %(owner)s AND leaf.document_id = page.document_id
+                AND leaf.number = p.pages[start.passage]
+        ) AS excerpt ON true
+"""
+
+
+def _document(columns: str) -> str:
+    return f"(SELECT to_jsonb(shown) FROM (SELECT {columns}) AS shown)"
+
+
+# In another order
+
+
+async def _sorted(
+    tx: Transaction,
+    owner_id: UUID,
+    query: Query,
+    matches: Matches,
+    ranked: Ranked,
+    source: Source[Row],
+    sort: str,
+    limit: int,
+    position: _Position | None,
+    binding: Mapping[str, Any],
+    facets: int,
+) -> Found[Row]:
+    numbers = ranked.numbers
+    if ranked.whole.any():
+        numbers = numbers[ranked.whole]
+    without = plans.excluded(query, matches)
+    column = sort.lstrip("-")
+    direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
+    matched = numbers[:facets].tolist() if facets and not without else []
+    if not len(numbers) and not without:
+        return Found([], None, matched)
+    # As subqueries, which are hashed whatever plan is kept for the statement; an array may be searched from end to end for each row.
+    chosen = ["s.number IN (SELECT unnest(%(numbers)s::integer[]))"] if len(numbers) else []
+    chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
+    conditions = list(source.conditions)
+    if position is not None:
+        conditions.append(f"(d.{column}, d.id) {beyond} (%(key)s::{source.sort_types[column]}, %(after)s::uuid)")
+    check = _check(query, matches.plan)
+    if without or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents:
+        page = f"""
+            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
+            FROM documents AS d
+            CROSS JOIN LATERAL (
+                SELECT s.number FROM document_search AS s
+                WHERE s.document_id = d.id AND s.owner_id = %(owner)s AND ({" OR ".join(chosen)}) {check}
+                OFFSET 0
+            ) AS s
+            WHERE {" AND ".join(conditions)}
+            ORDER BY d.{column} {direction}, d.id {direction}
+            LIMIT %(page)s
+        """
+    else:
+        page = f"""
+            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
+            FROM unnest(%(numbers)s::integer[]) AS c (number)
+            CROSS JOIN LATERAL (
+                SELECT s.number, s.document_id FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
+            ) AS s
+            JOIN documents AS d ON d.id = s.document_id
+            WHERE {" AND ".join(conditions)}
+            ORDER BY d.{column} {direction}, d.id {direction}
+            LIMIT %(page)s
+        """
+    rows = await tx.fetch_all(
+        f"""
+        WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
+        {_SHOWN.format(columns=_document(source.columns), sort_key=f"d.{column}::text")}
+        ORDER BY d.{column} {direction}, d.id {direction}
+        """,
+        {
+            **source.parameters,
+            **_marks(query, matches),
+            **{f"without{at}": _array(found) for at, found in enumerate(without)},
+            "owner": owner_id,
+            "numbers": _array(numbers),
+            "verify": _verified(query, matches.plan),
+            "key": position.key if position else None,
+            "after": position.after if position else None,
+            "page": limit + 1,
+        },
+        row=_Page,
+    )
+    following = None
+    if len(rows) > limit:
+        following = _Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
+    return Found(
+        [_hit(row, source) for row in rows[:limit]],
+        None if following is None else _encoded(matches.plan, _Added(), following, binding),
+        matched,
+    )
+
+
+def _array(values: Numbers | Scores) -> str:
+    """As PostgreSQL writes an array: thousands of numbers are one text sooner than an array element by element."""
+    return "{" + ",".join(map(repr, values.tolist())) + "}"
+
+
+# What the words alone cannot tell
+
+
+def _check(query: Query, plan: Plan) -> str:
+    return "" if _verified(query, plan) is None else "AND s.contents @@ %(verify)s::tsquery"
+
+
+def _verified(query: Query, plan: Plan) -> str | None:
+    """What must hold of a document's text beyond its having the words, as a tsquery: phrases. None if there are none."""
+    if not any(unit.is_phrase for unit in query.units()):
+        return None
+    return _or(_group(group, plan, len(query.groups) > 1) for group in query.groups)
+
+
+def _group(group: Group, plan: Plan, all_of_them: bool) -> str:
+    about = [unit for _, unit in plans.required(group, plan)]
+    parts = [_tsquery(unit, plan) for unit in about if unit.quoted or (all_of_them and unit.words)]
+    if not parts and about:
+        parts.append(_or(_tsquery(unit, plan) for unit in about))
+    parts += [f"!{_tsquery(unit, plan)}" for unit in group.excluded]
+    return _and(parts)
+
+
+def _tsquery(unit: Unit, plan: Plan) -> str:
+    """A word as any of its stems; a phrase as its words in order."""
+    others = [_literal(spelling) for spelling in unit.spellings]
+    if not unit.words:
+        return _or(others)
+    words = [_or(_literal(lexeme) for lexeme, _ in plan.lexemes.get(word, [(word, 1.0)])) for word in unit.words]
+    phrase = "(" + " <-> ".join(words) + ")"
+    telling = [number for number, word in enumerate(unit.words) if word not in plan.stop_words]
+    if not telling or len(telling) == len(words):
+        return _or([phrase, *others])
+    # Where some word stands too often for all its positions to be kept, it is the small words that are allowed to be any.
+    without = words[telling[0]]
+    for before, number in pairwise(telling):
+        without += f" <{number - before}> {words[number]}"
+    return _or([phrase, _and([f"({without})", _literal(POSITIONS_LOST)]), *others])
+
+
+def _and(parts: Iterable[str]) -> str:
+    return "(" + " & ".join(parts) + ")"
+
+
+def _or(parts: Iterable[str]) -> str:
+    return "(" + " | ".join(parts) + ")"
+
+
+def _literal(lexeme: str) -> str:
+    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+# What is shown
+
+
+def _marks(query: Query, matches: Matches) -> dict[str, Any]:
+    """The lexemes that a snippet marks, each with its word's number and weight."""
+    marked: dict[str, tuple[int, float]] = {}
+    first = 0
+    for group in query.groups:
+        for at, unit in plans.required(group, matches.plan):
+            weight = matches.plan.weights.get(first + at, 0.0)
+            lexemes = [lexeme for word in unit.words for lexeme, _ in matches.plan.lexemes.get(word, ())]
+            for lexeme in (*lexemes, *unit.spellings):
+                marked.setdefault(lexeme, (first + at, weight))
+        first += len(group.wanted) + len(group.excluded)
+    return {
+        "marked": list(marked),
+        "marked_terms": [term for term, _ in marked.values()],
+        "marked_weights": [weight for _, weight in marked.values()],
+        "excerpt": EXCERPT,
+        "half_excerpt": EXCERPT // 2,
+    }
+
+
+def _hit(row: _Page, source: Source[Row]) -> Hit[Row]:
+    return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row))
+
+
+def _shown_score(score: float) -> float:
+    """Between 0 and 1; from 1 to 2 for a document that has all the words of a short query."""
+    whole = score >= plans.WHOLE
+    relevance = score - plans.WHOLE if whole else score
+    return round(whole + relevance / (1 + relevance), 6)
+
+
+def _snippet(row: _Page) -> str:
+    if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
+        return snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
+    if row.name_positions:
+        filename, title = name_positions(row.filename, row.title)
+        marked = frozenset(row.name_positions)
+        if max(marked) >= title:
+            return snippets.cut(row.title, marked, first=title)
+        return snippets.cut(row.filename, marked, first=filename)
+    return snippets.cut(row.excerpt or row.title, ())
+
+
+def _encoded(plan: Plan, added: _Added, position: _Position, binding: Mapping[str, Any]) -> str:
+    return cursors.encode([plan.packed(), [list(added.lexemes), list(added.weights), added.least], [position.key, position.after]], binding)
+
+
+def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[Plan, _Added, _Position]:
+    values = cursors.decode(cursor, binding)
+    try:
+        plan, (lexemes, weights, least), (key, after) = values
+        return Plan.unpacked(plan), _Added(tuple(lexemes), tuple(weights), float(least)), _Position(key, after)
+    except (TypeError, ValueError, AttributeError):
+        # Signed by us, but by another version of this module.
+        raise InvalidCursor from None

@@ -1,0 +1,452 @@
+"""From a query's words to postings, in one round trip: their stems in the languages that the owner has documents in, what a mistyped word
+may have been meant for, the words that a prefix stands for or that a word is part of, and the documents that have them.
+
+What was found out for the first page of a list (the words' lexemes and weights) is its `Plan`; later pages carry it in their cursor, so
+that every document keeps its score while others arrive.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from shared.db import Transaction
+from shared.search import ranking, stems, words
+from shared.search.query import Group, Query, Unit
+from shared.search.ranking import Numbers, Postings, Scores
+
+CORRECTED, PART = 0.5, 0.4
+"""What the stem of a corrected word counts, and a word that the one asked for is a part of."""
+
+CORRECTIONS, LIKE = 5, 40
+"""Stems that a mistyped word may have been meant for, and words that a prefix stands for or that a word is part of."""
+
+SHORT = 3
+"""Words of a query up to which documents that have all of them come first."""
+
+PARTS_UP_TO, PART_LETTERS = 6, 5
+"""Words of a query up to which compounds are looked for, and letters of a word from which they are."""
+
+COMPOUNDING = ("danish", "dutch", "estonian", "finnish", "german", "hungarian", "norwegian", "swedish")
+"""Languages that write compounds as one word."""
+
+POSTINGS = 4_000_000
+"""Postings that are read for a query at most: where there are more, the commonest words, which tell least, are passed over."""
+
+WHOLE = 10_000.0
+"""Added to the score of documents that have all words of a short query; no sum of weights comes near it."""
+
+Lexemes = list[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A query made ready for ranking.
+
+    `lexemes` are those that some document has, by word of the query (`=` before a spelling or a pair), each with what one occurrence
+    counts; `weights` are the units', in the order of `query.units()`.
+    """
+
+    lexemes: Mapping[str, Lexemes]
+    stop_words: frozenset[str]
+    weights: Mapping[int, float]
+    documents: int
+    average_words: float
+    languages: tuple[str, ...]
+
+    def packed(self) -> list[Any]:
+        """As JSON, for a cursor."""
+        return [
+            {key: [list(pair) for pair in lexemes] for key, lexemes in self.lexemes.items()},
+            sorted(self.stop_words),
+            {str(number): weight for number, weight in self.weights.items()},
+            self.documents,
+            self.average_words,
+            list(self.languages),
+        ]
+
+    @classmethod
+    def unpacked(cls, values: Sequence[Any]) -> "Plan":
+        """Raises ValueError or TypeError for what another version has packed."""
+        lexemes, stop_words, weights, documents, average_words, languages = values
+        return cls(
+            {key: [(lexeme, factor) for lexeme, factor in pairs] for key, pairs in lexemes.items()},
+            frozenset(stop_words),
+            {int(number): weight for number, weight in weights.items()},
+            documents,
+            average_words,
+            tuple(languages),
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    documents: int
+    words: int
+    languages: list[str]
+    stop_words: list[str]
+    asked: list[list[Any]]
+    liked: list[list[str]]
+    similar: list[list[str]]
+    gone: list[int]
+    narrowed: list[int] | None
+    lexemes: list[str]
+    postings: list[bytes]
+
+
+@dataclass
+class Matches:
+    """The postings that a plan speaks of, and the documents that may be shown at all (`narrowed`, if only some) or never (`gone`)."""
+
+    plan: Plan
+    postings: Mapping[str, bytes]
+    gone: Numbers
+    narrowed: Numbers | None
+    _units: dict[int, Postings] = field(default_factory=dict)
+
+    def of_word(self, key: str) -> Postings:
+        return ranking.union([ranking.read(self.postings[lexeme], factor) for lexeme, factor in self._lexemes(key)])
+
+    def of_unit(self, number: int, unit: Unit) -> Postings:
+        """The documents that have the unit; of a phrase, those that have its words."""
+        if number not in self._units:
+            parts = []
+            if unit.words:
+                parts.append(ranking.intersection([self.of_word(key) for key in _keys(unit)]))
+            parts += [self.of_word(f"={spelling}") for spelling in unit.spellings]
+            self._units[number] = ranking.union(parts)
+        return self._units[number]
+
+    def having(self, number: int, unit: Unit) -> Numbers:
+        """The documents that have the unit itself, not as a part of another word."""
+        parts = [(lexeme, factor) for key in unit.words[:1] for lexeme, factor in self._lexemes(key) if factor == PART]
+        if not parts or unit.is_phrase:
+            return self.of_unit(number, unit).numbers
+        own = [ranking.read(self.postings[lexeme]) for lexeme, factor in self._lexemes(unit.words[0]) if factor != PART]
+        return ranking.union([*own, *(self.of_word(f"={spelling}") for spelling in unit.spellings)]).numbers
+
+    def visible(self, numbers: Numbers) -> Any:
+        """Which of the numbers may be shown."""
+        shown = np.ones(len(numbers), bool)
+        if len(self.gone):
+            shown &= ~np.isin(numbers, self.gone)
+        if self.narrowed is not None:
+            shown &= np.isin(numbers, self.narrowed)
+        return shown
+
+    def _lexemes(self, key: str) -> Lexemes:
+        return [(lexeme, factor) for lexeme, factor in self.plan.lexemes.get(key, ()) if lexeme in self.postings]
+
+
+def _keys(unit: Unit) -> tuple[str, ...]:
+    """The words that a document has which has the unit; in scripts without spaces, pairs tell more than single characters."""
+    if not unit.pairs:
+        return unit.words
+    paired = {character for pair in unit.pairs for character in pair}
+    return (*(f"={pair}" for pair in unit.pairs), *(word for word in unit.words if not (words.stands_alone(word) and set(word) <= paired)))
+
+
+async def prepare(
+    tx: Transaction, owner_id: UUID, query: Query, *, narrowed: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> Matches | None:
+    """Looks the query's words up; None if the owner has no documents at all.
+
+    `narrowed`, if only some documents may be shown: a condition of documents AS d, with its `parameters`.
+    """
+    spoken = {word: said for unit in query.units() for word, said in zip(unit.words, unit.spoken, strict=True)}
+    asked = [
+        (word, language, lexeme) for word, said in spoken.items() for language in stems.NAMES for lexeme in stems.stems(said, language)
+    ]
+    direct = {lexeme for unit in query.units() for lexeme in (*unit.spellings, *unit.pairs)}
+    asked += [(f"={lexeme}", "", lexeme) for lexeme in direct]
+    alone = [unit for group in query.groups for unit in group.wanted if len(unit.words) == 1 and not unit.quoted]
+    named = [unit for unit in alone if words.is_plain(unit.spoken[0])]
+    found = await tx.fetch_one(
+        f"""
+        WITH totals AS MATERIALIZED (
+            SELECT language, sum(documents) AS documents, sum(words) AS words
+            FROM (
+                SELECT language, documents, words FROM search_totals WHERE owner_id = %(owner)s
+                UNION ALL
+                SELECT language, documents, words FROM search_changes WHERE owner_id = %(owner)s
+            ) AS counted
+            GROUP BY language
+            HAVING sum(documents) > 0
+        ), asked AS MATERIALIZED (
+            SELECT DISTINCT word, lexeme
+            FROM unnest(%(words)s::text[], %(stemmers)s::text[], %(lexemes)s::text[]) AS a (word, language, lexeme)
+            WHERE a.language IN ('', 'simple') OR a.language IN (SELECT language FROM totals)
+        ), patterns AS MATERIALIZED (
+            SELECT pattern FROM unnest(%(prefixes)s::text[]) AS pattern
+            UNION ALL
+            SELECT pattern FROM unnest(%(parts)s::text[]) AS pattern
+            WHERE EXISTS (SELECT FROM totals WHERE language = ANY (%(compounding)s))
+        ), liked AS MATERIALIZED (
+            SELECT * FROM search_like((SELECT array_agg(pattern) FROM patterns), {LIKE})
+        ), wanted AS MATERIALIZED (
+            SELECT w.lexeme, coalesce(t.documents, 0) AS documents,
+                sum(coalesce(t.documents, 0)) OVER (ORDER BY coalesce(t.documents, 0), w.lexeme) AS up_to
+            FROM (SELECT lexeme FROM asked UNION SELECT lexeme FROM liked) AS w
+            LEFT JOIN search_terms AS t ON t.owner_id = %(owner)s AND t.lexeme = w.lexeme
+        ), found AS MATERIALIZED (
+            SELECT * FROM search_postings_of(
+                %(owner)s, (SELECT array_agg(lexeme) FROM wanted WHERE up_to <= {POSTINGS} OR up_to = documents)
+            )
+        ), missing AS MATERIALIZED (
+            SELECT a.word FROM asked AS a
+            WHERE a.word = ANY (%(correctable)s)
+            GROUP BY a.word
+            HAVING NOT bool_or(a.lexeme IN (SELECT lexeme FROM wanted WHERE documents > 0) OR a.lexeme IN (SELECT lexeme FROM found))
+        ), near AS MATERIALIZED (
+            SELECT * FROM search_similar((
+                SELECT array_agg(said) FROM unnest(%(correctable)s::text[], %(said)s::text[]) AS c (word, said)
+                WHERE c.word IN (SELECT word FROM missing)
+            ))
+        ), more AS MATERIALIZED (
+            SELECT * FROM search_postings_of(%(owner)s, (SELECT array_agg(DISTINCT lexeme) FROM near))
+            WHERE lexeme NOT IN (SELECT lexeme FROM found)
+        ), every AS (
+            SELECT * FROM found UNION ALL SELECT * FROM more
+        ), spoken AS (
+            SELECT coalesce(array_agg(language), '{{}}') AS languages FROM totals
+        )
+        SELECT coalesce((SELECT sum(documents) FROM totals), 0)::bigint AS documents,
+            coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
+            spoken.languages,
+            ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)) AS stop_words,
+            coalesce((
+                SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
+            ), '[]') AS asked,
+            coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]') AS liked,
+            coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]') AS similar,
+            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
+            {_narrowing(narrowed)} AS narrowed,
+            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes, ARRAY(SELECT postings FROM every ORDER BY lexeme) AS postings
+        FROM spoken
+        """,
+        {
+            "owner": owner_id,
+            "words": [word for word, _, _ in asked],
+            "stemmers": [language for _, language, _ in asked],
+            "lexemes": [lexeme for _, _, lexeme in asked],
+            "spoken": [said for said in spoken.values() if words.is_plain(said)],
+            "prefixes": [_like(unit.spoken[0]) + "%" for unit in named if unit.prefix],
+            "parts": [
+                pattern
+                for unit in named
+                if len(alone) <= PARTS_UP_TO and len(unit.spoken[0]) >= PART_LETTERS and not unit.prefix
+                for pattern in ("%" + _like(unit.spoken[0]), _like(unit.spoken[0]) + "%")
+            ],
+            "compounding": list(COMPOUNDING),
+            "correctable": [unit.words[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
+            "said": [unit.spoken[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
+        }
+        | dict(parameters or {}),
+        row=_Found,
+        binary=True,
+    )
+    if found is None or found.documents <= 0:
+        return None
+    postings = dict(zip(found.lexemes, found.postings, strict=True))
+    stop_words = frozenset(word for word, said in spoken.items() if said in found.stop_words)
+    plan = Plan(
+        lexemes=_resolved(query, found, postings),
+        stop_words=stop_words,
+        weights={},
+        documents=found.documents,
+        average_words=round(max(1.0, found.words / found.documents), 1),
+        languages=tuple(found.languages),
+    )
+    matches = Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
+    weights = {
+        number: ranking.weight(len(matches.of_unit(number, unit)), plan.documents)
+        for number, unit in enumerate(query.units())
+        if len(matches.of_unit(number, unit))
+    }
+    matches.plan = Plan(plan.lexemes, plan.stop_words, weights, plan.documents, plan.average_words, plan.languages)
+    return matches
+
+
+async def again(
+    tx: Transaction, owner_id: UUID, plan: Plan, *, narrowed: str | None = None, parameters: Mapping[str, Any] | None = None
+) -> Matches:
+    """The postings of a plan that a cursor has brought back."""
+    found = await tx.fetch_one(
+        f"""
+        WITH every AS MATERIALIZED (SELECT * FROM search_postings_of(%(owner)s, %(lexemes)s::text[]))
+        SELECT 0 AS documents, 0 AS words, '{{}}'::text[] AS languages, '{{}}'::text[] AS stop_words, '[]'::jsonb AS asked,
+            '[]'::jsonb AS liked, '[]'::jsonb AS similar,
+            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
+            {_narrowing(narrowed)} AS narrowed,
+            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes, ARRAY(SELECT postings FROM every ORDER BY lexeme) AS postings
+        """,
+        {"owner": owner_id, "lexemes": sorted({lexeme for lexemes in plan.lexemes.values() for lexeme, _ in lexemes})}
+        | dict(parameters or {}),
+        row=_Found,
+        binary=True,
+    )
+    assert found is not None
+    postings = dict(zip(found.lexemes, found.postings, strict=True))
+    return Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
+
+
+def _narrowing(condition: str | None) -> str:
+    if condition is None:
+        return "NULL::integer[]"
+    return f"""ARRAY(
+        SELECT s.number FROM documents AS d JOIN document_search AS s ON s.owner_id = d.owner_id AND s.document_id = d.id WHERE {condition}
+    )"""
+
+
+def _numbers(values: Iterable[int]) -> Numbers:
+    return np.unique(np.fromiter(values, np.int32))
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _resolved(query: Query, found: _Found, postings: Mapping[str, bytes]) -> dict[str, Lexemes]:
+    resolved: dict[str, Lexemes] = {}
+    for word, lexeme in found.asked:
+        resolved.setdefault(word, []).append((lexeme, 1.0))
+    for unit in query.units():
+        if len(unit.words) != 1 or unit.quoted:
+            continue
+        word, said = unit.words[0], unit.spoken[0]
+        own = {lexeme for lexeme, _ in resolved.get(word, ())}
+        for pattern, _, lexeme in found.liked:
+            if lexeme in postings and lexeme not in own:
+                if unit.prefix and pattern == _like(said) + "%":
+                    own.add(lexeme)
+                    resolved.setdefault(word, []).append((lexeme, 1.0))
+                elif not unit.prefix and pattern in ("%" + _like(said), _like(said) + "%"):
+                    own.add(lexeme)
+                    resolved.setdefault(word, []).append((lexeme, PART))
+        if not any(factor == 1.0 for _, factor in resolved.get(word, ())):
+            resolved.setdefault(word, []).extend(_corrections(word, said, found, postings, own))
+    return {word: lexemes for word, lexemes in resolved.items() if lexemes}
+
+
+def _corrections(word: str, said: str, found: _Found, postings: Mapping[str, bytes], own: set[str]) -> Lexemes:
+    near = sorted(
+        (_distance(word, words.fold(other)), -len(postings[lexeme]), other, lexeme)
+        for asked, other, lexeme in found.similar
+        if asked == said and lexeme in postings and lexeme not in own
+    )
+    allowed = 1 if len(word) <= 5 else 2 if len(word) <= 12 else 3
+    nearest = {lexeme: CORRECTED for distance, _, _, lexeme in near if distance == near[0][0] <= allowed}
+    return list(nearest.items())[:CORRECTIONS]
+
+
+def _distance(left: str, right: str) -> int:
+    """Edits between two words: letters put in, left out, changed, or two neighbours swapped (optimal string alignment)."""
+    before: list[int] = []
+    above = list(range(len(right) + 1))
+    for row, a in enumerate(left, 1):
+        line = [row]
+        for column, b in enumerate(right, 1):
+            edits = min(above[column] + 1, line[column - 1] + 1, above[column - 1] + (a != b))
+            if row > 1 and column > 1 and a == right[column - 2] and b == left[row - 2]:
+                edits = min(edits, before[column - 2] + 1)
+            line.append(edits)
+        before, above = above, line
+    return above[-1]
+
+
+# Which documents match, and how well
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The documents that match, by rising number, with their scores; `whole` are those that have all the words."""
+
+    numbers: Numbers
+    scores: Scores
+    whole: Any
+
+
+def required(group: Group, plan: Plan) -> list[tuple[int, Unit]]:
+    """What a query is about, by place in `group.wanted`: stop words only if there is nothing else (or in quotes)."""
+    telling = [
+        (at, unit) for at, unit in enumerate(group.wanted) if unit.quoted or len(unit.words) != 1 or unit.words[0] not in plan.stop_words
+    ]
+    return telling if any(unit.words for _, unit in telling) else list(enumerate(group.wanted))
+
+
+def is_question(query: Query, plan: Plan) -> bool:
+    """Whether the query has too many words for one to expect all of them in a document."""
+    return len(query.groups) == 1 and sum(1 for _, unit in required(query.groups[0], plan) if unit.words) > SHORT
+
+
+def rank(query: Query, matches: Matches) -> Ranked:
+    """Every document that matches, phrases taken for their words."""
+    parts: list[Ranked] = []
+    first = 0
+    question = is_question(query, matches.plan)
+    for group in query.groups:
+        if group.wanted:
+            ranked = _rank_group(group, first, matches, question)
+            # With alternatives, nothing is relaxed.
+            parts.append(ranked if len(query.groups) == 1 else only(ranked, ranked.whole))
+        first += len(group.wanted) + len(group.excluded)
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Ranked(ranking.NONE.numbers, ranking.NONE.frequencies, np.empty(0, bool))
+    numbers = np.unique(np.concatenate([part.numbers for part in parts]))
+    scores = np.zeros(len(numbers))
+    for part in parts:
+        at = np.searchsorted(numbers, part.numbers)
+        scores[at] = np.maximum(scores[at], part.scores)
+    return Ranked(numbers, scores, np.ones(len(numbers), bool))
+
+
+def excluded(query: Query, matches: Matches) -> list[Numbers]:
+    """Of each alternative that only excludes: the documents that it excludes for certain."""
+    found: list[Numbers] = []
+    first = 0
+    for group in query.groups:
+        if not group.wanted:
+            found.append(_excluded(group, first, matches))
+        first += len(group.wanted) + len(group.excluded)
+    return found
+
+
+def _rank_group(group: Group, first: int, matches: Matches, question: bool) -> Ranked:
+    plan = matches.plan
+    about = required(group, plan)
+    sums: list[tuple[Numbers, Scores]] = []
+    counts: list[tuple[Numbers, Scores]] = []
+    for at, unit in about:
+        postings = matches.of_unit(first + at, unit)
+        weight = plan.weights.get(first + at, 0.0)
+        sums.append((postings.numbers, weight * group.times[at] * ranking.impacts(postings, plan.average_words)))
+        if unit.words:
+            numbers = matches.having(first + at, unit)
+            counts.append((numbers, np.ones(len(numbers))))
+    numbers, scores = ranking.total(sums)
+    shown = matches.visible(numbers)
+    for at, unit in about:
+        if unit.quoted:
+            shown &= np.isin(numbers, matches.of_unit(first + at, unit).numbers)
+    if group.excluded:
+        shown &= ~np.isin(numbers, _excluded(group, first, matches))
+    having, count = ranking.total(counts)
+    whole = np.isin(numbers, having[count >= len(counts)])
+    scores = np.round(scores if question else scores + WHOLE * whole, ranking.DECIMALS)
+    return only(Ranked(numbers, scores, whole), shown)
+
+
+def _excluded(group: Group, first: int, matches: Matches) -> Numbers:
+    numbers = [
+        matches.of_unit(first + len(group.wanted) + at, unit).numbers for at, unit in enumerate(group.excluded) if not unit.is_phrase
+    ]
+    return np.unique(np.concatenate(numbers)) if numbers else ranking.NONE.numbers
+
+
+def only(ranked: Ranked, chosen: Any) -> Ranked:
+    """Of the documents ranked those that are chosen."""
+    return Ranked(ranked.numbers[chosen], ranked.scores[chosen], ranked.whole[chosen])

@@ -1,0 +1,79 @@
+"""Documents that are like one: those that share its most telling words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log, log2
+from typing import Any, TypeVar
+from uuid import UUID
+
+from shared.db import TenantDatabase
+from shared.search import page, plan
+from shared.search.page import Found, Source
+from shared.search.plan import Plan
+from shared.search.query import Group, Query, Unit
+
+Row = TypeVar("Row")
+
+TELLING = 25
+"""Words of a document by which others are found."""
+
+LOOKED_AT = 2_000
+"""Words of a document of which those are chosen, the most frequent first."""
+
+
+@dataclass(frozen=True)
+class _Word:
+    lexeme: str
+    times: int
+    having: int
+    documents: int
+    words: int
+    number: int
+
+
+async def find_similar(db: TenantDatabase, document_id: UUID, source: Source[Row], limit: int, binding: Mapping[str, Any]) -> Found[Row]:
+    """The documents most like this one, without itself; none if it has no words of which others have any."""
+    async with db.transaction() as tx:
+        found = await tx.fetch_all(
+            """
+            SELECT l.lexeme, l.times, t.documents AS having, all_of_them.documents::bigint AS documents, all_of_them.words::bigint AS words,
+                s.number
+            FROM document_search AS s
+            CROSS JOIN (
+                SELECT coalesce(sum(documents), 0) AS documents, coalesce(sum(words), 0) AS words
+                FROM search_totals WHERE owner_id = %(owner)s
+            ) AS all_of_them
+            CROSS JOIN LATERAL (
+                SELECT lexeme, get_byte(s.frequencies, place::integer - 1) AS times
+                FROM unnest(s.lexemes) WITH ORDINALITY AS l (lexeme, place)
+                WHERE length(lexeme) > 2 AND lexeme !~ '[0-9]'
+                ORDER BY 2 DESC, 1 LIMIT %(most)s
+            ) AS l
+            JOIN search_terms AS t ON t.owner_id = %(owner)s AND t.lexeme = l.lexeme AND t.documents > 1
+            WHERE s.owner_id = %(owner)s AND s.document_id = %(id)s
+            """,
+            {"owner": db.owner_id, "id": document_id, "most": LOOKED_AT},
+            row=_Word,
+        )
+        if not found:
+            return Found([], None, [])
+        documents = max(2, found[0].documents)
+
+        def weight(word: _Word) -> float:
+            return log(1 + max(0.0, documents - word.having + 0.5) / (word.having + 0.5))
+
+        telling = sorted(found, key=lambda word: weight(word) * log2(1 + word.times), reverse=True)[:TELLING]
+        made = Plan(
+            lexemes={word.lexeme: [(word.lexeme, 1.0)] for word in telling},
+            stop_words=frozenset(),
+            weights={at: weight(word) * log2(1 + word.times) for at, word in enumerate(telling)},
+            documents=documents,
+            average_words=max(1.0, found[0].words / documents),
+            languages=(),
+        )
+        units = tuple(Unit((word.lexeme,), (word.lexeme,)) for word in telling)
+        query = Query((Group(units, (), (1,) * len(units)),))
+        matches = await plan.again(tx, db.owner_id, made)
+        ranked = plan.rank(query, matches)
+        ranked = plan.only(ranked, ranked.numbers != found[0].number)
+        return await page.by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, page.NOTHING_ADDED, None, binding, 0)

@@ -1,0 +1,120 @@
+"""Numbers, dates and account numbers as people spell them: each spelling is found by every other.
+
+`spellings` names the places of a text that may be written differently, with lexemes that do not depend on how: `1.234,56`, `1,234.56`
+and `1234,56` are all `=1234.56`; `3.7.2024`, `2024-07-03` and `3. Juli 2024` are all `=2024-07-03`; an IBAN, a card or a phone number is
+its letters and digits without what stands between them. The same function is applied to documents and to queries.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from shared.search.words import fold
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A place of the text, and the lexemes by which it is found besides its words."""
+
+    start: int
+    end: int
+    lexemes: tuple[str, ...]
+
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan januar janner janvier janv enero gennaio gen janeiro januari",
+            "february feb februar fevrier fevr febrero febbraio fevereiro februari",
+            "march mar marz mars marzo marco maart mrz",
+            "april apr avril abril aprile avr abr",
+            "may mai mayo maggio maio mei maj mag",
+            "june jun juni juin junio giugno junho giu",
+            "july jul juli juillet juil julio luglio julho lug",
+            "august aug aout agosto ago augustus augusti",
+            "september sep sept septembre septiembre settembre setembro set",
+            "october oct oktober okt octobre octubre ottobre outubro out ott",
+            "november nov novembre noviembre novembro",
+            "december dec dezember dez decembre diciembre dicembre dezembro dic",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+"""By folded name: English, German, French, Spanish, Italian, Portuguese, Dutch and what the Nordic languages share with them."""
+
+_GROUPED = re.compile(r"(?<![\w.,])(\d{1,3}(?:([.,'’\u00a0\u202f ])\d{3})(?:\2\d{3})*)(?:([.,])(\d{1,2}))?(?![\w]|[.,]\d)")
+_DECIMAL = re.compile(r"(?<![\w.,])(\d+)[.,](\d{1,2})(?![\w]|[.,]\d)")
+_ACCOUNT = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[\dA-Z]{4}){2,7}(?:[ \u00a0]?[\dA-Z]{1,3})?(?!\w)", re.IGNORECASE)
+_DIGITS = re.compile(r"(?<![\w.,])\+?\(?\d{1,6}\)?(?:[ \u00a0./()-]{1,2}\d{1,8}){1,8}(?!\w)")
+_DIGITS_AT_LEAST, _DIGITS_AT_MOST = 8, 20
+_ISO_DATE = re.compile(r"(?<![\w.-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?![\w]|[.-]\d)")
+_HAN_DATE = re.compile(r"(\d{4})[年년]\s?(\d{1,2})[月월]\s?(\d{1,2})[日일]")
+_SHORT_DATE = re.compile(r"(?<![\w./-])(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4}|\d{2})(?![\w]|[./-]\d)")
+_DAY_MONTH = re.compile(
+    r"(?<!\w)(\d{1,2})(?:\.|st|nd|rd|th|er|º)?\s(?:de\s|of\s)?([^\W\d_]{3,10})\.?,?\s(?:de\s|del\s)?(\d{4})(?!\w)", re.IGNORECASE
+)
+_MONTH_DAY = re.compile(r"(?<!\w)([^\W\d_]{3,10})\.?\s(\d{1,2})(?:st|nd|rd|th)?,?\s(\d{4})(?!\w)", re.IGNORECASE)
+_DIGIT = re.compile(r"\d")
+_BETWEEN = re.compile(r"[\W_]+")
+
+
+def spellings(text: str) -> list[Spelling]:
+    """Every place that is spelt in one of several ways, in no particular order; places may overlap."""
+    if _DIGIT.search(text) is None:
+        return []
+    return [*_numbers(text), *_dates(text), *_joined(text)]
+
+
+def _numbers(text: str) -> Iterator[Spelling]:
+    for match in _GROUPED.finditer(text):
+        digits = _BETWEEN.sub("", match[1])
+        lexemes = [digits.lstrip("0") or "0"]
+        if match[4] is not None and match[3] != match[2]:
+            lexemes.append(f"={lexemes[0]}.{match[4].ljust(2, '0')}")
+        elif match[2] == " ":
+            continue  # a row of numbers, for all one can tell
+        yield Spelling(match.start(), match.end(), tuple(lexemes))
+    for match in _DECIMAL.finditer(text):
+        yield Spelling(match.start(), match.end(), (f"={match[1].lstrip('0') or '0'}.{match[2].ljust(2, '0')}",))
+
+
+def _dates(text: str) -> Iterator[Spelling]:
+    for pattern in (_ISO_DATE, _HAN_DATE):
+        for match in pattern.finditer(text):
+            yield from _date(match, (match[1], match[2], match[3]))
+    for match in _SHORT_DATE.finditer(text):
+        year = match[4] if len(match[4]) == 4 else f"20{match[4]}" if match[4] < "70" else f"19{match[4]}"
+        # With strokes, either may be the month: where it is written so, both are found.
+        either = [(year, match[3], match[1])] + ([(year, match[1], match[3])] if match[2] == "/" else [])
+        yield from _date(match, *either)
+    for match in _DAY_MONTH.finditer(text):
+        if month := _MONTHS.get(fold(match[2])):
+            yield from _date(match, (match[3], str(month), match[1]))
+    for match in _MONTH_DAY.finditer(text):
+        if month := _MONTHS.get(fold(match[1])):
+            yield from _date(match, (match[3], str(month), match[2]))
+
+
+def _date(match: re.Match[str], *candidates: tuple[str, str, str]) -> Iterator[Spelling]:
+    lexemes = []
+    for year, month, day in candidates:
+        try:
+            lexemes.append(f"={date(int(year), int(month), int(day)).isoformat()}")
+        except ValueError:
+            continue
+    if lexemes:
+        yield Spelling(match.start(), match.end(), tuple(dict.fromkeys(lexemes)))
+
+
+def _joined(text: str) -> Iterator[Spelling]:
+    for match in _ACCOUNT.finditer(text):
+        joined = _BETWEEN.sub("", match[0]).lower()
+        if len(joined) < match.end() - match.start() and sum(c.isdigit() for c in joined) >= _DIGITS_AT_LEAST:
+            yield Spelling(match.start(), match.end(), (fold(joined),))
+    for match in _DIGITS.finditer(text):
+        joined = _BETWEEN.sub("", match[0])
+        if _DIGITS_AT_LEAST <= len(joined) <= _DIGITS_AT_MOST:
+            yield Spelling(match.start(), match.end(), (fold(joined),))

@@ -1,0 +1,106 @@
+"""Filters in a query, facets, suggestions, documents that are alike."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from shared.db import Database, TenantDatabase
+from shared.documents import facets, listing, query_filters, search_suggestions
+from shared.documents.listing import Filters
+from shared.errors import ValidationFailed
+from shared.search import index as search_index
+from shared.search.query import parse
+from shared.search.similar import find_similar
+from tests.search.vault import Vault
+
+
+@pytest.fixture
+def vault(db: Database, owner: UUID) -> Vault:
+    return Vault(TenantDatabase(db, owner))
+
+
+@pytest.fixture
+def other_vault(db: Database, other_owner: UUID) -> Vault:
+    return Vault(TenantDatabase(db, other_owner))
+
+
+async def found(vault: Vault, text: str) -> set[str]:
+    """The titles of what a query with filters finds."""
+    query = parse(text)
+    filters = await query_filters.narrowed(vault.db, Filters(), query.filters)
+    if not query.groups:
+        return {document.title for document in (await listing.list_documents(vault.db, filters)).items}
+    return {hit.row.title for hit in (await listing.find(vault.db, query, text, filters)).hits}
+
+
+async def test_a_query_may_hold_filters(vault: Vault) -> None:
+    day = datetime(2024, 5, 31, tzinfo=UTC)
+    await vault.add("tax", "refund of the year", topics=["taxes"], created_at=day, language="en")
+    await vault.add("picture", "refund", content_type="image/png", created_at=datetime(2025, 1, 1, tzinfo=UTC), language="de")
+    await vault.add("gone", "refund", trashed_at=day, created_at=day)
+    assert await found(vault, "refund topic:Taxes") == {"tax"}
+    assert await found(vault, 'topic:"taxes" refund') == {"tax"}
+    assert await found(vault, "refund type:pdf") == {"tax"}
+    assert await found(vault, "refund type:picture") == {"picture"}
+    assert await found(vault, "refund language:de") == {"picture"}
+    assert await found(vault, "refund after:2024-05 before:2024-06") == {"tax"}
+    assert await found(vault, "refund after:2024-06") == {"picture"}
+    assert await found(vault, "refund before:2025") == {"tax"}
+    assert await found(vault, "refund in:trash") == {"gone"}
+    assert await found(vault, "type:png") == {"picture"}
+    assert await found(vault, '"type:png"') == set()
+
+
+@pytest.mark.parametrize(
+    "text", ["topic:none", "type:nonsense", "after:yesterday", "before:2024-13", "in:heaven", "sender:me", "after:0000"]
+)
+async def test_a_wrong_filter_is_explained(vault: Vault, text: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        await found(vault, f"word {text}")
+    assert text in str(refused.value.detail)
+
+
+async def test_what_only_looks_like_a_filter_is_text(vault: Vault) -> None:
+    await vault.add("link", "see http://example.org and re: invoice")
+    assert await found(vault, "http://example.org") == {"link"}
+    assert await found(vault, "re: invoice") == {"link"}
+
+
+async def test_facets_count_what_is_found(vault: Vault, other_vault: Vault) -> None:
+    for number in range(4):
+        await vault.add(f"{number}", "word", topics=["x"] if number else ["x", "y"], language="de" if number == 3 else "en")
+    await vault.add("other", "nothing", topics=["y"])
+    await other_vault.add("theirs", "word", topics=["x"])
+    query = parse("word")
+    page = await listing.find(vault.db, query, "word", Filters(), limit=1, counted=facets.COUNTED)
+    source = listing.source(vault.db, Filters())
+    counted = await facets.of_found(vault.db, page.matched, " AND ".join(source.conditions), source.parameters)
+    assert [(topic.name, topic.documents) for topic in counted.topics] == [("x", 4), ("y", 1)]
+    assert [(one.value, one.documents) for one in counted.languages] == [("en", 3), ("de", 1)]
+    assert [(one.value, one.documents) for one in counted.content_types] == [("application/pdf", 4)]
+    assert [one.documents for one in counted.years] == [4]
+    listed = await facets.of_list(vault.db, " AND ".join(source.conditions), source.parameters)
+    assert [(topic.name, topic.documents) for topic in listed.topics] == [("x", 4), ("y", 2)]
+
+
+async def test_what_is_typed_is_completed(vault: Vault, other_vault: Vault) -> None:
+    document_id = await vault.add("Insurance policy", "the insurer insures", topics=["insurance"])
+    await other_vault.add("Inspection", "inspector")
+    suggested = await search_suggestions.suggest(vault.db, "ins")
+    assert ("topic", "insurance", None) in {(one.kind, one.text, one.document_id) for one in suggested}
+    assert ("title", "Insurance policy", document_id) in {(one.kind, one.text, one.document_id) for one in suggested}
+    assert {one.text for one in suggested if one.kind == "word"} == {"insurance", "insurer", "insures"}
+    for nothing in ("", " ", "%", "_", "zzz", "\\"):
+        assert await search_suggestions.suggest(vault.db, nothing) == []
+
+
+async def test_documents_that_share_telling_words_are_alike(vault: Vault, other_vault: Vault) -> None:
+    first = await vault.add("one", "the heron landed beside the waterworks and the quarterly invoice")
+    await vault.add("two", "another heron near the waterworks")
+    await other_vault.add("theirs", "heron waterworks")
+    for number in range(search_index.MERGE_EVERY):
+        await vault.add(f"noise {number}", "weather and sports")
+    hits = (await find_similar(vault.db, first, listing.source(vault.db, Filters()), 10, {})).hits
+    assert hits[0].row.title == "two"
+    assert "one" not in {hit.row.title for hit in hits}
