@@ -8,18 +8,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.db import TenantDatabase
-from shared.documents import library, listing, reading
+from shared.documents import library, listing
 from shared.documents.listing import Filters
 from shared.documents.models import Document
 from shared.search import words
-from tests.documents.conftest import stored
+from shared.search.analysis import analyse
+from tests.documents.conftest import read_through, stored
 
 
 async def _read(vault: TenantDatabase, text: str | bytes, filename: str = "text.txt") -> Document:
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     document = await stored(vault, content, filename=filename, content_type="text/plain")
-    assert await reading.read(vault, document.id, 1)
-    return await library.get(vault, document.id)
+    return await read_through(vault, document.id)
 
 
 async def _is_found(vault: TenantDatabase, document: Document, query: str) -> bool:
@@ -28,13 +28,15 @@ async def _is_found(vault: TenantDatabase, document: Document, query: str) -> bo
 
 async def _is_indexed(vault: TenantDatabase, document: Document, word: str) -> bool:
     async with vault.transaction() as tx:
+        where = {"owner": vault.owner_id, "id": document.id}
+        language: str = await tx.fetch_value(
+            "SELECT language FROM document_search WHERE owner_id = %(owner)s AND document_id = %(id)s", where
+        )
+        lexemes = analyse([word], language=language, filename="", title="").lexemes
         return bool(
             await tx.fetch_value(
-                """
-                SELECT contents @@ plainto_tsquery(('search_' || language)::regconfig, %(word)s) FROM document_search
-                WHERE owner_id = %(owner)s AND document_id = %(id)s
-                """,
-                {"word": word, "owner": vault.owner_id, "id": document.id},
+                "SELECT lexemes @> %(lexemes)s::text[] FROM document_search WHERE owner_id = %(owner)s AND document_id = %(id)s",
+                where | {"lexemes": lexemes},
             )
         )
 
