@@ -39,8 +39,9 @@ NAME_WEIGHT = 3
 HEADING_WORDS, HEADING_WEIGHT = 25, 2
 """The first line of a text, if it is no longer than this and a blank line follows, is a heading: its words count twice."""
 
-LEXEMES = 200_000
-"""Different words of a document that can be found."""
+LEXEMES, LEXEMES_WITH_DIGITS = 200_000, 150_000
+"""Different words of a document that can be found: of those with digits fewer, so that a table's numbers do not use up the room of words, of
+which a language has so many and no more."""
 
 NEW_WORDS = 5_000
 """Different words of a document that are kept as they are written, for typos and suggestions."""
@@ -102,11 +103,11 @@ class _Analyser:
 
     def analyse(self, pages: Sequence[str], filename: str, title: str) -> Analysis:
         passages: tuple[list[int], list[int], list[int]] = ([], [], [])
+        name = self._name(filename, title)  # first: whatever the text needs, a document is found by its name
         for number, page in enumerate(pages, 1):
             self._page(number, page, passages)
         if pages:
             self._heading(pages[0])
-        name = self._name(filename, title)
         # The first block keeps the weight D, which snippets go by.
         contents = [
             _entry(lexeme, [f"{place % POSITIONS + 1}{'' if place < POSITIONS else 'C'}" for place in places])
@@ -175,7 +176,7 @@ class _Analyser:
         return known
 
     def _count(self, lexeme: str, times: int = 1) -> None:
-        if lexeme in self.counts or len(self.counts) < LEXEMES:
+        if lexeme in self.counts or len(self.counts) < (LEXEMES if lexeme.isalpha() else LEXEMES_WITH_DIGITS):
             self.counts[lexeme] += times
         else:
             self.is_cut = True
