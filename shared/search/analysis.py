@@ -40,8 +40,8 @@ HEADING_WORDS, HEADING_WEIGHT = 25, 2
 """The first line of a text, if it is no longer than this and a blank line follows, is a heading: its words count twice."""
 
 LEXEMES, LEXEMES_WITH_DIGITS = 200_000, 150_000
-"""Different words of a document that can be found: of those with digits fewer, so that a table's numbers do not use up the room of words, of
-which a language has so many and no more."""
+"""Different words of a document that can be found: of those with digits fewer, so that a table's numbers do not use up the room of words,
+of which a language has so many and no more."""
 
 NEW_WORDS = 5_000
 """Different words of a document that are kept as they are written, for typos and suggestions."""
