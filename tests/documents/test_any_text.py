@@ -8,17 +8,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.db import TenantDatabase
-from shared.documents import library, reading, search, words
+from shared.documents import library, search, words
 from shared.documents.listing import Filters
 from shared.documents.models import Document
-from tests.documents.conftest import stored
+from tests.documents.conftest import read_through, stored
 
 
 async def _read(vault: TenantDatabase, text: str | bytes, filename: str = "text.txt") -> Document:
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     document = await stored(vault, content, filename=filename, content_type="text/plain")
-    assert await reading.read(vault, document.id, 1)
-    return await library.get(vault, document.id)
+    return await read_through(vault, document.id)
 
 
 async def _is_found(vault: TenantDatabase, document: Document, query: str) -> bool:
