@@ -1,10 +1,13 @@
 """The settings that an admin changes while the system runs: so far those of AI."""
 
 from decimal import Decimal
+from uuid import UUID
 
+from shared import audit
 from shared.ai.provider import ProviderName
 from shared.assistant import choices, circuits, tasks
 from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model
+from shared.audit import Event
 from shared.db import Database, Transaction
 from shared.faas.models import AnswerModel, RequestModel
 
@@ -59,9 +62,25 @@ async def get(db: Database) -> SystemSettings:
     )
 
 
-async def update(tx: Transaction, new: NewSystemSettings) -> None:
-    """Changes it; whatever waits for the system's provider is tried again. Raises AddressNotAllowed for what is no address at all."""
+async def update(db: Database, new: NewSystemSettings, *, actor: UUID, address: str, user_agent: str) -> SystemSettings:
+    """Changes it, on the record; whatever waits for the system's provider is tried again. Raises AddressNotAllowed for what is no address
+    at all."""
     choices.check_form(new.ai.base_url)
+    async with db.system() as tx:
+        await _change(tx, new)
+        await audit.record(
+            tx,
+            Event.ADMIN_SETTINGS_UPDATED,
+            actor=actor,
+            owner=actor,
+            address=address,
+            user_agent=user_agent,
+            detail={"ai": {"provider": new.ai.provider, "model": new.ai.model or ""}},
+        )
+    return await get(db)
+
+
+async def _change(tx: Transaction, new: NewSystemSettings) -> None:
     before = await choices.system_row(tx)
     same = before is not None and (before.provider, before.base_url) == (new.ai.provider, new.ai.base_url)
     sealed, hint = (before.api_key, before.key_hint) if before is not None and same else (None, None)
