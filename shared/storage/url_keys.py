@@ -11,6 +11,7 @@ They are derived from MINIO_SECRET_KEY, so nothing has to be handed over. On Min
 name some (MINIO_UPLOAD_ACCESS_KEY and the three like it); without, our own key signs if the store is seen to refuse what was not signed.
 """
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -36,6 +37,8 @@ _NAMES: dict[Purpose, str] = {"upload": "dvput", "download": "dvget"}
 _PROBES = ".docuvault-probes"
 """Where the store is tried out: keys that begin with a dot are nobody's documents."""
 _PROBE_SECONDS = 300
+_PAUSES_SECONDS = (0.05, 0.2, 0.8)
+"""After each attempt at making a key: several processes may make the same one at once, and get in one another's way."""
 
 
 class NoSafeKeys(StorageUnavailable):
@@ -115,22 +118,25 @@ async def make(session: "ClientSession", account: Signer, bucket: str) -> None:
 async def _make_on_minio(session: "ClientSession", account: Signer, bucket: str, keys: UrlKeys) -> None:
     pairs: tuple[tuple[Purpose, KeyPair], ...] = (("upload", keys.upload), ("download", keys.download))
     for purpose, pair in pairs:
-        if await _works(session, account, bucket, purpose, pair):
-            continue
         refused = "the key does not do what it is for"
-        try:
-            # One with another secret is left from before MINIO_SECRET_KEY changed.
-            await minio_accounts.remove(session, account, pair.access_key)
-            await minio_accounts.add(session, account, pair, policy(purpose, bucket), description=f"DocuVault: URLs for {purpose}s")
-        except minio_accounts.AccountRefused as reason:
-            refused = str(reason)
-        # If it was refused, another process may have made it just now.
-        if not await _works(session, account, bucket, purpose, pair):
-            raise _unsafe(
-                f"MinIO gives MINIO_ACCESS_KEY no key for {purpose}s ({refused}). URLs are not signed with a key that may do more: "
-                "allow it admin:CreateServiceAccount and run `python -m infra.minio.bucket`, or name keys in MINIO_UPLOAD_ACCESS_KEY, "
-                "MINIO_UPLOAD_SECRET_KEY, MINIO_DOWNLOAD_ACCESS_KEY and MINIO_DOWNLOAD_SECRET_KEY."
-            )
+        pauses = iter(_PAUSES_SECONDS)
+        while not _is_right(purpose, code := await _probe(session, account, bucket, pair)):
+            pause = next(pauses, None)
+            if pause is None:
+                raise _unsafe(
+                    f"MinIO gives MINIO_ACCESS_KEY no key for {purpose}s ({refused}). URLs are not signed with a key that may do more: "
+                    "allow it admin:CreateServiceAccount and run `python -m infra.minio.bucket`, or name keys in MINIO_UPLOAD_ACCESS_KEY, "
+                    "MINIO_UPLOAD_SECRET_KEY, MINIO_DOWNLOAD_ACCESS_KEY and MINIO_DOWNLOAD_SECRET_KEY."
+                )
+            try:
+                if code != "InvalidAccessKeyId":
+                    # One with another secret is left from before MINIO_SECRET_KEY changed.
+                    await minio_accounts.remove(session, account, pair.access_key)
+                await minio_accounts.add(session, account, pair, policy(purpose, bucket), description=f"DocuVault: URLs for {purpose}s")
+            except minio_accounts.AccountRefused as reason:
+                refused = str(reason)
+            # If it was refused, another process may be making it just now.
+            await asyncio.sleep(pause)
 
 
 async def _both_work(session: "ClientSession", account: Signer, bucket: str, keys: UrlKeys) -> bool:
@@ -140,7 +146,15 @@ async def _both_work(session: "ClientSession", account: Signer, bucket: str, key
 
 async def _works(session: "ClientSession", account: Signer, bucket: str, purpose: Purpose, pair: KeyPair) -> bool:
     """Whether the store knows the key, and the one for uploads may not read."""
-    code = await _refusal(session, account.with_keys(pair), "GET", bucket, f"{_PROBES}/none")
+    return _is_right(purpose, await _probe(session, account, bucket, pair))
+
+
+async def _probe(session: "ClientSession", account: Signer, bucket: str, pair: KeyPair) -> str:
+    """What the store says to who reads with this key."""
+    return await _refusal(session, account.with_keys(pair), "GET", bucket, f"{_PROBES}/none")
+
+
+def _is_right(purpose: Purpose, code: str) -> bool:
     return code == "AccessDenied" or (purpose == "download" and code in ("", "NoSuchKey"))
 
 

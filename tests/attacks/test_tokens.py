@@ -198,7 +198,7 @@ async def test_a_token_from_the_future_is_refused(person: Person) -> None:
     assert not await _opens(_signed(claims | {"nbf": int(time.time()) + 3600}))
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "a" * 100_000, "dvt_", "dvt_" + "x" * 49, "\u00e9.a.b", "a.b.c.d.e"])
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "a" * 30_000, "dvt_", "dvt_" + "x" * 49, "\u00e9.a.b", "a.b.c.d.e"])
 async def test_rubbish_is_refused(db: Database, token: str) -> None:
     answer = await Browser().get("/api/account", headers=[(b"authorization", b"Bearer " + token.encode())])
     assert answer.status_code == 401

@@ -101,7 +101,8 @@ from functions_framework import aio
 from shared import redis_client
 redis_client.FIRST_ANSWERS_SECONDS = 3600  # a busy machine may take longer for its first answer
 app = aio.create_asgi_app("jwks", {str(FUNCTIONS / "auth" / "jwks.py")!r}, "http")
-scope = {{"type": "http", "method": "GET", "path": "/.well-known/jwks.json", "query_string": b"", "headers": []}}
+path = "/.well-known/jwks.json"
+scope = {{"type": "http", "http_version": "1.1", "method": "GET", "path": path, "query_string": b"", "headers": [(b"host", b"localhost")]}}
 answer = []
 async def receive(): return {{"type": "http.request", "body": b""}}
 async def send(message): answer.append(message)
