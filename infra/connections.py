@@ -2,7 +2,7 @@
 
 The HTTP server itself closes a connection whose next request's header is not whole after `idle_seconds`, whatever the reason: no byte,
 half a header, a header that trickles, a connection kept alive and left alone. How long a body may take is decided where it is read
-(`shared.faas.reading`). What neither sees is done here, from outside, because the server has no hook for it: once a second the guard
+(`shared.faas.requests`). What neither sees is done here, from outside, because the server has no hook for it: once a second the guard
 looks at this process's own sockets, with what the kernel knows of each (TCP_INFO), and closes
 
 - clients that do not read their response: bytes wait for them, and fewer than `unread_rate` a second were taken in `unread_seconds`;
@@ -28,7 +28,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared.faas import addresses
+from shared import networks
+from shared.faas import client_addresses
 
 log = logging.getLogger("docuvault.connections")
 
@@ -227,12 +228,12 @@ def _of_whom_there_are_most(candidates: list[_Connection], connections: list[_Co
     """`number` of the candidates at most: always one of the address that still has the most connections, its quietest."""
     counts: dict[str, int] = defaultdict(int)
     for connection in connections:
-        counts[addresses.network(connection.client[0])] += 1
+        counts[networks.network(connection.client[0])] += 1
     quietest_last: dict[str, list[_Connection]] = defaultdict(list)
     for connection in sorted(candidates, key=lambda each: each.quiet_milliseconds):
-        quietest_last[addresses.network(connection.client[0])].append(connection)
+        quietest_last[networks.network(connection.client[0])].append(connection)
     # Those who speak for many come after all others, however many connections they have.
-    heap = [(addresses.is_trusted_proxy(each[0].client[0]), -counts[network], network) for network, each in quietest_last.items()]
+    heap = [(client_addresses.is_trusted_proxy(each[0].client[0]), -counts[network], network) for network, each in quietest_last.items()]
     heapq.heapify(heap)
     chosen: list[_Connection] = []
     while heap and len(chosen) < number:

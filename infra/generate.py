@@ -12,7 +12,7 @@ import yaml
 
 import shared
 from infra.functions import ROOT, event_functions, http_functions
-from shared.faas.openapi import describe
+from shared.faas.openapi_document import describe
 
 SUBSCRIPTIONS_HEAD = '''"""Which functions each event wakes.
 

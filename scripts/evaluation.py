@@ -16,8 +16,8 @@ from uuid import UUID
 from shared.ai import registry
 from shared.ai.provider import AIProvider, DocumentText, ProviderError, TopicExample, TopicMatch, TopicOption
 from shared.ai.registry import PROVIDERS, ProviderChoice
-from shared.ai.remote import open_gate
-from shared.documents.classification import FILED_FROM
+from shared.ai.remote_provider import open_gate
+from shared.documents.classify_step import FILED_FROM
 from shared.ids import new_id
 from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, HouseholdPaper, Taught, lessons
 from tests.ai.injections import INJECTIONS
@@ -109,7 +109,7 @@ async def _owner(asked: argparse.Namespace) -> _Run:
     """The owner's decided documents: each is asked about as if it had not been decided."""
     from shared.assistant.outgoing import Caller, gate_for
     from shared.db import TenantDatabase, database
-    from shared.documents import classification, topics
+    from shared.documents import classify_step, topics
 
     async with database().system() as tx:
         owner_id = await tx.fetch_value("SELECT id FROM users WHERE email = %s", (asked.owner,))
@@ -130,10 +130,10 @@ async def _owner(asked: argparse.Namespace) -> _Run:
     def question(document_id: UUID) -> Callable[[], Awaitable[tuple[Sequence[TopicMatch], float, int, int]]]:
         async def ask() -> tuple[Sequence[TopicMatch], float, int, int]:
             async with db.transaction() as tx:
-                work = await classification.load(tx, owner_id, document_id)
+                work = await classify_step.load(tx, owner_id, document_id)
                 if work is None:
                     raise ProviderError("The document has not been read.")
-                examples = await classification.examples(tx, owner_id, document_id, work)
+                examples = await classify_step.examples(tx, owner_id, document_id, work)
                 provider = registry.open_provider(choice, gate_for(Caller(owner_id, document_id), choice), topics.term_counts(tx, owner_id))
                 if provider.in_process:
                     found = await provider.classify(work.document(), work.options(choice))

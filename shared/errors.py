@@ -1,4 +1,4 @@
-"""What can go wrong, as named exceptions; `shared.faas.answers` turns them into RFC 9457 answers in one place.
+"""What can go wrong, as named exceptions; `shared.api.response` turns them into RFC 9457 answers in one place.
 
 A domain names its own failures by subclassing `DomainError` beside its code:
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from uuid import UUID
 
 from shared.config import settings
-from shared.identity.keys import hkdf
+from shared.keys import hkdf
 
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8

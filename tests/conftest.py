@@ -134,8 +134,8 @@ async def own_services(start_services: "Callable[..., Awaitable[Services]]") -> 
 @pytest.fixture
 def with_secret_key() -> Iterator[Callable[[str], None]]:
     """`with_secret_key("new,old")`: this process's SECRET_KEY, for the rest of the test."""
+    from shared import keys
     from shared.config import settings
-    from shared.identity import keys
 
     before = os.environ["SECRET_KEY"]
 

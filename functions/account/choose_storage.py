@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.errors import NotFound, Unauthenticated
 from shared.faas import Call, RequestModel, endpoint
 from shared.identity import accounts
@@ -24,7 +24,7 @@ async def choose_storage(call: Call[StorageChoice]) -> User:
             raise Unauthenticated
         await audit.record(
             tx,
-            Event.STORAGE_CHOSEN,
+            AuditAction.STORAGE_CHOSEN,
             actor=user.id,
             owner=user.id,
             address=call.client_address,

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from shared.db import database
-from shared.faas import Answer, AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, Response, ResponseModel, endpoint
 from shared.identity import deletion
 from shared.identity.client import Client
 from shared.identity.cookies import cleared_refresh_cookie
@@ -14,7 +14,7 @@ class PasswordAgain(RequestModel):
     password: Password
 
 
-class Accepted(AnswerModel):
+class Accepted(ResponseModel):
     status: Literal["accepted"] = "accepted"
 
 
@@ -27,6 +27,6 @@ class Accepted(AnswerModel):
     status=202,
     errors=["invalid_credentials", "last_admin"],
 )
-async def delete_account(call: Call[PasswordAgain]) -> Answer:
+async def delete_account(call: Call[PasswordAgain]) -> Response:
     await deletion.delete(database(), Client.of(call), call.user.user_id, call.body.password)
-    return Answer.json(Accepted(), status=202, headers=[cleared_refresh_cookie()])
+    return Response.json(Accepted(), status=202, headers=[cleared_refresh_cookie()])

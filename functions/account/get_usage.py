@@ -1,8 +1,8 @@
 """GET /api/account/usage: what the caller's account holds, and may hold."""
 
+from shared.documents import usage
+from shared.documents.usage import Usage
 from shared.faas import Call, endpoint
-from shared.identity import usage
-from shared.identity.usage import Usage
 
 
 @endpoint("GET", "/api/account/usage", auth="user", scope="account:read", returns=Usage)

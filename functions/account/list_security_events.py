@@ -1,7 +1,7 @@
 """GET /api/account/security-events: what happened to the caller's account, newest first."""
 
-from shared.audit import listing
-from shared.audit.listing import SecurityEvent
+from shared.audit import security_events
+from shared.audit.security_events import SecurityEvent
 from shared.faas import Call, Page, PageQuery, endpoint
 
 
@@ -15,4 +15,4 @@ from shared.faas import Call, Page, PageQuery, endpoint
     errors=["invalid_cursor"],
 )
 async def list_security_events(call: Call[None, PageQuery]) -> Page[SecurityEvent]:
-    return await listing.of_account(call.db, limit=call.query.limit, cursor=call.query.cursor)
+    return await security_events.of_account(call.db, limit=call.query.limit, cursor=call.query.cursor)

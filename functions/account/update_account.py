@@ -3,15 +3,15 @@
 from pydantic import Field
 
 from shared import audit
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.errors import Unauthenticated
-from shared.faas import Call, Line, RequestModel, endpoint
+from shared.faas import Call, RequestModel, SingleLine, endpoint
 from shared.identity import accounts
 from shared.identity.accounts import MAX_DISPLAY_NAME, User
 
 
 class AccountChange(RequestModel):
-    display_name: Line | None = Field(max_length=MAX_DISPLAY_NAME)
+    display_name: SingleLine | None = Field(max_length=MAX_DISPLAY_NAME)
 
 
 @endpoint("PATCH", "/api/account", auth="user", body=AccountChange, returns=User)
@@ -22,7 +22,7 @@ async def update_account(call: Call[AccountChange]) -> User:
             raise Unauthenticated
         await audit.record(
             tx,
-            Event.ACCOUNT_UPDATED,
+            AuditAction.ACCOUNT_UPDATED,
             actor=user.id,
             owner=user.id,
             address=call.client_address,

@@ -1,6 +1,6 @@
 """GET /api/ai/providers: the AI providers there are."""
 
-from shared import short_lists
+from shared.api import short_lists
 from shared.documents import ai_requests
 from shared.documents.ai_requests import Provider
 from shared.faas import Call, Page, PageQuery, endpoint

@@ -1,7 +1,7 @@
 """POST /api/auth/totp/begin: a new secret for the authenticator; in force once it is confirmed."""
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
 from shared.identity.passwords import Password
@@ -11,7 +11,7 @@ class PasswordAgain(RequestModel):
     password: Password
 
 
-class TotpSecret(AnswerModel):
+class TotpSecret(ResponseModel):
     secret: str
     otpauth_uri: str
 

@@ -1,7 +1,7 @@
 """POST /api/auth/password/change: sets a new password; the caller's other sessions end, and its API tokens unless `keep_tokens` is true."""
 
 from shared.db import database
-from shared.faas import Answer, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, Response, endpoint
 from shared.identity import password_change
 from shared.identity.client import Client
 from shared.identity.cookies import device_cookie
@@ -21,7 +21,7 @@ class Change(RequestModel):
     body=Change,
     errors=["invalid_credentials", "password_too_weak", "password_breached"],
 )
-async def change_password(call: Call[Change]) -> Answer:
+async def change_password(call: Call[Change]) -> Response:
     device = await password_change.change(
         database(),
         Client.of(call),
@@ -31,4 +31,4 @@ async def change_password(call: Call[Change]) -> Answer:
         call.body.new_password,
         keep_tokens=call.body.keep_tokens,
     )
-    return Answer.no_content([device_cookie(device)])
+    return Response.no_content([device_cookie(device)])

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
 
@@ -12,7 +12,7 @@ class Code(RequestModel):
     code: str = Field(max_length=32, repr=False)
 
 
-class BackupCodes(AnswerModel):
+class BackupCodes(ResponseModel):
     backup_codes: list[str]
 
 

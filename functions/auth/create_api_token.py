@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, Line, Moment, RequestModel, endpoint
+from shared.faas import Call, Moment, RequestModel, ResponseModel, SingleLine, endpoint
 from shared.faas.declarations import Scope
 from shared.identity import token_list
 from shared.identity.client import Client
@@ -17,14 +17,14 @@ from shared.identity.passwords import OptionalPassword
 
 
 class NewToken(RequestModel):
-    name: Line = Field(min_length=1, max_length=100)
+    name: SingleLine = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field(min_length=1, max_length=20)
     expires_at: Moment | None = None
     password: OptionalPassword = None
     code: str | None = Field(default=None, max_length=64, repr=False)
 
 
-class CreatedToken(AnswerModel):
+class CreatedToken(ResponseModel):
     id: UUID
     name: str
     scopes: list[str]

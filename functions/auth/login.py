@@ -3,15 +3,15 @@
 from pydantic import Field, RootModel
 
 from shared.db import database
-from shared.faas import Answer, Call, Line, RequestModel, endpoint
-from shared.identity import answers, sign_in
-from shared.identity.answers import ChallengeAnswer, SignedInAnswer
+from shared.faas import Call, RequestModel, Response, SingleLine, endpoint
+from shared.identity import models, sign_in
 from shared.identity.client import Client
+from shared.identity.models import ChallengeAnswer, SignedInAnswer
 from shared.identity.passwords import Password
 
 
 class Credentials(RequestModel):
-    email: Line = Field(max_length=320)
+    email: SingleLine = Field(max_length=320)
     password: Password
 
 
@@ -29,8 +29,8 @@ class LoginAnswer(RootModel[SignedInAnswer | ChallengeAnswer]):
     rate_limits=["login"],
     secret_answer=True,
 )
-async def login(call: Call[Credentials]) -> Answer:
+async def login(call: Call[Credentials]) -> Response:
     outcome = await sign_in.with_password(database(), Client.of(call), call.body.email, call.body.password)
     if isinstance(outcome, sign_in.SecondFactorRequired):
-        return answers.challenged(outcome)
-    return answers.signed_in(outcome)
+        return models.challenged(outcome)
+    return models.signed_in(outcome)

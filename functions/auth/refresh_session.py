@@ -1,11 +1,11 @@
 """POST /api/auth/refresh: spends the refresh cookie for a new one and a new access token."""
 
 from shared.db import database
-from shared.faas import Answer, Call, endpoint
-from shared.identity import answers, sign_in
-from shared.identity.answers import RefreshedAnswer
+from shared.faas import Call, Response, endpoint
+from shared.identity import models, sign_in
 from shared.identity.client import Client
 from shared.identity.cookies import REFRESH_COOKIE
+from shared.identity.models import RefreshedAnswer
 
 
 @endpoint(
@@ -16,5 +16,5 @@ from shared.identity.cookies import REFRESH_COOKIE
     errors=["unauthenticated", "session_revoked", "origin_not_allowed"],
     secret_answer=True,
 )
-async def refresh_session(call: Call) -> Answer:
-    return answers.refreshed(await sign_in.refresh(database(), Client.of(call), call.cookies.get(REFRESH_COOKIE)))
+async def refresh_session(call: Call) -> Response:
+    return models.refreshed(await sign_in.refresh(database(), Client.of(call), call.cookies.get(REFRESH_COOKIE)))

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
 from shared.identity.passwords import Password
@@ -14,7 +14,7 @@ class PasswordAndCode(RequestModel):
     code: str = Field(max_length=64, repr=False)
 
 
-class BackupCodes(AnswerModel):
+class BackupCodes(ResponseModel):
     backup_codes: list[str]
 
 

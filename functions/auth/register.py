@@ -5,21 +5,21 @@ from typing import Literal
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, Line, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, SingleLine, endpoint
 from shared.identity import registration
 from shared.identity.accounts import MAX_DISPLAY_NAME
-from shared.identity.addresses import Email
 from shared.identity.client import Client
+from shared.identity.email_addresses import Email
 from shared.identity.passwords import Password
 
 
 class Registration(RequestModel):
     email: Email
     password: Password
-    display_name: Line | None = Field(default=None, max_length=MAX_DISPLAY_NAME)
+    display_name: SingleLine | None = Field(default=None, max_length=MAX_DISPLAY_NAME)
 
 
-class Accepted(AnswerModel):
+class Accepted(ResponseModel):
     status: Literal["accepted"] = "accepted"
 
 

@@ -3,17 +3,17 @@
 from typing import Literal
 
 from shared.db import database
-from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, endpoint
 from shared.identity import resets
-from shared.identity.addresses import Email
 from shared.identity.client import Client
+from shared.identity.email_addresses import Email
 
 
 class Forgotten(RequestModel):
     email: Email
 
 
-class Requested(AnswerModel):
+class Requested(ResponseModel):
     status: Literal["accepted"] = "accepted"
 
 

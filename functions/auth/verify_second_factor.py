@@ -3,10 +3,10 @@
 from pydantic import Field, model_validator
 
 from shared.db import database
-from shared.faas import Answer, Call, RequestModel, endpoint
-from shared.identity import answers, second_factor
-from shared.identity.answers import SignedInAnswer
+from shared.faas import Call, RequestModel, Response, endpoint
+from shared.identity import models, second_factor
 from shared.identity.client import Client
+from shared.identity.models import SignedInAnswer
 
 
 class SecondFactor(RequestModel):
@@ -30,8 +30,8 @@ class SecondFactor(RequestModel):
     errors=["invalid_code"],
     secret_answer=True,
 )
-async def verify_second_factor(call: Call[SecondFactor]) -> Answer:
+async def verify_second_factor(call: Call[SecondFactor]) -> Response:
     session = await second_factor.verify(
         database(), Client.of(call), call.body.challenge_token, code=call.body.code, backup_code=call.body.backup_code
     )
-    return answers.signed_in(session)
+    return models.signed_in(session)

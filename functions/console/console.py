@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from shared.faas import Answer, Call, endpoint
+from shared.faas import Call, Response, endpoint
 
 PAGE = Path(__file__).with_name("start.html")
 
@@ -22,7 +22,7 @@ def _page() -> tuple[bytes, str]:
 
 
 @endpoint("GET", "/", auth="none", returns="text/html")
-async def console(call: Call) -> Answer:
+async def console(call: Call) -> Response:
     page, policy = _page()
     headers = [("content-security-policy", policy), ("cache-control", "public, max-age=3600")]
-    return Answer.content(page, "text/html; charset=utf-8", headers=headers)
+    return Response.content(page, "text/html; charset=utf-8", headers=headers)

@@ -1,10 +1,10 @@
 """GET /api/documents/{document_id}/history: every step taken for a document."""
 
-from shared.documents import steps
-from shared.documents.steps import Step
+from shared.documents import step_history
+from shared.documents.step_history import Step
 from shared.faas import Call, Page, endpoint
 
 
 @endpoint("GET", "/api/documents/{document_id}/history", auth="user", scope="documents:read", returns=Page[Step], errors=["not_found"])
 async def get_document_history(call: Call) -> Page[Step]:
-    return Page(items=await steps.history(call.db, call.path.document_id))
+    return Page(items=await step_history.history(call.db, call.path.document_id))

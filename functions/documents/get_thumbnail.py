@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/thumbnail: a picture of the first page."""
 
 from shared.documents import library
-from shared.faas import Answer, Call, endpoint
+from shared.faas import Call, Response, endpoint
 
 
 @endpoint(
@@ -13,9 +13,9 @@ from shared.faas import Answer, Call, endpoint
     returns="image/webp",
     errors=["not_found"],
 )
-async def get_thumbnail(call: Call) -> Answer:
+async def get_thumbnail(call: Call) -> Response:
     tag, picture = await library.thumbnail(call.db, call.path.document_id)
     headers = [("etag", tag), ("cache-control", "private, max-age=300")]
     if tag in call.headers.get("if-none-match", ""):
-        return Answer(304, b"", headers)
-    return Answer.content(picture, "image/webp", headers=headers)
+        return Response(304, b"", headers)
+    return Response.content(picture, "image/webp", headers=headers)

@@ -9,12 +9,12 @@ from shared.documents import listing, query_filters
 from shared.documents.facets import COUNTED, Facets, of_found, of_list
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import Document, DocumentHit, Status
-from shared.faas import Call, Line, Moment, Page, PageQuery, endpoint
+from shared.faas import Call, Moment, Page, PageQuery, SingleLine, endpoint
 from shared.search import page
 from shared.search.query import QUERY_LIMIT, parse
 
 Several: Any = Field(default=[], max_length=50)
-Name = Annotated[Line, Field(min_length=1, max_length=255)]
+Name = Annotated[SingleLine, Field(min_length=1, max_length=255)]
 
 
 class ListQuery(PageQuery):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from shared.clock import now
 from shared.documents import changes
 from shared.errors import Unauthenticated, Unavailable
-from shared.faas import Answer, AtOnce, Call, endpoint
+from shared.faas import AtOnce, Call, Response, endpoint
 
 LONGEST = timedelta(minutes=15)
 
@@ -25,7 +25,7 @@ LONGEST = timedelta(minutes=15)
     returns="text/event-stream",
     at_once=AtOnce(account=12, address=128),
 )
-async def stream_document_events(call: Call) -> Answer:
+async def stream_document_events(call: Call) -> Response:
     from shared.identity.access import authenticate
 
     async def still_allowed() -> bool:
@@ -37,4 +37,4 @@ async def stream_document_events(call: Call) -> Answer:
 
     ends_at = min(call.user.expires_at, now() + LONGEST)
     events = changes.stream(call.db, last_event_id=call.headers.get("last-event-id"), ends_at=ends_at, still_allowed=still_allowed)
-    return Answer.stream(events, "text/event-stream", headers=[("cache-control", "no-store"), ("x-accel-buffering", "no")])
+    return Response.stream(events, "text/event-stream", headers=[("cache-control", "no-store"), ("x-accel-buffering", "no")])

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.documents.search_suggestions import Suggestion, suggest
-from shared.faas import AnswerModel, Call, RequestModel, endpoint
+from shared.faas import Call, RequestModel, ResponseModel, endpoint
 
 
 class SuggestQuery(RequestModel):
@@ -12,7 +12,7 @@ class SuggestQuery(RequestModel):
     q: str = Field(max_length=200)
 
 
-class Suggestions(AnswerModel):
+class Suggestions(ResponseModel):
     """Words, titles and topics, a few of each."""
 
     items: list[Suggestion]

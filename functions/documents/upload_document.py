@@ -1,7 +1,7 @@
 """POST /api/documents/upload: a document as a form, passed on to the object store as it comes in."""
 
 from shared.audit import Caller
-from shared.documents import receiving
+from shared.documents import streamed_uploads
 from shared.documents.models import Document
 from shared.faas import AtOnce, Call, endpoint
 
@@ -25,7 +25,7 @@ MAX_BODY = 2**50
 )
 async def upload_document(call: Call) -> Document:
     length = call.headers.get("content-length", "")
-    return await receiving.receive(
+    return await streamed_uploads.receive(
         call.db,
         call.stream,
         content_type=call.headers.get("content-type", ""),

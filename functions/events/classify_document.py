@@ -1,11 +1,11 @@
 """On `document.extracted`: finds the document's topics by the owner's AI provider, and makes it `ready`."""
 
-from shared.documents import classification
-from shared.documents.step_events import document_of
+from shared.documents import classify_step
 from shared.faas import Event, on_event
+from shared.faas.document_events import document_of
 
 
 @on_event("document.extracted", queue="documents")
 async def classify_document(event: Event) -> None:
     db, document_id, revision = document_of(event)
-    await classification.classify(db, document_id=document_id, revision=revision)
+    await classify_step.classify(db, document_id=document_id, revision=revision)

@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.documents import arrivals
+from shared.documents import upload_step
 from shared.faas import Event, on_bucket_event
 
 log = logging.getLogger("docuvault.documents")
@@ -10,5 +10,5 @@ log = logging.getLogger("docuvault.documents")
 
 @on_bucket_event("s3:ObjectCreated:*", queue="documents")
 async def object_created(event: Event) -> None:
-    outcome = await arrivals.object_arrived(event.subject)
+    outcome = await upload_step.object_arrived(event.subject)
     log.info("object created", extra={"fields": {"outcome": outcome}})

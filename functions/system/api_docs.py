@@ -6,8 +6,8 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from shared.faas import Answer, Call, endpoint
-from shared.faas.sending import accepts_gzip
+from shared.faas import Call, Response, endpoint
+from shared.faas.responses import accepts_gzip
 
 SWAGGER_UI = Path(__file__).with_name("swagger_ui")
 """Swagger UI (Apache-2.0), from the package swagger-ui-dist 5.35.0."""
@@ -34,9 +34,9 @@ def _page() -> tuple[bytes, bytes, str]:
 
 
 @endpoint("GET", "/docs", auth="none", returns="text/html")
-async def api_docs(call: Call) -> Answer:
+async def api_docs(call: Call) -> Response:
     page, zipped, policy = _page()
     headers = [("content-security-policy", policy), ("cache-control", "public, max-age=3600"), ("vary", "accept-encoding")]
     if accepts_gzip(call.headers.get("accept-encoding", "")):
-        return Answer.content(zipped, "text/html; charset=utf-8", headers=[*headers, ("content-encoding", "gzip")])
-    return Answer.content(page, "text/html; charset=utf-8", headers=headers)
+        return Response.content(zipped, "text/html; charset=utf-8", headers=[*headers, ("content-encoding", "gzip")])
+    return Response.content(page, "text/html; charset=utf-8", headers=headers)

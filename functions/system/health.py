@@ -2,23 +2,23 @@
 
 from typing import Literal
 
-from shared.faas import AnswerModel, Call, endpoint
-from shared.observability import health as checks
+from shared.faas import Call, ResponseModel, endpoint
+from shared.observability import dependency_checks as checks
 
 
-class Check(AnswerModel):
+class Check(ResponseModel):
     ok: bool
     latency_ms: float
     detail: str | None = None
 
 
-class Checks(AnswerModel):
+class Checks(ResponseModel):
     database: Check
     object_store: Check
     redis: Check
 
 
-class Health(AnswerModel):
+class Health(ResponseModel):
     status: Literal["ok", "degraded"]
     checks: Checks
 

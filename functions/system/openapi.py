@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from shared.faas import Answer, Call, endpoint
+from shared.faas import Call, Response, endpoint
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
@@ -14,5 +14,5 @@ def _description() -> bytes:
 
 
 @endpoint("GET", "/openapi.json", auth="none", returns="application/json")
-async def openapi(call: Call) -> Answer:
-    return Answer.content(_description(), "application/json", headers=[("cache-control", "no-cache")])
+async def openapi(call: Call) -> Response:
+    return Response.content(_description(), "application/json", headers=[("cache-control", "no-cache")])

@@ -8,10 +8,10 @@ import socket
 from collections.abc import Mapping
 
 from infra.broker.bucket_events import BucketEvents
-from infra.broker.clock import Clock
+from infra.broker.cancellation import end
 from infra.broker.dispatcher import Dispatcher, QueueLimit
-from infra.broker.ending import end
 from infra.broker.listener import listen
+from infra.broker.scheduler import Clock
 from infra.broker.schema import until_migrated
 from infra.broker.targets import Targets
 from shared.audit.chain import keep_sealing

@@ -16,8 +16,8 @@ import psycopg.errors
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from infra.broker.ending import end, last_act
-from infra.broker.notifications import Notification, Unintelligible, parse
+from infra.broker.cancellation import end, last_act
+from infra.broker.notification_format import Notification, Unintelligible, parse
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish

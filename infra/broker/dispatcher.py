@@ -23,8 +23,8 @@ from uuid import UUID
 import psycopg
 
 from infra.broker import deliveries
+from infra.broker.cancellation import end
 from infra.broker.deliveries import Delivery, Lease, Result, Shares
-from infra.broker.ending import end
 from infra.broker.retries import retry_delay
 from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
 from shared.db import Database

@@ -8,11 +8,11 @@ connection.
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
+from shared.api.response import Response
 from shared.errors import Unavailable
-from shared.faas import reading
-from shared.faas.addresses import SIGNED_CLIENT_HEADER, called_origin, client_address, signed_client
-from shared.faas.answers import Answer
+from shared.faas import requests
 from shared.faas.asgi import AsgiScope, Receive
+from shared.faas.client_addresses import SIGNED_CLIENT_HEADER, called_origin, client_address, signed_client
 from shared.faas.declarations import EndpointDeclaration
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class RemoteFunctions:
         self._template = template.rstrip("/")
         self._client: httpx.AsyncClient | None = None
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Answer:
+    async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
         """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
@@ -53,7 +53,7 @@ class RemoteFunctions:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
         raw = [(name.lower(), value) for name, value in answer.headers.raw]
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
-        return Answer(answer.status_code, _Body(answer), headers)
+        return Response(answer.status_code, _Body(answer), headers)
 
     async def close(self) -> None:
         """Closes the connections to the services."""
@@ -64,8 +64,8 @@ class RemoteFunctions:
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
 
-        told = reading.headers_of(scope)
-        reading.refuse_length(told, declaration.max_body)
+        told = requests.headers_of(scope)
+        requests.refuse_length(told, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
         headers.append(
             (SIGNED_CLIENT_HEADER.encode(), signed_client(client_address(scope, told), called_origin(scope, told)).encode("latin-1"))
@@ -75,7 +75,7 @@ class RemoteFunctions:
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         url = self._template.replace("{service}", declaration.service) + path + query
         has_body = "transfer-encoding" in told or told.get("content-length", "0") != "0"
-        content = reading.stream(receive, declaration.max_body) if has_body else None
+        content = requests.stream(receive, declaration.max_body) if has_body else None
         # Not by the client's build_request: that adds headers which the caller has not sent (an Accept-Encoding it does not understand).
         return httpx.Request(scope["method"], url, headers=headers, content=content)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.processes import StartError, working_in
+from infra.processes import StartError, working_in
 
 ROOM_BYTES = 256 * 2**20
 """What must be free to start: PostgreSQL's first write-ahead log and catalogues take 60 MB, the store's first volume a few."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from infra.local import processes
-from infra.local.notifications import LIST
+from infra import processes
+from infra.local.bucket_notifications import LIST
 from infra.local.services import START_SECONDS, is_ok, until_answers
 from infra.minio.bucket import prepare
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from infra.local.data_folder import cannot_write, held
 from infra.local.environment import forget_other_programs
-from infra.local.processes import StartError
 from infra.local.stack import ROOT, Stack
+from infra.processes import StartError
 
 DEFAULT_PORT = 8080
 

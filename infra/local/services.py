@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from infra.local import filer, processes
-from infra.local.binaries import PLAIN_PATH, installed_program, postgres_programs, valkey_program
+from infra import processes
+from infra.local import filer
 from infra.local.certificates import ensure_certificate
 from infra.local.grpc import CallFailed, Peer
-from infra.local.processes import StartError
 from infra.postgres.migrate import migrate
-from shared.storage.signing import KeyPair
+from infra.processes import StartError
+from infra.programs import PLAIN_PATH, installed_program, postgres_programs, valkey_program
+from shared.storage.presigning import KeyPair
 from shared.storage.url_keys import derived
 
 ROLES = Path(__file__).resolve().parents[1] / "postgres" / "roles.sql"
@@ -403,9 +404,9 @@ class SeaweedFS:
             raise StartError(f"The object store's metadata in {self.folder} could not be moved: {_sentence(output)}")
 
     async def forward_notifications(self, redis_url: str) -> None:
-        """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/notifications.py)."""
+        """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/bucket_notifications.py)."""
+        from infra.local.bucket_notifications import forward
         from infra.local.metadata_log import MetadataLog
-        from infra.local.notifications import forward
 
         await forward(MetadataLog(self.filer), bucket=self.bucket, redis_url=redis_url, position=self.folder / "notified")
 

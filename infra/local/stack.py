@@ -17,10 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.local import processes
+from infra import processes
 from infra.local.child_logs import Warnings, keep_small
 from infra.local.data_folder import DataFolder, fresh_keys
-from infra.local.processes import StartError
 from infra.local.services import (
     Postgres,
     SeaweedFS,
@@ -32,6 +31,7 @@ from infra.local.services import (
     same_port_block,
 )
 from infra.postgres.migrate import MigrationError, migrate
+from infra.processes import StartError
 from shared.web_origin import origin_of
 
 ROOT = Path(__file__).resolve().parents[2]

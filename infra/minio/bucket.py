@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from shared.storage import StorageUnavailable, url_keys
-from shared.storage.signing import Signer
+from shared.storage.presigning import Signer
 
 ARN = "arn:minio:sqs::DOCUVAULT:redis"
 ID = "docuvault"

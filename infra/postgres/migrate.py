@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
-from infra.local import processes
-from infra.local.binaries import installed_program
+from infra import processes
+from infra.programs import installed_program
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "shared" / "db" / "migrations"
 

@@ -9,7 +9,7 @@ from cloudevents.http import from_http
 from starlette.exceptions import HTTPException
 
 from shared.events.signing import NOT_BEGUN_HEADER
-from shared.faas.events import CloudEventFunction
+from shared.faas.event_functions import CloudEventFunction
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from infra.functions import EVENT_AREAS, FUNCTIONS, NotOneFunction, load
 from shared.faas.declarations import EVENT_FUNCTIONS
-from shared.faas.events import CloudEventFunction
+from shared.faas.event_functions import CloudEventFunction
 
 EVENT_FOLDERS = tuple(FUNCTIONS / area for area in EVENT_AREAS)
 

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from shared import audit
 from shared.ai.provider import ProviderName
+from shared.api.models import RequestModel, ResponseModel
 from shared.assistant import choices, circuits, tasks
 from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.db import Database, Transaction
-from shared.faas.models import AnswerModel, RequestModel
 
 
-class SystemAI(AnswerModel):
+class SystemAI(ResponseModel):
     """Which provider reads the documents of those who chose none. `key_hint`: the key's last characters."""
 
     provider: ProviderName
@@ -22,7 +22,7 @@ class SystemAI(AnswerModel):
     monthly_budget_usd: BudgetAnswer | None = None
 
 
-class SystemSettings(AnswerModel):
+class SystemSettings(ResponseModel):
     """What holds for everyone."""
 
     ai: SystemAI
@@ -70,7 +70,7 @@ async def update(db: Database, new: NewSystemSettings, *, actor: UUID, address: 
         await _change(tx, new)
         await audit.record(
             tx,
-            Event.ADMIN_SETTINGS_UPDATED,
+            AuditAction.ADMIN_SETTINGS_UPDATED,
             actor=actor,
             owner=actor,
             address=address,

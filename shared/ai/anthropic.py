@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from shared.ai.prompts import Prompt
 from shared.ai.provider import ProviderAnswerInvalid, ProviderName
-from shared.ai.remote import Completion, RemoteProvider, declined, json_body, too_long, truncated
+from shared.ai.remote_provider import Completion, RemoteProvider, declined, json_body, too_long, truncated
 from shared.outbound.clients import sdk_client
 
 

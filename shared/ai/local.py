@@ -2,7 +2,7 @@
 
 How it judges. Each topic is judged on its own, by points:
 
-- its *name* and *description*: the words themselves, and what `shared.ai.lexicon` knows about topics of that kind. A name of several
+- its *name* and *description*: the words themselves, and what `shared.ai.concepts` knows about topics of that kind. A name of several
   parts ("Car insurance", "Autoversicherung", "Steuern 2024") wants all of them; parts between "&", "/", "and", "und" are alternatives;
 - what the owner has *decided*: words that stand more often in documents accepted under this topic than in those of the other topics speak
   for it, words of refused documents against it.
@@ -23,10 +23,10 @@ from time import perf_counter
 from typing import ClassVar
 from uuid import UUID
 
-from shared.ai.answers import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
-from shared.ai.lexicon import Lexicon, lexicon, phrase_index
+from shared.ai.concepts import Lexicon, lexicon, phrase_index
 from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
 from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
+from shared.ai.verification import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 
 MODEL = "docuvault-local-1"
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from shared.ai.openai import OpenAIProvider
 from shared.ai.prompts import Prompt
 from shared.ai.provider import ProviderName
-from shared.ai.remote import Completion
+from shared.ai.remote_provider import Completion
 
 FEWEST_TOKENS_A_CHARACTER = 1 / 6
 """No tokenizer makes fewer of ordinary text."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from shared.ai.prompts import Prompt
 from shared.ai.provider import ProviderAnswerInvalid, ProviderName, ProviderRequestRefused
-from shared.ai.remote import Completion, RemoteProvider, declined, json_body, too_long, truncated
+from shared.ai.remote_provider import Completion, RemoteProvider, declined, json_body, too_long, truncated
 from shared.outbound.clients import sdk_client
 
 Way = Literal["json_schema", "tool", "prompt"]

@@ -2,7 +2,7 @@
 
 A document is data, never an instruction. It stands between two marks that nobody can know who wrote the document (they are made of the hash
 of the text itself), the instructions stand before it in a message of their own, and whatever the model answers can only name topics by the
-aliases it was given (t1, t2, …), a number and a quote that is looked up in the document afterwards (shared/ai/answers.py). So a document
+aliases it was given (t1, t2, …), a number and a quote that is looked up in the document afterwards (`verification.py`). So a document
 that gives orders changes nothing but its own suggestions, and those only as far as a quote of it proves them.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from shared.ai import excerpt, tokens
-from shared.ai.answers import ClaimedIdea, ClaimedMatch
+from shared.ai import excerpt, token_counts
 from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.local import keys_of, telling_words
 from shared.ai.provider import DocumentText, ProviderAnswerInvalid, TopicExample, TopicOption
+from shared.ai.verification import ClaimedIdea, ClaimedMatch
 
 CallKind = Literal["classify", "suggest_topics", "health"]
 
@@ -55,7 +55,7 @@ class Prompt:
     def input_tokens(self) -> int:
         """About how many there will be, rather too many; the schema is part of what a model reads."""
         schema = json.dumps(self.schema) if self.schema else ""
-        return sum(tokens.estimate(text) + tokens.PER_MESSAGE for text in (self.system, self.user, schema))
+        return sum(token_counts.estimate(text) + token_counts.PER_MESSAGE for text in (self.system, self.user, schema))
 
     def messages(self) -> list[dict[str, str]]:
         """As they are sent, in order."""

@@ -1,7 +1,7 @@
 """`AIProvider`: what every provider can do, whoever answers: DocuVault itself, Anthropic, OpenAI, Ollama or LM Studio.
 
 A provider reads one document and says which of the owner's topics it belongs to. It never touches the database, the document's row or
-another document: it gets plain data and gives plain data, and all it gives has passed `shared.ai.answers`, so a caller may rely on it:
+another document: it gets plain data and gives plain data, and all it gives has passed `shared.ai.verification`, so a caller may rely on it:
 topics exist and come once each, confidences lie between 0 and 1, quotes stand in the document word for word.
 """
 

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from shared.ai.local import MODEL, LocalProvider, TermCounts, nothing_learned
 from shared.ai.provider import AIProvider, ProviderKeyRefused, ProviderName
-from shared.ai.remote import Access, Gate, RemoteProvider
+from shared.ai.remote_provider import Access, Gate, RemoteProvider
 from shared.config import Settings, settings
 from shared.outbound import UrlGuard
 

@@ -5,21 +5,21 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from shared import cursors
 from shared.ai.prompts import CallKind, Prompt
 from shared.ai.provider import CallOutcome, Usage
 from shared.ai.registry import ProviderChoice
+from shared.api import cursors
+from shared.api.models import Page, ResponseModel
 from shared.assistant.budgets import MONTH
 from shared.db import Database, TenantDatabase, Transaction
 from shared.errors import InvalidCursor
-from shared.faas.models import AnswerModel, Page
 from shared.ids import new_id
 
 LOST_AFTER_SECONDS = 120.0
 """Beyond the time that a call may take: then its process is gone, and what it reserved counts as spent."""
 
 
-class AICall(AnswerModel):
+class AICall(ResponseModel):
     """A call; `characters` of documents were in it, `sha256` is of its messages as JSON without spaces. `running` is one under way."""
 
     id: UUID
@@ -36,7 +36,7 @@ class AICall(AnswerModel):
     outcome: CallOutcome | Literal["running"]
 
 
-class MonthlyUsage(AnswerModel):
+class MonthlyUsage(ResponseModel):
     """What one model cost in one month (UTC), `month` as YYYY-MM."""
 
     month: str
@@ -166,6 +166,6 @@ async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[M
     return Page[MonthlyUsage](items=items, next_cursor=cursors.encode(last, binding) if last else None)
 
 
-class _Lost(AnswerModel):
+class _Lost(ResponseModel):
     id: UUID
     reserved_usd: Decimal

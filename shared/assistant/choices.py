@@ -15,10 +15,10 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from shared.ai import registry
 from shared.ai.provider import ProviderName
 from shared.ai.registry import PROVIDERS, Mode, ProviderChoice
+from shared.api.models import RequestModel, ResponseModel, SingleLine
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
 from shared.errors import DomainError
-from shared.faas.models import AnswerModel, Line, RequestModel
 from shared.outbound import HostNotAllowed, UrlNotAllowed
 from shared.outbound.guard import parts_of
 from shared.sealing import SealBroken, seal, unseal
@@ -42,14 +42,14 @@ def _none_if_empty(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-Model = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-ApiKey = Annotated[Line, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[\x20-\x7e]*$")]
-BaseUrl = Annotated[Line, StringConstraints(strip_whitespace=True, max_length=500), BeforeValidator(_none_if_empty)]
+Model = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+ApiKey = Annotated[SingleLine, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[\x20-\x7e]*$")]
+BaseUrl = Annotated[SingleLine, StringConstraints(strip_whitespace=True, max_length=500), BeforeValidator(_none_if_empty)]
 Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=2)]
 BudgetAnswer = Annotated[float, Field(ge=0)]
 
 
-class AISettings(AnswerModel):
+class AISettings(ResponseModel):
     """What holds for the caller: the caller's own choice, or the system's."""
 
     provider: ProviderName

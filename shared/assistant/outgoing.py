@@ -16,7 +16,7 @@ from shared.ai.prices import FREE, Price
 from shared.ai.prompts import Prompt
 from shared.ai.provider import ProviderError, Usage
 from shared.ai.registry import ProviderChoice
-from shared.ai.remote import Access, CallReport, Gate
+from shared.ai.remote_provider import Access, CallReport, Gate
 from shared.assistant import budgets, call_log, circuits, tasks
 from shared.assistant.budgets import BudgetUsedUp
 from shared.db import Transaction, database

@@ -1,11 +1,25 @@
 """Who asked for something, as the log has it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 from uuid import UUID
 
-if TYPE_CHECKING:
-    from shared.faas.call import Call
+
+class _Principal(Protocol):
+    @property
+    def user_id(self) -> UUID: ...
+    @property
+    def scopes(self) -> object | None: ...
+    @property
+    def token_id(self) -> UUID: ...
+
+
+class _Call(Protocol):
+    client_address: str
+    user_agent: str
+
+    @property
+    def user(self) -> _Principal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +32,7 @@ class Caller:
     api_token: UUID | None = None
 
     @classmethod
-    def of(cls, call: "Call[Any, Any]") -> "Caller":
+    def of(cls, call: _Call) -> "Caller":
         """From an HTTP call. Raises Unauthenticated if nobody is signed in."""
         principal = call.user
         return cls(principal.user_id, call.client_address, call.user_agent, None if principal.scopes is None else principal.token_id)

@@ -17,7 +17,7 @@ import psycopg
 
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
-from shared.identity.keys import internal_keys
+from shared.keys import internal_keys
 
 log = logging.getLogger("docuvault.audit")
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool, model_validator
 
-from shared.ai import prices, prompts, registry, tokens
+from shared.ai import prices, prompts, registry, token_counts
 from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.prices import Price
 from shared.ai.provider import (
@@ -20,14 +20,14 @@ from shared.ai.provider import (
     TopicExample,
 )
 from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
+from shared.api.models import Moment, RequestModel, ResponseModel, SingleLine
 from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, Caller, PolicyForbids, gate_for
 from shared.db import TenantDatabase
-from shared.documents import classification, library, lifecycle, listing, topics
+from shared.documents import classify_step, library, lifecycle, listing, topics
 from shared.documents.listing import Filters
 from shared.documents.models import Document, Status
 from shared.errors import Conflict, DomainError, NotFound, Unavailable
-from shared.faas.models import AnswerModel, Line, Moment, RequestModel
 from shared.search.query import QUERY_LIMIT
 
 OUTPUT_TOKENS = 150
@@ -71,14 +71,14 @@ class AIFailed(Unavailable):
     """The provider did not answer, or not usefully."""
 
 
-class Message(AnswerModel):
+class Message(ResponseModel):
     """A message as it would be sent."""
 
     role: str
     content: str
 
 
-class Preview(AnswerModel):
+class Preview(ResponseModel):
     """A call that would be made now; `characters` of documents are in it. Without messages nothing leaves this server."""
 
     provider: ProviderName
@@ -89,20 +89,20 @@ class Preview(AnswerModel):
     cost_usd: float
 
 
-class Idea(AnswerModel):
+class Idea(ResponseModel):
     """A topic that would fit."""
 
     name: str
     reason: str
 
 
-class Ideas(AnswerModel):
+class Ideas(ResponseModel):
     """New topics that would fit, best first."""
 
     suggestions: list[Idea]
 
 
-class Health(AnswerModel):
+class Health(ResponseModel):
     """Whether the chosen provider answers just now."""
 
     ok: bool
@@ -110,7 +110,7 @@ class Health(AnswerModel):
     detail: str
 
 
-class Estimate(AnswerModel):
+class Estimate(ResponseModel):
     """What classifying documents would take; nothing where nothing leaves this server."""
 
     documents: int
@@ -121,7 +121,7 @@ class Estimate(AnswerModel):
 
 
 Several: Any = Field(default=[], max_length=50)
-Name = Annotated[Line, Field(min_length=1, max_length=255)]
+Name = Annotated[SingleLine, Field(min_length=1, max_length=255)]
 
 
 class DocumentFilter(RequestModel):
@@ -241,7 +241,7 @@ async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) ->
     return Health(ok=found.ok, latency_ms=found.latency_ms, detail=found.detail)
 
 
-class Provider(AnswerModel):
+class Provider(ResponseModel):
     """A provider; `configured` says that the caller could be served by it: it has the key that it needs."""
 
     name: ProviderName
@@ -323,7 +323,7 @@ def price_of(choice: ProviderChoice) -> Price:
 def _frame_tokens(names: Sequence[str]) -> int:
     """Tokens of everything in a call that is not the document."""
     empty = prompts.classification(DocumentText("", "", None, ()), ())
-    return empty.input_tokens + sum(tokens.estimate(name) + 8 for name in names[: prompts.TOPICS_SENT])
+    return empty.input_tokens + sum(token_counts.estimate(name) + 8 for name in names[: prompts.TOPICS_SENT])
 
 
 async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
@@ -340,10 +340,10 @@ async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
 
 async def _loaded(
     db: TenantDatabase, document_id: UUID, system: ProviderChoice | None
-) -> tuple[ProviderChoice, classification.Work, list[TopicExample]]:
+) -> tuple[ProviderChoice, classify_step.Work, list[TopicExample]]:
     system = system or await choices.system_choice()
     async with db.transaction() as tx:
-        work = await classification.load(tx, db.owner_id, document_id)
+        work = await classify_step.load(tx, db.owner_id, document_id)
         if work is None:
             if not await tx.fetch_value(
                 "SELECT true FROM documents WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": document_id}
@@ -351,7 +351,7 @@ async def _loaded(
                 raise NotFound
             raise NotReadYet
         choice = _narrowed(await choices.effective(tx, db.owner_id, system), work.policy)
-        examples = await classification.examples(tx, db.owner_id, document_id, work) if choice.remote else []
+        examples = await classify_step.examples(tx, db.owner_id, document_id, work) if choice.remote else []
     return choice, work, examples
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
-from shared.faas.models import AnswerModel
 
 COUNTED = 10_000
 """Documents that are counted at most: the best of what a query finds, the newest of a list."""
@@ -14,7 +14,7 @@ VALUES = 50
 """Values of a facet, the most frequent first."""
 
 
-class NamedFacet(AnswerModel):
+class NamedFacet(ResponseModel):
     """A topic or a sender, and how many of the documents have it."""
 
     id: UUID
@@ -22,14 +22,14 @@ class NamedFacet(AnswerModel):
     documents: int
 
 
-class ValueFacet(AnswerModel):
+class ValueFacet(ResponseModel):
     """A content type, a language or a year, and how many of the documents have it."""
 
     value: str
     documents: int
 
 
-class Facets(AnswerModel):
+class Facets(ResponseModel):
     """The facets of a list; what no document has is not there."""
 
     topics: list[NamedFacet]

@@ -6,14 +6,14 @@ from typing import Literal
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Caller, Event
+from shared.api.models import ResponseModel
+from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
-from shared.documents import arrivals, filenames, lifecycle
+from shared.documents import filenames, lifecycle, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
-from shared.faas.models import AnswerModel
 from shared.storage import ObjectMissing, object_store
 
 DOWNLOAD_LIFETIME = timedelta(minutes=5)
@@ -40,20 +40,20 @@ class ObjectRefused(Conflict):
     code, title = "object_mismatch", "What arrived is not what was announced, and was removed"
 
 
-class TextPage(AnswerModel):
+class TextPage(ResponseModel):
     """A page's text; numbers begin with 1."""
 
     number: int
     text: str
 
 
-class DocumentText(AnswerModel):
+class DocumentText(ResponseModel):
     """Empty until the document has been read."""
 
     pages: list[TextPage]
 
 
-class DownloadLink(AnswerModel):
+class DownloadLink(ResponseModel):
     """A URL that gives the document to whoever holds it, until it expires."""
 
     url: str
@@ -106,9 +106,9 @@ async def download(
         kept = await _kept(tx, db.owner_id, document_id)
         if kept.status == "uploading":
             raise NotStoredYet
-        if kept.error_code == arrivals.OBJECT_MISMATCH:
+        if kept.error_code == upload_step.OBJECT_MISMATCH:
             raise ObjectRefused
-        await audit.record_call(tx, caller, Event.DOCUMENT_DOWNLOADED, target=document_id)
+        await audit.record_call(tx, caller, AuditAction.DOCUMENT_DOWNLOADED, target=document_id)
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
@@ -149,13 +149,13 @@ async def trash(db: TenantDatabase, document_id: UUID, *, caller: Caller | None 
             {"owner": db.owner_id, "id": document_id},
         )
         if changed:
-            await audit.record_call(tx, caller, Event.DOCUMENT_TRASHED, target=document_id)
+            await audit.record_call(tx, caller, AuditAction.DOCUMENT_TRASHED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
             return
-        upload = await arrivals.find(tx, db.owner_id, document_id)
+        upload = await upload_step.find(tx, db.owner_id, document_id)
     if upload is None:
         raise NotFound
-    if upload.status == "uploading" and not await arrivals.discard(db, upload, caller=caller):
+    if upload.status == "uploading" and not await upload_step.discard(db, upload, caller=caller):
         await trash(db, document_id, caller=caller)  # it has arrived meanwhile
 
 
@@ -170,7 +170,7 @@ async def restore(db: TenantDatabase, document_id: UUID, *, caller: Caller | Non
             {"owner": db.owner_id, "id": document_id},
         )
         if changed:
-            await audit.record_call(tx, caller, Event.DOCUMENT_RESTORED, target=document_id)
+            await audit.record_call(tx, caller, AuditAction.DOCUMENT_RESTORED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
         return await _get(tx, db.owner_id, document_id)
 

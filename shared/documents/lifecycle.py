@@ -10,8 +10,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
-from shared.documents import steps
-from shared.documents.steps import StepName
+from shared.documents import step_history
+from shared.documents.step_history import StepName
 from shared.events import publish
 from shared.search import index as search_index
 
@@ -80,7 +80,9 @@ async def fail(
         },
     )
     if failed:
-        await steps.record(tx, owner_id=owner_id, document_id=document_id, revision=revision, step=step, state="failed", detail=detail)
+        await step_history.record(
+            tx, owner_id=owner_id, document_id=document_id, revision=revision, step=step, state="failed", detail=detail
+        )
         await search_index.index_name(tx, owner_id=owner_id, document_id=document_id)
         wake_listeners(tx, owner_id)
     return bool(failed)

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from shared import cursors
+from shared.api import cursors
+from shared.api.models import Page
 from shared.db import TenantDatabase
 from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentHit, Status
 from shared.errors import InvalidCursor
-from shared.faas.models import Page
 from shared.search import page as search_page
 from shared.search import query as search_query
 

@@ -10,21 +10,21 @@ from uuid import UUID
 
 from pydantic import ConfigDict
 
-from shared.faas.models import AnswerModel
+from shared.api.models import ResponseModel
 
 Status = Literal["uploading", "stored", "extracted", "ready", "failed"]
 AIPolicy = Literal["inherit", "local_only", "never"]
 StorageProvider = Literal["minio", "google_drive", "onedrive", "nextcloud", "webdav"]
 
 
-class TopicRef(AnswerModel):
+class TopicRef(ResponseModel):
     """A topic a document is filed under."""
 
     id: UUID
     name: str
 
 
-class DocumentError(AnswerModel):
+class DocumentError(ResponseModel):
     """Why a document is `failed`: `code` for machines, `detail` for people."""
 
     step: str
@@ -32,21 +32,21 @@ class DocumentError(AnswerModel):
     detail: str
 
 
-class DocumentWarning(AnswerModel):
+class DocumentWarning(ResponseModel):
     """What of a document could not be read or indexed although the rest was: `code` for machines, `detail` for people."""
 
     code: str
     detail: str
 
 
-class StorageRef(AnswerModel):
+class StorageRef(ResponseModel):
     """Where the original is kept."""
 
     provider: StorageProvider
     connection_id: UUID | None = None
 
 
-class Document(AnswerModel):
+class Document(ResponseModel):
     """A document; `size` in bytes, `language` as ISO 639-1, `sha256` in lower-case hex."""
 
     id: UUID

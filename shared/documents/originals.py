@@ -5,9 +5,9 @@ from pathlib import Path
 from uuid import UUID
 
 from shared.db import TenantDatabase
-from shared.documents import arrivals, lifecycle
-from shared.documents.arrivals import OBJECT_MISMATCH
-from shared.documents.steps import StepName
+from shared.documents import lifecycle, upload_step
+from shared.documents.step_history import StepName
+from shared.documents.upload_step import OBJECT_MISMATCH
 from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend
 
 
@@ -65,7 +65,7 @@ async def give_up(db: TenantDatabase, original: Original, reason: OriginalUnusab
             detail=reason.detail,
         )
         if failed and reason.code == OBJECT_MISMATCH:
-            refused_key = await arrivals.refuse_object(tx, original.owner_id, original.id)
+            refused_key = await upload_step.refuse_object(tx, original.owner_id, original.id)
     if refused_key is not None:
-        await arrivals.remove_refused(refused_key)
+        await upload_step.remove_refused(refused_key)
     return failed

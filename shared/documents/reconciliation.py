@@ -13,10 +13,10 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import arrivals, changes, lifecycle
-from shared.documents.arrivals import UPLOAD_COLUMNS, Upload
+from shared.documents import changes, lifecycle, upload_step
 from shared.documents.lifecycle import Announcement
-from shared.documents.steps import StepName
+from shared.documents.step_history import StepName
+from shared.documents.upload_step import UPLOAD_COLUMNS, Upload
 from shared.storage import object_store
 
 log = logging.getLogger("docuvault.documents")
@@ -173,7 +173,7 @@ async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
 async def _settle_if_there(upload: Upload) -> None:
     stored = await object_store().stat(upload.object_key)
     if stored is not None:
-        await arrivals.settle(TenantDatabase(database(), upload.owner_id), upload, stored)
+        await upload_step.settle(TenantDatabase(database(), upload.owner_id), upload, stored)
 
 
 async def _give_up_expired_uploads() -> None:
@@ -197,9 +197,9 @@ async def _settle_or_give_up(upload: Upload) -> None:
     db = TenantDatabase(database(), upload.owner_id)
     stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
     if stored is not None:
-        await arrivals.settle(db, upload, stored)
+        await upload_step.settle(db, upload, stored)
     else:
-        await arrivals.discard(db, upload, only_expired=True)
+        await upload_step.discard(db, upload, only_expired=True)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ async def _bury_tombstones() -> None:
 
 
 async def _remove_remains(grave: _Tombstone) -> None:
-    await arrivals.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
+    await upload_step.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
 
 
 async def _each(items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:

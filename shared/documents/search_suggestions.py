@@ -3,11 +3,11 @@
 from typing import Literal
 from uuid import UUID
 
+from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters
 from shared.documents.topics import name_key
-from shared.faas.models import AnswerModel
 from shared.search import words
 from shared.search.query import parse
 
@@ -15,7 +15,7 @@ EACH = 5
 """Suggestions of each kind."""
 
 
-class Suggestion(AnswerModel):
+class Suggestion(ResponseModel):
     """A suggestion; `document_id` with a title."""
 
     kind: Literal["word", "title", "topic", "sender"]

@@ -7,17 +7,17 @@ decide either way at any time, and otherwise later; the last word counts.
 from typing import Literal
 from uuid import UUID
 
-from shared import short_lists
+from shared.api import short_lists
+from shared.api.models import Page, PageQuery, ResponseModel
 from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
 from shared.documents.models import TopicRef
 from shared.errors import NotFound
-from shared.faas.models import AnswerModel, Page, PageQuery
 
 Decision = Literal["accept", "reject"]
 
 
-class Suggestion(AnswerModel):
+class Suggestion(ResponseModel):
     """A suggestion as clients see it; `confidence` from 0 to 1, `quote` verbatim from page `page` (None: from the title or filename)."""
 
     id: UUID

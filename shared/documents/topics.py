@@ -12,12 +12,12 @@ from uuid import UUID
 from psycopg.errors import UniqueViolation
 from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
-from shared import cursors
+from shared.api import cursors
+from shared.api.models import Page, RequestModel, ResponseModel, SingleLine
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.models import AIPolicy
 from shared.errors import DomainError, NotFound
-from shared.faas.models import AnswerModel, Line, Page, RequestModel
 from shared.ids import new_id
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _one_line(name: str) -> str:
     return tidy
 
 
-Name = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
+Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
 Color = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
 
@@ -77,7 +77,7 @@ class TopicChange(RequestModel):
         return self
 
 
-class Topic(AnswerModel):
+class Topic(ResponseModel):
     """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed. `ai_policy` holds for the
     documents in it."""
 
@@ -215,7 +215,7 @@ async def update(db: TenantDatabase, topic_id: UUID, change: TopicChange) -> Top
     return changed
 
 
-class _TopicName(AnswerModel):
+class _TopicName(ResponseModel):
     name: str
 
 
@@ -339,7 +339,7 @@ def term_counts(tx: Transaction, owner_id: UUID) -> "TermCounts":
     return look_up
 
 
-class _Filing(AnswerModel):
+class _Filing(ResponseModel):
     topic_id: UUID
     source: str
 

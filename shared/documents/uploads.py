@@ -11,15 +11,15 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from shared.api.models import RequestModel, ResponseModel
 from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
-from shared.documents import arrivals, filenames, library, quotas
-from shared.documents.arrivals import DuplicateDocument, Upload
+from shared.documents import filenames, library, quotas, upload_step
 from shared.documents.models import Document
+from shared.documents.upload_step import DuplicateDocument, Upload
 from shared.errors import Conflict, DomainError, NotFound
 from shared.extraction import content_types
-from shared.faas.models import AnswerModel, RequestModel
 from shared.storage import ObjectMissing, Part, PartsRefused, object_store
 
 __all__ = [
@@ -47,7 +47,7 @@ MULTIPART_FROM = 64 * 2**20
 PART_SIZE = 16 * 2**20
 MAX_PARTS = 10_000
 """S3's own limit; larger documents get larger parts."""
-SINGLE_LIFETIME = arrivals.URL_LIFETIME_AT_MOST
+SINGLE_LIFETIME = upload_step.URL_LIFETIME_AT_MOST
 PARTS_LIFETIME = timedelta(hours=24)
 PART_URL_SECONDS = 3600
 
@@ -96,7 +96,7 @@ class CreateUpload(RequestModel):
     allow_duplicate: bool = False
 
 
-class SingleUpload(AnswerModel):
+class SingleUpload(ResponseModel):
     """One PUT to `url` with exactly these headers (and the Content-Length that clients send by themselves)."""
 
     method: Literal["single"] = "single"
@@ -105,7 +105,7 @@ class SingleUpload(AnswerModel):
     expires_at: datetime
 
 
-class PartsUpload(AnswerModel):
+class PartsUpload(ResponseModel):
     """Parts of `part_size` bytes, the last one smaller; sign_upload_parts gives their URLs."""
 
     method: Literal["multipart"] = "multipart"
@@ -114,7 +114,7 @@ class PartsUpload(AnswerModel):
     expires_at: datetime
 
 
-class UploadedPart(AnswerModel):
+class UploadedPart(ResponseModel):
     """A part that is there; `size` in bytes."""
 
     number: int
@@ -122,7 +122,7 @@ class UploadedPart(AnswerModel):
     etag: str
 
 
-class ResumableUpload(AnswerModel):
+class ResumableUpload(ResponseModel):
     """The instructions, freshly signed, and the parts that are there already."""
 
     method: Literal["single", "multipart"]
@@ -134,7 +134,7 @@ class ResumableUpload(AnswerModel):
     parts: list[UploadedPart]
 
 
-class CreatedUpload(AnswerModel):
+class CreatedUpload(ResponseModel):
     document: Document
     upload: SingleUpload | PartsUpload
 
@@ -145,13 +145,13 @@ class SignParts(RequestModel):
     numbers: list[Annotated[int, Field(ge=1, le=MAX_PARTS)]] = Field(min_length=1, max_length=1000)
 
 
-class SignedPart(AnswerModel):
+class SignedPart(ResponseModel):
     number: int
     url: str
     headers: Mapping[str, str]
 
 
-class SignedParts(AnswerModel):
+class SignedParts(ResponseModel):
     items: list[SignedPart]
 
 
@@ -178,7 +178,7 @@ async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | 
     quotas.check_size(request.size)
     filename = filenames.clean(request.filename)
     in_parts = request.size >= MULTIPART_FROM
-    upload = arrivals.new_upload(
+    upload = upload_step.new_upload(
         db.owner_id,
         filename,
         size=request.size,
@@ -188,14 +188,14 @@ async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | 
         lifetime=PARTS_LIFETIME if in_parts else SINGLE_LIFETIME,
     )
     async with db.transaction() as tx:
-        document = await arrivals.insert(tx, upload, filename, allow_duplicate=request.allow_duplicate, caller=caller)
+        document = await upload_step.insert(tx, upload, filename, allow_duplicate=request.allow_duplicate, caller=caller)
     try:
         if in_parts:
             await _begin_parts(db, upload)
         return CreatedUpload(document=document, upload=await _instructions(upload))
     except BaseException:
         # The client learns of no document, so there is to be none.
-        await arrivals.discard(db, upload, caller=caller)
+        await upload_step.discard(db, upload, caller=caller)
         raise
 
 
@@ -249,7 +249,7 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
     Raises NotFound, UploadIncomplete.
     """
     async with db.transaction() as tx:
-        upload = await arrivals.find(tx, db.owner_id, document_id)
+        upload = await upload_step.find(tx, db.owner_id, document_id)
     if upload is None:
         raise NotFound
     if upload.status == "uploading":
@@ -258,14 +258,14 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
         stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
         if stored is None:
             raise UploadIncomplete("Nothing has arrived under the upload's URL yet.")
-        await arrivals.settle(db, upload, stored)
+        await upload_step.settle(db, upload, stored)
     return await library.get(db, document_id)
 
 
 async def abort(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:
     """Gives the upload up and releases its room. Raises NotFound, UploadFinished."""
     upload = await _under_way(db, document_id)
-    if not await arrivals.discard(db, upload, caller=caller):
+    if not await upload_step.discard(db, upload, caller=caller):
         raise UploadFinished
 
 
@@ -301,7 +301,7 @@ def part_length(size: int, number: int) -> int:
 
 async def _under_way(db: TenantDatabase, document_id: UUID) -> Upload:
     async with db.transaction() as tx:
-        upload = await arrivals.find(tx, db.owner_id, document_id)
+        upload = await upload_step.find(tx, db.owner_id, document_id)
     if upload is None:
         raise NotFound
     if upload.status != "uploading":

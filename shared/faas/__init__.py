@@ -7,25 +7,25 @@ async def get_document(call: Call) -> Document: ...
 async def extract_document(event: Event) -> None: ...
 """
 
-from shared.faas.answers import Answer
+from shared.api.models import Moment, Page, PageQuery, RequestModel, ResponseModel, SingleLine
+from shared.api.response import Response
 from shared.faas.call import Call
 from shared.faas.declarations import AtOnce, Event
 from shared.faas.endpoints import endpoint
-from shared.faas.events import Rejected, on_bucket_event, on_event, on_schedule
-from shared.faas.models import AnswerModel, Line, Moment, Page, PageQuery, RequestModel
+from shared.faas.event_functions import Rejected, on_bucket_event, on_event, on_schedule
 
 __all__ = [
-    "Answer",
-    "AnswerModel",
     "AtOnce",
     "Call",
     "Event",
-    "Line",
     "Moment",
     "Page",
     "PageQuery",
     "Rejected",
     "RequestModel",
+    "Response",
+    "ResponseModel",
+    "SingleLine",
     "endpoint",
     "on_bucket_event",
     "on_event",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from shared.api.response import Response, problem
 from shared.errors import (
     DomainError,
     Forbidden,
@@ -26,16 +27,15 @@ from shared.errors import (
     OriginNotAllowed,
     Unauthenticated,
 )
-from shared.faas import origins, reading
-from shared.faas.addresses import client_address
-from shared.faas.answers import Answer, problem
+from shared.faas import origins, requests
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
+from shared.faas.client_addresses import client_address
 from shared.faas.declarations import EndpointDeclaration
 from shared.faas.fingerprints import StreamFingerprint
-from shared.faas.reading import Incoming
+from shared.faas.requests import Incoming
+from shared.faas.responses import send_answer, send_as_it_is
 from shared.faas.routing import Route, Router
-from shared.faas.sending import send_answer, send_as_it_is
 from shared.faas.slots import Slots
 from shared.ids import new_id_text
 
@@ -51,14 +51,14 @@ class InternalError(DomainError):
     status, code, title = 500, "internal_error", "Something went wrong here; it has been logged under the request id"
 
 
-Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Answer]]
+Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Response]]
 """Answers a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
 
 
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
     """Answers one ASGI `http` request."""
     started = time.perf_counter()
-    headers = reading.headers_of(scope)
+    headers = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
         request_id = new_id_text()
@@ -71,8 +71,8 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
         receive = incoming = Incoming(receive)
     try:
         try:
-            path = reading.raw_path(scope)
-            reading.refuse_malformed(scope, path, headers)
+            path = requests.raw_path(scope)
+            requests.refuse_malformed(scope, path, headers)
             match = router.find(path)
             if match is None:
                 raise NotFound("There is nothing at this address.")
@@ -128,8 +128,8 @@ async def _call(
     receive: Receive,
     request_id: str,
     held: Slots,
-) -> Answer:
-    from shared.faas import rate_limits
+) -> Response:
+    from shared import rate_limits
 
     declaration = route.declaration
     address = client_address(scope, headers)
@@ -144,14 +144,14 @@ async def _call(
             _refuse_foreign_page(scope, headers)
     if declaration.at_once is not None:
         held.take(declaration, address, None if principal is None else principal.user_id)
-    query: Any = reading.query(route, scope["query_string"]) if route.query else None
-    reading.refuse_length(headers, declaration.max_body)
+    query: Any = requests.query(route, scope["query_string"]) if route.query else None
+    requests.refuse_length(headers, declaration.max_body)
     raw = b""
     body: Any = None
     if declaration.body != "stream" and declaration.method != "GET":
-        raw = await reading.read(receive, declaration.max_body)
+        raw = await requests.read(receive, declaration.max_body)
         if route.body is not None:
-            body = reading.body(route.body, raw, headers)
+            body = requests.body(route.body, raw, headers)
     # Only what fits: a neighbour's malformed requests use nobody's attempts up.
     for limit in declaration.rate_limits:
         await rate_limits.count_named(limit, address)
@@ -159,7 +159,7 @@ async def _call(
     for parameter in parameters:
         if parameter.endswith("_id"):
             getattr(path, parameter)
-    stream = reading.stream(receive, declaration.max_body)
+    stream = requests.stream(receive, declaration.max_body)
     key = headers.get("idempotency-key") if declaration.idempotent and principal is not None else None
     sent = b"\0".join((scope["path"].encode(), scope["query_string"], raw))
     fingerprint = None
@@ -183,21 +183,21 @@ async def _call(
     return await idempotency.once(call.db, declaration, key, fingerprint or sent, lambda: _run(declaration, call))
 
 
-async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Answer:
+async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Response:
     result = await declaration.handler(call)
-    if isinstance(result, Answer):
+    if isinstance(result, Response):
         return result
     if isinstance(result, BaseModel):
-        answer = Answer.json(result, status=declaration.status)
+        answer = Response.json(result, status=declaration.status)
         if declaration.subject is not None:
             answer.subject = declaration.subject(result)
         return answer
-    return Answer.no_content() if declaration.status == 204 else Answer(declaration.status)
+    return Response.no_content() if declaration.status == 204 else Response(declaration.status)
 
 
 async def _signed_in(address: str, headers: dict[str, str]) -> "Principal":
     """Who calls. Raises Unauthenticated, or RateLimited instead if the address has sent too many requests without a valid token."""
-    from shared.faas import rate_limits
+    from shared import rate_limits
     from shared.identity.access import authenticate
 
     token = bearer_token(headers)
@@ -229,12 +229,12 @@ def _refuse_foreign_page(scope: AsgiScope, headers: dict[str, str]) -> None:
         raise OriginNotAllowed
 
 
-def _without_route(routes: dict[str, Route], method: str, headers: dict[str, str]) -> Answer:
+def _without_route(routes: dict[str, Route], method: str, headers: dict[str, str]) -> Response:
     allowed = sorted({*routes, "OPTIONS", *(("HEAD",) if "GET" in routes else ())})
     allow = ", ".join(allowed)
     if method != "OPTIONS":
         raise MethodNotAllowed(f"This address answers to {allow}.", headers={"Allow": allow})
-    answer = Answer.no_content([("allow", allow)])
+    answer = Response.no_content([("allow", allow)])
     if "access-control-request-method" in headers and origins.is_cors_origin(headers.get("origin", "")):
         answer.headers += [
             ("access-control-allow-methods", allow),

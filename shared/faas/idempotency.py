@@ -21,12 +21,12 @@ from datetime import datetime
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared.api.response import Response
 from shared.db import Database, TenantDatabase
 from shared.errors import AlreadyDone, Conflict, DomainError, Unavailable, ValidationFailed
-from shared.faas.answers import Answer
 from shared.faas.declarations import EndpointDeclaration
 from shared.faas.fingerprints import StreamFingerprint
-from shared.identity.keys import internal_keys
+from shared.keys import internal_keys
 
 log = logging.getLogger("docuvault.http")
 
@@ -60,10 +60,10 @@ async def once(
     declaration: EndpointDeclaration,
     key: str,
     request: bytes | StreamFingerprint,
-    run: Callable[[], Awaitable[Answer]],
+    run: Callable[[], Awaitable[Response]],
     *,
     renew_seconds: float = RENEW_SECONDS,
-) -> Answer:
+) -> Response:
     """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
 
     `request` is what the request is known by; for a streamed one, `run` reads the body from `request.passed_on()`.
@@ -83,7 +83,7 @@ async def once(
         if kept.state == "secret":
             raise AlreadyDone
         headers = [(name, value) for name, value in kept.headers or []]
-        return Answer(kept.status or 200, kept.body or b"", [*headers, ("idempotent-replayed", "true")])
+        return Response(kept.status or 200, kept.body or b"", [*headers, ("idempotent-replayed", "true")])
     reservation = _Reservation(db, declaration.name, key, kept)
     try:
         async with reservation.renewed(renew_seconds):
@@ -215,7 +215,7 @@ class _Reservation:
         self._reserved_at = reserved_at
         return True
 
-    async def keep(self, answer: Answer, request_hash: bytes | None, *, secret: bool) -> None:
+    async def keep(self, answer: Response, request_hash: bytes | None, *, secret: bool) -> None:
         """Keeps the answer for replays of the request. Raises Unavailable."""
         async with self._db.transaction() as tx:
             await tx.execute(

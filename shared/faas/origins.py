@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from shared.config import settings
-from shared.faas.addresses import called_origin
+from shared.faas.client_addresses import called_origin
 from shared.web_origin import origin_of
 
 EXPOSED = b"x-request-id, retry-after, content-disposition, location"

@@ -9,8 +9,8 @@ from collections.abc import Hashable
 from uuid import UUID
 
 from shared.errors import RateLimited
-from shared.faas.addresses import network
 from shared.faas.declarations import EndpointDeclaration
+from shared.networks import network
 
 RETRY_AFTER_SECONDS = 10
 

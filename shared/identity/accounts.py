@@ -8,8 +8,8 @@ from uuid import UUID
 from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
+from shared.api.models import ResponseModel
 from shared.db import Transaction
-from shared.faas.models import AnswerModel
 from shared.ids import new_id
 
 MAX_DISPLAY_NAME = 200
@@ -18,7 +18,7 @@ _COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id,
 _CREDENTIALS = "id, email, password_hash, password_generation, second_factor, NOT disabled AND deleted_at IS NULL AS usable"
 
 
-class User(AnswerModel):
+class User(ResponseModel):
     """An account, as its owner sees it."""
 
     id: UUID

@@ -17,8 +17,8 @@ from uuid import UUID
 from shared.db import Transaction, database
 from shared.errors import Unauthenticated
 from shared.identity import revocation
-from shared.identity.keys import base64url
 from shared.ids import new_id
+from shared.keys import base64url
 
 PREFIX = "dvt_"
 PATTERN = re.compile(r"dvt_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}")

@@ -9,12 +9,12 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from shared import audit
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.config import Settings
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.identity import passwords
-from shared.identity.addresses import check_address
+from shared.identity.email_addresses import check_address
 from shared.identity.errors import PasswordTooWeak
 
 log = logging.getLogger("docuvault.identity")
@@ -66,7 +66,7 @@ async def ensure_admin(db: Database, config: Settings) -> bool:
             return False  # another process was quicker
         admin = await accounts.insert(tx, email=email, password_hash=password_hash, role="admin")
         if admin is not None:
-            await audit.record(tx, Event.ADMIN_BOOTSTRAPPED, owner=admin, email=email)
+            await audit.record(tx, AuditAction.ADMIN_BOOTSTRAPPED, owner=admin, email=email)
         else:
             # Whoever registered that address first must not become admin by it.
             await tx.execute("DELETE FROM system_settings WHERE name = %(name)s", {"name": _DONE})

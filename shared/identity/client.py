@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Protocol
 
-from shared.identity.keys import base64url
+from shared.keys import base64url
+from shared.networks import network
 
 MAX_USER_AGENT = 512
 """Characters of a User-Agent that are kept."""
@@ -45,14 +45,7 @@ class Client:
     @property
     def network(self) -> str:
         """What limits count by: an IPv4 address, or the /64 of an IPv6 one."""
-        try:
-            address = ip_address(self.address)
-        except ValueError:
-            return self.address
-        if isinstance(address, IPv6Address):
-            mapped = address.ipv4_mapped
-            return str(mapped) if mapped else str(ip_network((address, 64), strict=False))
-        return str(address)
+        return network(self.address)
 
     @property
     def shown_user_agent(self) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database
 from shared.errors import Unauthenticated
 from shared.identity import accounts, reauthentication, second_factor, sessions
@@ -33,8 +33,8 @@ async def require(db: Database, client: Client, user_id: UUID, session_id: UUID 
         if missing:
             await audit.record(
                 tx,
-                Event.REAUTHENTICATION,
-                outcome=Outcome.FAILURE,
+                AuditAction.REAUTHENTICATION,
+                outcome=AuditOutcome.FAILURE,
                 actor=user_id,
                 owner=user_id,
                 address=client.address,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event, lines
+from shared.audit import AuditAction, entries
 from shared.db import Database, Transaction
 from shared.documents import thumbnails
 from shared.errors import Conflict
@@ -49,7 +49,9 @@ async def delete(db: Database, client: Client, user_id: UUID, password: str) -> 
         if user is not None:
             await send_alert(tx, client, user, "account_deleted")
         await close(tx, user_id)
-        await audit.record(tx, Event.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent)
+        await audit.record(
+            tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent
+        )
     await revocation.settled()
 
 
@@ -81,7 +83,7 @@ async def close(tx: Transaction, user_id: UUID) -> None:
             """,
             {"email": email},
         )
-        await lines.erase_personal(tx, user_id, email=email)
+        await entries.erase_personal(tx, user_id, email=email)
         await publish(tx, EVENT, owner_id=user_id, subject=str(user_id), data={"user_id": str(user_id)})
 
 
@@ -116,9 +118,9 @@ async def erase(db: Database, store: ObjectStore, user_id: UUID) -> None:
             await accounts.lock(tx, user_id)
             gone = not await tx.fetch_value("SELECT EXISTS (SELECT FROM documents WHERE owner_id = %(user)s)", {"user": user_id})
             if gone:
-                await lines.erase_personal(tx, user_id)
+                await entries.erase_personal(tx, user_id)
                 if await tx.execute("DELETE FROM users WHERE id = %(user)s AND deleted_at IS NOT NULL", {"user": user_id}):
-                    await audit.record(tx, Event.ACCOUNT_DATA_ERASED, owner=user_id)
+                    await audit.record(tx, AuditAction.ACCOUNT_DATA_ERASED, owner=user_id)
 
 
 async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> int:

@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
+from shared import rate_limits
 from shared.db import Transaction
-from shared.faas import rate_limits
 from shared.identity.client import Client
-from shared.identity.keys import base64url
+from shared.keys import base64url
 
 Purpose = Literal["second_factor", "password_reset"]
 

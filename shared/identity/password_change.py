@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.db import Database
 from shared.identity import accounts, api_tokens, breach, one_time, passwords, reauthentication, revocation, sessions, throttle
 from shared.identity.client import Client
@@ -33,7 +33,7 @@ async def change(
         await one_time.void(tx, user_id)
         await audit.record(
             tx,
-            Event.PASSWORD_CHANGED,
+            AuditAction.PASSWORD_CHANGED,
             actor=user_id,
             owner=user_id,
             address=client.address,

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database, Transaction
 from shared.errors import Unauthenticated
 from shared.identity import accounts, passwords, throttle
@@ -42,8 +42,8 @@ async def check_password(db: Database, client: Client, user_id: UUID, password: 
 async def _note(tx: Transaction, client: Client, user_id: UUID, failed: str | None = None) -> None:
     await audit.record(
         tx,
-        Event.REAUTHENTICATION,
-        outcome=Outcome.FAILURE if failed else Outcome.SUCCESS,
+        AuditAction.REAUTHENTICATION,
+        outcome=AuditOutcome.FAILURE if failed else AuditOutcome.SUCCESS,
         actor=user_id,
         owner=user_id,
         address=client.address,

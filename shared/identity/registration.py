@@ -3,7 +3,7 @@
 import asyncio
 
 from shared import audit
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.identity import accounts, breach, passwords
@@ -30,8 +30,8 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
         if not await is_open(tx):
             await audit.record(
                 tx,
-                Event.ACCOUNT_REGISTERED,
-                outcome=Outcome.FAILURE,
+                AuditAction.ACCOUNT_REGISTERED,
+                outcome=AuditOutcome.FAILURE,
                 address=client.address,
                 user_agent=client.user_agent,
                 email=email,
@@ -51,8 +51,8 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
         taken = None if made else found
         await audit.record(
             tx,
-            Event.ACCOUNT_REGISTERED,
-            outcome=Outcome.SUCCESS if made else Outcome.FAILURE,
+            AuditAction.ACCOUNT_REGISTERED,
+            outcome=AuditOutcome.SUCCESS if made else AuditOutcome.FAILURE,
             actor=made,
             owner=made or (taken.id if taken else None),
             address=client.address,

@@ -13,14 +13,14 @@ from urllib.parse import quote
 from uuid import UUID
 
 from shared import audit
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.identity import accounts, api_tokens, breach, one_time, passwords, revocation, sessions
 from shared.identity.client import Client
 from shared.identity.errors import InvalidToken
-from shared.identity.keys import base64url, internal_keys
 from shared.identity.sign_in import send_alert
+from shared.keys import base64url, internal_keys
 from shared.mail import outbox
 
 LIFETIME = timedelta(hours=1)
@@ -35,8 +35,8 @@ async def request(db: Database, client: Client, email: str) -> None:
         found = await accounts.credentials_by_address(tx, email)
         await audit.record(
             tx,
-            Event.PASSWORD_RESET_REQUESTED,
-            outcome=Outcome.SUCCESS if found else Outcome.FAILURE,
+            AuditAction.PASSWORD_RESET_REQUESTED,
+            outcome=AuditOutcome.SUCCESS if found else AuditOutcome.FAILURE,
             owner=found.id if found else None,
             address=client.address,
             user_agent=client.user_agent,
@@ -93,7 +93,7 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
             done = await accounts.store_password(tx, found.id, password_hash) is not None
             await one_time.void(tx, found.id)
             await audit.record(
-                tx, Event.PASSWORD_RESET, actor=found.id, owner=found.id, address=client.address, user_agent=client.user_agent
+                tx, AuditAction.PASSWORD_RESET, actor=found.id, owner=found.id, address=client.address, user_agent=client.user_agent
             )
             user = await accounts.get(tx, found.id)
             if user is not None:
@@ -108,8 +108,8 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
 async def _note_refusal(tx: Transaction, client: Client, owner: UUID | None) -> None:
     await audit.record(
         tx,
-        Event.PASSWORD_RESET,
-        outcome=Outcome.FAILURE,
+        AuditAction.PASSWORD_RESET,
+        outcome=AuditOutcome.FAILURE,
         owner=owner,
         address=client.address,
         user_agent=client.user_agent,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from shared import audit, clock
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database, Transaction
 from shared.identity import accounts, backup_codes, one_time, reauthentication, throttle, totp
 from shared.identity.client import Client
@@ -62,7 +62,7 @@ async def begin(db: Database, client: Client, user_id: UUID, password: str) -> B
             {"user": user_id, "sealed": seal(secret, user=user_id, purpose=PURPOSE, row=user_id)},
         )
         if stored:
-            await _note(tx, client, user_id, Event.TOTP_BEGUN)
+            await _note(tx, client, user_id, AuditAction.TOTP_BEGUN)
     if not stored:
         raise TotpEnabled
     return Begun(totp.encoded(secret), totp.otpauth_uri(secret, found.email))
@@ -78,7 +78,7 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
         await _state(tx, user_id, confirmed=False)
         before = await throttle.standing(tx, counted)
         if before.wait_seconds:
-            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=DELAYED)
+            await _note(tx, client, user_id, AuditAction.TOTP_CONFIRMED, failed=DELAYED)
         plausible = await _matching(tx, user_id, code, confirmed=False) is not None
     throttle.refuse_if_waiting(before)
     shown, hashed = await backup_codes.make() if plausible else ([], [])
@@ -91,13 +91,13 @@ async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> lis
             await tx.execute("UPDATE totp_secrets SET confirmed_at = now() WHERE user_id = %(user)s", {"user": user_id})
             await tx.execute("UPDATE users SET second_factor = true, updated_at = now() WHERE id = %(user)s", {"user": user_id})
             await backup_codes.replace(tx, user_id, hashed)
-            await _note(tx, client, user_id, Event.TOTP_CONFIRMED)
+            await _note(tx, client, user_id, AuditAction.TOTP_CONFIRMED)
             await _alert(tx, client, user_id, "second_factor_enabled")
         elif standing.wait_seconds:
-            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=DELAYED)
+            await _note(tx, client, user_id, AuditAction.TOTP_CONFIRMED, failed=DELAYED)
         else:
             await throttle.count_failure(tx, counted, standing)
-            await _note(tx, client, user_id, Event.TOTP_CONFIRMED, failed=WRONG_CODE)
+            await _note(tx, client, user_id, AuditAction.TOTP_CONFIRMED, failed=WRONG_CODE)
     throttle.refuse_if_waiting(standing)
     if not accepted:
         raise InvalidCode
@@ -118,7 +118,7 @@ async def disable(db: Database, client: Client, user_id: UUID, password: str, co
         await backup_codes.remove(tx, user_id)
         await _alert(tx, client, user_id, "second_factor_disabled")
 
-    await _with_code(db, client, user_id, proof, Event.TOTP_DISABLED, act)
+    await _with_code(db, client, user_id, proof, AuditAction.TOTP_DISABLED, act)
 
 
 async def regenerate_backup_codes(db: Database, client: Client, user_id: UUID, password: str, code: str) -> list[str]:
@@ -131,7 +131,7 @@ async def regenerate_backup_codes(db: Database, client: Client, user_id: UUID, p
         await backup_codes.replace(tx, user_id, hashed)
         await _alert(tx, client, user_id, "backup_codes_regenerated")
 
-    await _with_code(db, client, user_id, proof, Event.BACKUP_CODES_REGENERATED, act)
+    await _with_code(db, client, user_id, proof, AuditAction.BACKUP_CODES_REGENERATED, act)
     return shown
 
 
@@ -147,13 +147,13 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
             counted = await _counted(tx, client, user_id)
             before = await throttle.standing(tx, counted)
             if before.wait_seconds:
-                await _note(tx, client, user_id, Event.LOGIN_DELAYED)
+                await _note(tx, client, user_id, AuditAction.LOGIN_DELAYED)
             elif await one_time.attempt(tx, challenge, "second_factor") is None:
                 user_id = None
     if user_id is None:
         await one_time.count_void(client)
         async with db.system() as tx:
-            await _note(tx, client, None, Event.LOGIN, failed="challenge_void")
+            await _note(tx, client, None, AuditAction.LOGIN, failed="challenge_void")
         raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
     throttle.refuse_if_waiting(before)
     if backup_code is not None:
@@ -184,10 +184,10 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
                 if proof.method == "backup_code":
                     await send_alert(tx, client, user, "backup_code_used")
         if standing.wait_seconds:
-            await _note(tx, client, user_id, Event.LOGIN_DELAYED)
+            await _note(tx, client, user_id, AuditAction.LOGIN_DELAYED)
         elif signed_in is None:
             await throttle.count_failure(tx, counted, standing)
-            await _note(tx, client, user_id, Event.LOGIN, failed=WRONG_CODE, method=proof.method)
+            await _note(tx, client, user_id, AuditAction.LOGIN, failed=WRONG_CODE, method=proof.method)
     throttle.refuse_if_waiting(standing)
     if signed_in is None:
         raise InvalidCode
@@ -200,10 +200,10 @@ async def check(db: Database, client: Client, user_id: UUID, code: str) -> None:
     async def act(tx: Transaction) -> None:
         """The code is used up, that is all."""
 
-    await _with_code(db, client, user_id, await _proof(db, user_id, code), Event.REAUTHENTICATION, act)
+    await _with_code(db, client, user_id, await _proof(db, user_id, code), AuditAction.REAUTHENTICATION, act)
 
 
-async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof, event: Event, act: _Act) -> None:
+async def _with_code(db: Database, client: Client, user_id: UUID, proof: _Proof, event: AuditAction, act: _Act) -> None:
     """Does `act` in the transaction that uses the code up; a wrong code counts."""
     async with db.system() as tx:
         counted = await _counted(tx, client, user_id)
@@ -287,16 +287,16 @@ async def _alert(tx: Transaction, client: Client, user_id: UUID, what: str) -> N
 
 
 async def _note(
-    tx: Transaction, client: Client, user_id: UUID | None, event: Event, *, failed: str | None = None, method: str | None = None
+    tx: Transaction, client: Client, user_id: UUID | None, event: AuditAction, *, failed: str | None = None, method: str | None = None
 ) -> None:
-    refused = failed is not None or event is Event.LOGIN_DELAYED
+    refused = failed is not None or event is AuditAction.LOGIN_DELAYED
     detail = {name: value for name, value in (("method", method), ("reason", failed)) if value}
     await audit.record(
         tx,
         event,
-        outcome=Outcome.FAILURE if refused else Outcome.SUCCESS,
+        outcome=AuditOutcome.FAILURE if refused else AuditOutcome.SUCCESS,
         # Whoever answers a challenge wrongly is not known to be the account's owner.
-        actor=None if event in (Event.LOGIN, Event.LOGIN_DELAYED) else user_id,
+        actor=None if event in (AuditAction.LOGIN, AuditAction.LOGIN_DELAYED) else user_id,
         owner=user_id,
         address=client.address,
         user_agent=client.user_agent,

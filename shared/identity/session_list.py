@@ -3,16 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from shared import audit, cursors
-from shared.audit import Event
+from shared import audit
+from shared.api import cursors
+from shared.api.models import Page, ResponseModel
+from shared.audit import AuditAction
 from shared.db import Database
 from shared.errors import InvalidCursor
-from shared.faas.models import AnswerModel, Page
 from shared.identity import revocation, sessions
 from shared.identity.client import Client
 
 
-class SessionItem(AnswerModel):
+class SessionItem(ResponseModel):
     id: UUID
     created_at: datetime
     last_used_at: datetime
@@ -49,7 +50,7 @@ async def revoke(db: Database, client: Client, user_id: UUID, session_id: UUID) 
         if ended:
             await audit.record(
                 tx,
-                Event.SESSION_REVOKED,
+                AuditAction.SESSION_REVOKED,
                 actor=user_id,
                 owner=user_id,
                 target=str(session_id),
@@ -66,7 +67,7 @@ async def revoke_others(db: Database, client: Client, user_id: UUID, current: UU
         ended = await sessions.end_all(tx, user_id, sessions.EndReason.REVOKED, but=current)
         await audit.record(
             tx,
-            Event.SESSION_REVOKED,
+            AuditAction.SESSION_REVOKED,
             actor=user_id,
             owner=user_id,
             address=client.address,

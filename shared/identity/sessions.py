@@ -20,8 +20,8 @@ from uuid import UUID
 from shared.db import Transaction
 from shared.identity import accounts, revocation
 from shared.identity.client import Client
-from shared.identity.keys import base64url, from_base64url, internal_keys
 from shared.ids import new_id
+from shared.keys import base64url, from_base64url, internal_keys
 
 LIFETIME = timedelta(days=30)
 """Since the last use."""

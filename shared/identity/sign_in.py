@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from shared import audit, clock
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database, Transaction
 from shared.errors import Unauthenticated
 from shared.identity import accounts, one_time, passwords, revocation, sessions, throttle, tokens
@@ -74,8 +74,8 @@ async def with_password(db: Database, client: Client, email: str, password: str)
             await throttle.count_failure(tx, counted, standing)
             await audit.record(
                 tx,
-                Event.LOGIN,
-                outcome=Outcome.FAILURE,
+                AuditAction.LOGIN,
+                outcome=AuditOutcome.FAILURE,
                 owner=found.id if found else None,
                 address=client.address,
                 user_agent=client.user_agent,
@@ -114,13 +114,13 @@ async def _enter(
         if verdict.upgraded is not None:
             await accounts.store_rehashed(tx, user.id, verdict.upgraded)
             await audit.record(
-                tx, Event.PASSWORD_UPGRADED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
+                tx, AuditAction.PASSWORD_UPGRADED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
             )
         await throttle.count_success(tx, counted, standing)
         if user.second_factor:
             challenge = await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME)
             await audit.record(
-                tx, Event.SECOND_FACTOR_REQUIRED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
+                tx, AuditAction.SECOND_FACTOR_REQUIRED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
             )
     if user.second_factor:
         return SecondFactorRequired(challenge)
@@ -136,7 +136,7 @@ async def _write_session(tx: Transaction, client: Client, user_id: UUID, method:
     session_id, refresh_token = await sessions.create(tx, user_id, client)
     await audit.record(
         tx,
-        Event.LOGIN,
+        AuditAction.LOGIN,
         actor=user_id,
         owner=user_id,
         target=str(session_id),
@@ -170,7 +170,7 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
             user = await accounts.get(tx, rotation.user_id)
             await audit.record(
                 tx,
-                Event.REFRESH,
+                AuditAction.REFRESH,
                 actor=rotation.user_id,
                 owner=rotation.user_id,
                 target=str(rotation.session_id),
@@ -183,8 +183,8 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
         elif rotation.user_id is not None:
             await audit.record(
                 tx,
-                Event.REFRESH,
-                outcome=Outcome.FAILURE,
+                AuditAction.REFRESH,
+                outcome=AuditOutcome.FAILURE,
                 owner=rotation.user_id,
                 target=str(rotation.session_id),
                 address=client.address,
@@ -226,7 +226,7 @@ async def sign_out(db: Database, client: Client, bearer: str | None, refresh_tok
             if await sessions.end(tx, user_id, [session_id], sessions.EndReason.SIGNED_OUT):
                 await audit.record(
                     tx,
-                    Event.LOGOUT,
+                    AuditAction.LOGOUT,
                     actor=user_id,
                     owner=user_id,
                     target=str(session_id),
@@ -240,8 +240,8 @@ async def sign_out(db: Database, client: Client, bearer: str | None, refresh_tok
 async def _alarm(tx: Transaction, client: Client, user_id: UUID, session_id: UUID | None) -> None:
     await audit.record(
         tx,
-        Event.REFRESH_REUSED,
-        outcome=Outcome.FAILURE,
+        AuditAction.REFRESH_REUSED,
+        outcome=AuditOutcome.FAILURE,
         owner=user_id,
         target=str(session_id),
         address=client.address,
@@ -266,8 +266,8 @@ async def send_alert(tx: Transaction, client: Client, user: User, what: str) -> 
 async def _record_delay(tx: Transaction, client: Client, email: str, owner: UUID | None) -> None:
     await audit.record(
         tx,
-        Event.LOGIN_DELAYED,
-        outcome=Outcome.FAILURE,
+        AuditAction.LOGIN_DELAYED,
+        outcome=AuditOutcome.FAILURE,
         owner=owner,
         address=client.address,
         user_agent=client.user_agent,

@@ -27,7 +27,7 @@ from shared.db import Transaction
 from shared.errors import RateLimited
 from shared.identity.accounts import Credentials
 from shared.identity.client import Client
-from shared.identity.keys import base64url, from_base64url, internal_keys
+from shared.keys import base64url, from_base64url, internal_keys
 
 FREE = 5
 MAX_SECONDS = 15 * 60

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from shared import audit, clock, cursors
-from shared.audit import Event
+from shared import audit, clock
+from shared.api import cursors
+from shared.api.models import Page, ResponseModel
+from shared.audit import AuditAction
 from shared.db import Database
 from shared.errors import Unauthenticated, ValidationFailed
-from shared.faas.models import AnswerModel, Page
 from shared.identity import accounts, api_tokens, confirmation, revocation, sessions
 from shared.identity.api_tokens import ApiToken
 from shared.identity.client import Client
@@ -16,7 +17,7 @@ from shared.identity.session_list import last_id
 from shared.identity.sign_in import send_alert
 
 
-class TokenItem(AnswerModel):
+class TokenItem(ResponseModel):
     id: UUID
     name: str
     scopes: list[str]
@@ -53,7 +54,7 @@ async def create(
         token, text = await api_tokens.create(tx, user_id, name=name, scopes=scopes, expires_at=expires_at)
         await audit.record(
             tx,
-            Event.API_TOKEN_CREATED,
+            AuditAction.API_TOKEN_CREATED,
             actor=user_id,
             owner=user_id,
             target=str(token.id),
@@ -85,7 +86,7 @@ async def revoke(db: Database, client: Client, user_id: UUID, token_id: UUID) ->
         if ended:
             await audit.record(
                 tx,
-                Event.API_TOKEN_REVOKED,
+                AuditAction.API_TOKEN_REVOKED,
                 actor=user_id,
                 owner=user_id,
                 target=str(token_id),

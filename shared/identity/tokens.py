@@ -12,8 +12,8 @@ from shared import clock
 from shared.config import settings
 from shared.errors import Unauthenticated
 from shared.identity.client import Client
-from shared.identity.keys import signing_keys
 from shared.ids import new_id
+from shared.keys import signing_keys
 
 LIFETIME = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(minutes=1)

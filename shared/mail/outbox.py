@@ -11,8 +11,8 @@ from uuid import UUID
 
 from shared.db import Transaction
 from shared.events import publish
-from shared.identity.keys import internal_keys
 from shared.ids import new_id
+from shared.keys import internal_keys
 from shared.sealing import seal
 
 EVENT = "email.requested"

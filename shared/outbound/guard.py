@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-from shared.outbound.addresses import Address, is_public
+from shared.outbound.address_rules import Address, is_public
 
 URL_CHARACTERS = 2048
 RESOLVE_SECONDS = 5.0

@@ -20,7 +20,7 @@ from itertools import pairwise
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from shared import cursors
+from shared.api import cursors
 from shared.db import TenantDatabase, Transaction
 from shared.errors import InvalidCursor
 from shared.search import plan as plans

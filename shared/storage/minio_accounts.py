@@ -12,7 +12,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from shared.storage.signing import KeyPair, Signer
+from shared.storage.presigning import KeyPair, Signer
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

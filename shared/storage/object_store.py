@@ -35,7 +35,7 @@ from shared.storage.backend import (
     StorageUnavailable,
     StoredObject,
 )
-from shared.storage.signing import KeyPair, Signer
+from shared.storage.presigning import KeyPair, Signer
 from shared.storage.spooling import Piece, pieces
 from shared.storage.url_keys import NoSafeKeys, UrlKeys
 

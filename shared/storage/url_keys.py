@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.storage import minio_accounts
 from shared.storage.backend import StorageUnavailable
-from shared.storage.signing import KeyPair, Signer
+from shared.storage.presigning import KeyPair, Signer
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

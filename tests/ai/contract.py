@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from shared.ai.answers import QUOTE_CHARACTERS
 from shared.ai.provider import AIProvider, DocumentText, PageText, TopicOption
+from shared.ai.verification import QUOTE_CHARACTERS
 from shared.ids import new_id
 
 INVOICES, GARDEN = TopicOption(new_id(), "Invoices"), TopicOption(new_id(), "Garden", "Plants, beds, what to sow when")

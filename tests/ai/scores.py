@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.documents.classification import FILED_FROM, SUGGESTED_FROM
+from shared.documents.classify_step import FILED_FROM, SUGGESTED_FROM
 
 BINS = 10
 

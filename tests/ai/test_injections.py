@@ -6,7 +6,7 @@ import pytest
 
 from shared.ai.orders import speaks_to_models
 from shared.ai.provider import DocumentText, PageText, TopicOption
-from shared.documents.classification import FILED_FROM
+from shared.documents.classify_step import FILED_FROM
 from shared.ids import new_id
 from tests.ai.household import PAPERS
 from tests.ai.injections import INJECTIONS, Injection

@@ -14,7 +14,7 @@ import pytest
 from shared.ai.local import LocalProvider, TopicCounts, salient_terms
 from shared.ai.provider import DocumentText, PageText, TopicOption
 from shared.ai.terms import terms
-from shared.documents.classification import FILED_FROM, SUGGESTED_FROM
+from shared.documents.classify_step import FILED_FROM, SUGGESTED_FROM
 from tests.ai.labelled import AT_HAND, HABITS, KEPT_ASIDE, TOPICS_ENGLISH, TOPICS_GERMAN, Paper
 
 Judge = Callable[[DocumentText, Sequence[TopicOption]], dict[UUID, float]]

@@ -8,7 +8,7 @@ import pytest
 from shared.ai import registry
 from shared.ai.provider import AIProvider, ProviderKeyRefused, ProviderName
 from shared.ai.registry import LOCAL, PROVIDERS, Policy, ProviderChoice
-from shared.ai.remote import open_gate
+from shared.ai.remote_provider import open_gate
 
 
 @pytest.mark.parametrize("name", list(PROVIDERS))

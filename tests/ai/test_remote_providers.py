@@ -31,7 +31,7 @@ from shared.ai.provider import (
     ProviderUnavailable,
 )
 from shared.ai.registry import PROVIDERS, ProviderChoice
-from shared.ai.remote import open_gate
+from shared.ai.remote_provider import open_gate
 from tests.ai.contract import INVOICE, INVOICES, TOPICS, ProviderContract, check_matches
 from tests.ai.servers import anthropic_server as anthropic_api
 from tests.ai.servers import openai_server as openai_api

@@ -1,6 +1,6 @@
 """Attacks by connections: ones that say nothing, trickle, or do not read, on real servers.
 
-The limits are those of `infra.connections` and `shared.faas.reading`, shortened; at their real size where the number is the attack.
+The limits are those of `infra.connections` and `shared.faas.requests`, shortened; at their real size where the number is the attack.
 """
 
 import asyncio
@@ -116,7 +116,7 @@ async def test_a_header_that_trickles_is_not_waited_for(start: Start, crowd: Cro
     trickling.cancel()
 
 
-SHORT_BODIES = "import shared.faas.reading as r; r.SILENT_SECONDS = 0.5; r.GRACE_SECONDS = 0.5; r.BODY_TIMEOUT_SECONDS = 1"
+SHORT_BODIES = "import shared.faas.requests as r; r.SILENT_SECONDS = 0.5; r.GRACE_SECONDS = 0.5; r.BODY_TIMEOUT_SECONDS = 1"
 
 
 @pytest.mark.parametrize("path", ["/t/json", "/t/size"])

@@ -96,7 +96,7 @@ async def test_an_account_has_so_many_uploads_at_once_and_others_have_theirs(
 async def test_an_upload_that_trickles_is_given_up_and_leaves_nothing(
     start: Start, db: Database, owner: UUID, bearer: Callable[..., dict[str, str]], begin: Begin
 ) -> None:
-    server = await start("infra.gateway.app:create", setup="import shared.faas.reading as r; r.SILENT_SECONDS = 1; r.GRACE_SECONDS = 1")
+    server = await start("infra.gateway.app:create", setup="import shared.faas.requests as r; r.SILENT_SECONDS = 1; r.GRACE_SECONDS = 1")
     reader, writer = await begin(server.port, bearer(owner), 200_000)
 
     async def trickle() -> None:

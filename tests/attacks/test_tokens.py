@@ -16,10 +16,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from shared import clock
+from shared import clock, keys
 from shared.config import settings
 from shared.db import Database
-from shared.identity import keys, resets, tokens
+from shared.identity import resets, tokens
 from shared.identity.client import Client
 from shared.ids import new_id
 from tests.identity.browser import PASSWORD, Browser, Person, mails_to, new_person

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from shared import audit
-from shared.audit import Event, Outcome, chain, lines
+from shared.audit import AuditAction, AuditOutcome, chain, entries
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.ids import new_id
@@ -23,8 +23,8 @@ async def _write(db: Database, owner: UUID, count: int = 1) -> None:
         for number in range(count):
             await audit.record(
                 tx,
-                Event.LOGIN,
-                outcome=Outcome.FAILURE,
+                AuditAction.LOGIN,
+                outcome=AuditOutcome.FAILURE,
                 owner=owner,
                 address="198.51.100.7",
                 user_agent="Browser/1.0",
@@ -80,13 +80,13 @@ async def test_a_tenant_sees_its_own_lines_and_writes_no_others(db: Database, ne
     await _write(db, mine)
     await _write(db, other)
     async with db.tenant(mine) as tx:
-        seen = await lines.of_account(tx, mine, limit=10)
+        seen = await entries.of_account(tx, mine, limit=10)
         assert [line.owner_id for line in seen] == [mine]
-        assert await lines.of_account(tx, other, limit=10) == []
+        assert await entries.of_account(tx, other, limit=10) == []
         assert seen[0].ip == "198.51.100.7"
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         async with db.tenant(mine) as tx:
-            await audit.record(tx, Event.LOGIN, owner=other)
+            await audit.record(tx, AuditAction.LOGIN, owner=other)
 
 
 async def test_a_page_far_down_costs_no_more_than_the_first(db: Database, owner: UUID) -> None:
@@ -104,7 +104,7 @@ async def test_a_page_far_down_costs_no_more_than_the_first(db: Database, owner:
 
         for _ in range(12):
             before = await looked_at()
-            assert len(await lines.of_account(tx, owner, limit=5, before=oldest)) == 5
+            assert len(await entries.of_account(tx, owner, limit=5, before=oldest)) == 5
             assert await looked_at() - before <= 10
 
 
@@ -187,9 +187,9 @@ async def test_a_line_that_waits_to_be_sealed_is_no_fault_however_long_it_waits(
 async def test_erasing_a_person_leaves_the_lines_and_the_chain(db: Database, owner: UUID) -> None:
     await _sealed(db, owner, 3)
     async with db.system() as tx:
-        assert await lines.erase_personal(tx, owner) == 3
+        assert await entries.erase_personal(tx, owner) == 3
     async with db.system() as tx:
-        kept = await lines.of_account(tx, owner, limit=10)
+        kept = await entries.of_account(tx, owner, limit=10)
         assert (await chain.verify(tx)).ok
     assert len(kept) == 3
     assert {(line.ip, line.user_agent, line.email) for line in kept} == {(None, None, None)}
@@ -207,8 +207,8 @@ async def test_the_commitment_cannot_be_guessed_from_the_address(db: Database, o
 
 async def test_what_a_client_sends_cannot_stop_the_log(db: Database, owner: UUID) -> None:
     async with db.system() as tx:
-        await audit.record(tx, Event.LOGIN, owner=owner, address="x" * 5000, user_agent="a\r\nb\0c\udcff" + "d" * 5000, email="\0")
-        line = (await lines.of_account(tx, owner, limit=1))[0]
+        await audit.record(tx, AuditAction.LOGIN, owner=owner, address="x" * 5000, user_agent="a\r\nb\0c\udcff" + "d" * 5000, email="\0")
+        line = (await entries.of_account(tx, owner, limit=1))[0]
     assert line.user_agent is not None
     assert line.user_agent.startswith("abcd")
     assert len(line.user_agent) == 512

@@ -8,17 +8,17 @@ import psycopg
 import pytest
 
 from shared import audit
-from shared.audit import Event, chain
+from shared.audit import AuditAction, chain
 from shared.audit.chain import Verification
 from shared.db import Database
-from shared.identity.keys import internal_keys
+from shared.keys import internal_keys
 from tests.db.conftest import OwnDatabase
 
 
 async def _write(log: Database, count: int) -> None:
     async with log.system() as tx:
         for number in range(count):
-            await audit.record(tx, Event.LOGIN, address="198.51.100.7", detail={"number": number})
+            await audit.record(tx, AuditAction.LOGIN, address="198.51.100.7", detail={"number": number})
     assert await chain.seal(log) == count
 
 

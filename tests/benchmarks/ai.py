@@ -74,7 +74,7 @@ async def _local() -> None:
 async def _overhead(server: OpenAIServer) -> None:
     """The same bytes to the same server: by httpx2 alone, through provider and SDK, and through the gate as well."""
     from shared.ai import registry
-    from shared.ai.remote import open_gate
+    from shared.ai.remote_provider import open_gate
     from shared.assistant.outgoing import Caller, gate_for
     from shared.config import settings
     from shared.db import database

@@ -13,7 +13,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from shared.faas import AnswerModel, Call, endpoint
+from shared.faas import Call, ResponseModel, endpoint
 from shared.faas.declarations import ENDPOINTS
 from tests import services
 from tests.benchmarks.load import Load, NoLoadGenerator, load
@@ -28,7 +28,7 @@ SECONDS = 4
 SERVERS = ("docuvault", "fastapi", "fastapi_jwt_only")
 
 
-class Caller(AnswerModel):
+class Caller(ResponseModel):
     id: str
     role: str
 
@@ -56,8 +56,8 @@ def fastapi(*, jwt_only: bool = False) -> "FastAPI":
     from redis.asyncio import Redis
 
     from shared.config import settings
-    from shared.identity.keys import signing_keys
     from shared.identity.revocation import PREFIX, access_token_key, session_key
+    from shared.keys import signing_keys
 
     redis = Redis.from_url(settings().redis_url)
     limiter = FixedWindowRateLimiter(RedisStorage(f"async+{settings().redis_url}", implementation="redispy"))

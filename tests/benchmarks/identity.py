@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from shared.faas import AnswerModel, Call, endpoint
+from shared.faas import Call, ResponseModel, endpoint
 from shared.faas.declarations import ENDPOINTS
 from tests import services
 
@@ -32,7 +32,7 @@ PEOPLE = 24
 PASSWORD = "correct horse battery staple"
 
 
-class Nothing(AnswerModel):
+class Nothing(ResponseModel):
     ok: bool = True
 
 

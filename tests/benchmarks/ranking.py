@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.binaries import postgres_programs
 from infra.local.services import Postgres, random_keys
+from infra.programs import postgres_programs
 from shared.ids import new_id
 from tests.benchmarks import judged
 

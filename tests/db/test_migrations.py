@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from infra.local import processes
-from infra.local.binaries import installed_program
+from infra import processes
 from infra.postgres.migrate import MIGRATIONS, MigrationError, dbmate_url, migrate
+from infra.programs import installed_program
 from shared.ids import new_id
 from tests.db.catalogue import insert_row, shape, tables
 from tests.db.conftest import OwnDatabase

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import library, reading, recognition, uploads
+from shared.documents import extract_step, library, recognize_step, uploads
 from shared.documents.models import Document
 from shared.documents.uploads import CompleteUpload, CreatedUpload, CreateUpload, SingleUpload
 
@@ -55,10 +55,10 @@ async def stored(vault: TenantDatabase, content: bytes = LETTER, **more: Any) ->
 
 async def read_through(vault: TenantDatabase, document_id: UUID, revision: int = 1) -> Document:
     """The document after all that brokers would have done to read it."""
-    await reading.read(vault, document_id, revision)
-    await reading.read_in_full(vault, document_id, revision)
+    await extract_step.read(vault, document_id, revision)
+    await extract_step.read_in_full(vault, document_id, revision)
     while (done := await recognized(vault, document_id)) is not None:
-        assert await recognition.recognize_slice(vault, document_id, revision, done)
+        assert await recognize_step.recognize_slice(vault, document_id, revision, done)
     return await library.get(vault, document_id)
 
 

@@ -12,20 +12,20 @@ import pytest
 
 from shared.db import Database, TenantDatabase
 from shared.documents import (
-    arrivals,
-    classification,
+    classify_step,
+    extract_step,
     library,
     lifecycle,
     listing,
     quotas,
-    reading,
-    receiving,
     reconciliation,
-    steps,
+    step_history,
+    streamed_uploads,
+    upload_step,
     uploads,
 )
-from shared.documents.arrivals import Upload
 from shared.documents.listing import Filters
+from shared.documents.upload_step import Upload
 from shared.errors import NotFound
 from shared.storage import object_store
 from tests.documents.conftest import LETTER, Usage, create, published, row, send, status, stored, usage
@@ -134,24 +134,24 @@ async def test_a_document_whose_delivery_is_dead_has_failed(db: Database, vault:
     assert failed.status == "failed"
     assert failed.error is not None
     assert (failed.error.step, failed.error.code) == ("extract", lifecycle.GAVE_UP)
-    assert {step.step: step.state for step in await steps.history(vault, document.id)} == {"upload": "done", "extract": "failed"}
+    assert {step.step: step.state for step in await step_history.history(vault, document.id)} == {"upload": "done", "extract": "failed"}
     assert [hit.id for hit in (await listing.search_documents(vault, "letter", Filters(), "-relevance", 10, None)).items] == [document.id]
-    assert await reading.read(vault, document.id, 1), "retrying the delivery resumes it"
+    assert await extract_step.read(vault, document.id, 1), "retrying the delivery resumes it"
 
 
 async def test_an_extracted_document_whose_delivery_is_dead_has_failed(db: Database, vault: TenantDatabase) -> None:
     document = await stored(vault)
-    await reading.read(vault, document.id, 1)
+    await extract_step.read(vault, document.id, 1)
     await _deliveries(db, document.id, "dead")
     await _age(db, document.id)
     await _reconcile(db, document.id)
     error = (await library.get(vault, document.id)).error
     assert error is not None
     assert (error.step, error.code) == ("classify", lifecycle.GAVE_UP)
-    assert await classification.classify(vault, document_id=document.id, revision=1), "retrying the delivery resumes it"
+    assert await classify_step.classify(vault, document_id=document.id, revision=1), "retrying the delivery resumes it"
     ready = await library.get(vault, document.id)
     assert (ready.status, ready.error) == ("ready", None)
-    assert not await classification.classify(vault, document_id=document.id, revision=1)
+    assert not await classify_step.classify(vault, document_id=document.id, revision=1)
 
 
 async def test_an_expired_upload_is_gone_with_its_room(db: Database, vault: TenantDatabase) -> None:
@@ -163,7 +163,7 @@ async def test_an_expired_upload_is_gone_with_its_room(db: Database, vault: Tena
         await library.get(vault, created.document.id)
     assert await usage(vault) == Usage(0, 0, 0)
     assert await send(created) == 200
-    assert await arrivals.object_arrived(key) == "removed"
+    assert await upload_step.object_arrived(key) == "removed"
 
 
 async def test_an_expired_upload_in_parts_is_aborted(db: Database, vault: TenantDatabase) -> None:
@@ -194,11 +194,11 @@ async def test_an_expired_upload_that_has_arrived_is_kept(db: Database, vault: T
 
 async def _received_by_one_that_died(vault: TenantDatabase) -> Upload:
     """A document that came through us: its bytes are stored, and then its process was killed."""
-    upload = arrivals.new_upload(
-        vault.owner_id, "x.txt", size=10, content_type="text/plain", sha256=None, method="through_us", lifetime=receiving.LIFETIME
+    upload = upload_step.new_upload(
+        vault.owner_id, "x.txt", size=10, content_type="text/plain", sha256=None, method="through_us", lifetime=streamed_uploads.LIFETIME
     )
     async with vault.transaction() as tx:
-        await arrivals.insert(tx, upload, "x.txt", allow_duplicate=False)
+        await upload_step.insert(tx, upload, "x.txt", allow_duplicate=False)
     await object_store().put(upload.object_key, b"ten bytes!", content_type="text/plain")
     return upload
 
@@ -208,7 +208,7 @@ async def test_what_a_killed_gateway_was_receiving_is_removed_once_its_time_is_u
     await _age(db, upload.id)
     await reconciliation.reconcile()
     assert await status(vault, upload.id) == "uploading", "somebody may be receiving it still"
-    await _age(db, upload.id, receiving.LIFETIME)
+    await _age(db, upload.id, streamed_uploads.LIFETIME)
     await reconciliation.clean_up()
     with pytest.raises(NotFound):
         await library.get(vault, upload.id)
@@ -225,7 +225,7 @@ async def test_an_upload_that_grew_since_it_was_looked_at_gives_back_all_its_roo
     async with vault.transaction() as tx:
         await tx.execute("UPDATE documents SET size = size + 90 WHERE id = %(id)s", {"id": upload.id})
         await quotas.reserve(tx, vault.owner_id, 90)
-    assert await arrivals.discard(vault, upload)
+    assert await upload_step.discard(vault, upload)
     assert await usage(vault) == Usage(0, 0, 0)
 
 
@@ -239,7 +239,7 @@ async def test_an_upload_that_is_resumed_while_expired_ones_are_given_up_is_kept
     created = await create(vault)
     await _age(db, created.document.id, timedelta(hours=2))
     async with vault.transaction() as tx:
-        expired = await arrivals.find(tx, vault.owner_id, created.document.id)
+        expired = await upload_step.find(tx, vault.owner_id, created.document.id)
     assert expired is not None
     await uploads.resume(vault, created.document.id)
     # The clean-up found it before that, and comes to it now.

@@ -13,7 +13,7 @@ from shared.ai.registry import PROVIDERS, ProviderChoice
 from shared.assistant import choices, tasks
 from shared.assistant.choices import NewAISettings
 from shared.db import Database, TenantDatabase
-from shared.documents import ai_requests, classification, suggestions, topics
+from shared.documents import ai_requests, classify_step, suggestions, topics
 from shared.documents.topics import NewTopic
 from shared.errors import NotFound
 from tests.ai.servers import openai_server as openai_api
@@ -33,11 +33,11 @@ async def _server(**members: Any) -> AsyncIterator[tuple[OpenAIServer, ProviderC
 
 
 async def _step(db: Database, owner: UUID, document: UUID, choice: ProviderChoice, *, revision: int = 1) -> bool:
-    return await classification.classify(TenantDatabase(db, owner), document_id=document, revision=revision, system=choice)
+    return await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=revision, system=choice)
 
 
 async def _turn(db: Database, owner: UUID, choice: ProviderChoice) -> bool:
-    return await classification.run_task(TenantDatabase(db, owner), system=choice)
+    return await classify_step.run_task(TenantDatabase(db, owner), system=choice)
 
 
 async def _status(db: Database, owner: UUID, document: UUID) -> str:
@@ -352,7 +352,7 @@ async def test_the_nearest_decisions_are_shown_but_none_whose_document_stays_her
     refused = await papers.extracted(db, owner, INVOICE.replace("Harcourt Bakery", "Nearly Invoice Ltd"))
     far = await papers.extracted(db, owner, POEM)
     for document in (near, private, refused, far):
-        await classification.classify(vault, document_id=document, revision=1)  # by the local provider: their words are kept
+        await classify_step.classify(vault, document_id=document, revision=1)  # by the local provider: their words are kept
     async with db.tenant(owner) as tx:
         for document in (near, private, far):
             await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[invoices])
@@ -380,14 +380,14 @@ async def test_undoing_takes_back_what_the_last_run_filed_and_nothing_else(db: D
     assert await _filed(db, owner, document) == sorted([invoices, keep])
     for _ in range(2):
         async with db.tenant(owner) as tx:
-            await classification.undo(tx, owner_id=owner, document_id=document)
+            await classify_step.undo(tx, owner_id=owner, document_id=document)
         assert await _filed(db, owner, document) == [keep]
         async with db.tenant(owner) as tx:
             [suggestion] = await suggestions.of_document(tx, owner_id=owner, document_id=document)
         assert suggestion.state == "open"
     async with db.tenant(owner) as tx:
         with pytest.raises(NotFound):
-            await classification.undo(tx, owner_id=owner, document_id=invoices)
+            await classify_step.undo(tx, owner_id=owner, document_id=invoices)
 
 
 async def test_undoing_a_second_run_leaves_what_the_first_one_filed(db: Database, owner: UUID) -> None:
@@ -403,7 +403,7 @@ async def test_undoing_a_second_run_leaves_what_the_first_one_filed(db: Database
         await _turn(db, owner, choice)
     assert await _filed(db, owner, document) == [poems]
     async with db.tenant(owner) as tx:
-        await classification.undo(tx, owner_id=owner, document_id=document)
+        await classify_step.undo(tx, owner_id=owner, document_id=document)
     assert await _filed(db, owner, document) == [invoices]
 
 

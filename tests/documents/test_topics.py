@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.ai.registry import LOCAL
+from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
-from shared.documents import classification, suggestions, topics
+from shared.documents import classify_step, suggestions, topics
 from shared.documents.topics import NewTopic, TopicExists, name_key
 from shared.errors import InvalidCursor, NotFound
-from shared.faas.models import PageQuery
 from shared.ids import new_id
 from tests.documents import papers
 from tests.documents.papers import INVOICE, POEM
@@ -24,7 +24,7 @@ from tests.documents.papers import INVOICE, POEM
 
 async def _classified(db: Database, owner: UUID, text: str) -> UUID:
     document = await papers.extracted(db, owner, text)
-    await classification.classify(TenantDatabase(db, owner), document_id=document, revision=1, system=LOCAL)
+    await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1, system=LOCAL)
     return document
 
 
@@ -174,7 +174,7 @@ async def test_taking_back_what_a_provider_filed_teaches_that_it_does_not_belong
 async def test_nothing_is_learned_of_a_document_no_one_may_read(db: Database, owner: UUID) -> None:
     topic = await papers.topic(db, owner, "Box 7")
     document = await papers.extracted(db, owner, INVOICE, ai_policy="never")
-    await classification.classify(TenantDatabase(db, owner), document_id=document, revision=1, system=LOCAL)
+    await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1, system=LOCAL)
     async with db.tenant(owner) as tx:
         await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[topic])
         assert await papers.learned(tx, topic) == {}

@@ -11,11 +11,11 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database, TenantDatabase
-from shared.documents import arrivals, library, listing, reconciliation, steps, uploads
-from shared.documents.arrivals import DuplicateDocument
+from shared.documents import library, listing, reconciliation, step_history, upload_step, uploads
 from shared.documents.library import ObjectRefused
 from shared.documents.listing import Filters
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
+from shared.documents.upload_step import DuplicateDocument
 from shared.documents.uploads import (
     CompletedPart,
     CompleteUpload,
@@ -51,7 +51,7 @@ async def test_what_was_promised_arrives_and_is_stored(vault: TenantDatabase) ->
     assert await usage(vault) == Usage(len(LETTER), 0, 1)
     [event] = await published(vault, document.id)
     assert (event.type, event.data) == ("document.stored", {"document_id": str(document.id), "revision": 1})
-    [step] = await steps.history(vault, document.id)
+    [step] = await step_history.history(vault, document.id)
     assert (step.step, step.state, step.attempts) == ("upload", "done", 1)
     assert step.duration_ms is not None
 
@@ -61,14 +61,14 @@ async def test_settling_again_by_any_way_changes_nothing(vault: TenantDatabase) 
     await send(created)
     key = await row(vault, created.document.id, "object_key")
     outcomes = await asyncio.gather(
-        *(arrivals.object_arrived(key) for _ in range(3)),
+        *(upload_step.object_arrived(key) for _ in range(3)),
         *(uploads.complete(vault, created.document.id, CompleteUpload()) for _ in range(3)),
     )
     assert outcomes.count("settled") <= 1
-    assert await arrivals.object_arrived(key) == "known"
+    assert await upload_step.object_arrived(key) == "known"
     assert len(await published(vault, created.document.id)) == 1
     assert await usage(vault) == Usage(len(LETTER), 0, 1)
-    assert [step.attempts for step in await steps.history(vault, created.document.id)] == [1]
+    assert [step.attempts for step in await step_history.history(vault, created.document.id)] == [1]
 
 
 async def test_completing_before_anything_arrived_is_too_early(vault: TenantDatabase) -> None:
@@ -82,7 +82,7 @@ async def test_another_object_than_promised_fails_with_a_reason(vault: TenantDat
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
     await object_store().put(key, b"something else entirely, and longer than it was announced to be", content_type="text/plain")
-    assert await arrivals.object_arrived(key) == "settled"
+    assert await upload_step.object_arrived(key) == "settled"
     document = await library.get(vault, created.document.id)
     assert document.status == "failed"
     assert document.error is not None
@@ -111,9 +111,9 @@ async def test_what_arrives_after_another_object_than_promised_is_removed_too(va
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
     await object_store().put(key, b"not it", content_type="text/plain")
-    assert await arrivals.object_arrived(key) == "settled"
+    assert await upload_step.object_arrived(key) == "settled"
     assert await send(created) == 200, "the URL is still good"
-    assert await arrivals.object_arrived(key) == "removed"
+    assert await upload_step.object_arrived(key) == "removed"
     assert await object_store().stat(key) is None
     with pytest.raises(ObjectRefused):
         await library.download(vault, created.document.id, "attachment")
@@ -124,7 +124,7 @@ async def test_a_store_that_is_down_while_an_object_is_refused_is_tidied_later(v
     key = await row(vault, created.document.id, "object_key")
     upload = await _upload(vault, created.document.id)
     # As if it had been there when it was looked at, and the store had not answered when it was to be removed.
-    assert await arrivals.settle(vault, upload, StoredObject(key, len(LETTER) + 1, "text/plain", "0" * 32))
+    assert await upload_step.settle(vault, upload, StoredObject(key, len(LETTER) + 1, "text/plain", "0" * 32))
     await object_store().put(key, LETTER + b"!", content_type="text/plain")
     async with vault.transaction() as tx:
         await tx.execute("UPDATE upload_tombstones SET expires_at = now() - interval '1 second' WHERE object_key = %(key)s", {"key": key})
@@ -132,9 +132,9 @@ async def test_a_store_that_is_down_while_an_object_is_refused_is_tidied_later(v
     assert await object_store().stat(key) is None
 
 
-async def _upload(vault: TenantDatabase, document_id: UUID) -> arrivals.Upload:
+async def _upload(vault: TenantDatabase, document_id: UUID) -> upload_step.Upload:
     async with vault.transaction() as tx:
-        upload = await arrivals.find(tx, vault.owner_id, document_id)
+        upload = await upload_step.find(tx, vault.owner_id, document_id)
     assert upload is not None
     return upload
 
@@ -143,20 +143,20 @@ async def test_another_type_than_promised_fails_with_a_reason(vault: TenantDatab
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
     await object_store().put(key, LETTER, content_type="text/html")
-    await arrivals.object_arrived(key)
+    await upload_step.object_arrived(key)
     assert await status(vault, created.document.id) == "failed"
 
 
 async def test_an_object_no_row_knows_is_left_alone(vault: TenantDatabase) -> None:
     for key in ("stray.txt", "a/b/c", f"{vault.owner_id}/{uuid4()}/{uuid4()}.txt", f"{vault.owner_id}/{uuid4()}/x.txt"):
         await object_store().put(key, b"stray", content_type="text/plain")
-        assert await arrivals.object_arrived(key) == "unknown"
+        assert await upload_step.object_arrived(key) == "unknown"
         assert await object_store().stat(key) is not None
 
 
 async def test_a_notification_without_its_object_changes_nothing(vault: TenantDatabase) -> None:
     created = await create(vault)
-    assert await arrivals.object_arrived(await row(vault, created.document.id, "object_key")) == "gone"
+    assert await upload_step.object_arrived(await row(vault, created.document.id, "object_key")) == "gone"
     assert await status(vault, created.document.id) == "uploading"
 
 
@@ -243,7 +243,7 @@ async def test_another_owners_document_is_no_duplicate_and_not_there(
         library.thumbnail(other, document.id),
         library.trash(other, document.id),
         library.restore(other, document.id),
-        steps.history(other, document.id),
+        step_history.history(other, document.id),
         uploads.complete(other, document.id, CompleteUpload()),
         uploads.abort(other, document.id),
         uploads.resume(other, document.id),
@@ -262,7 +262,7 @@ async def test_an_aborted_upload_is_gone_and_what_still_arrives_is_removed(vault
     with pytest.raises(NotFound):
         await uploads.abort(vault, created.document.id)
     assert await send(created) == 200
-    assert await arrivals.object_arrived(key) == "removed"
+    assert await upload_step.object_arrived(key) == "removed"
     assert await object_store().stat(key) is None
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.config import settings
 from shared.db import Database
-from shared.faas import addresses, origins, sending
+from shared.faas import client_addresses, origins, responses
 from shared.identity import api_tokens, tokens
 from shared.identity.client import Client
 from shared.ids import new_id
@@ -18,8 +18,8 @@ def _forget() -> None:
     settings.cache_clear()
     origins._cors_origins.cache_clear()
     origins._cookie_origins.cache_clear()
-    addresses.is_trusted_proxy.cache_clear()
-    sending._security_headers.cache_clear()
+    client_addresses.is_trusted_proxy.cache_clear()
+    responses._security_headers.cache_clear()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from shared.faas import Answer, Call, RequestModel, reading
+from shared.faas import Call, RequestModel, Response, requests
 from tests.faas.asgi import Exchange, Heard, ask, declared, scope, serving
 
 
@@ -27,23 +27,23 @@ class Search(RequestModel):
     tag: tuple[str, ...] = ()
 
 
-async def make(call: Call[NewThing]) -> Answer:
-    return Answer.content(call.body.model_dump_json().encode(), "application/json")
+async def make(call: Call[NewThing]) -> Response:
+    return Response.content(call.body.model_dump_json().encode(), "application/json")
 
 
-async def note(call: Call[Optional]) -> Answer:
-    return Answer.content(call.body.model_dump_json().encode(), "application/json")
+async def note(call: Call[Optional]) -> Response:
+    return Response.content(call.body.model_dump_json().encode(), "application/json")
 
 
-async def search(call: Call[None, Search]) -> Answer:
-    return Answer.content(call.query.model_dump_json().encode(), "application/json")
+async def search(call: Call[None, Search]) -> Response:
+    return Response.content(call.query.model_dump_json().encode(), "application/json")
 
 
-async def take(call: Call) -> Answer:
+async def take(call: Call) -> Response:
     size = 0
     async for chunk in call.stream:
         size += len(chunk)
-    return Answer.content(str(size).encode(), "text/plain")
+    return Response.content(str(size).encode(), "text/plain")
 
 
 APP = serving(
@@ -159,7 +159,7 @@ async def test_an_absurd_length_is_no_crash() -> None:
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BODY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "BODY_TIMEOUT_SECONDS", 0.05)
     exchange = Exchange(APP, scope("POST", "/things", headers=JSON))
     exchange.send(b"{", more=True)
     heard = await exchange.end()
@@ -200,19 +200,19 @@ async def test_a_client_is_told_that_the_connection_closes_on_what_was_not_read(
     # HTTP/2 has no such header (RFC 9113, section 8.2.2): there a stream ends, not the connection.
     exchange = Exchange(APP, scope("POST", "/things", headers={"content-length": "9000000"}) | {"http_version": version})
     for _ in range(20):
-        exchange.send(bytes(reading.DISCARDED_BYTES // 10), more=True)
+        exchange.send(bytes(requests.DISCARDED_BYTES // 10), more=True)
     heard = await exchange.end()
     assert (heard.status, heard.header("connection")) == (413, told)
     assert 0 < exchange.unread < 20
 
 
 async def test_a_stream_reaches_the_function_while_it_is_still_being_sent() -> None:
-    async def echo(call: Call) -> Answer:
+    async def echo(call: Call) -> Response:
         async def upper() -> AsyncIterator[bytes]:
             async for chunk in call.stream:
                 yield chunk.upper()
 
-        return Answer.stream(upper(), "text/plain")
+        return Response.stream(upper(), "text/plain")
 
     exchange = Exchange(serving(declared("POST", "/", echo, body="stream", returns="text/plain")), scope("POST", "/"))
     exchange.send(b"one ", more=True)

@@ -14,7 +14,7 @@ import pytest
 from infra.local.services import Postgres
 from shared.db import Database, TenantDatabase
 from shared.errors import Conflict
-from shared.faas import Answer, AnswerModel, Call, RequestModel, idempotency
+from shared.faas import Call, RequestModel, Response, ResponseModel, idempotency
 from shared.ids import new_id
 from tests.faas.asgi import App, Exchange, Heard, ask, declared, scope, serving
 
@@ -25,7 +25,7 @@ class NewThing(RequestModel):
     name: str
 
 
-class Thing(AnswerModel):
+class Thing(ResponseModel):
     number: int
     name: str
 
@@ -50,9 +50,9 @@ class Shop:
         return number
 
     def app(self) -> App:
-        async def make_thing(call: Call[NewThing]) -> Answer:
+        async def make_thing(call: Call[NewThing]) -> Response:
             thing = Thing(number=await self._work(), name=call.body.name)
-            return Answer.json(thing, status=201, headers=[("location", f"/things/{thing.number}")])
+            return Response.json(thing, status=201, headers=[("location", f"/things/{thing.number}")])
 
         async def make_other(call: Call[NewThing]) -> Thing:
             return Thing(number=await self._work(), name=call.body.name)
@@ -222,9 +222,9 @@ async def test_a_first_request_that_takes_longer_than_that_keeps_its_key(shop: S
     declaration = declared("POST", "/things", _nothing, auth="user", idempotent=True)
     shop.go_on = asyncio.Event()
 
-    async def once() -> Answer:
-        async def run() -> Answer:
-            return Answer(201, str(await shop._work()).encode())
+    async def once() -> Response:
+        async def run() -> Response:
+            return Response(201, str(await shop._work()).encode())
 
         return await idempotency.once(TenantDatabase(db, owner), declaration, "key", b"request", run, renew_seconds=0.01)
 
@@ -308,9 +308,9 @@ async def test_what_was_carried_out_is_answered_though_the_answer_cannot_be_kept
         await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, 'a@example.org', '!')", [owner])
     declaration = declared("POST", "/things", _nothing, auth="user", idempotent=True)
 
-    async def run() -> Answer:
+    async def run() -> Response:
         await postgres.kill()
-        return Answer(201, b"made")
+        return Response(201, b"made")
 
     try:
         answer = await idempotency.once(TenantDatabase(database, owner), declaration, "key", b"request", run)

@@ -5,23 +5,23 @@ from uuid import UUID
 
 import pytest
 
-from shared.faas import Answer, Call
+from shared.faas import Call, Response
 from tests.faas.asgi import ask, declared, serving
 
 Bearer = Callable[..., dict[str, str]]
 ApiToken = Callable[..., Awaitable[dict[str, str]]]
 
 
-async def open_to_all(call: Call) -> Answer:
-    return Answer.no_content()
+async def open_to_all(call: Call) -> Response:
+    return Response.no_content()
 
 
-async def whoami(call: Call) -> Answer:
-    return Answer.content(str(call.user.user_id).encode(), "text/plain")
+async def whoami(call: Call) -> Response:
+    return Response.content(str(call.user.user_id).encode(), "text/plain")
 
 
-async def refresh(call: Call) -> Answer:
-    return Answer.content(call.cookies.get("docuvault_refresh", "").encode(), "text/plain")
+async def refresh(call: Call) -> Response:
+    return Response.content(call.cookies.get("docuvault_refresh", "").encode(), "text/plain")
 
 
 APP = serving(
@@ -140,7 +140,7 @@ async def test_the_refresh_cookie_counts_only_from_where_it_may(
 
 
 async def test_behind_the_gateway_the_own_origin_is_the_one_that_the_client_called(services: None) -> None:
-    from shared.faas.addresses import SIGNED_CLIENT_HEADER, signed_client
+    from shared.faas.client_addresses import SIGNED_CLIENT_HEADER, signed_client
 
     told = {SIGNED_CLIENT_HEADER: signed_client("192.0.2.1", "https://public.test")}
     assert (await ask(APP, "POST", "/refresh", headers={**COOKIE, **told, "origin": "https://public.test"})).status == 200

@@ -2,25 +2,25 @@
 
 import pytest
 
-from shared.faas import Answer, Call
+from shared.faas import Call, Response
 from shared.faas.routing import Router
 from tests.faas.asgi import ask, declared, serving
 
 
-async def get_document(call: Call) -> Answer:
-    return Answer.content(f"document {call.path.document_id}".encode(), "text/plain")
+async def get_document(call: Call) -> Response:
+    return Response.content(f"document {call.path.document_id}".encode(), "text/plain")
 
 
-async def update_document(call: Call) -> Answer:
-    return Answer.content(b"updated", "text/plain")
+async def update_document(call: Call) -> Response:
+    return Response.content(b"updated", "text/plain")
 
 
-async def stream_document_events(call: Call) -> Answer:
-    return Answer.content(b"events", "text/plain")
+async def stream_document_events(call: Call) -> Response:
+    return Response.content(b"events", "text/plain")
 
 
-async def get_page(call: Call) -> Answer:
-    return Answer.content(call.path.text("name").encode(), "text/plain")
+async def get_page(call: Call) -> Response:
+    return Response.content(call.path.text("name").encode(), "text/plain")
 
 
 DOCUMENT = "01890a5d-ac96-774b-bcce-b302099a8057"

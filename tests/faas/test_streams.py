@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.faas import Answer, Call, draining
+from shared.faas import Call, Response, draining
 from tests.faas.asgi import App, Exchange, ask, declared, scope, serving
 
 
@@ -32,8 +32,8 @@ async def source() -> Source:
 
 @pytest.fixture
 def app(source: Source) -> App:
-    async def events(call: Call) -> Answer:
-        return Answer.stream(source.chunks(), "text/event-stream")
+    async def events(call: Call) -> Response:
+        return Response.stream(source.chunks(), "text/event-stream")
 
     return serving(declared("GET", "/events", events, returns="text/event-stream"))
 
@@ -71,8 +71,8 @@ async def test_what_promised_its_length_is_finished_even_while_the_process_drain
         await go_on.wait()
         yield b"two"
 
-    async def download(call: Call) -> Answer:
-        return Answer.stream(slowly(), "text/plain", headers=[("content-length", "7")])
+    async def download(call: Call) -> Response:
+        return Response.stream(slowly(), "text/plain", headers=[("content-length", "7")])
 
     exchange = Exchange(serving(declared("GET", "/", download, returns="text/plain")), scope("GET", "/"))
     exchange.send(b"")
@@ -86,8 +86,8 @@ async def test_what_promised_its_length_is_finished_even_while_the_process_drain
 
 
 async def test_head_of_a_stream_closes_its_source_unread(services: None, app: App, source: Source) -> None:
-    async def events(call: Call) -> Answer:
-        return Answer.stream(closing, "text/event-stream")
+    async def events(call: Call) -> Response:
+        return Response.stream(closing, "text/event-stream")
 
     class Closing:
         closed = False
@@ -112,8 +112,8 @@ async def test_a_stream_that_breaks_is_not_made_to_look_whole_and_is_logged(serv
         yield b"half"
         raise RuntimeError("lost")
 
-    async def download(call: Call) -> Answer:
-        return Answer.stream(breaking(), "text/plain")
+    async def download(call: Call) -> Response:
+        return Response.stream(breaking(), "text/plain")
 
     exchange = Exchange(
         serving(declared("GET", "/", download, returns="text/plain")), scope("GET", "/", headers={"x-request-id": "request-1"})

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra import processes
 from infra.functions import EVENT_AREAS, FUNCTIONS, ROOT, event_functions, files, http_functions
 from infra.gateway.app import Gateway
-from infra.local import processes
 from infra.local.services import free_port_block
 from shared.faas.routing import Router
 from tests.faas.asgi import ask

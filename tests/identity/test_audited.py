@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.audit import Event, Outcome
+from shared.audit import AuditAction, AuditOutcome
 from shared.config import read_settings, settings
 from shared.db import Database
 from shared.identity import bootstrap, deletion, resets
@@ -133,51 +133,51 @@ async def test_everything_that_can_happen_to_an_account_is_written(db: Database,
         pass
 
     lines = await _lines(db, person)
-    success, failure = Outcome.SUCCESS, Outcome.FAILURE
+    success, failure = AuditOutcome.SUCCESS, AuditOutcome.FAILURE
     assert {(line.action, line.outcome) for line in lines} == {
-        (Event.ACCOUNT_REGISTERED, success),
-        (Event.ACCOUNT_REGISTERED, failure),
-        (Event.ACCOUNT_UPDATED, success),
-        (Event.STORAGE_CHOSEN, success),
-        (Event.LOGIN, success),
-        (Event.LOGIN, failure),
-        (Event.LOGIN_DELAYED, failure),
-        (Event.SECOND_FACTOR_REQUIRED, success),
-        (Event.REFRESH, success),
-        (Event.REFRESH, failure),
-        (Event.REFRESH_REUSED, failure),
-        (Event.REAUTHENTICATION, success),
-        (Event.REAUTHENTICATION, failure),
-        (Event.LOGOUT, success),
-        (Event.SESSION_REVOKED, success),
-        (Event.PASSWORD_RESET_REQUESTED, success),
-        (Event.PASSWORD_RESET, success),
-        (Event.PASSWORD_RESET, failure),
-        (Event.PASSWORD_CHANGED, success),
-        (Event.PASSWORD_UPGRADED, success),
-        (Event.TOTP_BEGUN, success),
-        (Event.TOTP_CONFIRMED, success),
-        (Event.TOTP_CONFIRMED, failure),
-        (Event.TOTP_DISABLED, success),
-        (Event.TOTP_DISABLED, failure),
-        (Event.BACKUP_CODES_REGENERATED, success),
-        (Event.BACKUP_CODES_REGENERATED, failure),
-        (Event.API_TOKEN_CREATED, success),
-        (Event.API_TOKEN_REVOKED, success),
+        (AuditAction.ACCOUNT_REGISTERED, success),
+        (AuditAction.ACCOUNT_REGISTERED, failure),
+        (AuditAction.ACCOUNT_UPDATED, success),
+        (AuditAction.STORAGE_CHOSEN, success),
+        (AuditAction.LOGIN, success),
+        (AuditAction.LOGIN, failure),
+        (AuditAction.LOGIN_DELAYED, failure),
+        (AuditAction.SECOND_FACTOR_REQUIRED, success),
+        (AuditAction.REFRESH, success),
+        (AuditAction.REFRESH, failure),
+        (AuditAction.REFRESH_REUSED, failure),
+        (AuditAction.REAUTHENTICATION, success),
+        (AuditAction.REAUTHENTICATION, failure),
+        (AuditAction.LOGOUT, success),
+        (AuditAction.SESSION_REVOKED, success),
+        (AuditAction.PASSWORD_RESET_REQUESTED, success),
+        (AuditAction.PASSWORD_RESET, success),
+        (AuditAction.PASSWORD_RESET, failure),
+        (AuditAction.PASSWORD_CHANGED, success),
+        (AuditAction.PASSWORD_UPGRADED, success),
+        (AuditAction.TOTP_BEGUN, success),
+        (AuditAction.TOTP_CONFIRMED, success),
+        (AuditAction.TOTP_CONFIRMED, failure),
+        (AuditAction.TOTP_DISABLED, success),
+        (AuditAction.TOTP_DISABLED, failure),
+        (AuditAction.BACKUP_CODES_REGENERATED, success),
+        (AuditAction.BACKUP_CODES_REGENERATED, failure),
+        (AuditAction.API_TOKEN_CREATED, success),
+        (AuditAction.API_TOKEN_REVOKED, success),
     }
     assert {(line.ip, line.user_agent) for line in lines} == {(ADDRESS, AGENT)}
     for line in lines:
         # Who succeeded is known to be the owner; asking for a reset, or trying to get in, shows nothing.
-        unknown = line.action == Event.PASSWORD_RESET_REQUESTED or (
+        unknown = line.action == AuditAction.PASSWORD_RESET_REQUESTED or (
             line.outcome == failure
             and line.action
             in (
-                Event.ACCOUNT_REGISTERED,
-                Event.LOGIN,
-                Event.LOGIN_DELAYED,
-                Event.REFRESH,
-                Event.REFRESH_REUSED,
-                Event.PASSWORD_RESET,
+                AuditAction.ACCOUNT_REGISTERED,
+                AuditAction.LOGIN,
+                AuditAction.LOGIN_DELAYED,
+                AuditAction.REFRESH,
+                AuditAction.REFRESH_REUSED,
+                AuditAction.PASSWORD_RESET,
             )
         )
         assert line.actor == (None if unknown else UUID(person.id)), line
@@ -196,11 +196,11 @@ async def test_codes_refused_for_too_many_failures_are_written_too(db: Database)
     token = await challenge(person, answering)
     while (await answering.second_factor(token, code="no code")).status_code != 429:
         token = await challenge(person, answering)
-    refused = {(line.action, line.detail.get("reason")) for line in await _lines(db, person) if line.outcome == Outcome.FAILURE}
+    refused = {(line.action, line.detail.get("reason")) for line in await _lines(db, person) if line.outcome == AuditOutcome.FAILURE}
     assert {
-        (Event.TOTP_DISABLED, "too_many_failures"),
-        (Event.BACKUP_CODES_REGENERATED, "too_many_failures"),
-        (Event.LOGIN_DELAYED, None),
+        (AuditAction.TOTP_DISABLED, "too_many_failures"),
+        (AuditAction.BACKUP_CODES_REGENERATED, "too_many_failures"),
+        (AuditAction.LOGIN_DELAYED, None),
     } <= refused
 
 
@@ -209,8 +209,8 @@ async def test_what_the_system_does_is_written_without_a_person(db: Database) ->
     await person.browser.post("/api/account/delete", json={"password": person.password})
     await deletion.erase(db, object_store(), UUID(person.id))
     assert {(line.action, line.actor, line.ip) for line in await _lines(db, person)} >= {
-        (Event.ACCOUNT_DELETED, UUID(person.id), None),
-        (Event.ACCOUNT_DATA_ERASED, None, None),
+        (AuditAction.ACCOUNT_DELETED, UUID(person.id), None),
+        (AuditAction.ACCOUNT_DATA_ERASED, None, None),
     }
 
 
@@ -221,7 +221,7 @@ async def test_the_first_admin_is_written(own_instance: Database) -> None:
     async with own_instance.system() as tx:
         written = await tx.fetch_value(
             "SELECT count(*) FROM audit_lines WHERE action = %s AND owner_id = (SELECT id FROM users WHERE email = %s)",
-            (Event.ADMIN_BOOTSTRAPPED.value, email),
+            (AuditAction.ADMIN_BOOTSTRAPPED.value, email),
         )
     assert written == 1
 
@@ -229,5 +229,5 @@ async def test_the_first_admin_is_written(own_instance: Database) -> None:
 def test_every_event_of_identity_is_driven_here() -> None:
     source = Path(__file__).read_text()
     areas = ("account:", "session:", "password:", "second_factor:", "api_token:")
-    missing = [event.name for event in Event if event.value.startswith(areas) and f"Event.{event.name}" not in source]
+    missing = [event.name for event in AuditAction if event.value.startswith(areas) and f"Event.{event.name}" not in source]
     assert missing == []

@@ -11,8 +11,8 @@ from shared.db import Database
 from shared.identity import accounts, one_time, password_change, passwords, resets, second_factor, sign_in, throttle, token_list
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials
-from shared.identity.keys import base64url
 from shared.ids import new_id
+from shared.keys import base64url
 from tests.identity.authenticator import challenge, enrol
 from tests.identity.browser import Browser, new_person
 from tests.identity.waiting import until_others_wait

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from shared import keys
 from shared.db import Database
-from shared.identity import keys, revocation, sessions
+from shared.identity import revocation, sessions
 from shared.identity.client import Client
 from shared.identity.sessions import Outcome, Rotation
 

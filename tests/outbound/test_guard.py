@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from shared.outbound import HostNotAllowed, UrlGuard, UrlNotAllowed
-from shared.outbound.addresses import Address, is_public
+from shared.outbound.address_rules import Address, is_public
 from shared.outbound.clients import ResponseTooLarge, client, sdk_client
 
 PRIVATE = [

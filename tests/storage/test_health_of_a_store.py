@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.observability import health
+from shared.observability import dependency_checks
 from shared.storage import ObjectMissing, ObjectStore, StorageUnavailable, StoredObject
 
 
@@ -31,18 +31,18 @@ class Broken(ObjectStore):
 
 
 async def test_a_store_that_reads_and_writes_is_well_and_is_written_to_once_a_minute(store: ObjectStore) -> None:
-    await health.check_store(store)
-    written = await store.stat(health.WRITE_PROBE)
-    await health.check_store(store)
-    assert await store.read(health.READ_PROBE, limit=10) == b"ok"
-    assert await store.stat(health.WRITE_PROBE) == written
+    await dependency_checks.check_store(store)
+    written = await store.stat(dependency_checks.WRITE_PROBE)
+    await dependency_checks.check_store(store)
+    assert await store.read(dependency_checks.READ_PROBE, limit=10) == b"ok"
+    assert await store.stat(dependency_checks.WRITE_PROBE) == written
 
 
 async def test_a_store_is_written_to_at_the_first_check_only() -> None:
     store = Broken(reads=True, writes=True)
     for _ in range(3):
-        await health.check_store(store)
-    assert store.written == [health.READ_PROBE, health.WRITE_PROBE]
+        await dependency_checks.check_store(store)
+    assert store.written == [dependency_checks.READ_PROBE, dependency_checks.WRITE_PROBE]
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ async def test_a_store_is_written_to_at_the_first_check_only() -> None:
 )
 async def test_a_store_that_does_half_its_work_is_not_well(reads: bool, writes: bool, detail: str) -> None:
     store = Broken(reads=reads, writes=writes)
-    with pytest.raises(health.Unhealthy, match=detail):
-        await health.check_store(store)
-    checked = await health._timed(lambda: health.check_store(store))
+    with pytest.raises(dependency_checks.Unhealthy, match=detail):
+        await dependency_checks.check_store(store)
+    checked = await dependency_checks._timed(lambda: dependency_checks.check_store(store))
     assert (checked.ok, checked.detail) == (False, detail)
 
 
 async def test_what_could_not_be_stored_is_tried_again_at_the_next_check() -> None:
     store = Broken(reads=True, writes=True)
-    await health.check_store(store)
-    health._written_at.pop(store)
+    await dependency_checks.check_store(store)
+    dependency_checks._written_at.pop(store)
     store.writes = False
     for _ in range(2):
-        with pytest.raises(health.Unhealthy):
-            await health.check_store(store)
+        with pytest.raises(dependency_checks.Unhealthy):
+            await dependency_checks.check_store(store)
     store.writes = True
-    await health.check_store(store)
+    await dependency_checks.check_store(store)

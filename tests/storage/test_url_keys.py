@@ -16,7 +16,7 @@ from infra.local.services import Services, Store
 from infra.minio.bucket import BucketError, prepare
 from shared.config import SettingsError, read_settings
 from shared.storage import ObjectStore, StorageUnavailable, minio_accounts, url_keys
-from shared.storage.signing import KeyPair, Signer
+from shared.storage.presigning import KeyPair, Signer
 from shared.storage.url_keys import UrlKeys
 
 StartServices = Callable[..., Awaitable[Services]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from infra.local import processes
+from infra import processes
 from infra.local.services import Services, free_port_block, random_keys
 
 ROOT = Path(__file__).resolve().parents[2]

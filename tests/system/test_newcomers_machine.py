@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local import processes
+from infra import processes
 from infra.local.environment import OTHERS, OURS
 from infra.local.services import Services, free_port_block
 from infra.local.stack import ROOT

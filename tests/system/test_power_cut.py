@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 MAY_COMMIT_UNSYNCED = {
     # An attempt's mark in the history: the step itself is delivered again.
-    "shared/documents/reading.py",
+    "shared/documents/extract_step.py",
     # Claims and results of deliveries: what is forgotten is delivered again, and every function takes a second delivery for the first.
     "infra/broker/deliveries.py",
 }

@@ -12,7 +12,7 @@ from infra.functions import FUNCTIONS
 from shared.clock import now
 from shared.config import settings
 from shared.db import Database, TenantDatabase
-from shared.documents import classification
+from shared.documents import classify_step
 from shared.faas import Event
 from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS
 from shared.identity import tokens
@@ -240,7 +240,7 @@ async def test_two_turns_at_once_do_not_ask_about_one_document_twice(
     await papers.topic(db, owner, "Invoices")
     await _choose(asking, server)
     document = await papers.extracted(db, owner, INVOICE)
-    await classification.classify(TenantDatabase(db, owner), document_id=document, revision=1)
+    await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1)
     server.seconds = 0.2
     await asyncio.gather(*(_turn(owner) for _ in range(4)))
     assert len(server.requests) == 1

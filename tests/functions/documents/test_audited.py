@@ -8,18 +8,18 @@ from uuid import UUID
 import pytest
 
 from infra import functions
-from shared.audit import Event
+from shared.audit import AuditAction
 from shared.db import Database
 from shared.identity import api_tokens
 from tests.functions.documents.conftest import BROWSER, Person
 
 WRITTEN = {
-    "create_upload": Event.DOCUMENT_UPLOADED,
-    "upload_document": Event.DOCUMENT_UPLOADED,
-    "abort_upload": Event.DOCUMENT_UPLOAD_ABORTED,
-    "download_document": Event.DOCUMENT_DOWNLOADED,
-    "trash_document": Event.DOCUMENT_TRASHED,
-    "restore_document": Event.DOCUMENT_RESTORED,
+    "create_upload": AuditAction.DOCUMENT_UPLOADED,
+    "upload_document": AuditAction.DOCUMENT_UPLOADED,
+    "abort_upload": AuditAction.DOCUMENT_UPLOAD_ABORTED,
+    "download_document": AuditAction.DOCUMENT_DOWNLOADED,
+    "trash_document": AuditAction.DOCUMENT_TRASHED,
+    "restore_document": AuditAction.DOCUMENT_RESTORED,
 }
 SILENT = {
     "complete_upload": "the line was written when the upload was created; that the bytes have come is in the document's history",
@@ -62,7 +62,7 @@ async def _lines(db: Database, owner: UUID) -> list[Line]:
 def test_of_every_operation_on_documents_it_is_said_whether_it_is_written() -> None:
     names = {functions.load(path) for path in functions.files() if path.parent.name == "documents"}
     assert names == set(WRITTEN) | set(SILENT), "say in WRITTEN which line it writes, or in SILENT why none is needed"
-    events = {event for event in Event if event.value.startswith("document:")}
+    events = {event for event in AuditAction if event.value.startswith("document:")}
     assert events == set(WRITTEN.values())
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import reading
+from shared.documents import extract_step
 from tests.documents.conftest import PDF
 from tests.functions.documents.conftest import Person
 
@@ -73,7 +73,7 @@ async def test_a_document_from_upload_to_text(person: Person, db: Database) -> N
     document = await person.upload(LETTER)
     path = f"/api/documents/{document['id']}"
     assert document["status"] == "stored"
-    await reading.read(TenantDatabase(db, person.owner), UUID(document["id"]), 1)
+    await extract_step.read(TenantDatabase(db, person.owner), UUID(document["id"]), 1)
     read = (await person.ask("GET", path)).json()
     assert read.keys() == DOCUMENT_MEMBERS
     assert read["status"] == "extracted"
@@ -95,7 +95,7 @@ async def test_a_thumbnail_is_webp_and_kept_by_its_tag(person: Person, db: Datab
     document = await person.upload(PDF, "heron.pdf", "application/pdf")
     path = f"/api/documents/{document['id']}/thumbnail"
     assert (await person.ask("GET", path)).status == 404
-    await reading.read(TenantDatabase(db, person.owner), UUID(document["id"]), 1)
+    await extract_step.read(TenantDatabase(db, person.owner), UUID(document["id"]), 1)
     picture = await person.ask("GET", path)
     assert (picture.status, picture.header("content-type")) == (200, "image/webp")
     assert picture.body[8:12] == b"WEBP"

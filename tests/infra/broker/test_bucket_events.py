@@ -11,10 +11,10 @@ from urllib.parse import quote_plus
 import pytest
 from redis.asyncio import Redis
 
-from infra.broker import bucket_events, ending
+from infra.broker import bucket_events, cancellation
 from infra.broker.bucket_events import BROKERS, LIST, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
-from infra.broker.ending import end
-from infra.broker.notifications import Unintelligible, parse
+from infra.broker.cancellation import end
+from infra.broker.notification_format import Unintelligible, parse
 from infra.local.services import Postgres, Valkey
 from shared.db import Database
 from shared.ids import new_id
@@ -131,7 +131,7 @@ def test_nesting_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     nested: Any = record("a/b/c.pdf")
     for _ in range(10 * sys.getrecursionlimit()):
         nested = [nested]
-    monkeypatch.setattr("infra.broker.notifications.json.loads", lambda payload: nested)
+    monkeypatch.setattr("infra.broker.notification_format.json.loads", lambda payload: nested)
     assert [notification.key for notification in parse(b"")] == ["a/b/c.pdf"]
 
 
@@ -220,7 +220,7 @@ async def test_a_broker_that_stops_leaves_nothing_in_flight(outbox: Outbox, list
 
 
 async def test_leaving_is_not_cut_short_however_long_it_takes(outbox: Outbox, list_client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(cancellation, "AGAIN_SECONDS", 0)
     async with taking(outbox, list_client):
         await until(lambda: list_client.exists(heartbeat_key("a")))
         await list_client.rpush(in_flight_list("a"), *(entry(record(f"{new_id()}/{number}/f")) for number in range(3)))

@@ -11,8 +11,8 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from infra.broker.cancellation import end
 from infra.broker.deliveries import Lease, Shares, begin, claim
-from infra.broker.ending import end
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
 from infra.local.services import Postgres
 from shared.clock import now

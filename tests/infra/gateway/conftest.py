@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra import processes
 from infra.functions import ROOT
-from infra.local import processes
 from infra.local.services import free_port_block
 
 FUNCTIONS = Path(__file__).with_name("functions.py")

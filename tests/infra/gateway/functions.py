@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from infra.gateway.app import Gateway
-from shared.faas import Answer, Call, RequestModel, endpoint
-from shared.faas.addresses import called_origin
+from shared.faas import Call, RequestModel, Response, endpoint
+from shared.faas.client_addresses import called_origin
 from shared.faas.declarations import ENDPOINTS
 from shared.faas.routing import Router
 
@@ -27,7 +27,7 @@ async def _appears(name: str) -> None:
 
 
 @endpoint("GET", "/t/caller", auth="none", returns="application/json")
-async def t_caller(call: Call) -> Answer:
+async def t_caller(call: Call) -> Response:
     told = {
         "address": call.client_address,
         "origin": called_origin({}, call.headers),
@@ -35,25 +35,25 @@ async def t_caller(call: Call) -> Answer:
         "headers": dict(call.headers),
     }
     cookies = [("set-cookie", "a=1; Path=/"), ("set-cookie", "b=2; Path=/"), ("connection", "x-internal"), ("x-internal", "1")]
-    return Answer.content(json.dumps(told).encode(), "application/json", headers=cookies)
+    return Response.content(json.dumps(told).encode(), "application/json", headers=cookies)
 
 
 @endpoint("GET", "/t/items/{name}", auth="none", returns="text/plain")
-async def t_item(call: Call) -> Answer:
-    return Answer.content(call.path.text("name").encode(), "text/plain; charset=utf-8")
+async def t_item(call: Call) -> Response:
+    return Response.content(call.path.text("name").encode(), "text/plain; charset=utf-8")
 
 
 @endpoint("POST", "/t/echo", auth="none", body="stream", returns="text/plain", max_body=20_000_000)
-async def t_echo(call: Call) -> Answer:
+async def t_echo(call: Call) -> Response:
     async def upper() -> AsyncIterator[bytes]:
         async for chunk in call.stream:
             yield chunk.upper()
 
-    return Answer.stream(upper(), "text/plain")
+    return Response.stream(upper(), "text/plain")
 
 
 @endpoint("POST", "/t/size", auth="none", body="stream", returns="text/plain", max_body=20_000_000)
-async def t_size(call: Call) -> Answer:
+async def t_size(call: Call) -> Response:
     size = 0
     try:
         async for chunk in call.stream:
@@ -63,16 +63,16 @@ async def t_size(call: Call) -> Answer:
         (folder() / "cut off").touch()
         raise
     (folder() / "received").touch()
-    return Answer.content(str(size).encode(), "text/plain")
+    return Response.content(str(size).encode(), "text/plain")
 
 
 @endpoint("POST", "/t/small", auth="none", body="stream", returns="text/plain", max_body=100_000)
-async def t_small(call: Call) -> Answer:
-    return Answer.content(str(sum([len(chunk) async for chunk in call.stream])).encode(), "text/plain")
+async def t_small(call: Call) -> Response:
+    return Response.content(str(sum([len(chunk) async for chunk in call.stream])).encode(), "text/plain")
 
 
 @endpoint("GET", "/t/ticks", auth="none", returns="text/event-stream")
-async def t_ticks(call: Call) -> Answer:
+async def t_ticks(call: Call) -> Response:
     async def ticks() -> AsyncIterator[bytes]:
         try:
             yield b"data: first\n\n"
@@ -82,11 +82,11 @@ async def t_ticks(call: Call) -> Answer:
         finally:
             (folder() / "closed").touch()
 
-    return Answer.stream(ticks(), "text/event-stream")
+    return Response.stream(ticks(), "text/event-stream")
 
 
 @endpoint("GET", "/t/endless", auth="none", returns="application/octet-stream")
-async def t_endless(call: Call) -> Answer:
+async def t_endless(call: Call) -> Response:
     async def chunks() -> AsyncIterator[bytes]:
         try:
             while True:
@@ -94,29 +94,29 @@ async def t_endless(call: Call) -> Answer:
         finally:
             (folder() / "closed").touch()
 
-    return Answer.stream(chunks(), "application/octet-stream")
+    return Response.stream(chunks(), "application/octet-stream")
 
 
 @endpoint("POST", "/t/json", auth="none", body=Said, returns="text/plain")
-async def t_json(call: Call[Said]) -> Answer:
-    return Answer.content(call.body.text.encode(), "text/plain")
+async def t_json(call: Call[Said]) -> Response:
+    return Response.content(call.body.text.encode(), "text/plain")
 
 
 @endpoint("GET", "/t/slow", auth="none", returns="text/plain")
-async def t_slow(call: Call) -> Answer:
+async def t_slow(call: Call) -> Response:
     (folder() / "entered").touch()
     await _appears("go")
-    return Answer.content(b"done", "text/plain")
+    return Response.content(b"done", "text/plain")
 
 
 @endpoint("GET", "/t/breaks", auth="none", returns="text/plain")
-async def t_breaks(call: Call) -> Answer:
+async def t_breaks(call: Call) -> Response:
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
         await _appears("go")
         raise RuntimeError("lost")
 
-    return Answer.stream(half(), "text/plain")
+    return Response.stream(half(), "text/plain")
 
 
 DECLARATIONS = [ENDPOINTS.pop(name) for name in list(ENDPOINTS) if name.startswith("t_")]

@@ -38,7 +38,7 @@ async def pieces(number: int, size: int) -> AsyncIterator[bytes]:
 
 async def test_a_body_over_the_limit_is_413_whether_it_says_so_or_not(start: Start) -> None:
     # The connection stays open however slowly the rest comes: when it does not is shown by the tests after this one.
-    server = await start(setup="import shared.faas.reading; shared.faas.reading.DISCARDED_SECONDS = 60")
+    server = await start(setup="import shared.faas.requests; shared.faas.requests.DISCARDED_SECONDS = 60")
     async with server.client() as client:
         for content in (b"x" * 100_001, pieces(11, 10_000)):
             answer = await client.post("/t/small", content=content)

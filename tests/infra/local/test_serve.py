@@ -19,10 +19,10 @@ import pytest
 import infra.broker.broker
 import infra.local.stack
 import infra.serving
-from infra.local import processes
-from infra.local.processes import working_in
+from infra import processes
 from infra.local.services import free_port_block
 from infra.local.stack import ROOT
+from infra.processes import working_in
 from shared.time_budgets import DRAIN_SECONDS
 
 PATIENCE_SECONDS = 60.0

@@ -18,11 +18,11 @@ import httpx
 import psycopg
 import pytest
 
-from infra.local.binaries import copied_in_the_open, postgres_programs
 from infra.local.certificates import ensure_certificate
-from infra.local.processes import StartError, run, unprivileged_user
 from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block, same_port_block
 from infra.postgres.migrate import dbmate_url
+from infra.processes import StartError, run, unprivileged_user
+from infra.programs import copied_in_the_open, postgres_programs
 from shared.config import settings
 from shared.db import Database
 from tests.infra.local.test_presigned import client

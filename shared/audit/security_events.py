@@ -1,0 +1,55 @@
+"""Audit lines as their account's owner sees them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.api import cursors
+from shared.api.models import Page, ResponseModel
+from shared.audit import entries
+from shared.db import TenantDatabase
+from shared.errors import InvalidCursor
+
+
+class SecurityEvent(ResponseModel):
+    """Something that happened to the account; `actor` is who did it where that is known."""
+
+    id: UUID
+    at: datetime
+    actor: UUID | None
+    action: str
+    target: str | None
+    outcome: str
+    ip: str | None
+    user_agent: str | None
+    detail: dict[str, Any]
+
+
+async def of_account(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[SecurityEvent]:
+    """A page of the account's own lines, newest first. Raises InvalidCursor."""
+    binding = {"list": "security_events", "owner": db.owner_id}
+    before: UUID | None = None
+    if cursor is not None:
+        try:
+            (last,) = cursors.decode(cursor, binding)
+            before = UUID(last)
+        except (ValueError, TypeError, AttributeError):
+            raise InvalidCursor from None
+    async with db.transaction() as tx:
+        found = await entries.of_account(tx, db.owner_id, limit=limit + 1, before=before)
+    items = [
+        SecurityEvent(
+            id=line.id,
+            at=line.at,
+            actor=line.actor_id,
+            action=line.action,
+            target=line.target,
+            outcome=line.outcome,
+            ip=line.ip,
+            user_agent=line.user_agent,
+            detail=line.detail,
+        )
+        for line in found[:limit]
+    ]
+    more = len(found) > limit
+    return Page[SecurityEvent](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if more else None)

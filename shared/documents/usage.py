@@ -1,0 +1,36 @@
+"""What an account holds, in bytes and documents."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.api.models import ResponseModel
+from shared.config import settings
+from shared.db import Transaction
+
+
+class Usage(ResponseModel):
+    """Bytes kept, bytes promised to uploads under way, bytes allowed; documents kept."""
+
+    bytes_used: int
+    bytes_reserved: int
+    bytes_quota: int
+    documents: int
+
+
+@dataclass(frozen=True)
+class _Row:
+    bytes_used: int
+    bytes_reserved: int
+    bytes_quota: int | None
+    documents: int
+
+
+async def of(tx: Transaction, owner_id: UUID) -> Usage:
+    """The owner's usage; the quota is DEFAULT_QUOTA where none was set."""
+    row = await tx.fetch_one(
+        "SELECT bytes_used, bytes_reserved, bytes_quota, documents FROM account_usage WHERE owner_id = %(owner)s",
+        {"owner": owner_id},
+        row=_Row,
+    ) or _Row(0, 0, None, 0)
+    quota = settings().default_quota if row.bytes_quota is None else row.bytes_quota
+    return Usage(bytes_used=row.bytes_used, bytes_reserved=row.bytes_reserved, bytes_quota=quota, documents=row.documents)
