@@ -55,6 +55,19 @@ def internal_keys(purpose: str, secrets: Secrets | None = None) -> tuple[bytes, 
     return tuple(hkdf(secret, b"docuvault " + purpose.encode()) for secret in secrets or settings().secret_key)
 
 
+def sign(purpose: str, message: bytes, secrets: Secrets | None = None) -> bytes:
+    """HMAC-SHA256 of `message` by the first key for `purpose`."""
+    return hmac.digest(internal_keys(purpose, secrets)[0], message, hashlib.sha256)
+
+
+def is_signed(purpose: str, message: bytes, signature: bytes, secrets: Secrets | None = None) -> bool:
+    """Whether `signature` is what `sign` gives by any of the keys; it may be cut to 16 bytes or more (RFC 2104, section 5)."""
+    return len(signature) >= 16 and any(
+        hmac.compare_digest(signature, hmac.digest(key, message, hashlib.sha256)[: len(signature)])
+        for key in internal_keys(purpose, secrets)
+    )
+
+
 def jwks(secrets: Secrets | None = None) -> list[dict[str, str]]:
     """The public keys (RFC 7517)."""
     return [key.jwk for key in signing_keys(secrets)]

@@ -8,14 +8,15 @@ InvalidCursor. The values can be read by the client, so no secret belongs in the
 import base64
 import binascii
 import hashlib
-import hmac
 import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import InvalidCursor
+from shared.keys import is_signed, sign
 
+_PURPOSE = "cursor"
 _TAG_BYTES = 16
 """128 bits of the HMAC: as much as RFC 2104, section 5, asks for."""
 
@@ -28,7 +29,7 @@ def encode(values: Sequence[Any], binding: Mapping[str, Any]) -> str:
     plain = json.dumps(values, separators=(",", ":")).encode()
     packed = zlib.compress(plain, 9)
     body = b"\x01" + packed if len(packed) < len(plain) else b"\x00" + plain
-    return base64.urlsafe_b64encode(_tag(_keys()[0], body, binding) + body).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(sign(_PURPOSE, _bound(body, binding))[:_TAG_BYTES] + body).rstrip(b"=").decode()
 
 
 def decode(cursor: str, binding: Mapping[str, Any]) -> list[Any]:
@@ -39,7 +40,7 @@ def decode(cursor: str, binding: Mapping[str, Any]) -> list[Any]:
     except (binascii.Error, ValueError):
         raise InvalidCursor from None
     tag, body = data[:_TAG_BYTES], data[_TAG_BYTES:]
-    if not body or not any(hmac.compare_digest(tag, _tag(key, body, binding)) for key in _keys()):
+    if not body or not is_signed(_PURPOSE, _bound(body, binding), tag):
         raise InvalidCursor
     plain = body[1:] if body[:1] == b"\x00" else zlib.decompressobj().decompress(body[1:], _VALUES_LIMIT)
     values = json.loads(plain)
@@ -48,12 +49,6 @@ def decode(cursor: str, binding: Mapping[str, Any]) -> list[Any]:
     return values
 
 
-def _tag(key: bytes, body: bytes, binding: Mapping[str, Any]) -> bytes:
+def _bound(body: bytes, binding: Mapping[str, Any]) -> bytes:
     bound = json.dumps(binding, sort_keys=True, separators=(",", ":"), default=str).encode()
-    return hmac.digest(key, hashlib.sha256(bound).digest() + body, hashlib.sha256)[:_TAG_BYTES]
-
-
-def _keys() -> tuple[bytes, ...]:
-    from shared.keys import internal_keys
-
-    return internal_keys("cursor")
+    return hashlib.sha256(bound).digest() + body

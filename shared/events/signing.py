@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from shared.keys import hkdf
+
 VALID = timedelta(minutes=5)
 CLOCK_SKEW = timedelta(minutes=1)
 """How far in the future a signature may have been made: clocks differ between machines."""
@@ -46,15 +48,9 @@ class _Key:
 @lru_cache(maxsize=8)
 def _keys(secrets: tuple[bytes, ...]) -> tuple[_Key, ...]:
     return tuple(
-        _Key(id=derive(secret, b"docuvault delivery key id", 8).hex(), secret=derive(secret, b"docuvault delivery signature", 32))
+        _Key(id=hkdf(secret, b"docuvault delivery key id", 8).hex(), secret=hkdf(secret, b"docuvault delivery signature", 32))
         for secret in secrets
     )
-
-
-def derive(secret: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-SHA256 (RFC 5869) without salt; `length` at most 32 bytes, one block."""
-    extracted = hmac.digest(bytes(32), secret, hashlib.sha256)
-    return hmac.digest(extracted, info + b"\x01", hashlib.sha256)[:length]
 
 
 def request_for(

@@ -4,18 +4,18 @@
 client called, in a header of its own, signed.
 """
 
-import hashlib
-import hmac
 import time
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 
 from shared.config import settings
+from shared.keys import is_signed, sign
 from shared.networks import parse_address
 
 SIGNED_CLIENT_HEADER = "x-docuvault-client"
 SIGNATURE_SECONDS = 60
+_PURPOSE = "client address"
 
 
 def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
@@ -47,7 +47,7 @@ def called_origin(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -
 def signed_client(address: str, origin: str) -> str:
     """The header's value for a client, good for a minute."""
     stamp = f"{address} {origin.replace(' ', '')} {int(time.time())}"
-    return f"{stamp} {_signature(settings().secret_key[0], stamp)}"
+    return f"{stamp} {sign(_PURPOSE, _bytes(stamp)).hex()}"
 
 
 def _verified(value: str) -> tuple[str, str] | None:
@@ -55,15 +55,15 @@ def _verified(value: str) -> tuple[str, str] | None:
     address, origin, moment = stamp.split(" ") if stamp.count(" ") == 2 else ("", "", "")
     if not (moment.isascii() and moment.isdecimal() and len(moment) < 16) or abs(time.time() - int(moment)) > SIGNATURE_SECONDS:
         return None
-    for secret in settings().secret_key:
-        if hmac.compare_digest(signature.encode("latin-1", "replace"), _signature(secret, stamp).encode()):
-            return address, origin
-    return None
+    try:
+        given = bytes.fromhex(signature)
+    except ValueError:
+        return None
+    return (address, origin) if is_signed(_PURPOSE, _bytes(stamp), given) else None
 
 
-def _signature(secret: bytes, stamp: str) -> str:
-    key = hmac.digest(secret, b"docuvault client address", hashlib.sha256)
-    return hmac.digest(key, stamp.encode("latin-1", "replace"), hashlib.sha256).hex()
+def _bytes(stamp: str) -> bytes:
+    return stamp.encode("latin-1", "replace")
 
 
 @lru_cache(maxsize=1024)

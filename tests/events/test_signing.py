@@ -10,8 +10,9 @@ from cloudevents.http import from_http
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.events.signing import Unsignable, Untrusted, Verified, derive, request_for, verify
+from shared.events.signing import Unsignable, Untrusted, Verified, request_for, verify
 from shared.ids import new_id
+from shared.keys import hkdf
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 OLD, NEW = os.urandom(32), os.urandom(48)
@@ -116,4 +117,4 @@ def test_data_without_a_canonical_form_cannot_be_signed(data: dict[str, Any]) ->
 
 def test_keys_are_derived_as_rfc_5869_says() -> None:
     # Appendix A.3: no salt, no info; the first 32 bytes of its output.
-    assert derive(b"\x0b" * 22, b"", 32).hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+    assert hkdf(b"\x0b" * 22, b"", 32).hex() == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
