@@ -1,47 +1,23 @@
 """GET /api/documents: the caller's documents, filtered and sorted, or those that a query finds."""
 
-from typing import Annotated, Any
-from uuid import UUID
-
 from pydantic import Field
 
 from shared.documents import listing, query_filters
 from shared.documents.facets import COUNTED, Facets, of_found, of_list
-from shared.documents.listing import Filters, Sort
-from shared.documents.models import Document, DocumentHit, Status
-from shared.faas import Call, Moment, Page, PageQuery, SingleLine, endpoint
+from shared.documents.listing import DocumentFilter, Sort
+from shared.documents.models import Document, DocumentHit
+from shared.faas import Call, Page, PageQuery, endpoint
 from shared.search import page
-from shared.search.query import QUERY_LIMIT, parse
-
-Several: Any = Field(default=[], max_length=50)
-Name = Annotated[SingleLine, Field(min_length=1, max_length=255)]
+from shared.search.query import parse
 
 
-class ListQuery(PageQuery):
+class ListQuery(DocumentFilter, PageQuery):
     """Filters, sort and query of a list."""
 
     cursor: str | None = Field(default=None, max_length=page.CURSOR_LIMIT)
-    q: str | None = Field(default=None, max_length=QUERY_LIMIT)
-    topic_id: list[UUID] = Several
-    status: list[Status] = Several
-    content_type: list[Name] = Several
-    language: list[Name] = Several
-    created_after: Moment | None = None
-    created_before: Moment | None = None
     trashed: bool = False
     sort: Sort | None = None
     facets: bool = False
-
-    def filters(self) -> Filters:
-        return Filters(
-            topic_ids=tuple(self.topic_id),
-            statuses=tuple(self.status),
-            content_types=tuple(self.content_type),
-            languages=tuple(self.language),
-            created_after=self.created_after,
-            created_before=self.created_before,
-            trashed=self.trashed,
-        )
 
 
 class DocumentList(Page[DocumentHit]):

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import Field, model_validator
 
 from shared.ai import prices, prompts, registry, token_counts
 from shared.ai.excerpt import MAX_AI_CHARS
@@ -20,15 +19,14 @@ from shared.ai.provider import (
     TopicExample,
 )
 from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
-from shared.api.models import Moment, RequestModel, ResponseModel, SingleLine
+from shared.api.models import RequestModel, ResponseModel
 from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, Caller, PolicyForbids, gate_for
 from shared.db import TenantDatabase
 from shared.documents import classify_step, library, lifecycle, listing, topics
-from shared.documents.listing import Filters
+from shared.documents.listing import DocumentFilter
 from shared.documents.models import Document, Status
 from shared.errors import Conflict, DomainError, NotFound, Unavailable
-from shared.search.query import QUERY_LIMIT
 
 OUTPUT_TOKENS = 150
 """Tokens of an ordinary classification's answer: two topics with their quotes."""
@@ -118,34 +116,6 @@ class Estimate(ResponseModel):
     input_tokens: int
     output_tokens: int
     cost_usd: float
-
-
-Several: Any = Field(default=[], max_length=50)
-Name = Annotated[SingleLine, Field(min_length=1, max_length=255)]
-
-
-class DocumentFilter(RequestModel):
-    """The parameters of list_documents that choose documents."""
-
-    q: Annotated[str, Field(max_length=QUERY_LIMIT)] | None = None
-    topic_id: list[UUID] = Several
-    status: list[Status] = Several
-    content_type: list[Name] = Several
-    language: list[Name] = Several
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    trashed: StrictBool = False
-
-    def filters(self) -> Filters:
-        return Filters(
-            topic_ids=tuple(self.topic_id),
-            statuses=tuple(self.status),
-            content_types=tuple(self.content_type),
-            languages=tuple(self.language),
-            created_after=self.created_after,
-            created_before=self.created_before,
-            trashed=self.trashed,
-        )
 
 
 class EstimateRequest(RequestModel):
