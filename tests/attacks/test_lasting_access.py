@@ -39,6 +39,7 @@ HARMLESS = {
     "revoke_other_sessions": "takes access away; whoever is signed out can sign in",
     "revoke_api_token": "takes access away",
     "update_account": "changes the display name alone",
+    "update_settings": "chooses the AI provider of those who chose none; opens no account, and keys are never given back",
     "choose_storage": "chooses among storage that the owner has connected",
 }
 AREAS = {"auth", "account", "cloud", "admin"}

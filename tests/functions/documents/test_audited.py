@@ -27,6 +27,8 @@ SILENT = {
     "get_upload": "goes on with an upload whose line is there",
     "get_document": "shows the owner a row of a list",
     "list_documents": "shows the owner a list",
+    "list_similar": "shows the owner a list",
+    "suggest_search": "shows the owner words of a list",
     "get_document_text": "shows the owner pages; each look at a document would be a line",
     "get_thumbnail": "shows the owner a picture in a list",
     "get_document_history": "shows the owner what the system did",
