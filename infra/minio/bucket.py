@@ -40,7 +40,7 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
             if exists.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                 raise
         if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
-            asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket))
+            asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket, deadline))
         known = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         wanted = {"QueueConfigurations": [*(other for other in known if other.get("Id") != ID), ours]}
         while True:
@@ -82,14 +82,18 @@ def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
     )
 
 
-async def _make_url_keys(account: Signer, bucket: str) -> None:
+async def _make_url_keys(account: Signer, bucket: str, deadline: float) -> None:
     from aiohttp import ClientError, ClientSession
 
-    try:
-        async with ClientSession() as session:
-            await url_keys.make(session, account, bucket)
-    except (ClientError, TimeoutError, StorageUnavailable) as failed:
-        raise BucketError(f"The keys for URLs could not be made at {account.endpoint}: {failed}") from None
+    async with ClientSession() as session:
+        while True:
+            try:
+                return await url_keys.make(session, account, bucket)
+            except (ClientError, TimeoutError, StorageUnavailable) as failed:
+                # MinIO answers before it has read who its users are.
+                if isinstance(failed, url_keys.NoSafeKeys) or time.monotonic() > deadline:
+                    raise BucketError(f"The keys for URLs could not be made at {account.endpoint}: {failed}") from None
+            await asyncio.sleep(0.05)
 
 
 def takes_unsigned_objects(endpoint: str, access_key: str, secret_key: str, bucket: str) -> bool:
