@@ -124,6 +124,7 @@ class Guarded:
         self._limits = limits
         self._requests: dict[Client, int] = {}
         self._unread: dict[int, tuple[float, int]] = {}
+        self._idle_before: set[int] = set()
         self._stopping = asyncio.Event()
         self._closed = self._cut_off = 0
         """Since it was told last."""
@@ -176,15 +177,16 @@ class Guarded:
                 connections.append(connection)
         closed = self._close_unread(connections, time.monotonic())
         connections = [connection for connection in connections if connection.inode not in closed]
+        idle = [each for each in connections if not each.waiting and each.client not in self._requests]
+        # Twice in a row: when the application has returned, the server may still be about to send its response.
+        settled = [each for each in idle if each.inode in self._idle_before]
+        self._idle_before = {each.inode for each in idle}
         if self._stopping.is_set():
-            for connection in self._idle(connections):
+            for connection in settled:
                 connection.close()
         elif len(connections) > self._limits.crowded:
-            self._make_room(connections)
+            self._make_room(connections, settled)
         return len(connections)
-
-    def _idle(self, connections: list[_Connection]) -> list[_Connection]:
-        return [each for each in connections if not each.waiting and each.client not in self._requests]
 
     def _close_unread(self, connections: list[_Connection], at: float) -> set[int]:
         """Closes what its client does not read."""
@@ -206,8 +208,8 @@ class Guarded:
             log.info("clients did not read their responses", extra={"fields": {"closed": len(closed)}})
         return closed
 
-    def _make_room(self, connections: list[_Connection]) -> None:
-        idle = _of_whom_there_are_most(self._idle(connections), connections, len(connections) - self._limits.crowded)
+    def _make_room(self, connections: list[_Connection], candidates: list[_Connection]) -> None:
+        idle = _of_whom_there_are_most(candidates, connections, len(connections) - self._limits.crowded)
         gone = {each.inode for each in idle}
         left = [each for each in connections if each.inode not in gone]
         busy: list[_Connection] = []

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -39,6 +40,7 @@ _POLL_SECONDS = 0.02
 _SOCKET_PATH_LIMIT = 107
 """sun_path holds 108 bytes on Linux, the last one NUL."""
 _METADATA, _OLD_METADATA = "filer.db", "filerldb2"
+_LOAD_ATTEMPTS = 5
 _VOLUME_HEADER_BYTES = 8
 """What the data of a volume of the store begins with."""
 
@@ -381,19 +383,26 @@ class SeaweedFS:
             path.unlink()
         (self.folder / "filer.toml").unlink(missing_ok=True)
         await self._launch()
-        await self._shell("fs.meta.save -o moving.meta /")
+        kept = _entries(await self._shell("fs.meta.save -o moving.meta /"))
         await self.stop()
         self._keep_metadata_in("moving.db")
         await self._launch()
-        await self._shell("fs.meta.load -v=false moving.meta")
+        for _ in range(_LOAD_ATTEMPTS):
+            # It may end before the last entries are written (seen with -v=false), so what it says is not believed.
+            await self._shell("fs.meta.load moving.meta")
+            if _entries(await self._shell("fs.meta.save -o moving.check /")) >= kept:
+                break
+        else:
+            raise StartError(f"The object store's metadata in {self.folder} could not be moved: entries were missing. Start again.")
         await self.stop()
         if (self.folder / "moving.db-wal").exists():
             raise StartError(f"The object store's metadata in {self.folder} could not be moved: it did not end in time. Start again.")
         (self.folder / "moving.db").rename(self.folder / _METADATA)
         (self.folder / "data" / _OLD_METADATA).rename(self.folder / "data" / f"{_OLD_METADATA}.moved")
-        (self.folder / "moving.meta").unlink()
+        for name in ("moving.meta", "moving.check"):
+            (self.folder / name).unlink()
 
-    async def _shell(self, command: str) -> None:
+    async def _shell(self, command: str) -> str:
         code, output = await processes.run(
             [self._program, "shell", f"-master=127.0.0.1:{self.port + 1}", f"-filer=127.0.0.1:{self.filer_port}"],
             environ=_bare_environment() | {"TMPDIR": "."},
@@ -402,6 +411,7 @@ class SeaweedFS:
         )
         if code != 0 or "error:" in output:
             raise StartError(f"The object store's metadata in {self.folder} could not be moved: {_sentence(output)}")
+        return output
 
     async def forward_notifications(self, redis_url: str) -> None:
         """Pushes an entry on the Redis list for each object put, until cancelled (infra/local/bucket_notifications.py)."""
@@ -712,6 +722,14 @@ def _write_secret(path: Path, text: str) -> None:
 def _bare_environment() -> dict[str, str]:
     """No PG* variable, proxy or locale of the caller changes what a service does."""
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
+def _entries(output: str) -> int:
+    """How many files and folders the store's shell says it has saved; it is what a filer holds."""
+    found = re.search(r"total (\d+) directories, (\d+) files", output)
+    if found is None:
+        raise StartError(f"The object store's metadata could not be counted: {_sentence(output)}")
+    return int(found[1]) + int(found[2])
 
 
 def _sentence(output: str) -> str:
