@@ -186,6 +186,20 @@ async def test_the_result_of_a_field_is_read_and_its_code_is_not(read: Read) -> 
     assert found == "Herr Moll Seite 7 Ende"
 
 
+async def test_the_choice_of_a_drop_down_list_and_what_a_picture_shows_are_read(read: Read) -> None:
+    choices = "<w:ffData><w:ddList><w:default w:val='0'/><w:result w:val='1'/><w:listEntry w:val='rot'/><w:listEntry w:val='blau'/></w:ddList></w:ffData>"
+    field = run(f"<w:fldChar w:fldCharType='begin'>{choices}</w:fldChar>") + run("<w:instrText>FORMDROPDOWN</w:instrText>")
+    drawing = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
+    picture = run(f"<w:drawing><wp:inline xmlns:wp='{drawing}'><wp:docPr id='1' name='Bild 1' descr='Ein Reiher'/></wp:inline></w:drawing>")
+    body = f"<w:p>{said('Farbe ')}{field}{run('<w:fldChar w:fldCharType=' + chr(39) + 'end' + chr(39) + '/>')}{picture}{said(' und Form')}</w:p>"
+    assert words(await read(document(body))) == "Farbe blau und Form Ein Reiher"
+
+
+async def test_text_in_a_drawing_is_read(read: Read) -> None:
+    shape = "<a:txBody><a:p><a:r><a:t>Ost</a:t></a:r><a:r><a:t>tor</a:t></a:r></a:p><a:p><a:r><a:t>West</a:t></a:r></a:p></a:txBody>"
+    assert words(await read(document(f"<w:p>{said('Plan')}{run(f'<w:drawing>{shape}</w:drawing>')}</w:p>"))) == "Plan Osttor West"
+
+
 async def test_links_controls_and_other_wrappings_are_looked_into(read: Read) -> None:
     body = (
         f"<w:sdt><w:sdtPr><w:alias w:val='nein'/></w:sdtPr><w:sdtContent><w:p><w:hyperlink r:id='x'>{said('Uferweg')}</w:hyperlink>"

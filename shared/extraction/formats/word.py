@@ -26,6 +26,7 @@ _NAMESPACES = {
         ("a", "drawingml/2006/main", "drawingml/main"),
         ("c", "drawingml/2006/chart", "drawingml/chart"),
         ("dgm", "drawingml/2006/diagram", "drawingml/diagram"),
+        ("wp", "drawingml/2006/wordprocessingDrawing", "drawingml/wordprocessingDrawing"),
         ("m", "officeDocument/2006/math", "officeDocument/math"),
         ("mc", "markup-compatibility/2006", "markup-compatibility"),
     )
@@ -288,6 +289,9 @@ class _Body(PartReader):
         self._fields: list[bool] = []
         """Of each open field, whether its code is still being told."""
         self._alternatives: list[int] = []
+        self._choices: list[str] | None = None
+        """Of the drop-down list that is open."""
+        self._choice = 0
         self.opening = {
             "w:t": lambda _: self._text(True), "m:t": lambda _: self._text(True),
             "w:pPr": lambda _: self._properties(True),
@@ -304,14 +308,17 @@ class _Body(PartReader):
             "w:altChunk": self._chunk, "c:chart": self._graphic, "cx:chart": self._graphic, "dgm:relIds": self._graphic,
             "mc:AlternateContent": lambda _: self._alternatives.append(self.written),
             "mc:Choice": self._alternative, "mc:Fallback": self._alternative,
-            "v:textpath": self._word_art,
+            "v:textpath": self._word_art, "wp:docPr": self._description,
+            "w:ddList": self._begin_choices, "w:result": self._choose, "w:default": self._choose, "w:listEntry": self._add_choice,
+            "a:t": lambda _: self._text(True), "a:txBody": lambda _: self.open_flow(), "a:br": lambda _: self._put("\n"),
         }  # fmt: skip
         self.closing = {
             "w:t": lambda: self._text(False), "m:t": lambda: self._text(False),
             "w:p": self._end_paragraph, "w:pPr": lambda: self._properties(False), "w:trPr": lambda: self._row_properties(False),
             "w:tc": self._end_cell, "w:tr": self._end_row, "w:tbl": lambda: self.flow.gap(LINE if self.flow.cells else PARAGRAPH),
             "w:txbxContent": self.close_float, "w:rt": self.close_float,
-            "mc:AlternateContent": self._end_alternatives,
+            "mc:AlternateContent": self._end_alternatives, "w:ddList": self._end_choices,
+            "a:t": lambda: self._text(False), "a:txBody": self.close_float, "a:p": lambda: self.flow.gap(LINE),
         } | {f"m:{part}": lambda: self.flow.gap(BLANK) for part in _MATH_PARTS}  # fmt: skip
 
     def characters(self, text: str) -> None:
@@ -425,6 +432,28 @@ class _Body(PartReader):
     def _word_art(self, attributes: Attributes) -> None:
         if not self._muted:
             self._float(value(attributes, "string") or "")
+
+    def _description(self, attributes: Attributes) -> None:
+        """What a picture shows, for those who cannot see it."""
+        if not self._muted and (text := (value(attributes, "descr") or "").strip()):
+            self.flow.floats.append(text)
+
+    def _begin_choices(self, _: Attributes) -> None:
+        self._choices, self._choice = [], 0
+
+    def _choose(self, attributes: Attributes) -> None:
+        if self._choices is not None and (number := value(attributes, "val") or "").isdecimal() and len(number) < 6:
+            self._choice = int(number)
+
+    def _add_choice(self, attributes: Attributes) -> None:
+        if self._choices is not None:
+            self._choices.append(value(attributes, "val") or "")
+
+    def _end_choices(self) -> None:
+        # such a field has no result but this
+        if self._choices and self._choice < len(self._choices) and not self._muted:
+            self.write(self._choices[self._choice])
+        self._choices = None
 
     def _float(self, text: str) -> None:
         self.open_flow()
