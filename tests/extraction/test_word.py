@@ -338,3 +338,21 @@ async def test_what_is_referred_to_a_thousand_times_is_read_once(read: Read) -> 
     targets = (("n", "footnotes", "footnotes.xml"), ("a", "aFChunk", "a.txt"))
     found = await read(document(body, *targets, **{"footnotes.xml": notes, "a.txt": b"c" * 100_000}))
     assert len(found.pages[0]) < 210_000
+
+
+@pytest.mark.parametrize(
+    ("declared", "name", "accepted"),
+    [
+        ("application/vnd.ms-word.document.macroEnabled.12", "a.docm", content_types.DOCX),
+        ("application/vnd.ms-word.template.macroEnabled.12", "a.dotm", content_types.DOCX),
+        ("application/vnd.openxmlformats-officedocument.wordprocessingml.template", "a.dotx", content_types.DOCX),
+        ("application/octet-stream", "a.dotx", content_types.DOCX),
+        ("application/vnd.oasis.opendocument.text-template", "a.ott", content_types.ODT),
+        ("application/vnd.oasis.opendocument.presentation", "a.odp", content_types.ODP),
+        ("", "a.odp", content_types.ODP),
+    ],
+)
+def test_what_is_read_is_accepted_for_upload(declared: str, name: str, accepted: str) -> None:
+    from shared.documents.uploads import accepted_type
+
+    assert accepted_type(declared, name) == accepted

@@ -4,6 +4,8 @@ kreuzberg glues words at tabulators, and loses the first footnote, hyphens, comm
 text boxes, notes, charts or chunks at all.
 """
 
+import email
+import email.policy
 import io
 import posixpath
 import re
@@ -188,9 +190,6 @@ class _Document:
 
 
 def _web_archive(data: bytes) -> str:
-    import email
-    import email.policy
-
     message = email.message_from_bytes(data, policy=email.policy.default)
     for part in message.walk():
         if part.get_content_type() == "text/html":
