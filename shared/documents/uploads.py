@@ -55,6 +55,12 @@ _GENERIC_TYPES = {"", "application/octet-stream", "binary/octet-stream", "applic
 # What browsers and mail programs call the same things.
 _OTHER_NAMES = {
     "application/x-pdf": content_types.PDF,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.template": content_types.DOCX,
+    "application/vnd.ms-word.document.macroenabled.12": content_types.DOCX,
+    "application/vnd.ms-word.template.macroenabled.12": content_types.DOCX,
+    "application/vnd.oasis.opendocument.text-template": content_types.ODT,
+    "application/vnd.oasis.opendocument.spreadsheet-template": content_types.ODS,
+    "application/vnd.oasis.opendocument.presentation-template": content_types.ODP,
     "text/rtf": content_types.RTF,
     "application/x-rtf": content_types.RTF,
     "text/x-markdown": content_types.MARKDOWN,

@@ -14,6 +14,7 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 ODT = "application/vnd.oasis.opendocument.text"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
+ODP = "application/vnd.oasis.opendocument.presentation"
 RTF = "application/rtf"
 HTML = "text/html"
 EML = "message/rfc822"
@@ -27,11 +28,12 @@ OLE = "application/x-ole-storage"
 BINARY = "application/octet-stream"
 """Nothing we know."""
 
-SUPPORTED = frozenset((PDF, DOCX, XLSX, PPTX, ODT, ODS, RTF, HTML, EML, MARKDOWN, CSV, TEXT, PNG, JPEG, TIFF, WEBP, GIF))
+SUPPORTED = frozenset((PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, RTF, HTML, EML, MARKDOWN, CSV, TEXT, PNG, JPEG, TIFF, WEBP, GIF))
 
 EXTENSIONS = {
-    ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".pptx": PPTX, ".ppsx": PPTX, ".odt": ODT,
-    ".ods": ODS, ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".md": MARKDOWN, ".markdown": MARKDOWN,
+    ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".dotm": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".pptx": PPTX, ".ppsx": PPTX,
+    ".odt": ODT, ".ott": ODT, ".ods": ODS, ".ots": ODS, ".odp": ODP, ".otp": ODP,
+    ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".md": MARKDOWN, ".markdown": MARKDOWN,
     ".csv": CSV, ".tsv": CSV, ".txt": TEXT, ".text": TEXT, ".log": TEXT, ".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".jpe": JPEG,
     ".tif": TIFF, ".tiff": TIFF, ".webp": WEBP, ".gif": GIF,
 }  # fmt: skip
@@ -39,7 +41,8 @@ EXTENSIONS = {
 
 NAMES = {
     PDF: "PDF", DOCX: "Word document", XLSX: "Excel workbook", PPTX: "PowerPoint presentation", ODT: "OpenDocument text",
-    ODS: "OpenDocument spreadsheet", RTF: "RTF document", HTML: "HTML page", EML: "e-mail", MARKDOWN: "Markdown text", CSV: "CSV table",
+    ODS: "OpenDocument spreadsheet", ODP: "OpenDocument presentation",
+    RTF: "RTF document", HTML: "HTML page", EML: "e-mail", MARKDOWN: "Markdown text", CSV: "CSV table",
     TEXT: "text", PNG: "PNG picture", JPEG: "JPEG picture", TIFF: "TIFF picture", WEBP: "WebP picture", GIF: "GIF picture",
 }  # fmt: skip
 """What people call each kind, for sentences."""
@@ -48,7 +51,7 @@ HEAD = 8192
 """Bytes from the beginning of a file that detection looks at, but for the directory of a zip archive at its end."""
 
 _OFFICE_MAIN_PARTS = {"word/": DOCX, "xl/": XLSX, "ppt/": PPTX}
-_ODF = {ODT, ODT + "-template", ODS, ODS + "-template"}
+_ODF = {kind + suffix for kind in (ODT, ODS, ODP) for suffix in ("", "-template")}
 _MAX_DIRECTORY_ENTRIES = 20_000
 _TEXT_KINDS = {HTML, EML, MARKDOWN, CSV, TEXT}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.I | re.S)

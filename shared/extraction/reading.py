@@ -7,14 +7,15 @@ from typing import Any, BinaryIO
 
 from shared.extraction import confinement, content_types, language
 from shared.extraction.cleaning import clean, title
-from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
+from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODP, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
 from shared.extraction.formats import Reading, Stopwatch, recognition
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
 
-_ZIPPED = {DOCX, XLSX, PPTX, ODT, ODS}
-_OFFICE = _ZIPPED | {RTF}
+_OPENDOCUMENT = {ODT, ODS, ODP}
+_ZIPPED = {DOCX, XLSX, PPTX} | _OPENDOCUMENT
+_OFFICE = {XLSX, PPTX, RTF}
 
 # one page with a line in each of the fonts that PDFium carries; it finds the objects without a cross-reference table
 _SPECIMEN = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
@@ -41,7 +42,7 @@ def warm_up() -> None:
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
+    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, word  # noqa: F401
 
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
@@ -142,12 +143,16 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 
 
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain
+    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, word
 
     if content_type in _ZIPPED:
         office.check_archive(file, content_type)
     if content_type == PDF:
         return pdf.read(file, recognizer)
+    if content_type == DOCX:
+        return word.read(file)
+    if content_type in _OPENDOCUMENT:
+        return opendocument.read(file, content_type)
     if content_type in _OFFICE:
         return office.read(file, content_type)
     if content_type == HTML:
