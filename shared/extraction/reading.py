@@ -41,7 +41,7 @@ def warm_up() -> None:
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain, slides, spreadsheet  # noqa: F401
 
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
@@ -142,12 +142,16 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 
 
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain, slides, spreadsheet
 
     if content_type in _ZIPPED:
         office.check_archive(file, content_type)
     if content_type == PDF:
         return pdf.read(file, recognizer)
+    if content_type == PPTX:
+        return slides.read(file)
+    if content_type == XLSX:
+        return spreadsheet.read(file)
     if content_type in _OFFICE:
         return office.read(file, content_type)
     if content_type == HTML:
