@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 from itertools import pairwise
+from math import isfinite
 
 _BUILT_IN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "#,##0", 6: "#,##0", 7: "#,##0.00", 8: "#,##0.00", 9: "0%",
@@ -54,6 +55,9 @@ _SEPARATOR = " = "
 _SPELLED_DECIMALS = 2
 """Decimals up to which search takes comma and point for the same."""
 _ENGLISH_CURRENCIES = frozenset("$£")
+_SIMPLE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.(\d+))?", re.A)
+_SHORT = 12
+"""Characters up to which a cell shows all of a number."""
 _LAST_DAY = 2_958_465.999_999_9  # 31 December 9999
 _MAX_CODE = 255  # 18.8.30: a format code is no longer
 
@@ -65,27 +69,31 @@ class NumberFormat:
 
     def __init__(self, code: str, *, since_1904: bool = False) -> None:
         self._since_1904 = since_1904
-        self._sections = [_Section(tokens) for tokens in _sections(code[:_MAX_CODE])]
+        self._sections = [_Section(tokens) for tokens in _sections(code[:_MAX_CODE])[:3]]
+        self._conditional = any(section.holds(0) is not None for section in self._sections)
         self._plain = code.strip().lower() in ("general", "@", "")
 
     @classmethod
     def built_in(cls, number: int, *, since_1904: bool = False) -> "NumberFormat":
         return cls(_BUILT_IN.get(number, "General"), since_1904=since_1904)
 
-    def text(self, raw: str) -> str:
-        """`raw` is the value as files hold it; raises ValueError where it is no number."""
-        if self._plain and (raw.isdigit() and raw.isascii()):
-            return raw
+    def text(self, raw: str, *, brief: bool = False) -> str:
+        """`raw` is the value as files hold it; raises ValueError where it is no number. `brief`: no more writings than search needs."""
+        if self._plain and len(raw) <= _SHORT and (simple := _SIMPLE.fullmatch(raw)):
+            return raw if brief or len(simple[1] or "") <= _SPELLED_DECIMALS else f"{raw.replace('.', ',')}{_SEPARATOR}{raw}"
         value = float(raw)
-        if value != value or value in (float("inf"), float("-inf")):
+        if not isfinite(value):
             raise ValueError(raw)
         plain = _general(value)
         section, magnitude = self._section(value)
         if section is None or section.general:
-            return _SEPARATOR.join(dict.fromkeys((*_shown_generally(value), plain)))
+            return plain if brief else _SEPARATOR.join(dict.fromkeys((*_shown_generally(value), plain)))
         if section.is_date:
-            return self._date(section, value) or plain
-        return _SEPARATOR.join(dict.fromkeys(text for text in (*section.numbers(magnitude), plain) if text))
+            return self._date(section, value, brief) or plain
+        texts = section.numbers(magnitude, plain)
+        if brief and section.is_exact(plain):
+            return texts[0] or plain
+        return _SEPARATOR.join(dict.fromkeys(text for text in (*texts, plain) if text))
 
     def date(self, moment: datetime) -> str:
         """A date that the file holds as such."""
@@ -94,11 +102,10 @@ class NumberFormat:
         return _with_usual(shown, moment, day=True)
 
     def _section(self, value: float) -> tuple["_Section | None", float]:
-        sections = self._sections[:3]
-        conditions = [section.holds(value) for section in sections]
-        if any(holds is not None for holds in conditions):
-            for section, holds in zip(sections, conditions, strict=True):
-                if holds is None or holds:
+        sections = self._sections
+        if self._conditional:
+            for section in sections:
+                if section.holds(value) is not False:
                     return section, value
             return None, value
         if value < 0 and len(sections) > 1:
@@ -107,7 +114,7 @@ class NumberFormat:
             return sections[2], 0.0
         return (sections[0] if sections else None), value
 
-    def _date(self, section: "_Section", serial: float) -> str | None:
+    def _date(self, section: "_Section", serial: float, brief: bool) -> str | None:
         if section.elapsed:
             return section.date(datetime(1900, 1, 1), serial)
         if not 0 <= serial <= _LAST_DAY:
@@ -118,7 +125,8 @@ class NumberFormat:
             moment = first + timedelta(milliseconds=round(serial * 86_400_000))
         except OverflowError:
             return None
-        return _with_usual([section.date(moment, serial)], moment, day=section.names_day or serial >= 1)
+        shown = section.date(moment, serial)
+        return shown if brief and section.is_whole_date else _with_usual([shown], moment, day=section.names_day or serial >= 1)
 
 
 class _Section:
@@ -131,6 +139,9 @@ class _Section:
         letters = "".join(text for kind, text in tokens if kind == "date").lower()
         self.is_date = self.elapsed or (any(letter in letters for letter in "ymdhs") and not self.general)
         self.names_day = "y" in letters or "d" in letters
+        order = "".join(dict.fromkeys(letters))
+        # 07/03/24 may be read either way
+        self.is_whole_date = order.startswith(("ymd", "dmy")) or ("mmm" in letters and order.startswith("mdy"))
         self._language, currency = "", ""
         for kind, text in tokens:
             if kind == "bracket" and text.startswith("$"):
@@ -199,18 +210,31 @@ class _Section:
         first_zero = next((place for place, text in enumerate(self._digits) if text == "0"), len(self._digits))
         self._least = len(self._digits) - first_zero
         self._literal_only = not self._digits and not self._decimals
+        self._simple = not (self._literal_only or self._parted or self._unusual or self._scale)
+        before, after = "".join(self._before), "".join(self._after)
+        self._around = before, after
+        self._with_point = self._language == "en" or bool(_ENGLISH_CURRENCIES.intersection(before + after))
 
-    def numbers(self, value: float) -> list[str]:
+    def is_exact(self, plain: str) -> bool:
+        """Whether search takes what is shown of this value for the value itself."""
+        decimals = len(plain.partition(".")[2])
+        return self._simple and self._least <= 1 and decimals <= min(len(self._decimals), _SPELLED_DECIMALS)
+
+    def numbers(self, value: float, plain: str) -> list[str]:
         """The number as this format writes it, with a decimal comma, and with a point where search needs it."""
         if self._unusual:
             return _shown_generally(value)
-        before, after = "".join(self._before), "".join(self._after)
+        before, after = self._around
         if self._literal_only:
             return [f"{before}{after}".strip()]
-        exact = Decimal(f"{value:.15g}").scaleb(self._scale, _EXACT)
-        rounded = exact.quantize(Decimal(1).scaleb(-len(self._decimals)), ROUND_HALF_UP, _EXACT)
-        whole, _, decimals = f"{abs(rounded):f}".partition(".")
-        sign = "-" if rounded < 0 else ""
+        if not self._scale and len(plain.partition(".")[2]) <= len(self._decimals) and "e" not in plain:  # nothing to round
+            whole, _, decimals = f"{abs(value):.{len(self._decimals)}f}".partition(".")
+            sign = "-" if value < 0 else ""
+        else:
+            exact = Decimal(f"{value:.15g}").scaleb(self._scale, _EXACT)
+            rounded = exact.quantize(Decimal(1).scaleb(-len(self._decimals)), ROUND_HALF_UP, _EXACT)
+            whole, _, decimals = f"{abs(rounded):f}".partition(".")
+            sign = "-" if rounded < 0 else ""
         least = len(self._decimals.rstrip("#?"))
         decimals = decimals[:least] + decimals[least:].rstrip("0")
         whole = whole.lstrip("0").rjust(self._least, "0")
@@ -219,7 +243,7 @@ class _Section:
             return [f"{sign}{before}{shown}{',' + decimals if decimals else ''}{after}".strip()]
         grouped = f"{int(whole):,}" if self._thousands and whole and whole[0] != "0" and len(whole) <= 300 else whole
         point = f"{sign}{before}{grouped}{'.' + decimals if decimals else ''}{after}".strip()
-        if self._language == "en" or _ENGLISH_CURRENCIES.intersection(before + after):
+        if self._with_point:
             return [point]
         texts = [f"{sign}{before}{grouped.replace(',', '.')}{',' + decimals if decimals else ''}{after}".strip()]
         if len(decimals) > _SPELLED_DECIMALS:

@@ -23,7 +23,6 @@ Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
 End = Callable[[str], None]
 
-_MAX_DEPTH = 1_000
 _FILE_NAME = re.compile(r"\S+\.\w{2,4}")
 
 
@@ -65,21 +64,13 @@ class Package:
     def walk(self, part: str, start: Start, end: End | None = None, characters: Callable[[str], Any] | None = None) -> None:
         """Parse a part with handlers that are given local names."""
         local: dict[str, str] = {}
-        depth = 0
 
         def on_start(name: str, attributes: Attributes) -> None:
-            nonlocal depth
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise ValueError
-            known = local.get(name)
-            if known is None:
-                known = local[name] = name.rpartition(":")[2]
-            start(known, attributes)
+            if name not in local:
+                local[name] = name.rpartition(":")[2]
+            start(local[name], attributes)
 
         def on_end(name: str) -> None:
-            nonlocal depth
-            depth -= 1
             if end:
                 end(local[name])
 
@@ -197,7 +188,7 @@ class _Drawing:
         elif name == "tc":
             self._cells -= 1
             self._pieces.append("\t")
-        elif name in ("tr", "graphicFrame", "pic", "pt"):
+        elif name in ("tr", "graphicFrame", "pic"):
             self._pieces.append("\n")
         elif name == "sp":
             start = self._shapes.pop()

@@ -20,6 +20,8 @@ from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_S
 _KIND = "Excel workbook"
 _HEADER_CODE = re.compile(r'&(?:"[^"]*"|K(?:[0-9A-F]{6}|\d\d[+-]\d{3})|\d{1,3}|(.))', re.I | re.S)
 _MAX_REMEMBERED = 20_000
+_IN_FULL = 1_000_000
+"""Characters of a workbook up to which numbers have all their writings; large tables have room for more rows instead."""
 _BOOLEANS = {"0": "FALSCH FALSE", "1": "WAHR TRUE"}
 """What a cell shows depends on the country, as with numbers."""
 
@@ -102,7 +104,7 @@ def _workbook(package: Package, main: str) -> _Workbook:
             continue
         try:
             if relationship.kind == "sharedStrings":
-                workbook.strings = _texts(package, relationship.part, "si")
+                workbook.strings = _texts(package, relationship.part)
             elif relationship.kind == "styles":
                 _read_styles(workbook, relationship.part)
             elif relationship.kind == "person":
@@ -112,34 +114,42 @@ def _workbook(package: Package, main: str) -> _Workbook:
     return workbook
 
 
-def _texts(package: Package, part: str, item: str) -> list[str]:
-    """The text of each `item`: all its runs, without the readings of Japanese words (rPh)."""
+def _texts(package: Package, part: str) -> list[str]:
+    """The shared strings: all runs of each, without the readings of Japanese words (rPh)."""
     texts: list[str] = []
     pieces: list[str] = []
-    readings, in_text = 0, False
+    runs: list[str] = []
+    readings = 0
+    item, text, reading = "si", "t", "rPh"
 
-    def start(element: str, _: Attributes) -> None:
-        nonlocal readings, in_text
-        if element == "t":
-            in_text = not readings
-        elif element == "rPh":
+    def root(name: str, _: Attributes) -> None:
+        nonlocal item, text, reading
+        prefix = name.partition(":")[0] + ":" if ":" in name else ""
+        item, text, reading = (prefix + one for one in ("si", "t", "rPh"))
+        parser.StartElementHandler = start
+
+    def start(name: str, _: Attributes) -> None:
+        nonlocal readings
+        if name == reading:
             readings += 1
+        pieces.clear()
 
-    def end(element: str) -> None:
-        nonlocal readings, in_text
-        if element == "t":
-            in_text = False
-        elif element == "rPh":
+    def end(name: str) -> None:
+        nonlocal readings
+        if name == text:
+            if not readings:
+                runs.extend(pieces)
+        elif name == item:
+            texts.append(_one_line("".join(runs)))
+            runs.clear()
+        elif name == reading:
             readings -= 1
-        elif element == item:
-            texts.append(_one_line("".join(pieces)))
-            pieces.clear()
+        pieces.clear()
 
-    def characters(text: str) -> None:
-        if in_text:
-            pieces.append(text)
-
-    package.walk(part, start, end, characters)
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = root, end, pieces.append
+    package.parse(part, parser)
     return texts
 
 
@@ -188,6 +198,7 @@ class _Rows:
     def __init__(self, workbook: _Workbook, left: int) -> None:
         self._workbook = workbook
         self._left = left
+        self._brief_below = MAX_TEXT_CHARACTERS - _IN_FULL
         self._margins: dict[str, str] = {}
         self._shown: dict[tuple[str | None, str], str] = {}
         self._general = NumberFormat("General")
@@ -224,14 +235,12 @@ class _Rows:
             nonlocal raw, readings, left
             if name == value:
                 raw = "".join(pieces)
-            elif name == text:
-                if not readings:
-                    raw += "".join(pieces)
             elif name == cell:
                 if raw:
                     if kind == "s":
                         place = int(raw) if raw.strip().isdecimal() else -1
-                        cells.append(strings[place] if 0 <= place < len(strings) else "")
+                        if 0 <= place < len(strings):
+                            cells.append(strings[place])
                     else:
                         cells.append(value_of(kind, style, raw))
             elif name == row:
@@ -239,9 +248,12 @@ class _Rows:
                     line = "\t".join(cells)
                     cells.clear()
                     lines.append(line)
-                    left -= len(line) + 1
+                    left = self._left = left - len(line) - 1
                     if left < 0 or (not len(lines) % 500 and time.process_time() > QUICK_CPU_SECONDS / 2):
                         raise _Enough
+            elif name == text:
+                if not readings:
+                    raw += "".join(pieces)
             elif name == reading:
                 readings -= 1
             elif name.endswith(("Header", "Footer")) and pieces:
@@ -271,11 +283,12 @@ class _Rows:
                 if kind == "d":
                     shown = number_format.date(datetime.fromisoformat(raw.strip()).replace(tzinfo=None))
                 else:
-                    shown = number_format.text(raw.strip())
+                    shown = number_format.text(raw.strip(), brief=self._left < self._brief_below)
             except (ValueError, ArithmeticError):
                 shown = _one_line(raw)
-            if len(self._shown) < _MAX_REMEMBERED:
-                self._shown[style, raw] = shown
+            if len(self._shown) >= _MAX_REMEMBERED:
+                self._shown.clear()
+            self._shown[style, raw] = shown
         return shown
 
     def headers(self, sheet: str) -> list[str]:
