@@ -56,6 +56,7 @@ _SPELLED_DECIMALS = 2
 """Decimals up to which search takes comma and point for the same."""
 _ENGLISH_CURRENCIES = frozenset("$£")
 _SIMPLE = re.compile(r"-?(?:0|[1-9]\d*)(?:\.(\d+))?", re.A)
+_TO_COMMA = str.maketrans(",.", ".,")
 _SHORT = 12
 """Characters up to which a cell shows all of a number."""
 _LAST_DAY = 2_958_465.999_999_9  # 31 December 9999
@@ -211,6 +212,8 @@ class _Section:
         self._least = len(self._digits) - first_zero
         self._literal_only = not self._digits and not self._decimals
         self._simple = not (self._literal_only or self._parted or self._unusual or self._scale)
+        self._usual = self._simple and self._least == 1 and not self._decimals.strip("0")
+        self._python_format = f"{',' if self._thousands else ''}.{len(self._decimals)}f"
         before, after = "".join(self._before), "".join(self._after)
         self._around = before, after
         self._with_point = self._language == "en" or bool(_ENGLISH_CURRENCIES.intersection(before + after))
@@ -225,14 +228,21 @@ class _Section:
         if self._unusual:
             return _shown_generally(value)
         before, after = self._around
+        exact = not self._scale and "e" not in plain and len(plain.partition(".")[2]) <= len(self._decimals)
+        if exact and self._usual:
+            point = f"{abs(value):{self._python_format}}"
+            sign = "-" if value < 0 else ""
+            shown = point if self._with_point else point.translate(_TO_COMMA)
+            texts = [f"{sign}{before}{shown}{after}".strip()]
+            return texts if len(self._decimals) <= _SPELLED_DECIMALS or self._with_point else [*texts, f"{sign}{point}"]
         if self._literal_only:
             return [f"{before}{after}".strip()]
-        if not self._scale and len(plain.partition(".")[2]) <= len(self._decimals) and "e" not in plain:  # nothing to round
+        if exact:  # nothing to round
             whole, _, decimals = f"{abs(value):.{len(self._decimals)}f}".partition(".")
             sign = "-" if value < 0 else ""
         else:
-            exact = Decimal(f"{value:.15g}").scaleb(self._scale, _EXACT)
-            rounded = exact.quantize(Decimal(1).scaleb(-len(self._decimals)), ROUND_HALF_UP, _EXACT)
+            scaled = Decimal(f"{value:.15g}").scaleb(self._scale, _EXACT)
+            rounded = scaled.quantize(Decimal(1).scaleb(-len(self._decimals)), ROUND_HALF_UP, _EXACT)
             whole, _, decimals = f"{abs(rounded):f}".partition(".")
             sign = "-" if rounded < 0 else ""
         least = len(self._decimals.rstrip("#?"))

@@ -19,7 +19,8 @@ from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_S
 
 _KIND = "Excel workbook"
 _HEADER_CODE = re.compile(r'&(?:"[^"]*"|K(?:[0-9A-F]{6}|\d\d[+-]\d{3})|\d{1,3}|(.))', re.I | re.S)
-_MAX_REMEMBERED = 20_000
+_MAX_STYLES, _MAX_REMEMBERED = 100, 5_000
+"""Styles of a sheet, and values in each, of which is remembered what they show."""
 _IN_FULL = 1_000_000
 """Characters of a workbook up to which numbers have all their writings; large tables have room for more rows instead."""
 _BOOLEANS = {"0": "FALSCH FALSE", "1": "WAHR TRUE"}
@@ -38,8 +39,8 @@ class _Workbook:
     sheets: list[_Sheet] = field(default_factory=list)
     since_1904: bool = False
     strings: list[str] = field(default_factory=list)
-    formats: list[NumberFormat | None] = field(default_factory=list)
-    """By style; None for one that shows values as they are."""
+    formats: list[NumberFormat] = field(default_factory=list)
+    """By style."""
     people: dict[str, str] = field(default_factory=dict)
 
 
@@ -199,9 +200,9 @@ class _Rows:
         self._workbook = workbook
         self._left = left
         self._brief_below = MAX_TEXT_CHARACTERS - _IN_FULL
+        self._brief = left < self._brief_below
         self._margins: dict[str, str] = {}
-        self._shown: dict[tuple[str | None, str], str] = {}
-        self._general = NumberFormat("General")
+        self._styles: dict[str | None, tuple[NumberFormat, dict[str, str]]] = {}
         self.lines: list[str] = []
         self.cut = False
 
@@ -248,7 +249,10 @@ class _Rows:
                     line = "\t".join(cells)
                     cells.clear()
                     lines.append(line)
-                    left = self._left = left - len(line) - 1
+                    left -= len(line) + 1
+                    if left < self._brief_below and not self._brief:
+                        self._brief = True
+                        self._styles.clear()
                     if left < 0 or (not len(lines) % 500 and time.process_time() > QUICK_CPU_SECONDS / 2):
                         raise _Enough
             elif name == text:
@@ -274,22 +278,28 @@ class _Rows:
             return _BOOLEANS.get(raw.strip(), raw)
         if kind in ("str", "inlineStr", "e"):
             return _one_line(raw)
-        shown = self._shown.get((style, raw))
+        number_format, known = self._styles.get(style) or self._style(style)
+        shown = known.get(raw)
         if shown is None:
-            formats = self._workbook.formats
-            place = int(style) if style and style.isdecimal() else 0
-            number_format = (formats[place] if place < len(formats) else None) or self._general
             try:
                 if kind == "d":
                     shown = number_format.date(datetime.fromisoformat(raw.strip()).replace(tzinfo=None))
                 else:
-                    shown = number_format.text(raw.strip(), brief=self._left < self._brief_below)
+                    shown = number_format.text(raw.strip(), brief=self._brief)
             except (ValueError, ArithmeticError):
                 shown = _one_line(raw)
-            if len(self._shown) >= _MAX_REMEMBERED:
-                self._shown.clear()
-            self._shown[style, raw] = shown
+            if len(known) < _MAX_REMEMBERED:
+                known[raw] = shown
         return shown
+
+    def _style(self, style: str | None) -> tuple[NumberFormat, dict[str, str]]:
+        """Its number format, and what is remembered of the values shown in it."""
+        formats = self._workbook.formats
+        place = int(style) if style and style.isdecimal() else 0
+        made = formats[place] if place < len(formats) else NumberFormat("General"), dict[str, str]()
+        if len(self._styles) < _MAX_STYLES:
+            self._styles[style] = made
+        return made
 
     def headers(self, sheet: str) -> list[str]:
         return self._distinct("Header", sheet)
