@@ -120,6 +120,20 @@ async def test_diagrams_charts_notes_and_comments_are_read(read: Read) -> None:
     assert "Bitte kürzen" in page
 
 
+async def test_charts_of_newer_programs_are_read(read: Read) -> None:
+    data = '<x:data><x:strDim><x:lvl><x:pt idx="0">Kartoffeln</x:pt></x:lvl></x:strDim><x:numDim><x:lvl formatCode="0.00">'
+    data += '<x:pt idx="0">3.5</x:pt></x:lvl></x:numDim></x:data>'
+    series = "<x:series><x:tx><x:txData><x:v>Ertrag</x:v></x:txData></x:tx></x:series>"
+    title = "<x:title><x:tx><x:txData><x:v>Gemüse</x:v></x:txData></x:tx></x:title>"
+    chart = f'<x:chartSpace xmlns:x="x"><x:chartData>{data}</x:chartData><x:chart>{title}{series}</x:chart></x:chartSpace>'
+    beside = {
+        "ppt/slides/_rels/slide1.xml.rels": relationships(("chartEx", "../charts/chartEx1.xml")),
+        "ppt/charts/chartEx1.xml": chart.encode(),
+    }
+    found = await read(presentation(slide(""), beside=beside))
+    assert found.pages == ["Gemüse\nKartoffeln\t3,50 = 3.5\nErtrag"]
+
+
 async def test_what_a_layout_draws_is_read_once_and_its_instructions_are_not(read: Read) -> None:
     link = relationships(("slideLayout", "../slideLayouts/slideLayout1.xml"))
     beside = {

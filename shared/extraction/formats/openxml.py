@@ -227,12 +227,13 @@ def chart_text(package: Package, part: str) -> str:
     Reads both the charts of ECMA-376 (21.2) and those that came with Office 2016 (chartEx)."""
     titles: list[str] = []
     series: list[_Series] = []
-    current, role, code = _Series(), "", ""
+    current: _Series | None = None
+    role, code = "", ""
     buffer: list[str] = []
 
     def start(name: str, attributes: Attributes) -> None:
         nonlocal current, role, code
-        if name in ("ser", "series"):
+        if name in ("ser", "series", "data"):  # chartEx keeps its data before the series
             current, role = _Series(), ""
             series.append(current)
         elif name in ("tx", "cat", "val", "xVal", "yVal", "bubbleSize", "title", "strDim", "numDim"):
@@ -249,8 +250,10 @@ def chart_text(package: Package, part: str) -> str:
         if name == "formatCode":
             code = text
         elif name in ("v", "pt") and text:
-            if role == "tx":
-                (current.name if series else titles).append(text)
+            if current is None:
+                titles.append(f"{text}\n")
+            elif role == "tx":
+                current.name.append(text)
             elif role in ("cat", "xVal", "strDim"):
                 current.categories.append(_as_shown(text, code) if code else text)
             elif role in ("val", "yVal", "bubbleSize", "numDim"):
@@ -261,8 +264,8 @@ def chart_text(package: Package, part: str) -> str:
             titles.append("\n")
         elif name in ("strCache", "numCache", "multiLvlStrCache", "lvl"):
             code = ""
-        elif name in ("ser", "series"):
-            current = _Series()
+        elif name in ("ser", "series", "data"):
+            current = None
         buffer.clear()
 
     package.walk(part, start, end, buffer.append)
