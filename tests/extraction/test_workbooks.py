@@ -1,10 +1,13 @@
 """What a person sees in a workbook is read: numbers and dates as shown, comments, text boxes, charts, headers, hidden sheets."""
 
+import contextlib
 import html
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.extraction import DocumentCorrupt, UnsupportedType, content_types, extract
 from shared.extraction.formats.numbers import NumberFormat
@@ -109,6 +112,13 @@ def test_a_number_is_given_as_shown_and_as_its_value(code: str, value: str, text
 )
 def test_formats_that_files_only_number_are_known(number: int, text: str) -> None:
     assert NumberFormat.built_in(number).text("45476") == text
+
+
+@settings(deadline=None)
+@given(st.text('0#?.,;"\\_*[]$-<>=hmsyd/%E+@ AaPpGeneral€', max_size=30), st.floats(), st.booleans())
+def test_no_format_makes_reading_fail(code: str, value: float, brief: bool) -> None:
+    with contextlib.suppress(ValueError, ArithmeticError):  # then the cell is read as the file holds it
+        assert isinstance(NumberFormat(code).text(repr(value), brief=brief), str)
 
 
 async def test_cells_of_every_type_are_read(read: Read) -> None:
