@@ -143,11 +143,10 @@ class _Section:
         order = "".join(dict.fromkeys(letters))
         # 07/03/24 may be read either way
         self.is_whole_date = order.startswith(("ymd", "dmy")) or ("mmm" in letters and order.startswith("mdy"))
-        self._language, currency = "", ""
+        self._language = ""
         for kind, text in tokens:
             if kind == "bracket" and text.startswith("$"):
-                symbol, _, tag = text[1:].rpartition("-") if "-" in text else (text[1:], "", "")
-                currency = symbol or currency
+                tag = text[1:].rpartition("-")[2] if "-" in text else ""
                 self._language = _language(tag) or self._language
                 if tag.upper() == "F800":
                     tokens = _sections('dddd", "d". "mmmm yyyy')[0]
