@@ -73,6 +73,15 @@ _OTHER_NAMES = {
     "image/x-png": content_types.PNG,
     "image/tif": content_types.TIFF,
     "image/x-tiff": content_types.TIFF,
+    # workbooks and presentations with macros, templates and slide shows
+    "application/vnd.ms-excel.sheet.macroenabled.12": content_types.XLSX,
+    "application/vnd.ms-excel.template.macroenabled.12": content_types.XLSX,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.template": content_types.XLSX,
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": content_types.PPTX,
+    "application/vnd.ms-powerpoint.slideshow.macroenabled.12": content_types.PPTX,
+    "application/vnd.ms-powerpoint.template.macroenabled.12": content_types.PPTX,
+    "application/vnd.openxmlformats-officedocument.presentationml.slideshow": content_types.PPTX,
+    "application/vnd.openxmlformats-officedocument.presentationml.template": content_types.PPTX,
 }
 
 

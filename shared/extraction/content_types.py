@@ -31,7 +31,8 @@ BINARY = "application/octet-stream"
 SUPPORTED = frozenset((PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, RTF, HTML, EML, MARKDOWN, CSV, TEXT, PNG, JPEG, TIFF, WEBP, GIF))
 
 EXTENSIONS = {
-    ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".dotm": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".pptx": PPTX, ".ppsx": PPTX,
+    ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".dotm": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".xltx": XLSX, ".xltm": XLSX,
+    ".pptx": PPTX, ".pptm": PPTX, ".ppsx": PPTX, ".ppsm": PPTX, ".potx": PPTX, ".potm": PPTX,
     ".odt": ODT, ".ott": ODT, ".ods": ODS, ".ots": ODS, ".odp": ODP, ".otp": ODP,
     ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".md": MARKDOWN, ".markdown": MARKDOWN,
     ".csv": CSV, ".tsv": CSV, ".txt": TEXT, ".text": TEXT, ".log": TEXT, ".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".jpe": JPEG,

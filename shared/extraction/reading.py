@@ -42,7 +42,7 @@ def warm_up() -> None:
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, word  # noqa: F401
+    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, slides, spreadsheet, word  # noqa: F401
 
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
@@ -143,7 +143,7 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 
 
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, word
+    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, slides, spreadsheet, word
 
     if content_type in _ZIPPED:
         office.check_archive(file, content_type)
@@ -153,6 +153,10 @@ def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, 
         return word.read(file)
     if content_type in _OPENDOCUMENT:
         return opendocument.read(file, content_type)
+    if content_type == PPTX:
+        return slides.read(file)
+    if content_type == XLSX:
+        return spreadsheet.read(file)
     if content_type in _OFFICE:
         return office.read(file, content_type)
     if content_type == HTML:

@@ -28,6 +28,7 @@ from shared.documents.uploads import (
     UploadIncomplete,
 )
 from shared.errors import NotFound
+from shared.extraction import content_types
 from shared.storage import StoredObject, object_store
 from tests.documents.conftest import LETTER, Usage, create, published, row, send, set_quota, status, stored, usage
 
@@ -183,6 +184,10 @@ async def test_kinds_that_cannot_be_read_are_refused(vault: TenantDatabase, cont
         ("", "notes.md", "text/markdown"),
         ("application/vnd.ms-excel", "table.csv", "text/csv"),
         ("image/jpg", "x.jpg", "image/jpeg"),
+        ("application/vnd.ms-excel.sheet.macroEnabled.12", "x.xlsm", content_types.XLSX),
+        ("application/vnd.openxmlformats-officedocument.spreadsheetml.template", "x.xltx", content_types.XLSX),
+        ("application/vnd.openxmlformats-officedocument.presentationml.slideshow", "x.ppsx", content_types.PPTX),
+        ("application/octet-stream", "x.potx", content_types.PPTX),
     ],
 )
 def test_kinds_are_known_by_their_other_names(declared: str, filename: str, kind: str) -> None:

@@ -30,7 +30,7 @@ def words(extraction: Extraction) -> str:
         (SAMPLES / "bicycle-invoice.pdf", content_types.PDF, "en", 2, "Bottom bracket with fitting", "Invoice 2026-0417"),
         (SAMPLES / "electricity-bill-scan.pdf", content_types.PDF, "en", 1, "Consumption: 2,415 kilowatt hours", None),
         (SAMPLES / "employer-letter.docx", content_types.DOCX, "en", 1, "Trainer's allowance", "Salary adjustment"),
-        (SAMPLES / "tax-expenses-2025.xlsx", content_types.XLSX, "en", 1, "Chimney sweep", "Deductible expenses for the tax return 2025"),
+        (SAMPLES / "tax-expenses-2025.xlsx", content_types.XLSX, "en", 2, "Chimney sweep", "Deductible expenses for the tax return 2025"),
         (SAMPLES / "hotel-booking.html", content_types.HTML, "en", 1, "€128, €384 in all", "Your booking at Hotel Seeblick"),
         (SAMPLES / "insurance-claim.eml", content_types.EML, "en", 2, "kitchen floor, laminate;487", "Your claim 88-2041: water damage in the kitchen"),
         (SAMPLES / "nebenkostenabrechnung.txt", content_types.TEXT, "de", 1, "Müllabfuhr 146,20 €", None),
