@@ -120,6 +120,14 @@ async def test_a_scan_in_strips_or_inside_a_form_is_recognised(read: Read) -> No
         assert STAMPS[0] in text
 
 
+async def test_a_small_picture_with_nothing_but_a_caption_is_recognised(read: Read) -> None:
+    content = b"q 260 0 0 370 150 300 cm /I Do Q " + small("Figure 1: the notice on the bridge", 280)
+    document = pdf([content], more_objects=(image_object(picture_of(LETTER)),), resources=b"/XObject<</I 4 0 R>>")
+    text = words(await read(document, "notice.pdf"))
+    assert "heron committee" in text
+    assert "Figure 1: the notice on the bridge" in text
+
+
 @pytest.mark.parametrize("way", ["invisible", "under the picture"])
 async def test_a_good_text_layer_of_a_scan_is_kept_as_it_is(tmp_path: Path, way: str) -> None:
     layer = "Minutes of the kingfisher society, taken by an earlier program"

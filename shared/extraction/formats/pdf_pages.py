@@ -36,6 +36,9 @@ _CELLS = 48
 """The page is looked at as a grid of so many rows and columns."""
 _PICTURE_SHARE = 0.3
 """Share of the page that pictures cover on a scan; a smaller one is an illustration."""
+_SMALL_PICTURE_SHARE = 0.1
+_ROWS_OF_A_CAPTION = 5
+"""On a page with hardly any text, a picture of that share is what the page is for: a receipt, a photographed notice."""
 _TEXT_SHARE = 0.25
 """Share of the rows of the pictures in which a text layer stands that is taken for theirs; a stamp or a fax line takes less."""
 _SEGMENTS_OF_A_RECTANGLE = 5
@@ -82,7 +85,8 @@ class PageText:
         length = len(self.text.strip())
         if sight.has_picture and length < FEW_CHARACTERS:
             return True
-        if sight.picture_share >= _PICTURE_SHARE and not (sight.has_hidden_text and length >= FEW_CHARACTERS):
+        least = _PICTURE_SHARE if sum(map(bool, sight.text)) > _ROWS_OF_A_CAPTION else _SMALL_PICTURE_SHARE
+        if sight.picture_share >= least and not (sight.has_hidden_text and length >= FEW_CHARACTERS):
             return _covered(sight.pictures, sight.text) < _TEXT_SHARE
         return sight.segments >= _SEGMENTS_OF_OUTLINES and _covered(sight.outlines, sight.text) < _TEXT_SHARE
 
@@ -100,7 +104,7 @@ def read(page: "PdfPage") -> PageText:
         ):
             # some of it may run in another direction than the rest; PDFium glues it to its neighbours, or takes it letter by letter
             text = _text_by_direction(textpage) or text
-        text = _joined(textpage, text) if _PERHAPS_SPACED.search(text) else text
+        text = _joined(textpage, text) if len(text) <= _CHARACTERS_LOOKED_AT and _PERHAPS_SPACED.search(text) else text
         # U+FFFE stands for a hyphen at the end of a line, the line break after it left out: "Haftpflichtver\ufffesicherung", "E\ufffeMail"
         text = _HYPHEN.sub("", text).replace("\ufffe", "-")
         sensible = makes_sense(text)
