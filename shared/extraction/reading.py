@@ -93,7 +93,10 @@ def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any]
     texts: list[str | None] = []
     for attachment, scans in groupby(arguments["scans"], key=lambda scan: int(scan[1])):
         frames = [int(frame) for frame, _ in scans]
-        content, name = mail.attachment(file, attachment) if attachment else (file, str(arguments["filename"]))
+        content, name = file, str(arguments["filename"])
+        if attachment:
+            container = pdf if content_types.detect(file, name) == PDF else mail
+            content, name = container.attachment(file, attachment)
         reader = pdf if content_types.detect(content, name) == PDF else pictures
         for frame, text in zip(frames, reader.recognize(content, frames, recognizer), strict=True):
             if text is not None:
@@ -145,10 +148,13 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
     from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, slides, spreadsheet, word
 
+    def attached(content: BinaryIO, name: str) -> Reading:
+        return _read(content, content_types.detect(content, name), recognizer, attachments=False)
+
     if content_type in _ZIPPED:
         office.check_archive(file, content_type)
     if content_type == PDF:
-        return pdf.read(file, recognizer)
+        return pdf.read(file, recognizer, attached if attachments else None)
     if content_type == DOCX:
         return word.read(file)
     if content_type in _OPENDOCUMENT:
@@ -162,10 +168,6 @@ def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, 
     if content_type == HTML:
         return html.read(file)
     if content_type == EML and attachments:
-
-        def attached(content: BinaryIO, name: str) -> Reading:
-            return _read(content, content_types.detect(content, name), recognizer, attachments=False)
-
         return mail.read(file, attached)
     if content_type in (TEXT, MARKDOWN, CSV, EML):
         return plain.read(file)

@@ -227,7 +227,7 @@ def die_at_parts(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
 def read_and_die_of_a_part(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     """`reading.read` with a reader of pictures, or of the pages of PDFs, that crashes."""
     from shared.extraction import reading
-    from shared.extraction.formats import pdf
+    from shared.extraction.formats import pdf_pages
     from shared.extraction.formats.recognition import Recognizer
 
     def crash(*_: object) -> Any:
@@ -236,8 +236,8 @@ def read_and_die_of_a_part(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     if arguments["of"] == "pictures":
         Recognizer.text_of = crash  # type: ignore[method-assign,assignment]
     else:
-        text = pdf._text
-        pdf._text = lambda page: crash() if "crash" in (found := text(page)) else found
+        page_text = pdf_pages.read
+        pdf_pages.read = lambda page: crash() if "crash" in (found := page_text(page)).text else found
     return reading.read(file, {"filename": arguments["filename"], "ocr_languages": ["eng"], "tessdata": ""})
 
 

@@ -1,20 +1,27 @@
-"""PDFs, with PDFium: text and thumbnail from the one library, page by page; OCR for pages that are only a picture."""
+"""PDFs, with PDFium: text and thumbnail from the one library, page by page; OCR for pages on which one sees more than their text tells.
 
+What a page says and whether it is to be recognised: pdf_pages.py; notes, form fields and attached files: pdf_annotations.py.
+"""
+
+import contextlib
 import ctypes
+import io
 import mmap
 import os
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shared.extraction import parts
-from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
-from shared.extraction.formats import Reading, Scan, Stopwatch
+from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, ExtractionWarning, UnsupportedType
+from shared.extraction.formats import Reading, Scan, Stopwatch, pdf_annotations, pdf_pages
+from shared.extraction.formats.mail import headed
 from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans, webp
 from shared.extraction.formats.recognition import Recognizer
+from shared.extraction.formats.text_layers import makes_sense
 from shared.extraction.limits import (
+    MAX_EMAIL_ATTACHMENTS,
     MAX_OCR_PIXELS,
     MAX_PAGES,
     MAX_PDF_IN_MEMORY,
@@ -30,15 +37,15 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfImage, PdfPage
 
 _POINTS_PER_INCH = 72
-_FEW_CHARACTERS = 16
-"""A page with fewer characters than this and a picture on it is taken for a scan (a scanner's stamp or page number is no text layer)."""
 _PICTURES_LOOKED_AT = 200
-_FIELDS_LOOKED_AT = 1_000
-_HYPHEN = re.compile(r"(?<=[^\W\d_])\ufffe(?=[^\W\dA-ZÄÖÜ_])")
+
+ReadAttachment = Callable[[BinaryIO, str], Reading]
 
 
-def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
-    """The text of each page up to MAX_PAGES, title, thumbnail of the first page.
+def read(file: BinaryIO, recognizer: Recognizer, read_attachment: ReadAttachment | None = None) -> Reading:
+    """The text of each page up to MAX_PAGES, title, thumbnail of the first page; then pages for the attached files, headed by their names.
+
+    `read_attachment(file, filename)` reads one of those; without it, and if it cannot be read, it is only named.
 
     Raises DocumentEncrypted where a password is needed to open it, DocumentCorrupt where PDFium cannot read it."""
     watch = Stopwatch()
@@ -50,22 +57,27 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     until = time.process_time() + QUICK_CPU_SECONDS / 2
     scans: list[int] = []
     unreadable: list[int] = []
+    pinned: list[pdf_annotations.Attachment] = []
     for number in range(min(len(document), MAX_PAGES)):
         try:
             if not parts.begin("page", number + 1):
                 raise DocumentCorrupt
             page = document[number]
-            text = "\n".join(filter(None, (_text(page), *_field_values(document, page))))
+            layer = pdf_pages.read(page)
+            notes = pdf_annotations.texts_of(document, page)
+            pinned += pdf_annotations.pinned(page)
         except Exception:  # PdfiumError; a broken page does not make the others unreadable
             reading.pages.append("")
             unreadable.append(number + 1)
             continue
         watch.lap("text")
-        scanned = len(text.strip()) < _FEW_CHARACTERS
+        scanned, text = layer.is_to_be_recognized, layer.text
         pictures = _pictures(page) if scanned or number == 0 else []
         bearable = all(map(_is_bearable, pictures))
-        if scanned and pictures and bearable:
+        if scanned and bearable:
             scans.append(number)
+            text = text if layer.makes_sense else ""  # what is recognised counts instead, be it longer or not
+        text = "\n".join(filter(None, (text, *notes)))
         reading.pages.append(text)
         characters += len(text)
         if number == 0 and bearable and parts.begin("thumbnail"):
@@ -83,6 +95,9 @@ def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     if recognizer.deferred:
         reading.scans = [Scan(number, number) for number in scans]
         scans = []
+    _read_attachments(reading, [*pdf_annotations.embedded(document), *pinned], read_attachment if time.process_time() < until else None)
+    parts.begin("document")
+    watch.lap("attachments")
     for number in scans:
         if recognizer.exhausted():
             reading.truncated = True
@@ -111,12 +126,71 @@ def recognize(file: BinaryIO, numbers: Iterable[int], recognizer: Recognizer) ->
             yield None
 
 
+def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
+    """The `number`-th attached file (from 1), and its name.
+
+    Raises IndexError if there are fewer, DocumentCorrupt if it cannot be decoded."""
+    document = _open(file)
+    attachments = pdf_annotations.embedded(document)
+    for page_number in range(min(len(document), MAX_PAGES)):
+        if len(attachments) >= number:
+            break
+        with contextlib.suppress(Exception):  # a broken page, as in `read`
+            attachments += pdf_annotations.pinned(document[page_number])
+    name, content = attachments[number - 1]
+    data = content()
+    if data is None:
+        raise DocumentCorrupt
+    return io.BytesIO(data), name
+
+
+def _read_attachments(reading: Reading, attachments: "list[pdf_annotations.Attachment]", read_attachment: ReadAttachment | None) -> None:
+    only_named = []
+    for number, (name, content) in enumerate(attachments, 1):
+        attached = None
+        if read_attachment and number <= MAX_EMAIL_ATTACHMENTS:
+            attached = _attached(reading, number, name, content, read_attachment)
+        if attached is None or not (attached.scans or any(page.strip() for page in attached.pages)):
+            only_named.append(f"Attachment: {name}")
+            continue
+        reading.scans += [Scan(len(reading.pages) + scan.page, scan.frame, number) for scan in attached.scans]
+        reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
+        reading.truncated |= attached.truncated
+        reading.warnings += [ExtractionWarning(warning.code, f"{name}: {warning.detail}") for warning in attached.warnings]
+    reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
+    if only_named:
+        reading.pages.append("\n".join(only_named))
+
+
+def _attached(
+    reading: Reading, number: int, name: str, content: Callable[[], bytes | None], read_attachment: ReadAttachment
+) -> Reading | None:
+    """None for one that cannot be read, with a warning if it is of a kind that can."""
+    try:
+        if parts.begin("attachment", number) and (data := content()) is not None:
+            with parts.inside():
+                return read_attachment(io.BytesIO(data), name)
+    except UnsupportedType:
+        return None
+    except (ExtractionFailed, MemoryError):
+        pass
+    reading.warn("attachment_unreadable", f"The attachment {name} could not be read.")
+    return None
+
+
 def _recognized(document: "PdfDocument", number: int, recognizer: Recognizer) -> str:
+    """What is recognised on the page, with what its own text and its notes say beside that."""
     page = document[number]
     scale = _recognition_scale(page)
     recognized = recognizer.text_of(_render(page, scale, grayscale=True), round(scale * _POINTS_PER_INCH))
+    layer = pdf_pages.read(page)
+    own = layer.text
+    if not layer.makes_sense and recognized.strip() and makes_sense(recognized):
+        own = ""  # otherwise the paper itself is full of such letters, codes for instance
+    notes = pdf_annotations.texts_of(document, page)
     page.close()
-    return recognized
+    own = "\n".join(filter(None, (own, *notes)))
+    return pdf_pages.combined(own, recognized) if recognized.strip() else own
 
 
 def _open(file: BinaryIO) -> "PdfDocument":
@@ -145,34 +219,6 @@ def _title(document: "PdfDocument") -> str | None:
         return document.get_metadata_value("Title") or None
     except Exception:
         return None
-
-
-def _text(page: "PdfPage") -> str:
-    textpage = page.get_textpage()
-    try:
-        # U+FFFE stands for a hyphen at the end of a line, the line break after it left out: "Haftpflichtver\ufffesicherung", "E\ufffeMail"
-        return _HYPHEN.sub("", textpage.get_text_range()).replace("\ufffe", "-")
-    finally:
-        textpage.close()
-
-
-def _field_values(document: "PdfDocument", page: "PdfPage") -> list[str]:
-    """What was filled into the form fields of the page; it is no part of its text."""
-    from pypdfium2 import raw
-
-    form = document.formenv
-    values: list[str] = []
-    for number in range(min(raw.FPDFPage_GetAnnotCount(page), _FIELDS_LOOKED_AT) if form else 0):
-        annotation = raw.FPDFPage_GetAnnot(page, number)
-        if not annotation:
-            continue
-        if raw.FPDFAnnot_GetFormFieldType(form, annotation) in (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX):
-            size = raw.FPDFAnnot_GetFormFieldValue(form, annotation, None, 0)  # in bytes, with the NUL at the end
-            buffer = (raw.FPDF_WCHAR * (size // 2))()
-            raw.FPDFAnnot_GetFormFieldValue(form, annotation, buffer, size)
-            values.append(bytes(buffer).decode("utf-16-le", "replace").rstrip("\0"))
-        raw.FPDFPage_CloseAnnot(annotation)
-    return values
 
 
 def _pictures(page: "PdfPage") -> "list[PdfImage]":
