@@ -14,7 +14,6 @@ from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
 
 _ZIPPED = {DOCX, XLSX, PPTX, ODT, ODS}
-_OFFICE = _ZIPPED | {RTF}
 
 # one page with a line in each of the fonts that PDFium carries; it finds the objects without a cross-reference table
 _SPECIMEN = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
@@ -41,7 +40,7 @@ def warm_up() -> None:
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain  # noqa: F401
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain, rtf  # noqa: F401
 
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
@@ -142,13 +141,15 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 
 
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import html, mail, office, pdf, pictures, plain
+    from shared.extraction.formats import html, mail, office, pdf, pictures, plain, rtf
 
     if content_type in _ZIPPED:
         office.check_archive(file, content_type)
     if content_type == PDF:
         return pdf.read(file, recognizer)
-    if content_type in _OFFICE:
+    if content_type == RTF:
+        return rtf.read(file)
+    if content_type in _ZIPPED:
         return office.read(file, content_type)
     if content_type == HTML:
         return html.read(file)
