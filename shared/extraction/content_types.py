@@ -59,6 +59,9 @@ _MAIL_HEADERS = {
     b"from", b"to", b"subject", b"date", b"message-id", b"received", b"return-path", b"delivered-to", b"mime-version", b"content-type",
     b"dkim-signature", b"reply-to", b"cc", b"sender", b"arc-seal", b"x-mailer",
 }  # fmt: skip
+_SENT_HEADERS = {b"received", b"return-path", b"delivered-to", b"mime-version", b"dkim-signature", b"arc-seal"}
+_NEWS_HEADERS = {b"newsgroups", b"path", b"xref", b"nntp-posting-host", b"lines"}
+_TEXT_EXTENSIONS = {extension for extension, kind in EXTENSIONS.items() if kind in (TEXT, MARKDOWN, CSV)}
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\b")) + b"\x7f"
 _NO_SHIFT = re.compile(rb"[\x00-\x07\x0b\x10-\x1a\x1c-\x1f\x7f]")
 
@@ -94,7 +97,7 @@ def detect(file: BinaryIO, filename: str = "") -> str:
         return BINARY
     if _HTML.match(start):
         return HTML
-    if _is_mail(start, by_name == EML):
+    if _is_mail(start, PurePath(filename.lower()).suffix):
         return EML
     return by_name if by_name in _TEXT_KINDS else TEXT
 
@@ -117,8 +120,9 @@ def _zip_kind(file: BinaryIO) -> str:
     return BINARY
 
 
-def _is_mail(head: bytes, named_so: bool) -> bool:
-    """A block of header fields (RFC 5322) with two known names in it, or one where the file is also named so."""
+def _is_mail(head: bytes, extension: str) -> bool:
+    """A block of header fields (RFC 5322) with two known names in it, or one if the file is also named so. A file named as a text has to
+    have gone through a mail server; posts to newsgroups are kept as texts."""
     if head.startswith(b"From "):  # the separator line of an mbox
         head = head.partition(b"\n")[2]
     position, known = 0, set()
@@ -128,9 +132,10 @@ def _is_mail(head: bytes, named_so: bool) -> bool:
     rest = head[position:]
     complete = not rest or rest.startswith((b"\n", b"\r\n")) or len(head) >= HEAD - 3
     found = known & _MAIL_HEADERS
-    return complete and (
-        (len(found) >= 2 and bool(found & {b"from", b"received", b"message-id", b"mime-version"})) or (named_so and bool(found))
-    )
+    if not complete or (extension in _TEXT_EXTENSIONS and (known & _NEWS_HEADERS or not found & _SENT_HEADERS)):
+        return False
+    sent = bool(found & {b"from", b"received", b"message-id", b"mime-version"})
+    return (len(found) >= 2 and sent) or (EXTENSIONS.get(extension) == EML and bool(found))
 
 
 def _is_text(head: bytes) -> bool:

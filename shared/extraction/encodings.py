@@ -240,6 +240,10 @@ def _points(text: str, alphabet: str) -> Iterator[float]:
             yield 0.3 if character in _APOSTROPHES else -1.0
         elif character in "„‚" and (before.isalnum() or not after.isalnum()):
             yield -0.6  # they open what is quoted
+        elif character in "„‚“”»«" and before.isalnum() != after.isalnum():
+            yield 0.9
+        elif character in "–—€" and before.isspace() and not after.isalpha():
+            yield 0.8
         elif character in _COMMON_SIGNS or category == "Zs":
             yield 0.4
         else:
@@ -249,6 +253,8 @@ def _points(text: str, alphabet: str) -> Iterator[float]:
 def _letter_points(before: str, letter: str, after: str) -> float:
     if before.isalpha() and before.islower() and letter.isupper():
         return -0.8
+    if letter.islower() and not before.isalpha() and after.isupper():
+        return -0.5
     if letter.isupper() and before.isalpha() and after.isalpha() and before.isupper() and after.islower():
         return -0.3
     if letter in "ªºƒ":  # MacRoman and DOS have them where others have letters

@@ -183,6 +183,9 @@ async def test_kinds_that_cannot_be_read_are_refused(vault: TenantDatabase, cont
         ("", "notes.md", "text/markdown"),
         ("application/vnd.ms-excel", "table.csv", "text/csv"),
         ("image/jpg", "x.jpg", "image/jpeg"),
+        ("application/msword", "letter.rtf", "application/rtf"),
+        ("text/x-log", "server.log", "text/plain"),
+        ("text/x-python", "script.py", "text/plain"),
     ],
 )
 def test_kinds_are_known_by_their_other_names(declared: str, filename: str, kind: str) -> None:

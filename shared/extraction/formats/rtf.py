@@ -141,8 +141,8 @@ class _Text:
 
     def _end_group(self) -> None:
         inner, self._state = self._state, self._states.pop()
-        if inner.destination != self._state.destination and (written := self._written.get(inner.destination)):
-            written.append("\n")
+        if inner.destination != self._state.destination and inner.destination in ("header", "note"):
+            self._written[inner.destination].append("\n")
 
     def _run(self, run: bytes) -> None:
         if self._to_skip:
