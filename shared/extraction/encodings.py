@@ -43,11 +43,14 @@ _BY_LABEL = {label: name for name, labels in _LABELS.items() for label in labels
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "ascii": "cp1252"}  # fmt: skip  # noqa: E501
 _SEVERAL_BYTES = {"cp932", "cp949", "gb18030", "big5hkscs", "euc_jp", "iso2022_jp_ext", "johab", "utf-16-le", "utf-16-be", "utf-7"}
 
-_SAMPLE = 16 * 1024
+_SAMPLE, _COMPARED = 16 * 1024, 4 * 1024
+"""Bytes that chardet is given, and that candidates are compared on."""
 _SURE_ENOUGH = 0.1
 """chardet's confidence; a handful of Latin letters gets 0.05, 25 letters of Turkish 0.12, whole sentences 0.25 to 0.65."""
 _WESTERN = ("cp1252", "cp850", "mac_roman", "cp437")
 """Tried whatever chardet says: most likely first."""
+_WRITTEN_IN_CP1252 = {"en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "ca"}
+_NO_DOUBT = 0.85
 _CANDIDATES = 8
 _NEVER = {"hp-roman8", "cp037", "cp500", "cp1026", "cp1140", "cp875", "cp424", "cp273"}
 """Of mainframes and printers: no file on a person's disk, and one of them is always near."""
@@ -57,7 +60,9 @@ _ALPHABETS = {
     "lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž", "et": "äõöüšž", "hu": "áéíóöőúüű", "ro": "ăâîșşțţ", "tr": "çğıöşüâî",
 }  # fmt: skip
 """Letters beyond ASCII by language (ISO 639-1)."""
-_LINES_BEYOND_ASCII = re.compile(rb"[^\r\n]{0,200}[\x80-\xff][^\r\n]{0,200}")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_AROUND = 200
+"""Bytes kept on either side of one beyond ASCII."""
 _ISO_2022 = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$)A", "iso-2022-cn"), (b"\x1b$", "iso2022_jp_ext"))
 _HZ = re.compile(rb"~\{(?:[!-}][!-~]){2,}~\}")
 _SHIFTED = re.compile(rb"\x0e([^\x0f\n]*)\x0f?")
@@ -178,9 +183,12 @@ def _strictly(data: bytes, encoding: str) -> str | None:
 
 
 def _legacy_encoding(data: bytes) -> str:
+    sample = _telling(data)
+    spoken = language.detect(data[: 4 * _SAMPLE].decode("cp1252", "replace"))
+    if spoken in _WRITTEN_IN_CP1252 and _plausibility(sample, "cp1252", _ALPHABETS[spoken]) > _NO_DOUBT:
+        return "cp1252"
     import chardet  # only where it is needed: its models take 40 MB and a quarter of a second
 
-    sample = _telling(data)
     scores = {encoding: 0.01 * (len(_WESTERN) - number) for number, encoding in enumerate(_WESTERN)}
     guesses = chardet.detect_all(sample, ignore_threshold=True)[:_CANDIDATES]
     surest = max((guess["confidence"] for guess in guesses), default=0)
@@ -189,7 +197,6 @@ def _legacy_encoding(data: bytes) -> str:
         # the Unicode ones are ruled out by the marks, zeros and sequences looked for before
         if encoding and encoding not in _NEVER and not encoding.startswith("utf") and surest >= _SURE_ENOUGH:
             scores[encoding] = scores.get(encoding, 0) + guess["confidence"] / surest
-    spoken = language.detect(data[: 4 * _SAMPLE].decode("cp1252", "replace"))
     if spoken is None and surest >= _SURE_ENOUGH:
         spoken = guesses[0].get("language")
     alphabet = _ALPHABETS.get(spoken or "", "")
@@ -197,21 +204,24 @@ def _legacy_encoding(data: bytes) -> str:
 
 
 def _telling(data: bytes) -> bytes:
-    """The lines that tell encodings apart: those with bytes beyond ASCII."""
-    lines: list[bytes] = []
-    length = 0
-    for line in _LINES_BEYOND_ASCII.finditer(data):
-        lines.append(line[0])
-        length += len(line[0])
-        if length > _SAMPLE:
-            break
-    return b"\n".join(lines)
+    """The lines that tell encodings apart: those with bytes beyond ASCII, or what stands around these."""
+    pieces: list[bytes] = []
+    length, end = 0, 0
+    while length < _SAMPLE and (beyond := _BEYOND_ASCII.search(data, end)):
+        place = beyond.start()
+        begin = max(end, place - _AROUND)
+        begin = max(begin, data.rfind(b"\n", begin, place) + 1)
+        end = data.find(b"\n", place, place + _AROUND)
+        end = end + 1 if end >= 0 else place + _AROUND
+        pieces.append(data[begin:end])
+        length += end - begin
+    return b"".join(pieces)
 
 
 def _plausibility(sample: bytes, encoding: str, alphabet: str) -> float:
     """How much the characters beyond ASCII look like writing where they stand: 1 at best, below 0 for nonsense. `alphabet`: the letters
     beyond ASCII of the language it seems to be, if that is known."""
-    text = sample.decode(encoding, "replace")
+    text = sample[:_COMPARED].decode(encoding, "replace")
     points = list(_points(text, alphabet))
     return sum(points) / len(points) if points else -1.0
 

@@ -236,6 +236,23 @@ def test_winmail_dat_cut_off_anywhere_is_read_as_far_as_it_goes(cut: int) -> Non
     assert isinstance(tnef.unwrap(whole[:cut]).plain, str)
 
 
+_BOMBS = {
+    "compressed body": lambda: winmail(
+        attribute(0x9003, properties((0x1009, 258, struct.pack("<II4sI", 0, 2**31, b"LZFu", 0) + b"\xff" + b"\x0c\xff" * 2_000_000)))
+    ),
+    "attributes": lambda: winmail(*[attribute(0x9002, b"")] * 400_000),
+    "properties": lambda: winmail(attribute(0x9003, struct.pack("<I", 2**31) + struct.pack("<HHI", 0x1003, 1, 2**31) + bytes(4_000_000))),
+    "members": lambda: zipped(**{f"m{number}__txt": b"x" for number in range(20_000)}),
+}
+
+
+@pytest.mark.parametrize("name", _BOMBS)
+async def test_what_is_wrapped_takes_no_longer_than_other_documents(read: Read, name: str) -> None:
+    found = await read(with_file(_BOMBS[name](), "winmail.dat"), "a.eml")
+    assert "See the attachment." in found.pages[0]
+    assert found.milliseconds["child_cpu"] < 10_000
+
+
 @pytest.mark.parametrize(
     ("head", "name", "kind"),
     [

@@ -121,3 +121,18 @@ async def test_rtf_cut_off_is_read_as_far_as_it_goes(read: Read) -> None:
 
 async def test_a_name_does_not_make_it_rtf(read: Read) -> None:
     assert (await read(b"only text", "a.rtf")).content_type == content_types.TEXT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{\\pict " + b"0af1\n" * 2_000_000,
+        b"\\'e4" * 1_500_000,
+        b"{\\header x\\par}" * 50_000,
+        b"\\f0{\\f1 a}" * 100_000,
+        b"\\" * 2_000_000,
+    ],
+    ids=["picture", "bytes", "headers", "fonts", "escapes"],
+)
+async def test_rtf_takes_time_with_its_length(read: Read, body: bytes) -> None:
+    assert (await read(rtf(body), "a.rtf")).milliseconds["child_cpu"] < 10_000

@@ -7,7 +7,7 @@ set in (`\fcharset`), which may take two of them for a character.
 import codecs
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from shared.extraction.content_types import NAMES, RTF
@@ -18,7 +18,7 @@ from shared.extraction.limits import MAX_OFFICE_FILE, MAX_TEXT_CHARACTERS, MIB
 
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})? ?"  # a control word, its number, and the blank that ends it
-    rb"|\\'([0-9a-fA-F]{2})"
+    rb"|((?:\\'[0-9a-fA-F]{2})+)"
     rb"|\\([^a-zA-Z'])"
     rb"|([{}])"
     rb"|([^\\{}\r\n]+)",
@@ -69,6 +69,9 @@ class _State:
     deleted: bool = False
     hidden: bool = False
 
+    def copy(self) -> "_State":
+        return _State(self.encoding, self.skip, self.destination, self.deleted, self.hidden)
+
 
 def read(file: BinaryIO) -> Reading:
     """The text as one page: page headers first, footers, footnotes and comments last, deleted and hidden text left out."""
@@ -111,11 +114,11 @@ class _Text:
             raise DocumentCorrupt(f"The {NAMES[RTF]} is damaged and cannot be read.")
         while not self.full and (token := _TOKEN.search(data, position)):
             position = token.end()
-            word, number, byte, symbol, brace, run = token.groups()
+            word, number, codes, symbol, brace, run = token.groups()
             if run is not None:
                 self._run(run)
-            elif byte is not None:
-                self._byte(int(byte, 16))
+            elif codes is not None:
+                self._run(bytes.fromhex(codes.replace(b"\\'", b"").decode("ascii")))
             elif word is not None:
                 value = int(number) if number is not None else None
                 if word == b"bin":
@@ -131,7 +134,8 @@ class _Text:
                 if brace == b"{":
                     if len(self._states) > _DEEPEST:
                         raise DocumentTooComplex(f"The {NAMES[RTF]} is too intricate to be read safely.")
-                    self._states.append(replace(self._state))
+                    self._states.append(self._state)
+                    self._state = self._state.copy()
                 elif self._states:
                     self._end_group()
                 self._starred = False
@@ -150,12 +154,6 @@ class _Text:
             self._to_skip -= skipped
             run = run[skipped:]
         self._bytes += run
-
-    def _byte(self, byte: int) -> None:
-        if self._to_skip:
-            self._to_skip -= 1
-        else:
-            self._bytes.append(byte)
 
     def _symbol(self, symbol: str) -> None:
         if symbol == "*":
@@ -241,6 +239,8 @@ class _Text:
     def _flush(self) -> None:
         if self._bytes:
             raw, self._bytes = bytes(self._bytes), bytearray()
+            if not self._state.destination or self._state.deleted or self._state.hidden:
+                return
             if raw.isascii():
                 self._add(raw.decode("ascii"))
             else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shared.extraction.encodings import decode
-from shared.extraction.limits import MAX_TEXT_FILE
+from shared.extraction.limits import MIB
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 
@@ -13,6 +13,8 @@ _SUBJECT, _BODY, _ATTACHMENT_DATA, _ATTACHMENT_TITLE, _ATTACHMENT_BEGINS = 0x800
 _MESSAGE_PROPERTIES, _ATTACHMENT_PROPERTIES = 0x9003, 0x9005
 _PLAIN, _COMPRESSED_RTF, _HTML, _TITLE, _DATA, _LONG_NAME = 0x1000, 0x1009, 0x1013, 0x0037, 0x3701, 0x3707
 _MAX_ATTRIBUTES = 5_000
+_MAX_RTF = 8 * MIB
+"""Bytes that are unpacked of a compressed body."""
 _FIXED_SIZES = {2: 4, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 10: 4, 11: 4, 20: 8, 64: 8, 72: 16}
 _OBJECT, _STRING, _UNICODE, _BINARY = 13, 30, 31, 258
 _DICTIONARY = (
@@ -123,7 +125,7 @@ def inflate_rtf(data: bytes) -> bytes:
         return data[16 : 16 + size]
     if kind != b"LZFu":
         return b""
-    size = min(size, MAX_TEXT_FILE)
+    size = min(size, _MAX_RTF)
     out = bytearray(_DICTIONARY)
     position, end = 16, len(data)
     while position < end and len(out) - len(_DICTIONARY) < size:
