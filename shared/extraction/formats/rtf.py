@@ -54,6 +54,8 @@ _NOTES = {"footer", "footerl", "footerr", "footerf", "footnote", "annotation", "
 _NAMED_FONT = re.compile(r" (CE|CYR|Greek|TUR|Baltic)\s*;", re.I)
 _BY_FONT_NAME = {"CE": "cp1250", "CYR": "cp1251", "GREEK": "cp1253", "TUR": "cp1254", "BALTIC": "cp1257"}
 _NOISE = re.compile(rb"[^\\{}]*")
+_STATE = {"f", "fcharset", "cpg", "uc", "plain", "deleted", "v", "ansicpg", "deff", "fonttbl", "title"}
+_KNOWN = _STATE | _SIGNS.keys() | _HEADER_CHARSETS.keys() | _UNREAD | _READ | _HEADERS | _NOTES
 _DEEPEST = 10_000
 
 
@@ -176,6 +178,8 @@ class _Text:
             self._to_skip -= 1
             if word in _SIGNS:
                 return
+        if word not in _KNOWN and not self._starred:
+            return
         self._flush()
         starred, self._starred = self._starred, False
         if sign := _SIGNS.get(word):
