@@ -223,12 +223,19 @@ def _plausibility(sample: bytes, encoding: str, alphabet: str) -> float:
     beyond ASCII of the language it seems to be, if that is known."""
     text = sample[:_COMPARED].decode(encoding, "replace")
     points = list(_points(text, alphabet))
+    if len(points) < _FEW and not alphabet:  # the letters that most people here have on their keyboards
+        points = [point - 0.15 * ("\u0100" <= letter < "\u0250") for point, letter in zip(points, _beyond_ascii(text), strict=True)]
     return sum(points) / len(points) if points else -1.0
 
 
+_FEW = 6
 _FRAMES = re.compile("[\u2500-\u259f]")
 _APOSTROPHES = "’'‘-–·—…"
 _COMMON_SIGNS = "„“”‚‘’«»–—…•€£§°©®™½¼²³·¿¡№×"
+
+
+def _beyond_ascii(text: str) -> Iterator[str]:
+    return (character for character in text if character >= "\x80")
 
 
 def _points(text: str, alphabet: str) -> Iterator[float]:
@@ -254,6 +261,8 @@ def _points(text: str, alphabet: str) -> Iterator[float]:
             yield 0.9
         elif character in "–—€" and before.isspace() and not after.isalpha():
             yield 0.8
+        elif character in "€£¥" and after.isalpha():
+            yield -0.3
         elif character in _COMMON_SIGNS or category == "Zs":
             yield 0.4
         else:
@@ -263,8 +272,8 @@ def _points(text: str, alphabet: str) -> Iterator[float]:
 def _letter_points(before: str, letter: str, after: str) -> float:
     if before.isalpha() and before.islower() and letter.isupper():
         return -0.8
-    if letter.islower() and not before.isalpha() and after.isupper():
-        return -0.5
+    if letter.islower() and after.isupper():
+        return -0.8 if before.isupper() else -0.5
     if letter.isupper() and before.isalpha() and after.isalpha() and before.isupper() and after.islower():
         return -0.3
     if letter in "ªºƒ":  # MacRoman and DOS have them where others have letters

@@ -185,6 +185,12 @@ def test_letters_far_down_in_a_long_file_decide(encoding: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "cp850", "cp437", "mac_roman"])
+@pytest.mark.parametrize("text", ["Bücher", "Äpfel und Birnen", "GRÜSSE AUS KÖLN", "ÜBUNG", "Wärme 20°C", "Préparé à Genève", "12 Möbel"])
+def test_a_few_words_are_enough(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
 @pytest.mark.parametrize(
     ("label", "encoding"),
     [("ISO-8859-1", "cp1252"), ("us-ascii", "cp1252"), (" 'latin1' ", "cp1252"), ("GB2312", "gb18030"), ("ks_c_5601-1987", "cp949"),
