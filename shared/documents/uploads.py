@@ -290,9 +290,13 @@ def accepted_type(declared: str, filename: str) -> str:
     by_name = content_types.EXTENSIONS.get(filenames.extension(filename))
     if kind == "application/vnd.ms-excel" and by_name == content_types.CSV:  # Windows says so of CSV where Excel is installed
         return content_types.CSV
+    if kind == "application/msword" and by_name == content_types.RTF:  # and of RTF where Word is
+        return content_types.RTF
     if kind in _GENERIC_TYPES and by_name is not None:
         return by_name
     kind = _OTHER_NAMES.get(kind, kind)
+    if kind.startswith("text/") and kind not in content_types.SUPPORTED:  # a log, a script: the bytes say whether it is a text
+        return by_name or content_types.TEXT
     if kind not in content_types.SUPPORTED:
         raise UnsupportedType(f"Files of type {kind[:100] or 'unknown'} cannot be read.")
     return kind

@@ -8,6 +8,8 @@ import zipfile
 from pathlib import PurePath
 from typing import BinaryIO
 
+from shared.extraction import encodings
+
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -61,7 +63,11 @@ _MAIL_HEADERS = {
     b"from", b"to", b"subject", b"date", b"message-id", b"received", b"return-path", b"delivered-to", b"mime-version", b"content-type",
     b"dkim-signature", b"reply-to", b"cc", b"sender", b"arc-seal", b"x-mailer",
 }  # fmt: skip
+_SENT_HEADERS = {b"received", b"return-path", b"delivered-to", b"mime-version", b"dkim-signature", b"arc-seal"}
+_NEWS_HEADERS = {b"newsgroups", b"path", b"xref", b"nntp-posting-host", b"lines"}
+_TEXT_EXTENSIONS = {extension for extension, kind in EXTENSIONS.items() if kind in (TEXT, MARKDOWN, CSV)}
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\b")) + b"\x7f"
+_NO_SHIFT = re.compile(rb"[\x00-\x07\x0b\x10-\x1a\x1c-\x1f\x7f]")
 
 
 def detect(file: BinaryIO, filename: str = "") -> str:
@@ -90,12 +96,12 @@ def detect(file: BinaryIO, filename: str = "") -> str:
     # ISO 32000-1, 7.5.2 note and implementation note 13: readers accept the header within the first 1,024 bytes
     if b"%PDF-" in head[:1024]:
         return PDF
-    if not _is_text(head):
+    start = _in_utf8(head)
+    if not _is_text(start):
         return BINARY
-    start = head[3:] if head.startswith(b"\xef\xbb\xbf") else head
     if _HTML.match(start):
         return HTML
-    if _is_mail(start, by_name == EML):
+    if _is_mail(start, PurePath(filename.lower()).suffix):
         return EML
     return by_name if by_name in _TEXT_KINDS else TEXT
 
@@ -118,8 +124,9 @@ def _zip_kind(file: BinaryIO) -> str:
     return BINARY
 
 
-def _is_mail(head: bytes, named_so: bool) -> bool:
-    """A block of header fields (RFC 5322) with two known names in it, or one where the file is also named so."""
+def _is_mail(head: bytes, extension: str) -> bool:
+    """A block of header fields (RFC 5322) with two known names in it, or one if the file is also named so. A file named as a text has to
+    have gone through a mail server; posts to newsgroups are kept as texts."""
     if head.startswith(b"From "):  # the separator line of an mbox
         head = head.partition(b"\n")[2]
     position, known = 0, set()
@@ -129,19 +136,28 @@ def _is_mail(head: bytes, named_so: bool) -> bool:
     rest = head[position:]
     complete = not rest or rest.startswith((b"\n", b"\r\n")) or len(head) >= HEAD - 3
     found = known & _MAIL_HEADERS
-    return complete and (
-        (len(found) >= 2 and bool(found & {b"from", b"received", b"message-id", b"mime-version"})) or (named_so and bool(found))
-    )
+    if not complete or (extension in _TEXT_EXTENSIONS and (known & _NEWS_HEADERS or not found & _SENT_HEADERS)):
+        return False
+    sent = bool(found & {b"from", b"received", b"message-id", b"mime-version"})
+    return (len(found) >= 2 and sent) or (EXTENSIONS.get(extension) == EML and bool(found))
 
 
 def _is_text(head: bytes) -> bool:
-    if not head:
+    if not head or _escaped(head):
         return True
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")):
-        return True
-    zeros_even, zeros_odd = head[::2].count(0), head[1::2].count(0)
-    half = max(1, len(head) // 2)
-    if (zeros_odd > half * 0.4 and zeros_even < half * 0.05) or (zeros_even > half * 0.4 and zeros_odd < half * 0.05):
-        return True  # UTF-16 without a byte order mark, in a script that has Latin letters or spaces
     controls = len(head) - len(head.translate(None, _CONTROL))
     return controls <= max(3, len(head) * 0.01)  # a stray NUL or two does not make a letter a program
+
+
+def _escaped(head: bytes) -> bool:
+    """East Asian text in seven bits (ISO 2022), which shifts by controls."""
+    return b"\x1b$" in head and head.isascii() and not _NO_SHIFT.search(head)
+
+
+def _in_utf8(head: bytes) -> bytes:
+    """The beginning of a text, its Unicode as UTF-8 without a mark; other encodings as they are."""
+    for mark, encoding in encodings.BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return head[len(mark) :].decode(encoding, "ignore").encode("utf-8", "ignore")
+    wide = encodings.wide_encoding(head)
+    return head.decode(wide, "ignore").encode("utf-8", "ignore") if wide else head

@@ -15,7 +15,6 @@ from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_
 
 _OPENDOCUMENT = {ODT, ODS, ODP}
 _ZIPPED = {DOCX, XLSX, PPTX} | _OPENDOCUMENT
-_OFFICE = {XLSX, PPTX, RTF}
 
 # one page with a line in each of the fonts that PDFium carries; it finds the objects without a cross-reference table
 _SPECIMEN = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
@@ -37,19 +36,17 @@ def warm_up() -> None:
     from io import BytesIO
 
     import chardet
-    import kreuzberg
     import pypdfium2  # noqa: F401
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, slides, spreadsheet, word  # noqa: F401
+    from shared.extraction.formats import archive, html, mail, opendocument, pdf, pictures, plain, rtf, slides, spreadsheet, word  # noqa: F401
 
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
         with contextlib.suppress(ImportError):  # some exist on Windows only
             importlib.import_module(f"encodings.{module.name}")
     chardet.detect(bytes(range(128, 256)) * 4)
-    kreuzberg.list_document_extractors()  # fills its registry
     Image.preinit()
     Image.init()
     # PDFium loads its fonts, Pillow its encoder on first use
@@ -146,13 +143,13 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
 
 
 def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import html, mail, office, opendocument, pdf, pictures, plain, slides, spreadsheet, word
+    from shared.extraction.formats import archive, html, mail, opendocument, pdf, pictures, plain, rtf, slides, spreadsheet, word
 
     def attached(content: BinaryIO, name: str) -> Reading:
         return _read(content, content_types.detect(content, name), recognizer, attachments=False)
 
     if content_type in _ZIPPED:
-        office.check_archive(file, content_type)
+        archive.check_archive(file, content_type)
     if content_type == PDF:
         return pdf.read(file, recognizer, attached if attachments else None)
     if content_type == DOCX:
@@ -163,8 +160,8 @@ def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, 
         return slides.read(file)
     if content_type == XLSX:
         return spreadsheet.read(file)
-    if content_type in _OFFICE:
-        return office.read(file, content_type)
+    if content_type == RTF:
+        return rtf.read(file)
     if content_type == HTML:
         return html.read(file)
     if content_type == EML and attachments:

@@ -188,6 +188,9 @@ async def test_kinds_that_cannot_be_read_are_refused(vault: TenantDatabase, cont
         ("application/vnd.openxmlformats-officedocument.spreadsheetml.template", "x.xltx", content_types.XLSX),
         ("application/vnd.openxmlformats-officedocument.presentationml.slideshow", "x.ppsx", content_types.PPTX),
         ("application/octet-stream", "x.potx", content_types.PPTX),
+        ("application/msword", "letter.rtf", "application/rtf"),
+        ("text/x-log", "server.log", "text/plain"),
+        ("text/x-python", "script.py", "text/plain"),
     ],
 )
 def test_kinds_are_known_by_their_other_names(declared: str, filename: str, kind: str) -> None:

@@ -5,8 +5,8 @@ from collections import Counter
 from html.parser import HTMLParser
 from typing import BinaryIO
 
+from shared.extraction.encodings import decode
 from shared.extraction.formats import Reading
-from shared.extraction.formats.plain import decode
 from shared.extraction.limits import MAX_TEXT_FILE
 
 _CHARSET = re.compile(
@@ -33,12 +33,17 @@ def read(file: BinaryIO) -> Reading:
 def to_text(page: bytes | str, declared: str | None = None) -> tuple[str, str | None]:
     """Visible text and title of a page; never raises. `declared` is the encoding a mail header or server gave."""
     if isinstance(page, bytes):
-        match = _CHARSET.search(page[:4096])
-        page = decode(page, declared or (match and (match[1] or match[2] or b"").decode("ascii")) or None)
+        page = decode(page, declared or _declared(page))
     parser = _Visible()
     parser.feed(_without_loose_ends(page))
     parser.close()
     return parser.text(), parser.title
+
+
+def _declared(page: bytes) -> str | None:
+    match = _CHARSET.search(page[:4096])
+    label = (match[1] or match[2]).decode("ascii") if match else ""
+    return label if not label.lower().startswith("utf-16") else None  # who could read that is not in UTF-16 (HTML Standard, 13.2.3.2)
 
 
 def _without_loose_ends(page: str) -> str:

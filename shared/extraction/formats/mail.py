@@ -1,20 +1,39 @@
-"""E-mails (RFC 5322, MIME): the headers a person reads, the body, and the text of what is attached."""
+"""E-mails (RFC 5322, MIME): the headers a person reads, the body, and the text of what is attached.
 
+Mails in mails, winmail.dat and zip archives are taken apart like the mail itself, so that each file in them is an attachment.
+"""
+
+import binascii
 import io
+import quopri
+import re
+import zipfile
 from collections.abc import Callable
-from email import policy
+from email import generator, policy
 from email.message import Message
 from email.parser import BytesParser
+from itertools import islice
 from typing import Any, BinaryIO
 
-from shared.extraction import parts
+from shared.extraction import content_types, parts
+from shared.extraction.encodings import decode
 from shared.extraction.failures import ExtractionFailed, ExtractionWarning, UnsupportedType
-from shared.extraction.formats import Reading, Scan
+from shared.extraction.formats import Reading, Scan, tnef
 from shared.extraction.formats.html import to_text
-from shared.extraction.formats.plain import decode
-from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE
+from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE, MIB
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
+_REPORTS = {"message/delivery-status", "message/disposition-notification", "message/feedback-report", "message/global-delivery-status"}
+_DEEPEST = 20
+_MAX_NAMED = 200
+"""Attachments whose names are read."""
+_MAX_MEMBER, _MAX_MEMBERS = 32 * MIB, 64 * MIB
+"""Bytes of one member of an archive, and of all of them, that are unpacked."""
+_STUB = 3
+"""Plain text with fewer words than a third of the page's is a stub, and left out."""
+_WORD = re.compile(r"\w+")
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
+_BETWEEN_ENCODED_WORDS = re.compile(r"(\?=)\s+(=\?)")
 
 
 def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) -> Reading:
@@ -26,12 +45,15 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) ->
     message, bodies, attachments = _taken_apart(data[:MAX_TEXT_FILE])
     reading = Reading(title=_header(message, "Subject") or None, truncated=len(data) > MAX_TEXT_FILE)
     headers = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
-    named = [f"Attachment: {name}" for name, _ in attachments]
-    reading.pages.append("\n\n".join(("\n".join(headers + named), *bodies)))
+    named = [f"Attachment: {name}" for name, _ in attachments[:_MAX_NAMED]]
+    reading.pages.append("\n\n".join(("\n".join(headers + named), *filter(None, bodies))))
     reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
     for number, (name, content) in enumerate(attachments[:MAX_EMAIL_ATTACHMENTS], 1):
         lost = f"The attachment {name} could not be read."
         if not parts.begin("attachment", number):
+            reading.warn("attachment_unreadable", lost)
+            continue
+        if content is None:
             reading.warn("attachment_unreadable", lost)
             continue
         try:
@@ -60,10 +82,14 @@ def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
     file.seek(0)
     _, _, attachments = _taken_apart((file.read(MAX_TEXT_FILE + 1) or b"")[:MAX_TEXT_FILE])
     name, content = attachments[number - 1]
-    return io.BytesIO(content), name
+    return io.BytesIO(content or b""), name
 
 
-def _taken_apart(data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes]]]:
+Attachments = list[tuple[str, bytes | None]]
+"""Name and content of each; None if it cannot be unpacked."""
+
+
+def _taken_apart(data: bytes) -> tuple[Message, list[str], Attachments]:
     """The message, its bodies, and its attachments by name."""
     try:
         return _taken_apart_by(policy.default, data)
@@ -72,62 +98,221 @@ def _taken_apart(data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes
         return _taken_apart_by(policy.compat32, data)
 
 
-def _taken_apart_by(rules: Any, data: bytes) -> tuple[Message, list[str], list[tuple[str, bytes]]]:
+def _taken_apart_by(rules: Any, data: bytes) -> tuple[Message, list[str], Attachments]:
     message: Message = BytesParser(policy=rules).parsebytes(data)
     bodies: list[str] = []
-    attachments: list[tuple[str, bytes]] = []
+    attachments: Attachments = []
     _collect(message, bodies, attachments, depth=0)
-    return message, bodies, attachments
+    return message, bodies, _with_members(attachments)
 
 
 def _header(message: Message, name: str) -> str:
+    """A header as a person reads it. The standard library loses bytes beyond ASCII, and words whose encoding is wider than its label."""
+    for key, value in message.raw_items():
+        if key.lower() == name.lower():
+            raw = str(value)
+            if not raw.isascii():
+                raw = decode(raw.encode("utf-8", "surrogateescape"))
+            return " ".join(_decoded_words(raw).split())
+    return ""
+
+
+def _decoded_words(raw: str) -> str:
+    """With the encoded words of RFC 2047 decoded; neighbours are joined first, as some programs cut characters in two."""
+    if "=?" not in raw:
+        return raw
+    out: list[str] = []
+    pending, label, end = b"", "", 0
+    raw = _BETWEEN_ENCODED_WORDS.sub(r"\1\2", raw)
+    for word in _ENCODED_WORD.finditer(raw):
+        charset = word[1].partition("*")[0].lower()
+        if pending and (raw[end : word.start()] or charset != label):
+            out.append(decode(pending, label))
+            pending = b""
+        out.append(raw[end : word.start()])
+        label, end = charset, word.end()
+        text = word[3].encode("ascii", "ignore")
+        pending += quopri.decodestring(text, header=True) if word[2] in "qQ" else _from_base64(text)
+    if pending:
+        out.append(decode(pending, label))
+    return "".join(out) + raw[end:]
+
+
+def _from_base64(text: bytes) -> bytes:
+    text = re.sub(rb"[^A-Za-z0-9+/]", b"", text)
     try:
-        return str(message.get(name, "")).strip()
-    except Exception:
-        for key, value in message.raw_items():
-            if key.lower() == name.lower():
-                return str(value).strip()
-        return ""
+        return binascii.a2b_base64(text[: len(text) - (len(text) % 4 == 1)] + b"===")
+    except binascii.Error:
+        return b""
 
 
-def _collect(part: Message, bodies: list[str], attachments: list[tuple[str, bytes]], depth: int) -> None:
-    if depth > 20:
+def _collect(part: Message, bodies: list[str], attachments: Attachments, depth: int) -> None:
+    if depth > _DEEPEST:
         return
     kind = part.get_content_type()
-    if part.is_multipart():
-        children = [child for child in part.get_payload() if isinstance(child, Message)]
-        if kind == "multipart/alternative":
-            children = [_preferred(children)] if children else []
-        if kind == "message/rfc822":
-            for child in children:
-                bodies.append("\n".join(f"{name}: {value}" for name in _SHOWN if (value := _header(child, name))))
-        for child in children:
+    if kind in _REPORTS:
+        bodies.append(_report(part))
+    elif kind in ("message/rfc822", "message/global"):
+        for child in _children(part):
+            _collect_nested(_unwrapped(part, child), bodies, attachments, depth + 1)
+    elif kind == "multipart/alternative" and part.is_multipart():
+        _collect_fullest(_children(part), bodies, attachments, depth + 1)
+    elif part.is_multipart():
+        for child in _children(part):
             _collect(child, bodies, attachments, depth + 1)
-        return
-    content = part.get_payload(decode=True)
-    if not isinstance(content, bytes):
-        return
-    name = _filename(part)
-    if name or part.get_content_disposition() == "attachment" or not kind.startswith("text/"):
+    else:
+        content = part.get_payload(decode=True)
+        if isinstance(content, bytes):
+            _collect_leaf(part, kind, content, bodies, attachments, depth)
+
+
+def _children(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+
+
+def _collect_leaf(part: Message, kind: str, content: bytes, bodies: list[str], attachments: Attachments, depth: int) -> None:
+    name, charset = _filename(part), _charset(part)
+    if content.startswith(tnef.SIGNATURE):
+        _collect_wrapped(content, bodies, attachments, depth)
+    elif depth and kind != "text/plain" and _is_mail(content, name):
+        bodies.append(f"Attachment: {name}" if name else "")
+        _collect_nested(BytesParser(policy=part.policy).parsebytes(content), bodies, attachments, depth + 1)
+    elif kind == "text/rfc822-headers":
+        bodies.append(_shown(BytesParser(policy=part.policy).parsebytes(content)))
+    elif name or part.get_content_disposition() == "attachment" or not kind.startswith("text/") or kind == "text/rtf":
+        if charset and kind in ("text/plain", "text/csv", "text/markdown"):
+            content = decode(content, charset).encode("utf-8", "replace")
         attachments.append((name or "unnamed", content))
     elif kind == "text/html":
-        bodies.append(to_text(content, part.get_content_charset())[0])
+        bodies.append(to_text(content, charset)[0])
     else:
-        bodies.append(decode(content, part.get_content_charset()))
+        bodies.append(decode(content, charset))
 
 
-def _preferred(alternatives: list[Message]) -> Message:
-    """The plain text where it says something, otherwise the richest version, which stands last (RFC 2046, 5.1.4)."""
+def _is_mail(content: bytes, name: str) -> bool:
+    return content_types.detect(io.BytesIO(content[: content_types.HEAD]), name) == content_types.EML
+
+
+def _collect_nested(message: Message, bodies: list[str], attachments: Attachments, depth: int) -> None:
+    bodies.append(_shown(message))
+    _collect(message, bodies, attachments, depth)
+
+
+def _shown(message: Message) -> str:
+    return "\n".join(f"{name}: {value}" for name in _SHOWN if (value := _header(message, name)))
+
+
+def _unwrapped(part: Message, child: Message) -> Message:
+    """The message in a message/rfc822, which may not be encoded (RFC 2046, 5.2.1) and is."""
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if encoding == "base64" and not child.keys() and isinstance(text := child.get_payload(), str):
+        child = BytesParser(policy=part.policy).parsebytes(_from_base64(text.encode("ascii", "ignore")))
+    elif encoding == "quoted-printable":
+        written = io.BytesIO()
+        # not by as_bytes(), which imports when called
+        generator.BytesGenerator(written, mangle_from_=False, policy=policy.compat32).flatten(child)
+        child = BytesParser(policy=part.policy).parsebytes(quopri.decodestring(written.getvalue()))
+    return child
+
+
+def _report(part: Message) -> str:
+    """What a mail server says of a mail it could not deliver (RFC 3464): blocks of fields."""
+    blocks = ["\n".join(f"{key}: {_header(block, key)}" for key in dict.fromkeys(block.keys())) for block in _children(part)]
+    content = part.get_payload(decode=True) if not blocks else None
+    return "\n\n".join(blocks) or (decode(content) if isinstance(content, bytes) else "")
+
+
+def _collect_fullest(alternatives: list[Message], bodies: list[str], attachments: Attachments, depth: int) -> None:
+    """Of several versions of one text (RFC 2046, 5.1.4) the plain one if it has the words of the fullest, else the fullest; both if each
+    says much that the other does not.
+
+    Files count whichever version they hang on; a picture only if its version is read."""
+    versions: list[tuple[list[str], Attachments]] = []
     for part in alternatives:
-        if part.get_content_type() == "text/plain":
-            content = part.get_payload(decode=True)
-            if isinstance(content, bytes) and len(content.strip()) > 20:
-                return part
-    return alternatives[-1]
+        versions.append(([], []))
+        _collect(part, *versions[-1], depth)
+    words = [set(_WORD.findall(" ".join(texts).casefold())) for texts, _ in versions]
+    fullest = max(range(len(versions)), key=lambda number: (len(words[number]), number), default=0)
+    read = {fullest}
+    for number, part in enumerate(alternatives):
+        others = [words[fullest]] if number != fullest else [other for place, other in enumerate(words) if place != number]
+        if part.get_content_type() == "text/plain" and words[number]:
+            if all(_says_as_much(words[number], other) for other in others):
+                read = {number}
+                break
+            if len(words[number]) * _STUB > len(words[fullest]):
+                read |= {number, max(range(len(words)), key=lambda place: len(words[place] - words[number]))}
+    for number, (texts, files) in enumerate(versions):
+        if number in read:
+            bodies += texts
+        attachments += [file for file in files if number in read or not _is_picture(file[1])]
+
+
+def _says_as_much(words: set[str], other: set[str]) -> bool:
+    return len(other - words) <= len(other) * 0.3
+
+
+def _is_picture(content: bytes | None) -> bool:
+    return content_types.detect(io.BytesIO((content or b"")[: content_types.HEAD])).startswith("image/")
+
+
+def _collect_wrapped(content: bytes, bodies: list[str], attachments: Attachments, depth: int) -> None:
+    wrapped = tnef.unwrap(content)
+    texts = [wrapped.plain, to_text(wrapped.html)[0] if wrapped.html else ""]
+    if wrapped.rtf and not any(texts):
+        attachments.append(("winmail.rtf", wrapped.rtf))
+    bodies += [wrapped.subject, max(texts, key=len)]
+    for name, file in wrapped.attachments:
+        if _is_mail(file, name):
+            bodies.append(f"Attachment: {name}")
+            _collect_nested(BytesParser(policy=policy.default).parsebytes(file), bodies, attachments, depth + 1)
+        else:
+            attachments.append((name, file))
+
+
+def _with_members(attachments: Attachments) -> Attachments:
+    """The attachments, and after them the members of the zip archives among them; archives in archives are only named."""
+    members: Attachments = []
+    left = _MAX_MEMBERS
+    for name, content in attachments:
+        is_archive = content and content.startswith(b"PK\x03\x04") and content_types.detect(io.BytesIO(content)) == content_types.BINARY
+        if not content or not is_archive:
+            continue
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                for entry in islice(archive.infolist(), _MAX_NAMED):
+                    if not entry.is_dir():
+                        data = _unpacked(archive, entry, left)
+                        left -= len(data or b"")
+                        members.append((f"{name}/{entry.filename}"[:255], data))
+        except Exception:  # zipfile raises many kinds on hostile input
+            members.append((name, None))
+    return attachments + members
+
+
+def _unpacked(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes | None:
+    """None if it needs a password, is damaged or larger than what is unpacked."""
+    longest = min(_MAX_MEMBER, left)
+    if entry.flag_bits & 1 or entry.file_size > longest:
+        return None
+    try:
+        with archive.open(entry) as stream:
+            data = stream.read(longest + 1)
+    except Exception:
+        return None
+    return data if len(data) <= longest else None
+
+
+def _charset(part: Message) -> str | None:
+    try:
+        return part.get_content_charset()
+    except Exception:
+        return None
 
 
 def _filename(part: Message) -> str:
     try:
-        return " ".join((part.get_filename() or "").split())[:255]
+        return " ".join(_decoded_words(part.get_filename() or "").split())[:255]
     except Exception:
         return ""

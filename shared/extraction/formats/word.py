@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from shared.extraction import content_types
 from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex, ExtractionFailed
-from shared.extraction.formats import Reading, html, office, plain
+from shared.extraction.formats import Reading, archive, html, plain, rtf
 from shared.extraction.formats.xml_parts import BLANK, LINE, PARAGRAPH, TAB, Attributes, EnoughRead, PartReader, value
 from shared.extraction.limits import QUICK_CPU_SECONDS
 
@@ -55,8 +55,8 @@ def read(file: BinaryIO, *, _nested: int = 0) -> Reading:
     the page that refers to them. What is deleted with tracked changes is left out. A damaged part costs that part, but for the main one.
 
     Raises DocumentCorrupt."""
-    with zipfile.ZipFile(file) as archive:
-        document = _Document(archive, _nested)
+    with zipfile.ZipFile(file) as package:
+        document = _Document(package, _nested)
         pages = document.read()
     return Reading(
         pages=pages,
@@ -152,10 +152,10 @@ class _Document:
 
     def _chunk(self, data: bytes, content_type: str) -> str:
         if content_type == content_types.DOCX and self._nested < _MAX_NESTED_CHUNKS:
-            office.check_archive(io.BytesIO(data), content_type)
+            archive.check_archive(io.BytesIO(data), content_type)
             return "\n\n".join(read(io.BytesIO(data), _nested=self._nested + 1).pages)
         if content_type == content_types.RTF:
-            return "\n\n".join(office.read(io.BytesIO(data), content_type).pages)
+            return "\n\n".join(rtf.read(io.BytesIO(data)).pages)
         if content_type == content_types.EML:  # a web archive (MHT)
             return _web_archive(data)
         if content_type == content_types.HTML or re.match(rb"\s*<[!a-zA-Z]", data[:200]):
