@@ -83,12 +83,11 @@ async def run(
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
     user: User | None = None,
-    given: str = "",
 ) -> tuple[int, str]:
-    """Runs `command` to its end, with `given` as its standard input; its exit code and what it printed."""
+    """Runs `command` to its end; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *map(str, command),
-        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=dict(os.environ if environ is None else environ),
@@ -96,7 +95,7 @@ async def run(
         start_new_session=True,
         preexec_fn=_child_setup(os.getpid(), signal.SIGKILL, user),
     )
-    output, _ = await process.communicate(given.encode() or None)
+    output, _ = await process.communicate()
     return process.returncode or 0, output.decode(errors="replace")
 
 

@@ -229,5 +229,5 @@ async def test_the_first_admin_is_written(own_instance: Database) -> None:
 def test_every_event_of_identity_is_driven_here() -> None:
     source = Path(__file__).read_text()
     areas = ("account:", "session:", "password:", "second_factor:", "api_token:")
-    missing = [event.name for event in AuditAction if event.value.startswith(areas) and f"Event.{event.name}" not in source]
+    missing = [event.name for event in AuditAction if event.value.startswith(areas) and f"AuditAction.{event.name}" not in source]
     assert missing == []
