@@ -141,21 +141,27 @@ def thumbnail_tag(thumbnail_key: str) -> str:
 async def trash(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:
     """Puts a document into the trash; one that is there stays there, and one still uploading is given up. Raises NotFound."""
     async with db.transaction() as tx:
-        changed = await tx.execute(
-            """
-            UPDATE documents SET trashed_at = now(), updated_at = now()
-            WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL AND status <> 'uploading'
-            """,
+        # Locked, so that an upload that is just completed is one or the other.
+        status = await tx.fetch_value(
+            "SELECT status FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE",
             {"owner": db.owner_id, "id": document_id},
         )
-        if changed:
-            await audit.record_call(tx, caller, AuditAction.DOCUMENT_TRASHED, target=document_id)
-            lifecycle.wake_listeners(tx, db.owner_id)
+        if status is None:
+            raise NotFound
+        if status != "uploading":
+            changed = await tx.execute(
+                """
+                UPDATE documents SET trashed_at = now(), updated_at = now()
+                WHERE owner_id = %(owner)s AND id = %(id)s AND trashed_at IS NULL
+                """,
+                {"owner": db.owner_id, "id": document_id},
+            )
+            if changed:
+                await audit.record_call(tx, caller, AuditAction.DOCUMENT_TRASHED, target=document_id)
+                lifecycle.wake_listeners(tx, db.owner_id)
             return
         upload = await upload_step.find(tx, db.owner_id, document_id)
-    if upload is None:
-        raise NotFound
-    if upload.status == "uploading" and not await upload_step.discard(db, upload, caller=caller):
+    if upload is None or not await upload_step.discard(db, upload, caller=caller):
         await trash(db, document_id, caller=caller)  # it has arrived meanwhile
 
 

@@ -16,7 +16,8 @@ class StreamFingerprint:
         self._delimiter = _delimiter(content_type)
         self._whole = hashlib.sha256(hashlib.sha256(address).digest())
         self._part = hashlib.sha256()
-        self._end = b""
+        # A delimiter begins with a line break, which the first one lacks.
+        self._end = b"\r\n" if self._delimiter else b""
         self.size = 0
         """Bytes so far, delimiters not counted."""
 
@@ -65,4 +66,4 @@ def _delimiter(content_type: str) -> bytes:
 
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
-    return b"--" + boundary if kind.startswith(b"multipart/") and boundary else b""
+    return b"\r\n--" + boundary if kind.startswith(b"multipart/") and boundary else b""
