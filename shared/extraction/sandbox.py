@@ -254,7 +254,7 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
         "TESSDATA_PREFIX": tessdata(),
-        "OMP_THREAD_LIMIT": "1",  # Tesseract and kreuzberg: one document, one thread
+        "OMP_THREAD_LIMIT": "1",  # Tesseract: one document, one thread
         "RAYON_NUM_THREADS": "1",
         "TOKIO_WORKER_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",  # each arena reserves 64 MiB of the child's address space
