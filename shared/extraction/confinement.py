@@ -50,10 +50,9 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "read": (0, 63), "write": (1, 64), "pread64": (17, 67), "writev": (20, 66), "lseek": (8, 62), "close": (3, 57), "fstat": (5, 80),
     # memory
     "munmap": (11, 215), "mremap": (25, 216), "brk": (12, 214), "madvise": (28, 233),
-    # threads; kreuzberg's wake one another by eventfd and epoll
+    # threads
     "futex": (202, 98), "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "set_robust_list": (273, 99), "rseq": (334, 293),
-    "gettid": (186, 178), "getpid": (39, 172), "eventfd2": (290, 19), "epoll_create1": (291, 20), "epoll_ctl": (233, 21),
-    "epoll_wait": (232, None), "epoll_pwait": (None, 22), "exit": (60, 93),
+    "gettid": (186, 178), "getpid": (39, 172), "exit": (60, 93),
     # its own signals
     "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
     "restart_syscall": (219, 128),
@@ -66,7 +65,7 @@ _ALLOWED: dict[str, tuple[int | None, int | None]] = {
 # Allowed with certain arguments only; `filter_program` says with which.
 _BY_ARGUMENT: dict[str, tuple[int, int]] = {
     "openat": (257, 56), "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "kill": (62, 129), "tgkill": (234, 131),
-    "prlimit64": (302, 261), "prctl": (157, 167), "fcntl": (72, 25), "ioctl": (16, 29), "socketpair": (53, 199),
+    "prlimit64": (302, 261), "prctl": (157, 167), "fcntl": (72, 25), "ioctl": (16, 29),
 }  # fmt: skip
 
 _X32_BIT = 0x4000_0000
@@ -76,7 +75,6 @@ _NR, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets into struct seccomp_data; arguments
 
 _NEVER_OPENED_WITH = os.O_PATH | (os.O_TMPFILE & ~os.O_DIRECTORY)  # what Landlock does not look at; files without a name
 _PROT_EXEC = 4
-_AF_UNIX = 1
 _THREAD_FLAGS = 0x007D_0F00  # what glibc and musl start a thread with: CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, …
 _PRCTL_OPTIONS = (15, 0x5356_4D41)  # PR_SET_NAME, PR_SET_VMA: names of threads and of memory
 _FCNTL_COMMANDS = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)
@@ -145,8 +143,6 @@ def filter_program(machine: Machine, pid: int, *, landlocked: bool) -> bytes:
         "prctl": only(0, _PRCTL_OPTIONS),
         "fcntl": only(1, _FCNTL_COMMANDS),
         "ioctl": only(1, _IOCTL_REQUESTS),
-        # the two ends of a pipe that nobody else can reach; tokio, in kreuzberg, makes one and never uses it
-        "socketpair": only(0, (_AF_UNIX,)),
     }  # fmt: skip
     code += [(_LD, 0, 0, _ARCH), (_JEQ, 1, 0, machine.audit), (_RET, 0, 0, _KILL), (_LD, 0, 0, _NR)]
     if machine is X86_64:
