@@ -14,7 +14,7 @@ from aiohttp import web
 from infra.broker.cancellation import end
 from infra.broker.deliveries import Lease, Shares, begin, claim
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared.clock import now
 from shared.config import settings
 from shared.db import Database
