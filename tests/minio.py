@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from infra import processes
-from infra.local.bucket_notifications import LIST
 from infra.local.probes import START_SECONDS, is_ok, until_ready
 from infra.minio.bucket import prepare
+from infra.notification_list import LIST
 
 
 @dataclass

@@ -464,7 +464,7 @@ async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(
 
 
 async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
-    from infra.broker.listener import listen
+    from shared.db.listen import listen
     from shared.events import DELIVERIES_CHANNEL
 
     async with dispatching() as running:
