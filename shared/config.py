@@ -131,7 +131,7 @@ Rate = Annotated[str, AfterValidator(_rate)]
 """`300/5 minutes`"""
 Keys = Annotated[tuple[bytes, ...], BeforeValidator(_keys), Field(repr=False)]
 """Comma-separated: the first signs or seals, all verify or open."""
-Names = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
+NameList = Annotated[tuple[str, ...], BeforeValidator(_comma_separated)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Concurrency = Annotated[int, Field(ge=1, le=1000)]
 """Deliveries at once, of one queue, by one broker."""
@@ -190,7 +190,7 @@ class Settings(BaseModel):
 
     backend_url: HttpUrl = Field("http://127.0.0.1:8080", examples=["https://vault.example.org"])
     frontend_url: HttpUrl = ""
-    cors_origins: Annotated[Names, AfterValidator(_origins)] = Field(
+    cors_origins: Annotated[NameList, AfterValidator(_origins)] = Field(
         (), examples=["https://vault.example.org,https://app.example.org:8443"]
     )
 
@@ -224,7 +224,7 @@ class Settings(BaseModel):
     broker_email_concurrency: Concurrency = 8
     broker_system_concurrency: Concurrency = 4
     broker_ai_concurrency: Concurrency = 32
-    allowed_private_hosts: Names = ()
+    allowed_private_hosts: NameList = ()
     metrics_token: Secret = ""
     """Read by the monitoring (issue "Deployment")."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -103,7 +103,7 @@ class Postgres:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
 
-    async def _initialise(self, programs: Path, user: processes.User | None) -> None:
+    async def _initialise(self, programs: Path, user: processes.ProcessUser | None) -> None:
         if (self.folder / "data" / "PG_VERSION").exists():
             return
         # Into a folder beside it, then renamed: an initdb that was interrupted leaves nothing that looks complete.
