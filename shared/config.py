@@ -223,7 +223,7 @@ class Settings(BaseModel):
     broker_recognition_concurrency: Concurrency = _CPUS
     broker_email_concurrency: Concurrency = 8
     broker_system_concurrency: Concurrency = 4
-    broker_ai_concurrency: Concurrency = 32
+    broker_ai_concurrency: Concurrency = 64
     allowed_private_hosts: NameList = ()
     metrics_token: Secret = ""
     """Read by the monitoring (issue "Deployment")."""

@@ -14,7 +14,7 @@ from shared.audit.caller import Caller, Origin
 from shared.db import Transaction
 from shared.ids import new_id
 
-_AFTER_ALL = UUID(int=2**128 - 1)
+AFTER_ALL = UUID(int=2**128 - 1)
 """Stands for no line to begin before: with `IS NULL OR` a prepared statement reads all lines before the page's first one again."""
 MAX_PERSONAL = 512
 """Characters kept of an address, a user agent, a mail address."""
@@ -112,7 +112,7 @@ async def of_account(tx: Transaction, owner: UUID, *, limit: int, before: UUID |
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"owner": owner, "before": before or _AFTER_ALL, "limit": limit},
+        {"owner": owner, "before": before or AFTER_ALL, "limit": limit},
         row=AuditEntry,
     )
 
