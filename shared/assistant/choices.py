@@ -72,7 +72,7 @@ class NewAISettings(RequestModel):
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ChoiceRow:
     provider: ProviderName
     model: str
     base_url: str | None
@@ -245,11 +245,11 @@ def forget_system_choice() -> None:
     _remembered = None
 
 
-async def _row(tx: Transaction, owner_id: UUID) -> _Row | None:
-    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_Row)
+async def _row(tx: Transaction, owner_id: UUID) -> _ChoiceRow | None:
+    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_ChoiceRow)
 
 
-def _opened(row: _Row, owner_id: UUID) -> str:
+def _opened(row: _ChoiceRow, owner_id: UUID) -> str:
     return "" if row.api_key is None else _unsealed(row.api_key, owner_id)
 
 
@@ -261,7 +261,7 @@ def _unsealed(sealed: bytes, owner: UUID | str) -> str:
         return ""
 
 
-def _shown(row: _Row) -> AISettings:
+def _shown(row: _ChoiceRow) -> AISettings:
     return AISettings(
         provider=row.provider,
         model=row.model,

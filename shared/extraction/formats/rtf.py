@@ -81,12 +81,12 @@ def read(file: BinaryIO) -> Reading:
     if size > MAX_OFFICE_FILE:
         raise DocumentTooComplex(f"The {NAMES[RTF]} is larger than {MAX_OFFICE_FILE // MIB} MiB.")
     file.seek(0)
-    text = _Text()
+    text = _RtfText()
     text.feed(file.read())
     return Reading(pages=as_one_page(text.parts()), title=text.written("title") or None, truncated=text.full)
 
 
-class _Text:
+class _RtfText:
     def __init__(self) -> None:
         self._written: dict[str, list[str]] = {"title": [], "header": [], "text": [], "note": []}
         self.full = False
