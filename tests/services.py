@@ -10,16 +10,15 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from infra.local.services import Postgres, SeaweedFS, Services, Store, Valkey, free_port_block, random_keys
+from shared import temporary
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "DOCUVAULT_TEST_SERVICES"
@@ -59,7 +58,8 @@ def prepare() -> subprocess.Popen[bytes]:
 
     No service runs yet.
     """
-    folder = Path(tempfile.mkdtemp(prefix="docuvault-tests-"))
+    temporary.remove_stale()
+    folder = temporary.made("tests")
     plan = own_plan()
     (folder / "plan.json").write_text(json.dumps(asdict(plan)))
     os.environ.update(services_in(folder, plan).environ() | random_keys())
@@ -115,6 +115,7 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 async def _hold(folder: Path, plan: Plan) -> None:
+    temporary.hold(folder)
     services = services_in(folder, plan)
     starting: asyncio.Task[str] | None = None
 
@@ -146,7 +147,7 @@ async def _hold(folder: Path, plan: Plan) -> None:
     if starting is not None:
         await starting
         await services.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    temporary.remove(folder)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from infra.local.grpc import CallFailed, Peer
 from infra.postgres.migrate import migrate
 from infra.processes import StartError
 from infra.programs import PLAIN_PATH, installed_program, postgres_programs, valkey_program
+from shared import temporary
 from shared.storage.presigning import KeyPair
 from shared.storage.url_keys import derived
 
@@ -88,8 +89,12 @@ class Postgres:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         user = processes.unprivileged_user(self.folder / "data")
         programs = await asyncio.to_thread(postgres_programs, user)
-        for folder in (self.folder, self.folder / "data", self.sockets):
+        await asyncio.to_thread(temporary.remove_stale)
+        for folder in (self.folder, self.folder / "data"):
             _own_folder(folder, user)
+        _own_folder(self.sockets, user)
+        while self.sockets.parent != self.folder and not temporary.hold(self.sockets):
+            _own_folder(self.sockets, user)
         await self._initialise(programs, user)
         await self._end_leftover()
         await self._end_orphans(programs)
@@ -135,10 +140,16 @@ class Postgres:
     async def stop(self) -> None:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGINT, seconds=30)
+            self._tidy()
 
     async def kill(self) -> None:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if self.sockets.parent != self.folder:
+            temporary.remove(self.sockets)
 
     async def _initialise(self, programs: Path, user: processes.User | None) -> None:
         if (self.folder / "data" / "PG_VERSION").exists():
@@ -667,15 +678,15 @@ def _store_sockets(port: int) -> list[Path]:
 
 
 def _short_folder(wanted: Path, extra: int) -> Path:
-    """`wanted`, or a folder in the temporary one named after it, if sockets in it would have too long a path, or one that needs quoting.
+    """`wanted`, or, if sockets in it would have too long a path, or one that needs quoting, a folder in the temporary one named after it.
 
     PostgreSQL takes a list of folders and its clients a URL, each with quotes of its own.
     """
     if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(wanted)):
         return wanted
-    temporary = tempfile.gettempdir()
-    name = f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
-    return Path(temporary if PLAIN_PATH.fullmatch(temporary) and len(temporary) < 40 else "/tmp") / name  # noqa: S108
+    parent = tempfile.gettempdir()
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    return temporary.path_of("sockets", name, parent if PLAIN_PATH.fullmatch(parent) and len(parent) < 40 else "/tmp")  # noqa: S108
 
 
 def _write_secret(path: Path, text: str) -> None:

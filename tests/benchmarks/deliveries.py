@@ -9,7 +9,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from statistics import median
 from typing import Any
 
 from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from shared import temporary
 from shared.db import Database
 from shared.events import publish
 from shared.events.subscriptions import Subscription
@@ -31,9 +31,9 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:
