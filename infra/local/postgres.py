@@ -114,7 +114,7 @@ class Postgres:
         if self.sockets.parent != self.folder:
             temporary.remove(self.sockets)
 
-    async def _initialise(self, programs: Path, user: processes.User | None) -> None:
+    async def _initialise(self, programs: Path, user: processes.ProcessUser | None) -> None:
         if (self.folder / "data" / "PG_VERSION").exists():
             return
         # Into a folder beside it, then renamed: an initdb that was interrupted leaves nothing that looks complete.

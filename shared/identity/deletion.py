@@ -30,7 +30,7 @@ class LastAdmin(Conflict):
 
 
 @dataclass(frozen=True)
-class _Document:
+class _OwnedDocument:
     id: UUID
     revision: int
     storage_provider: str
@@ -131,7 +131,7 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
             FROM documents WHERE owner_id = %(user)s ORDER BY id LIMIT %(limit)s
             """,
             {"user": user_id, "limit": BATCH},
-            row=_Document,
+            row=_OwnedDocument,
         )
     late: list[str] = []
     for document in documents:
