@@ -63,7 +63,7 @@ class RemoteFunctions:
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
 
-        told = requests.headers_of(scope)
+        told, _ = requests.headers_of(scope)
         requests.refuse_length(told, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
         headers.append(

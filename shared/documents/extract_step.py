@@ -9,15 +9,14 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
@@ -158,8 +157,7 @@ async def _hand_on(tx: Transaction, work: _ExtractionWork) -> bool:
 async def _fetch_and_extract(
     work: _ExtractionWork, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
 ) -> tuple[Download, Extraction]:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         download = await fetch(work, store, path)
         try:
             extraction = await extractor(

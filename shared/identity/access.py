@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from shared import rate_limits
 from shared.errors import Unauthenticated
 from shared.identity import api_tokens, tokens
 from shared.identity.client import fingerprint
@@ -43,15 +44,16 @@ class _VerifiedToken:
 _verified: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
 
 
-async def authenticate(bearer: str, *, user_agent: str, accept_language: str) -> Principal:
-    """The principal of an access token or an API token.
+async def authenticate(bearer: str, *, user_agent: str, accept_language: str, address: str) -> Principal:
+    """The principal of an access token or an API token, sent from `address`.
 
     Raises Unauthenticated where it is not ours, expired, from another browser, or revoked; Unavailable where that cannot be found out.
     """
     digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
     known = _verified.get(digest)
     if known is None or known.until <= time.time():
-        known = await _verify(bearer, digest)
+        async with rate_limits.in_turn_if_used_up(address):
+            known = await _verify(bearer, digest)
         _verified[digest] = known
         if len(_verified) > CACHED_TOKENS:
             _verified.popitem(last=False)

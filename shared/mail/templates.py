@@ -116,6 +116,8 @@ _ALERTS = {
     "backup_codes_regenerated": "New backup codes were made for your account; the old ones are void.",
     "backup_code_used": "A backup code was used to sign in to your account.",
     "api_token_created": "An API token was made for your account. A program can use it until it expires or you revoke it.",
+    "ai_provider_changed": "Your documents are read by another AI provider, address or account from now on: the AI settings were changed.",
+    "system_ai_provider_changed": "The AI provider, address or account for all who chose none was changed in the settings of the system.",
     "account_deleted": "Your account was deleted at your request; your documents are being erased.",
 }
 

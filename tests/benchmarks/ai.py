@@ -7,7 +7,6 @@ import asyncio
 import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from infra.local.ports import free_port_block
 from infra.local.postgres import Postgres
 from infra.local.seaweedfs import SeaweedFS
 from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from tests.ai.household import KEPT_ASIDE, NAMES, Taught, lessons
 from tests.ai.servers import openai_server as openai_api
@@ -37,8 +37,7 @@ def run() -> None:
 
 
 async def _run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = _services(folder)
         await services.start()
         try:

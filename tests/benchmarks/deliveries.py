@@ -9,7 +9,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from typing import Any
 from infra.local.ports import free_port_block
 from infra.local.postgres import Postgres
 from infra.local.valkey import Valkey
+from shared import temporary
 from shared.db import Database
 from shared.events import publish
 from shared.events.subscriptions import Subscription
@@ -34,9 +34,9 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:
