@@ -125,14 +125,14 @@ async def update(db: TenantDatabase, new: NewAISettings, author: Author | None =
     return changed
 
 
-async def _destination(row: "_Row | None") -> Destination:
+async def _destination(row: "_ChoiceRow | None") -> Destination:
     """Where the owner's documents go; without an address of the owner's, to the system's."""
     if row is None:
         return Destination((await system_choice(fresh=True)).provider, None)
     return Destination(row.provider, row.base_url, row.api_key is not None)
 
 
-async def _change(db: TenantDatabase, new: NewAISettings, seen: "_Row | None") -> AISettings | None:
+async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | None") -> AISettings | None:
     """None if the owner's choice is not the one that was `seen` any more."""
     from shared.assistant import circuits, tasks
 
