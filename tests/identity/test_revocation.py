@@ -7,10 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from infra.local.valkey import Valkey
+from shared.config import settings
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.identity import revocation
-from shared.identity.revocation import MARKER, Revocations, session_key
+from shared.identity.revocation import Revocations, session_key
+from shared.identity.revocation_copy import MARKER, TOP_UP_SECONDS
 from shared.ids import new_id
 
 
@@ -70,7 +72,7 @@ async def test_a_server_restarted_from_a_snapshot_is_not_believed(view: Revocati
     await own_valkey.start()
     client = Redis.from_url(own_valkey.url)
     # As in a snapshot: the marker of the server's earlier life.
-    await client.set(MARKER, view._run_id)
+    await client.set(MARKER, view._copy._run_id)
     assert await view.is_revoked(key)
     await client.aclose()
 
@@ -112,7 +114,7 @@ async def test_what_a_process_could_not_tell_redis_before_it_died_is_known_withi
     for key in keys:
         await _revoke(db, key)
     assert not await view.is_revoked(keys[0])
-    view._filled_at -= revocation.TOP_UP_SECONDS + 1
+    view._copy._filled_at -= TOP_UP_SECONDS + 1
     assert [await view.is_revoked(key) for key in keys] == [True] * 3
 
 
@@ -150,7 +152,7 @@ async def test_recording_and_settling_reaches_the_shared_redis(db: Database) -> 
     async with db.system() as tx:
         await revocation.record(tx, [key])
     await revocation.settled()
-    elsewhere = Revocations(revocation.revocations()._redis_url, db)
+    elsewhere = Revocations(settings().redis_url, db)
     assert await elsewhere.is_revoked(key)
     await elsewhere.close()
 
