@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from infra.local.postgres import Postgres
 
+from infra.local.postgres import Postgres
 from shared import temporary
 from tests.system.stack import ROOT
 
