@@ -180,13 +180,14 @@ class _Names:
 
 
 async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
-    # A title that the owner has given meanwhile stays.
+    # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """
         UPDATE documents
         SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
             sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
-            title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
+            title = CASE WHEN title_source IN ('filename', 'metadata') THEN coalesce(%(title)s, title) ELSE title END,
+            title_source = CASE WHEN title_source = 'filename' AND %(title)s::text IS NOT NULL THEN 'metadata' ELSE title_source END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
             AND NOT EXISTS (
                 SELECT FROM document_recognition AS begun
@@ -202,8 +203,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
             "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
-            "default_title": filenames.title(work.filename),
-            "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
+            "title": filenames.sane_title(extraction.title),
             "owner": work.owner_id,
             "id": work.id,
             "revision": work.revision,
