@@ -20,6 +20,8 @@ from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentLarge
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
@@ -142,14 +144,8 @@ async def _hand_on(tx: Transaction, work: _ExtractionWork) -> bool:
     if not waits:
         return False
     await search_index.index_name(tx, owner_id=work.owner_id, document_id=work.id)
-    await lifecycle.announce(
-        tx,
-        "document.large",
-        owner_id=work.owner_id,
-        document_id=work.id,
-        revision=work.revision,
-        cost=lifecycle.cost_of(work.size),
-    )
+    event = DocumentLarge(owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, event, cost=lifecycle.cost_of(work.size))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 
@@ -246,7 +242,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
             state="done",
             detail=_in_words(extraction),
         )
-        await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+        await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

@@ -43,7 +43,7 @@ class NeverDeliverable(Exception):
 
 
 @dataclass(frozen=True)
-class _Mail:
+class _SealedMail:
     template: str
     sealed: bytes
 
@@ -94,14 +94,14 @@ def _turn() -> asyncio.Semaphore:
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(SENDING_AT_ONCE))
 
 
-async def _unsent(tx: Transaction, mail_id: UUID, *, lock: bool = False) -> _Mail | None:
+async def _unsent(tx: Transaction, mail_id: UUID, *, lock: bool = False) -> _SealedMail | None:
     return await tx.fetch_one(
         f"""
         SELECT template, sealed FROM mails
         WHERE id = %(id)s AND sent_at IS NULL AND sealed IS NOT NULL {"FOR UPDATE" if lock else ""}
         """,
         {"id": mail_id},
-        row=_Mail,
+        row=_SealedMail,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from aiohttp import web
 
@@ -15,10 +16,12 @@ from infra.broker.cancellation import end
 from infra.broker.deliveries import DeliveryLease, Shares, begin, claim
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
 from infra.local.postgres import Postgres
+from infra.worker.app import Worker
+from infra.worker.discovery import load_event_functions
 from shared.clock import now
 from shared.config import settings
 from shared.db import Database
-from shared.events.signing import verify
+from shared.events.signing import REJECTED_HEADER, verify
 from shared.ids import new_id
 from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher, analyse, rows_read
 from tests.infra.broker.waiting import until
@@ -283,6 +286,25 @@ async def test_a_rejection_is_a_dead_letter_at_once(outbox: Outbox, functions: F
     row = await outbox.one()
     assert (row["attempts"], row["last_error"]) == (1, "no such document")
     assert row["finished_at"] is not None
+
+
+async def test_an_event_that_is_malformed_is_a_dead_letter_at_once(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    worker = httpx.AsyncClient(transport=httpx.ASGITransport(Worker(load_event_functions())), base_url="http://worker")
+
+    async def hosted(headers: Mapping[str, str], body: Any) -> web.Response:
+        answer = await worker.post("/extract-document", headers=headers, json=body)
+        return web.Response(status=answer.status_code, text=answer.text, headers={REJECTED_HEADER: answer.headers[REJECTED_HEADER]})
+
+    functions.handlers["extract-document"] = hosted
+    await outbox.publish("extract_document", owner=new_id(), data={"document_id": "none"})
+    await outbox.execute("UPDATE events SET type = 'document.stored'")
+    async with worker, dispatching():
+        await outbox.until_all_are("dead")
+    row = await outbox.one()
+    assert row["attempts"] == 1
+    assert row["last_error"].startswith("the event is no DocumentStored: document_id: ")
 
 
 async def test_the_last_attempt_that_fails_makes_a_dead_letter(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
