@@ -40,7 +40,7 @@ class ProcessUser:
 
 
 def unprivileged_user(*paths: Path) -> ProcessUser | None:
-    """Whom to run a program as that refuses to be root, or None where this process is not root.
+    """Whom to run a program as that refuses to be root, or None if this process is not root.
 
     `paths` are what the child must reach.
     """
@@ -100,7 +100,7 @@ async def run(
 
 
 async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
-    """Asks a child to end, and ends it by force where it has not after `seconds`."""
+    """Asks a child to end, and ends it by force if it has not after `seconds`."""
     if process.returncode is not None:
         return
     try:
@@ -115,7 +115,7 @@ async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signa
 
 
 def command_line(pid: int) -> str:
-    """The command line of a running process, words parted by spaces; empty where there is none."""
+    """The command line of a running process, words parted by spaces; empty if there is none."""
     try:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
     except OSError:

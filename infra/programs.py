@@ -18,7 +18,7 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
 
 @cache
 def installed_program(distribution: str, name: str) -> Path:
-    """A program that a wheel put beside this Python. Raises StartError where it is not installed."""
+    """A program that a wheel put beside this Python. Raises StartError if it is not installed."""
     try:
         found = next((file.locate() for file in files(distribution) or [] if file.name == name), None)
     except PackageNotFoundError:
@@ -30,7 +30,7 @@ def installed_program(distribution: str, name: str) -> Path:
 
 @cache
 def postgres_programs(user: ProcessUser | None = None) -> Path:
-    """The folder of the embedded PostgreSQL's programs, where `user` can reach it.
+    """The folder of the embedded PostgreSQL's programs, in a place where `user` can reach it.
 
     Found without importing its package, which would start threads and loggers. Its programs look for one another with the rights of their
     user alone, so if the checkout lies in a folder that is closed to others (under /root, say), they are copied into /var/tmp, 35 MB. So

@@ -43,7 +43,7 @@ class CannotListen(Exception):
 
 
 def run(factory: str, *, host_variable: str, port_variable: str, port: int, limits: ConnectionLimits | None = None) -> None:
-    """Serves what `module:function` makes, at the address the two variables name; exits 1 with a sentence where it cannot."""
+    """Serves what `module:function` makes, at the address the two variables name; exits 1 with a sentence if it cannot."""
     try:
         logs.configure(settings().log_level, settings().log_format)
     except SettingsError as wrong:
@@ -60,7 +60,7 @@ def run(factory: str, *, host_variable: str, port_variable: str, port: int, limi
 
 
 def serve_until_stopped(make: Callable[[], Application], host: str, port: int, *, limits: ConnectionLimits | None = None) -> None:
-    """Serves what `make` makes until SIGTERM or SIGINT. Raises CannotListen; ends the process itself where requests do not end."""
+    """Serves what `make` makes until SIGTERM or SIGINT. Raises CannotListen; ends the process itself if requests do not end."""
     try:
         check_port(host, port)  # granian would say it by a panic
     except OSError as taken:

@@ -1,4 +1,4 @@
-"""What can go wrong, as named exceptions; `shared.api.response` turns them into RFC 9457 answers in one place.
+"""What can go wrong, as named exceptions; `shared.api.response` turns them into RFC 9457 responses in one place.
 
 A domain names its own failures by subclassing `DomainError` beside its code:
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 class DomainError(Exception):
     """A failure a caller can understand.
 
-    `detail` is a sentence for people, `members` join the problem's JSON (e.g. `document_id`), `headers` the answer's.
+    `detail` is a sentence for people, `members` join the problem's JSON (e.g. `document_id`), `headers` the response's.
     """
 
     status: ClassVar[int] = 400

@@ -4,7 +4,7 @@ A limit holds for windows of the clock: `300/5 minutes` starts anew at :00, :05,
 handful of a window's tokens at once (at most a hundredth, growing with demand) and spends them without asking, so that most requests
 cost no round trip; unspent ones end with their window, so no window ever grants more than it has. Named limits (sign-in, registration and
 the like) are counted one by one. With Redis down every process counts on its own: limits then hold per process, nobody is locked out
-and nothing is unlimited. A process that was started for a request counts it behind the answer (`shared.redis_client.postpone`).
+and nothing is unlimited. A process that was started for a request counts it behind the response (`shared.redis_client.postpone`).
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class _TokenLease:
 class Limiter:
     """One event loop's view of the limits; `clock` gives seconds since the epoch.
 
-    Redis is left alone for the first `postponed` seconds, and is down where it does not answer within `patience` seconds.
+    Redis is left alone for the first `postponed` seconds, and is down if it does not respond within `patience` seconds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""POST /api/ai/health: whether the chosen AI provider answers just now."""
+"""POST /api/ai/health: whether the chosen AI provider responds just now."""
 
 from shared.documents import ai_requests
 from shared.documents.ai_requests import AIHealth

@@ -1,4 +1,4 @@
-"""POST /api/auth/login: signs in by address and password. Unknown addresses and wrong passwords take the same time and answer the same."""
+"""POST /api/auth/login: signs in by address and password. Unknown addresses and wrong passwords take as long and get the same response."""
 
 from pydantic import Field, RootModel
 

@@ -1,4 +1,4 @@
-"""POST /api/auth/second-factor: answers a challenge with a code of the authenticator or a backup code."""
+"""POST /api/auth/second-factor: meets a challenge with a code of the authenticator or a backup code."""
 
 from pydantic import Field, model_validator
 

@@ -1,4 +1,4 @@
-"""GET /health: whether the database, the object store and Redis answer."""
+"""GET /health: whether the database, the object store and Redis respond."""
 
 from typing import Literal
 

@@ -173,7 +173,7 @@ class Dispatcher:
         self._forgot_at = time.monotonic()
 
     def wake(self, queue: str = "") -> None:
-        """Something may be ready in `queue` (any, where it is empty): look at once."""
+        """Something may be ready in `queue` (any, if it is empty): look at once."""
         for known in self._queues.values():
             known.maybe_more = known.maybe_more or queue in ("", known.name)
         self._work.set()

@@ -130,7 +130,7 @@ def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:
 
 
 def last_tick(trigger: CronTrigger, moment: datetime) -> datetime | None:
-    """The latest tick up to and including `moment`, or None where there was none in a year."""
+    """The latest tick up to and including `moment`, or None if there was none in a year."""
     for window in _LOOK_BACK:
         latest: datetime | None = None
         tick: datetime | None = trigger.get_next_fire_time(None, moment - window)

@@ -1,7 +1,7 @@
 """Handing a request on to a function's own service, streaming both ways.
 
-The service answers with everything (problems, CORS, security headers); the gateway adds the client's address and the origin it called,
-signed, and the request id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of an answer ends the
+The service responds with everything (problems, CORS, security headers); the gateway adds the client's address and the origin it called,
+signed, and the request id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of a response ends the
 connection.
 """
 
@@ -41,7 +41,7 @@ class RemoteFunctions:
         self._client: httpx.AsyncClient | None = None
 
     async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
-        """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
+        """The service's response, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
         client = self._http()
@@ -95,7 +95,7 @@ class RemoteFunctions:
 
 
 class _ServiceBody:
-    """A service's answer as it comes; `aclose()` lets the connection go even where nothing was read."""
+    """A service's response as it comes; `aclose()` lets the connection go even if nothing was read."""
 
     def __init__(self, answer: "httpx.Response") -> None:
         self._answer = answer

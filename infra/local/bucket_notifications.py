@@ -50,7 +50,7 @@ async def forward(source: MetadataLog, *, bucket: str, redis_url: str, position:
 
 
 def entry(change: ObjectChange, bucket: str) -> bytes | None:
-    """The list entry for a change of the log, in MinIO's shape; None where no object was put."""
+    """The list entry for a change of the log, in MinIO's shape; None if no object was put."""
     root = f"/buckets/{bucket}"
     new, old = change.new, change.old
     if new is None or new.is_directory or not (change.folder == root or change.folder.startswith(f"{root}/")):

@@ -54,7 +54,7 @@ class DataFolder:
         write_private(self.path / "functions.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items()))
 
     def end_leftovers(self) -> None:
-        """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force where it does not."""
+        """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force if it does not."""
         deadline = time.monotonic() + _LEFTOVER_SECONDS
         while left := list(self._leftovers()):
             if time.monotonic() > deadline:
@@ -73,7 +73,7 @@ class DataFolder:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[DataFolder]:
-    """The folder, made where it is missing, and nobody else's until the end. Raises StartError."""
+    """The folder, made if it is missing, and nobody else's until the end. Raises StartError."""
     path = path.expanduser().resolve()
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise StartError(f"The path of {path} has more than {LONGEST_PATH} bytes: choose a shorter one with --data-dir.")

@@ -120,7 +120,7 @@ class Tour:
         self._password = secrets.token_urlsafe(15)
 
     async def take(self, stack: Stack) -> int | None:
-        """An exit code with `--once`; None: keep serving. Raises StartError where the demo cannot go on."""
+        """An exit code with `--once`; None: keep serving. Raises StartError if the demo cannot go on."""
         import httpx
 
         try:
@@ -160,7 +160,7 @@ class Tour:
         api.headers["authorization"] = f"Bearer {signed_in['access_token']}"
 
     async def _watch(self, api: "httpx.AsyncClient") -> None:
-        """Takes what the server tells about documents; comes back where the connection breaks."""
+        """Takes what the server tells about documents; comes back if the connection breaks."""
         import httpx
 
         while True:
@@ -476,7 +476,7 @@ def _documents(paths: Sequence[Path]) -> list[Path]:
 
 
 def _documents_in(folder: Path) -> Iterable[Path]:
-    """The files in it and below; says which folders it cannot look into. Raises StartError where it is `folder` itself."""
+    """The files in it and below; says which folders it cannot look into. Raises StartError if it is `folder` itself."""
 
     def closed(refused: OSError) -> None:
         said = f"{printable(refused.filename)} cannot be opened ({refused.strerror})"

@@ -122,7 +122,7 @@ class Stack:
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', '') else f'[{host}]' if ':' in host else host}:{self.port}"  # noqa: S104
 
     async def start(self) -> None:
-        """Returns once GET /health answers that all is well. Raises StartError, with nothing left running."""
+        """Returns once GET /health responds that all is well. Raises StartError, with nothing left running."""
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         try:
             self._plan()
@@ -338,7 +338,7 @@ def _origins(environ: Mapping[str, str], port: int) -> tuple[str, ...]:
 
 
 def _said(log: Path) -> str:
-    """What a program that ended at once said last, on one line where it is one."""
+    """What a program that ended at once said last, on one line if it is one."""
     try:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-6:] if line.strip()]
     except OSError:

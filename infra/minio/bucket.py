@@ -19,7 +19,7 @@ ID = "docuvault"
 """Ours among the bucket's notifications."""
 _UNSIGNED = ".docuvault-probes/unsigned"
 TARGET_SECONDS = 60.0
-"""MinIO answers before it has looked for its targets."""
+"""MinIO responds before it has looked for its targets."""
 
 
 class BucketError(Exception):

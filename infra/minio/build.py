@@ -23,7 +23,7 @@ class BuildError(Exception):
 
 
 def built() -> Path | None:
-    """The server, where it has been built already."""
+    """The server, if it has been built already."""
     kept = _folder() / "minio"
     if kept.exists():
         return kept
@@ -37,7 +37,7 @@ def built() -> Path | None:
 
 
 def build() -> Path:
-    """The server; built now where it has not been. Raises BuildError."""
+    """The server; built now if it has not been. Raises BuildError."""
     found = built()
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""The worker's ASGI application: what functions-framework answers for one event function, for all of them by path."""
+"""The worker's ASGI application: what functions-framework does for one event function, for all of them by path."""
 
 import asyncio
 import logging
@@ -18,9 +18,9 @@ HEALTH_PATH = "/health"
 
 
 class Worker:
-    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` answers 200.
+    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` is 200.
 
-    While it drains, both answer 503 with a header that tells brokers that nothing was begun.
+    While it drains, both respond with 503 and a header that tells brokers that nothing was begun.
     """
 
     def __init__(self, functions: Mapping[str, CloudEventFunction]) -> None:

@@ -1,4 +1,4 @@
-"""What an endpoint answers: a status, headers, and bytes or a stream of them."""
+"""What an endpoint gives back: a status, headers, and bytes or a stream of them."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -13,7 +13,7 @@ Header = tuple[str, str]
 
 
 class Response:
-    """A finished or streamed HTTP answer."""
+    """A finished or streamed HTTP response."""
 
     __slots__ = ("body", "headers", "status", "subject")
 

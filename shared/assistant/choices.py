@@ -204,7 +204,7 @@ def system_can(provider: ProviderName, system: ProviderChoice) -> bool:
 
 
 async def check_address(base_url: str | None) -> None:
-    """Raises AddressNotAllowed where the URL guard would not let a request through."""
+    """Raises AddressNotAllowed if the URL guard would not let a request through."""
     check_form(base_url)
     if base_url is None:
         return

@@ -13,7 +13,7 @@ from shared.errors import InvalidCursor
 
 
 class SecurityEvent(ResponseModel):
-    """Something that happened to the account; `actor` is who did it where that is known."""
+    """Something that happened to the account; `actor` is who did it if that is known."""
 
     id: UUID
     at: datetime

@@ -66,7 +66,7 @@ class AIBudgetExceeded(DomainError):
 
 
 class AIFailed(Unavailable):
-    """The provider did not answer, or not usefully."""
+    """The provider did not respond, or not usefully."""
 
 
 class Message(ResponseModel):
@@ -101,7 +101,7 @@ class Ideas(ResponseModel):
 
 
 class AIHealth(ResponseModel):
-    """Whether the chosen provider answers just now."""
+    """Whether the chosen provider responds just now."""
 
     ok: bool
     latency_ms: float
@@ -109,7 +109,7 @@ class AIHealth(ResponseModel):
 
 
 class Estimate(ResponseModel):
-    """What classifying documents would take; nothing where nothing leaves this server."""
+    """What classifying documents would take; nothing if nothing leaves this server."""
 
     documents: int
     calls: int

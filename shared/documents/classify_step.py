@@ -511,7 +511,7 @@ async def _keep(
     kept: Sequence[TopicMatch],
     applied: Sequence[bool],
 ) -> None:
-    """Makes the provider's part of filings and suggestions what this answer says; the owner's part stays as it is."""
+    """Makes the provider's part of filings and suggestions what this response says; the owner's part stays as it is."""
     await tx.execute(
         """
         WITH found AS (

@@ -38,7 +38,7 @@ class Filters:
     trashed: bool = False
 
     def parameters(self) -> dict[str, Any]:
-        """As bound values; None where a filter is not used."""
+        """As bound values; None if a filter is not used."""
         return {
             "topics": list(self.topic_ids) or None,
             "statuses": list(self.statuses or SETTLED),

@@ -20,7 +20,7 @@ class DocumentTooLarge(DomainError):
 
 
 def check_size(size: int) -> None:
-    """Raises DocumentTooLarge where no document may have `size` bytes."""
+    """Raises DocumentTooLarge if no document may have `size` bytes."""
     limit = settings().max_document_size
     if size > limit:
         raise DocumentTooLarge(f"A document may have {_in_words(limit)}; this one has {_in_words(size)}.")

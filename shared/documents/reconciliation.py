@@ -35,7 +35,7 @@ _STEPS: dict[str, StepName] = {"stored": "extract", "extracted": "classify"}
 
 
 async def reconcile() -> None:
-    """Looks after every unfinished document that has stood still. Raises StorageUnavailable where uploads could not be looked for."""
+    """Looks after every unfinished document that has stood still. Raises StorageUnavailable if uploads could not be looked for."""
     ends = time.monotonic() + TIME_LIMIT_SECONDS
     while time.monotonic() < ends:
         uploads, looked_at = await _look_after_batch()
@@ -82,7 +82,7 @@ class _UnfinishedDocument:
 
 
 async def _look_after_batch() -> tuple[list[Upload], int]:
-    """Takes a batch: documents between two steps are mended on the spot; uploads under way are returned. And how many it were."""
+    """Takes a batch: documents between two steps are repaired at once; uploads under way are returned. And how many it were."""
     async with database().system() as tx:
         taken = await tx.fetch_all(
             f"""

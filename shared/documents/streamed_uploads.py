@@ -143,7 +143,7 @@ class _Receiving:
             yield chunk
 
     async def _keep(self, size: int) -> None:
-        """Raises QuotaExceeded, and NotFound where the upload came so slowly that it was given up: then nothing is reserved for it."""
+        """Raises QuotaExceeded, and NotFound if the upload came so slowly that it was given up: then nothing is reserved for it."""
         async with self._db.transaction() as tx:
             kept = await tx.execute(
                 """

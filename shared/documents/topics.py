@@ -212,7 +212,7 @@ async def names(tx: Transaction, owner_id: UUID) -> list[str]:
 async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], source: FiledBy = "owner") -> None:
     """Files the document under these topics, by the owner's word, and learns from it; open suggestions of them are accepted with it.
 
-    Filing it again changes nothing. Raises NotFound where the document or a topic is not the owner's.
+    Filing it again changes nothing. Raises NotFound if the document or a topic is not the owner's.
     """
     wanted = sorted(set(topic_ids))
     owned: int = await tx.fetch_value(
@@ -245,7 +245,7 @@ async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_id
     """Takes the document out of these topics, by the owner's word; where it was not in, nothing changes.
 
     What the owner had filed is forgotten as an example; what a provider had filed becomes one of what does not belong there, and the
-    provider's suggestion counts as rejected, so that it does not come back. Raises NotFound where the document is not the owner's.
+    provider's suggestion counts as rejected, so that it does not come back. Raises NotFound if the document is not the owner's.
     """
     await touch(tx, owner_id, document_id)
     removed = await tx.fetch_all(

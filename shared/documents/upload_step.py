@@ -34,7 +34,7 @@ OBJECT_MISMATCH = "object_mismatch"
 TOMBSTONE_GRACE = timedelta(hours=1)
 """How long a PUT that began just before its URL expired may still be under way."""
 URL_LIFETIME_AT_MOST = timedelta(hours=1)
-"""How long a URL for the bytes of a document that has settled may still be good."""
+"""How long a URL for the bytes of a finished upload may still be good."""
 
 
 class DuplicateDocument(DomainError):
@@ -125,7 +125,7 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
 
 
 async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, sha256: str) -> None:
-    """Raises DuplicateDocument where another document of the owner's, outside the trash, has or will have the same bytes.
+    """Raises DuplicateDocument if another document of the owner's, outside the trash, has or will have the same bytes.
 
     Call it after the account's row is locked (`quotas.reserve`, `quotas.use`): then no other upload can slip in between.
     """
@@ -157,7 +157,7 @@ async def settle(
 ) -> bool:
     """The upload's object is there: `stored`, and the next step is announced; or `failed`, where it is not the object that was promised.
 
-    False where another settled it, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`,
+    False if another was first to finalize it, or to give it up. `sha256` if we have hashed the bytes ourselves; unless `allow_duplicate`,
     raises DuplicateDocument where they are there already.
     """
     wrong = _mismatch(upload, stored)
@@ -218,7 +218,7 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
 async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False, caller: audit.Caller | None = None) -> bool:
     """Gives the upload up (the `caller` does, if one is named): row gone, room released, a tombstone left; then the store is cleared.
 
-    False where it is no longer uploading, or with `only_expired` where it was given more time. A store that is down is no obstacle: the
+    False if it is no longer uploading, or with `only_expired` if it was given more time. A store that is down is no obstacle: the
     tombstone remembers what there is to remove.
     """
     async with db.transaction() as tx:
@@ -299,7 +299,7 @@ async def remove_remains(object_key: str, upload_id: str | None, *, in_parts: bo
 async def object_arrived(object_key: str) -> str:
     """An object was created under this key. What came of it, in a word: settled, known, early, removed, gone or unknown.
 
-    `early`: bytes that pass through us, which whoever receives them settles. `unknown` objects are left alone and counted in the log.
+    `early`: bytes that pass through us, which their receiver finalizes. `unknown` objects are left alone and counted in the log.
     """
     owner_id = _owner_of(object_key)
     if owner_id is None:

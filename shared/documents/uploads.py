@@ -201,7 +201,7 @@ class CompleteUpload(RequestModel):
 async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | None = None) -> CreatedUpload:
     """Reserves room, writes the row and signs the upload.
 
-    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument where a hash is given.
+    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument if a hash is given.
     """
     if request.size == 0:
         raise EmptyDocument("The document has no bytes.")
@@ -274,7 +274,7 @@ async def sign_parts(db: TenantDatabase, document_id: UUID, request: SignParts) 
 
 
 async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUpload) -> Document:
-    """The client says that the bytes are there: checks, and settles the upload. Once it is settled, only answers with the document.
+    """The client says that the bytes are there: checks, and finalizes the upload. A second call only returns the document.
 
     Raises NotFound, UploadIncomplete.
     """

@@ -26,7 +26,7 @@ class _UsageRow:
 
 
 async def of(tx: Transaction, owner_id: UUID) -> StorageUsage:
-    """The owner's usage; the quota is DEFAULT_QUOTA where none was set."""
+    """The owner's usage; the quota is DEFAULT_QUOTA if none was set."""
     row = await tx.fetch_one(
         "SELECT bytes_used, bytes_reserved, bytes_quota, documents FROM account_usage WHERE owner_id = %(owner)s",
         {"owner": owner_id},

@@ -19,7 +19,7 @@ _PURPOSE = "client address"
 
 
 def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The client's IP address as text; `unknown` where the connection has none (a unix socket)."""
+    """The client's IP address as text; `unknown` if the connection has none (a unix socket)."""
     signed = headers.get(SIGNED_CLIENT_HEADER)
     if signed is not None and (told := _verified(signed)) is not None:
         return told[0]

@@ -94,7 +94,7 @@ def _declared(
 
 
 async def _handle(name: str, model: type[E], event_type: str, function: EventFunction[E], cloud_event: "CloudEvent") -> None:
-    """Runs the function; its failures become HTTP answers that the broker understands."""
+    """Runs the function; its failures become HTTP responses that the broker understands."""
     # Here, not above: HTTP functions import this module too and need nothing of events.
     from shared.events.event import Malformed
     from shared.events.signing import Untrusted, verify

@@ -1,4 +1,4 @@
-"""From an ASGI request to an answer: the one path every HTTP function is served by, alone or behind the gateway.
+"""From an ASGI request to a response: the one path every HTTP function is served by, alone or behind the gateway.
 
 In this order: request id, one Host and a header of bearable size, route, CORS preflight, sign-in, limits, permission, body size,
 validation, limits of the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
@@ -53,11 +53,11 @@ class InternalError(DomainError):
 
 
 Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Response]]
-"""Answers a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
+"""Serves a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
 
 
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
-    """Answers one ASGI `http` request."""
+    """Serves one ASGI `http` request."""
     started = time.perf_counter()
     headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")

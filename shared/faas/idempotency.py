@@ -1,12 +1,12 @@
 """`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): per caller and operation, for 24 hours.
 
-The first call with a key reserves it and keeps its answer; a replay gives that answer again. Only successes are kept: after a failure the
-key is free again, and so it is once the document (or topic) that the answer is about has been deleted. An answer that holds a secret is
-not kept, its replay is 409 `already_done`. If PostgreSQL goes away between an operation and the keeping of its answer, the caller still
-gets the answer; a replay is carried out again then, two minutes later.
+The first call with a key reserves it and keeps its response; a replay gets that response again. Only successes are kept: after a failure
+the key is free again, and so it is once the document (or topic) that the response is about has been deleted. A response that holds a secret
+is not kept, its replay is 409 `already_done`. If PostgreSQL goes away before a response is kept, the caller still gets it; a replay is
+carried out again then, two minutes later.
 
 A key stands for one request: another one with the same key is 422 `idempotency_key_reused`. What a request is known by covers all that
-was sent, also in a body that is streamed: there it is complete only at the end, so a replay is read to its end before it is answered.
+was sent, also in a body that is streamed: there it is complete only at the end, so a replay is read to its end before it gets its response.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def once(
     *,
     renew_seconds: float = RENEW_SECONDS,
 ) -> Response:
-    """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
+    """`run`'s response, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
 
     `request` is what the request is known by; for a streamed one, `run` reads the body from `request.passed_on()`.
     """
@@ -131,7 +131,7 @@ async def _is_same(request: bytes | StreamFingerprint, request_hash: bytes) -> b
 
 
 async def prune(db: Database) -> int:
-    """Forgets answers kept for longer than they are good; how many. For the hourly schedule."""
+    """Forgets responses kept for longer than they are good; how many. For the hourly schedule."""
     async with db.system() as tx:
         return await tx.execute(f"DELETE FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_HOURS} hours'")
 
@@ -216,7 +216,7 @@ class _Reservation:
         return True
 
     async def keep(self, answer: Response, request_hash: bytes | None, *, secret: bool) -> None:
-        """Keeps the answer for replays of the request. Raises Unavailable."""
+        """Keeps the response for replays of the request. Raises Unavailable."""
         async with self._db.transaction() as tx:
             await tx.execute(
                 """

@@ -39,7 +39,7 @@ MAX_ERRORS = 20
 """How many places that do not fit are told at once."""
 DISCARDED_BYTES = 1024 * 1024
 DISCARDED_SECONDS = 1.0
-"""How much of a body that nobody wants is still read: closing a connection on unread bytes resets it, and the answer is never seen."""
+"""How much of a body that nobody wants is still read: closing a connection on unread bytes resets it, and the response is never seen."""
 
 
 class Incoming:
@@ -108,14 +108,14 @@ def refuse_malformed(scope: AsgiScope, path: bytes, headers: Mapping[str, str], 
 
 
 def refuse_length(headers: Mapping[str, str], limit: int) -> None:
-    """Raises BodyTooLarge where the request says beforehand that its body has more than `limit` bytes."""
+    """Raises BodyTooLarge if the request says beforehand that its body has more than `limit` bytes."""
     length = headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 18 or int(length) > limit):
         raise _too_large(limit)
 
 
 async def read(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge, BodyTimeout, MalformedBody where the client goes away."""
+    """The whole body. Raises BodyTooLarge, BodyTimeout, MalformedBody if the client goes away."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return b"".join([chunk async for chunk in stream(receive, limit)])

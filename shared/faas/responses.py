@@ -1,4 +1,4 @@
-"""What an answer becomes on the wire: security headers, CORS, compression, streams that end when nobody listens any more."""
+"""What a response becomes on the wire: security headers, CORS, compression, streams that end when nobody listens any more."""
 
 import asyncio
 import zlib
@@ -41,7 +41,7 @@ async def send_answer(
     head: bool,
     may_compress: bool,
 ) -> None:
-    """Sends an answer of ours to a request with `headers`; without its body where `head`."""
+    """Sends a response of ours to a request with `headers`; without its body if `head`."""
     out, given, content_type = _encoded(answer)
     out.append((b"x-request-id", request_id.encode("latin-1")))
     out += _security_headers(b"cache-control" in given, b"content-security-policy" in given)
@@ -67,7 +67,7 @@ async def send_answer(
 
 
 async def send_as_it_is(answer: Response, receive: Receive, send: Send, *, head: bool) -> None:
-    """Sends an answer that another service has made, with nothing added."""
+    """Sends a response that another service has made, with nothing added."""
     out, _, _ = _encoded(answer)
     await _transmit(answer.status, out, answer.body, receive, send, head=head)
 
@@ -140,7 +140,7 @@ async def _transmit(
 
 
 async def _send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, endless: bool) -> None:
-    """Streams until the end, the client's going away, or (where no length was promised) the server's draining, whichever is first."""
+    """Streams until the end, the client's going away, or (if no length was promised) the server's draining, whichever is first."""
 
     async def pump() -> None:
         async for chunk in chunks:

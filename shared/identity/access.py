@@ -47,7 +47,7 @@ _verified: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
 async def authenticate(bearer: str, *, user_agent: str, accept_language: str, address: str) -> Principal:
     """The principal of an access token or an API token, sent from `address`.
 
-    Raises Unauthenticated where it is not ours, expired, from another browser, or revoked; Unavailable where that cannot be found out.
+    Raises Unauthenticated if it is not ours, expired, from another browser, or revoked; Unavailable if that cannot be found out.
     """
     digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
     known = _verified.get(digest)

@@ -46,7 +46,7 @@ class StoredCredentials:
 async def insert(
     tx: Transaction, *, email: str, password_hash: str, display_name: str | None = None, role: Literal["user", "admin"] = "user"
 ) -> UUID | None:
-    """A new account; its id, or None where the address has one already (system transaction)."""
+    """A new account; its id, or None if the address has one already (system transaction)."""
     made: UUID | None = await tx.fetch_value(
         """
         INSERT INTO users (id, email, password_hash, display_name, role)
@@ -73,7 +73,7 @@ def of_address(found: StoredCredentials | None, email: str) -> StoredCredentials
 
 
 async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[StoredCredentials]:
-    """Sends the question, whose answer goes through `of_address`; in a pipeline it travels with others (system transaction)."""
+    """Sends the question, whose response goes through `of_address`; in a pipeline it travels with others (system transaction)."""
     cursor = tx.connection.cursor(row_factory=class_row(StoredCredentials))
     question: Any = f"SELECT {_CREDENTIALS} FROM users WHERE lower(email) = lower(%(email)s)"
     await cursor.execute(question, {"email": email.strip()})

@@ -87,7 +87,7 @@ async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | 
 
 
 async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Ends a token at once; whether there was one. Follow with `revocation.settled()`."""
+    """Ends a token at once; whether there was one. Follow with `revocation.propagated()`."""
     ended = await tx.execute(
         "UPDATE api_tokens SET revoked_at = now() WHERE id = %(id)s AND user_id = %(user)s AND revoked_at IS NULL",
         {"id": token_id, "user": user_id},
@@ -98,7 +98,7 @@ async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
 
 
 async def revoke_all(tx: Transaction, user_id: UUID) -> None:
-    """Ends all tokens of a user (its password changed, its account disabled or deleted). Follow with `revocation.settled()`."""
+    """Ends all tokens of a user (its password changed, its account disabled or deleted). Follow with `revocation.propagated()`."""
     ended = await tx.fetch_value(
         """
         WITH ended AS (

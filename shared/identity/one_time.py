@@ -32,7 +32,7 @@ async def create(tx: Transaction, user_id: UUID, purpose: TokenPurpose, lifetime
 
 
 async def grant(tx: Transaction, text: str, user_id: UUID, purpose: TokenPurpose, lifetime: timedelta) -> bool:
-    """Makes a token of `text`, or, where it is one already, has its time begin anew; False where it is used or void already.
+    """Makes a token of `text`, or, if it is one already, has its time begin anew; False if it is used or void already.
 
     The user's other tokens of that purpose are void from now on. The caller holds the user's row (system transaction).
     """
@@ -96,7 +96,7 @@ async def lock(tx: Transaction, text: str, purpose: TokenPurpose) -> bool:
 
 
 async def use(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
-    """Uses the token up; whose it was, or None where it is not good (any more): of many at once, one gets it (system transaction)."""
+    """Uses the token up; whose it was, or None if it is not good (any more): of many at once, one gets it (system transaction)."""
     found: UUID | None = await tx.fetch_value(
         """
         UPDATE one_time_tokens SET used_at = now()

@@ -42,5 +42,5 @@ async def change(
         user = await accounts.get(tx, user_id)
         if user is not None:
             await send_alert(tx, client, user, "password_changed")
-    await revocation.settled()
+    await revocation.propagated()
     return throttle.device_cookie(client, user_id, generation)

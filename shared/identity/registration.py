@@ -1,4 +1,4 @@
-"""Making accounts. The answer is the same, and so is the work, whether or not the address is taken: its owner learns it by mail."""
+"""Making accounts. The response is the same, and so is the work, whether or not the address is taken: its owner learns it by mail."""
 
 import asyncio
 

@@ -51,7 +51,7 @@ async def invite(tx: Transaction, email: str) -> None:
 async def prepare(tx: Transaction, mail_id: UUID, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
     """For `mail.delivery`: gives a reset mail its link, or says that there is none to give.
 
-    That is where nobody has the address, or where a newer link, or a newer password, has made this one void.
+    That is so if nobody has the address, or if a newer link, or a newer password, has made this one void.
     """
     if template not in ("password_reset", "invitation"):
         return values
@@ -67,7 +67,7 @@ async def prepare(tx: Transaction, mail_id: UUID, template: str, to: str, values
 
 
 async def reset(db: Database, client: Client, token: str, new_password: str) -> None:
-    """Sets a new password and ends all sessions and API tokens. The token is good once, also where many use it at once.
+    """Sets a new password and ends all sessions and API tokens. The token is good once, also if many use it at once.
 
     Raises InvalidToken, RateLimited after many that were none, PasswordTooWeak, PasswordBreached (these two leave the token good).
     """
@@ -95,7 +95,7 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
                 await send_alert(tx, client, user, "password_reset")
         else:
             await _note_refusal(tx, client, found.id)
-    await revocation.settled()
+    await revocation.propagated()
     if not done:
         raise InvalidToken
 

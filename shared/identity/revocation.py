@@ -4,7 +4,7 @@ PostgreSQL (`revocations`) is the truth, Redis a fast copy (`revocation_copy`). 
 can, the call fails (closed). A check costs one round trip, shared by all that are waiting at that moment. A process that was started for a
 request asks PostgreSQL at first (`shared.redis_client.postpone`).
 
-Revoking: `record()` in the transaction that ends the thing, then `await settled()` before the response. The copy is written after the
+Revoking: `record()` in the transaction that ends the thing, then `await propagated()` before the response. The copy is written after the
 commit, and tried again until Redis has it; should the process die before that, the others top the copy up within half a minute.
 """
 
@@ -43,7 +43,7 @@ def api_token_key(token_id: UUID) -> str:
 
 
 async def record(tx: Transaction, keys: Iterable[str]) -> None:
-    """Revokes `keys` when `tx` commits: at once in this process, in Redis as soon as `settled()` returns."""
+    """Revokes `keys` when `tx` commits: at once in this process, in Redis as soon as `propagated()` returns."""
     revoked = list(keys)
     if not revoked:
         return
@@ -55,12 +55,12 @@ async def record(tx: Transaction, keys: Iterable[str]) -> None:
         """,
         {"keys": revoked, "kept": KEPT},
     )
-    tx.after_commit(lambda: revocations().spread(revoked))
+    tx.after_commit(lambda: revocations().propagate(revoked))
 
 
-async def settled() -> None:
+async def propagated() -> None:
     """Returns once Redis has what was revoked here, or is known to be unreachable (then it is tried again in the background)."""
-    await revocations().settled()
+    await revocations().propagated()
 
 
 class Revocations:
@@ -91,7 +91,7 @@ class Revocations:
             self._asking = asyncio.create_task(self._ask())
         return await future
 
-    def spread(self, keys: Iterable[str]) -> None:
+    def propagate(self, keys: Iterable[str]) -> None:
         """Takes note of what was just revoked in PostgreSQL and starts writing it to Redis."""
         now = time.monotonic()
         if len(self._own) > 10_000:
@@ -104,8 +104,8 @@ class Revocations:
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
 
-    async def settled(self) -> None:
-        """See `settled()` of this module."""
+    async def propagated(self) -> None:
+        """See `propagated()` of this module."""
         while self._unsent and not self._tried.is_set():
             await self._tried.wait()
 

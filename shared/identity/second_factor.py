@@ -270,7 +270,7 @@ async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: boo
 
 
 async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool) -> None:
-    """Raises TotpEnabled or TotpNotEnabled where the state is another one."""
+    """Raises TotpEnabled or TotpNotEnabled if the state is another one."""
     row = await tx.fetch_one(
         "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_SecretRow
     )

@@ -34,7 +34,7 @@ async def revoke(db: Database, client: Client, user_id: UUID, session_id: UUID) 
                 target=str(session_id),
                 origin=client,
             )
-    await revocation.settled()
+    await revocation.propagated()
     return bool(ended)
 
 
@@ -50,4 +50,4 @@ async def revoke_others(db: Database, client: Client, user_id: UUID, current: UU
             origin=client,
             detail={"others": ended},
         )
-    await revocation.settled()
+    await revocation.propagated()

@@ -8,7 +8,7 @@ A device is known by a cookie. It is good for the password it was made under, an
 the same one: whoever signs in a hundred times has one count, not a hundred, and none once the password is a new one.
 
 Kept in PostgreSQL: holds across processes and through any failure of Redis; with PostgreSQL gone nobody can sign in anyway (closed).
-Whoever guesses many times at once learns no more: an outcome is given only where nothing is to be waited for after the password was
+Whoever guesses many times at once learns no more: an outcome is given only if nothing is to be waited for after the password was
 checked, either.
 """
 

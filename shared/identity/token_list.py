@@ -79,5 +79,5 @@ async def revoke(db: Database, client: Client, user_id: UUID, token_id: UUID) ->
                 target=str(token_id),
                 origin=client,
             )
-    await revocation.settled()
+    await revocation.propagated()
     return ended

@@ -44,7 +44,7 @@ def step_at(moment: datetime) -> int:
 
 
 def matching_step(secret: bytes, code: str, now: datetime) -> int | None:
-    """The step whose code this is, one step off to either side at most; None where it is none."""
+    """The step whose code this is, one step off to either side at most; None if it is none."""
     present = step_at(now)
     found = None
     for step in range(present - DRIFT_STEPS, present + DRIFT_STEPS + 1):

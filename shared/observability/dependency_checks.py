@@ -1,4 +1,4 @@
-"""Whether the services everything stands on answer, asked side by side and remembered for a second, so that a flood costs them nothing."""
+"""Whether the services everything stands on respond, asked side by side and remembered for a second, so that a flood costs them nothing."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ class CheckResult:
 
 
 class Unhealthy(Exception):
-    """A service answers, but does not do its work; the message says which part of it, as `detail`."""
+    """A service responds, but does not do its work; the message says which part of it, as `detail`."""
 
 
 @dataclass

@@ -95,7 +95,7 @@ class StorageBackend(Protocol):
         """Stores what comes, holding a bounded part of it in memory. Where the chunks fail or the caller is cancelled, none of it stays."""
 
     async def stat(self, key: str) -> StoredObject | None:
-        """The object's facts, or None where there is none."""
+        """The object's facts, or None if there is none."""
 
     async def read(self, key: str, *, limit: int) -> bytes:
         """A small object. Raises ObjectMissing, and ObjectTooLarge beyond `limit` bytes."""
@@ -110,10 +110,10 @@ class StorageBackend(Protocol):
         """Removes the object; one that is not there is fine."""
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str | None:
-        """A URL that gives the object to whoever holds it, with these two headers; None where the backend has no such thing."""
+        """A URL that gives the object to whoever holds it, with these two headers; None if the backend has no such thing."""
 
     async def ping(self) -> None:
-        """Returns where the backend answers and lets us in. Raises StorageUnavailable with a sentence for people."""
+        """Returns if the backend responds and lets us in. Raises StorageUnavailable with a sentence for people."""
 
 
 class DirectUploads(Protocol):
@@ -129,10 +129,10 @@ class DirectUploads(Protocol):
         """URLs for the parts whose numbers and exact sizes are given."""
 
     async def list_parts(self, key: str, upload_id: str) -> list[Part]:
-        """The parts that are there, in order. Raises ObjectMissing where the upload is unknown (completed, aborted)."""
+        """The parts that are there, in order. Raises ObjectMissing if the upload is unknown (completed, aborted)."""
 
     async def complete_parts(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
-        """Makes the object of parts (number, etag). Raises PartsRefused where they do not fit, ObjectMissing if the upload is unknown."""
+        """Makes the object of parts (number, etag). Raises PartsRefused if they do not fit, ObjectMissing if the upload is unknown."""
 
     async def abort_parts(self, key: str, upload_id: str | None = None) -> None:
         """Drops the upload and its parts, or with None every upload in parts under `key`; one that is not there is fine."""

@@ -47,7 +47,7 @@ log = logging.getLogger("docuvault.storage")
 CONNECTIONS = 32
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 30.0
-"""How long the store may be silent in the middle of an answer."""
+"""How long the store may be silent in the middle of a response."""
 PAUSES_SECONDS = (0.05, 0.25)
 """Before each further attempt where the store is not reached or says 5xx: every request may be repeated without harm."""
 KEPT_ALIVE_SECONDS = 15.0
@@ -321,7 +321,7 @@ class ObjectStore:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> "AsyncIterator[ClientResponse]":
-        """A successful answer, its body yet to be read. Raises ObjectMissing, PartsRefused, StorageUnavailable, also while it is read."""
+        """A successful response, its body yet to be read. Raises ObjectMissing, PartsRefused, StorageUnavailable, also while it is read."""
         from aiohttp import ClientError
 
         try:

@@ -95,14 +95,14 @@ async def test_without_either_the_call_fails_closed(own_valkey: Valkey) -> None:
     await nowhere.close()
 
 
-async def test_what_this_process_revoked_is_refused_at_once_and_elsewhere_once_settled(
+async def test_what_this_process_revoked_is_refused_at_once_and_elsewhere_once_propagated(
     db: Database, own_valkey: Valkey, owner: UUID
 ) -> None:
     here, elsewhere = Revocations(own_valkey.url, db), Revocations(own_valkey.url, db)
     key = session_key(new_id())
     assert not await elsewhere.is_revoked(key)
     await _revoke(db, key)
-    here.spread([key])
+    here.propagate([key])
     assert await here.is_revoked(key)
     await here.close()
     await elsewhere.close()
@@ -134,7 +134,7 @@ async def test_ending_a_session_does_not_wait_for_a_redis_that_is_known_to_be_go
     view._tried.set()
     view._own["sid:x"] = asyncio.get_running_loop().time() + 60
     view._unsent.add("sid:x")
-    await asyncio.wait_for(view.settled(), 0.1)
+    await asyncio.wait_for(view.propagated(), 0.1)
     assert await view.is_revoked("sid:x")
 
 
@@ -151,7 +151,7 @@ async def test_recording_and_settling_reaches_the_shared_redis(db: Database) -> 
     assert not await revocation.revocations().is_revoked(key)
     async with db.system() as tx:
         await revocation.record(tx, [key])
-    await revocation.settled()
+    await revocation.propagated()
     elsewhere = Revocations(settings().redis_url, db)
     assert await elsewhere.is_revoked(key)
     await elsewhere.close()

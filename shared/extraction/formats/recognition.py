@@ -54,7 +54,7 @@ class Recognizer:
         return self._pages <= 0 or time.monotonic() >= self._until
 
     def text_of(self, picture: "Image", dpi: int | None = None) -> str:
-        """The text on a picture, empty where there is none; a page lying on its side is turned first. `dpi` if known."""
+        """The text on a picture, empty if there is none; a page lying on its side is turned first. `dpi` if known."""
         if not self._languages or min(picture.size) < 16:
             return ""
         self._pages -= 1
