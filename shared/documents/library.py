@@ -48,7 +48,7 @@ class TextPage(ResponseModel):
     text: str
 
 
-class DocumentText(ResponseModel):
+class DocumentPages(ResponseModel):
     """Empty until the document has been read."""
 
     pages: list[TextPage]
@@ -67,7 +67,7 @@ async def get(db: TenantDatabase, document_id: UUID) -> Document:
         return await _get(tx, db.owner_id, document_id)
 
 
-async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentText:
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentPages:
     """The text by page, or that of one page. Raises NotFound for a document or a page that is not there."""
     async with db.transaction() as tx:
         pages = await tx.fetch_all(
@@ -83,7 +83,7 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -
             await _get(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
-    return DocumentText(pages=pages)
+    return DocumentPages(pages=pages)
 
 
 @dataclass(frozen=True)
