@@ -10,7 +10,6 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, entries
 from shared.db import Database, Transaction
-from shared.documents import thumbnails
 from shared.errors import Conflict
 from shared.events import publish
 from shared.events.catalogue import AccountDeleted
@@ -18,6 +17,7 @@ from shared.identity import accounts, api_tokens, one_time, reauthentication, re
 from shared.identity.client import Client
 from shared.identity.sign_in import send_alert
 from shared.storage import ObjectStore
+from shared.storage.object_keys import ThumbnailKey
 
 BATCH = 100
 TOMBSTONE_HOURS = 25
@@ -142,7 +142,7 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
                 await store.abort_parts(document.object_key, document.upload_id)
             await store.delete(document.object_key)
         # Its reader stores it before the row names it, and may be about to.
-        thumbnail = document.thumbnail_key or thumbnails.key(user_id, document.id, document.revision)
+        thumbnail = document.thumbnail_key or str(ThumbnailKey(user_id, document.id, document.revision))
         await store.delete(thumbnail)
         late += [document.object_key] if document.uploading else []
         late += [] if document.thumbnail_key or document.was_read else [thumbnail]
