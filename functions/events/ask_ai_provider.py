@@ -1,5 +1,6 @@
-"""An owner's AI provider may be asked: takes the owner's next document in line to it."""
+"""An owner's AI provider may be asked: takes the owner's next documents in line to it."""
 
+from shared.assistant.tasks import TURN_SECONDS
 from shared.db import TenantDatabase, database
 from shared.documents import classify_step
 from shared.events.catalogue import ClassificationDue
@@ -8,4 +9,4 @@ from shared.faas import on_event
 
 @on_event(ClassificationDue, queue="ai")
 async def ask_ai_provider(event: ClassificationDue) -> None:
-    await classify_step.run_task(TenantDatabase(database(), event.owner_id))
+    await classify_step.run_tasks(TenantDatabase(database(), event.owner_id), seconds=TURN_SECONDS)

@@ -9,15 +9,14 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
@@ -155,8 +154,7 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
 async def _fetch_and_extract(
     work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
 ) -> tuple[Download, Extraction]:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         download = await fetch(work, store, path)
         try:
             extraction = await extractor(
@@ -177,13 +175,14 @@ class _Names:
 
 
 async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
-    # A title that the owner has given meanwhile stays.
+    # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """
         UPDATE documents
         SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
             sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
-            title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
+            title = CASE WHEN title_source IN ('filename', 'metadata') THEN coalesce(%(title)s, title) ELSE title END,
+            title_source = CASE WHEN title_source = 'filename' AND %(title)s::text IS NOT NULL THEN 'metadata' ELSE title_source END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
             AND NOT EXISTS (
                 SELECT FROM document_recognition AS begun
@@ -199,8 +198,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
             "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
-            "default_title": filenames.title(work.filename),
-            "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
+            "title": filenames.sane_title(extraction.title),
             "owner": work.owner_id,
             "id": work.id,
             "revision": work.revision,

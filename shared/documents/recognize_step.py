@@ -10,16 +10,15 @@ stands in the document's warnings.
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import lifecycle, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
@@ -129,8 +128,7 @@ async def _next(db: TenantDatabase, document_id: UUID, revision: int, done: int)
 
 
 async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _Outcome:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         await fetch(work, store, path)
 
         async def some(scans: Sequence[Scan]) -> _Outcome:

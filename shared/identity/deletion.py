@@ -30,7 +30,7 @@ class LastAdmin(Conflict):
 
 
 @dataclass(frozen=True)
-class _Document:
+class _OwnedDocument:
     id: UUID
     revision: int
     storage_provider: str
@@ -49,9 +49,7 @@ async def delete(db: Database, client: Client, user_id: UUID, password: str) -> 
         if user is not None:
             await send_alert(tx, client, user, "account_deleted")
         await close(tx, user_id)
-        await audit.record(
-            tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent
-        )
+        await audit.record(tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, origin=client)
     await revocation.settled()
 
 
@@ -133,7 +131,7 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
             FROM documents WHERE owner_id = %(user)s ORDER BY id LIMIT %(limit)s
             """,
             {"user": user_id, "limit": BATCH},
-            row=_Document,
+            row=_OwnedDocument,
         )
     late: list[str] = []
     for document in documents:

@@ -2,6 +2,7 @@
 
     {owner}/{document}/{uuid4}{extension}           an original (OriginalKey)
     .derived/{owner}/{document}/{revision}.webp     a thumbnail (ThumbnailKey)
+    .audit/{date}.jsonl                             a day's audit lines (AuditExportKey)
     .health/read, .health/write                     what health checks read and write
 
 Keys that begin with a dot are internal: functions are not woken by them, and no client may write them.
@@ -9,6 +10,7 @@ Keys that begin with a dot are internal: functions are not woken by them, and no
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from typing import Self
 from uuid import UUID, uuid4
 
@@ -20,6 +22,7 @@ EXTENSION = r"\.[a-z0-9]{1,10}"
 
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _ORIGINAL = re.compile(rf"({_UUID})/({_UUID})/({_UUID})({EXTENSION})?", re.ASCII)
+_AUDIT_EXPORT = re.compile(r"\.audit/([0-9]{4}-[0-9]{2}-[0-9]{2})\.jsonl", re.ASCII)
 _THUMBNAIL = re.compile(rf"\.derived/({_UUID})/({_UUID})/([1-9][0-9]{{0,9}})\.webp", re.ASCII)
 
 
@@ -72,3 +75,22 @@ class ThumbnailKey:
         """The inverse of `str`; None if the key is not a thumbnail's."""
         match = _THUMBNAIL.fullmatch(key)
         return match and cls(UUID(match[1]), UUID(match[2]), int(match[3]))
+
+
+@dataclass(frozen=True, slots=True)
+class AuditExportKey:
+    """Where the audit lines of a UTC day lie."""
+
+    day: date
+
+    def __str__(self) -> str:
+        return f".audit/{self.day.isoformat()}.jsonl"
+
+    @classmethod
+    def parse(cls, key: str) -> Self | None:
+        """The inverse of `str`; None if the key is not an export's."""
+        match = _AUDIT_EXPORT.fullmatch(key)
+        try:
+            return match and cls(date.fromisoformat(match[1]))
+        except ValueError:
+            return None

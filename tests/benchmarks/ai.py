@@ -7,18 +7,22 @@ import asyncio
 import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from tests.ai.household import KEPT_ASIDE, NAMES, Taught, lessons
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.models import saying
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.services import Services
 from tests.system.stack import Stack, until
 
 CALLS = 200
@@ -33,8 +37,7 @@ def run() -> None:
 
 
 async def _run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = _services(folder)
         await services.start()
         try:

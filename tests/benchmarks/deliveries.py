@@ -9,7 +9,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
+from shared import temporary
 from shared.db import Database
 from shared.events import publish
 from shared.events.subscriptions import Subscription
 from tests.benchmarks.events import Latency, Nothing
 from tests.infra.broker.waiting import until
+from tests.services import random_keys
 
 JOBS = 4000
 ROUNDS = 3
@@ -32,9 +35,9 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:

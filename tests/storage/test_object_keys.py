@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from infra.functions import ROOT
-from shared.storage.object_keys import EXTENSION, HEALTH_READ, HEALTH_WRITE, OriginalKey, ThumbnailKey, is_internal
+from shared.storage.object_keys import EXTENSION, HEALTH_READ, HEALTH_WRITE, AuditExportKey, OriginalKey, ThumbnailKey, is_internal
 
 OWNER = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
@@ -29,6 +29,12 @@ def test_a_thumbnails_key_is_read_as_it_was_made(key: ThumbnailKey) -> None:
     assert OriginalKey.parse(str(key)) is None
 
 
+@given(st.builds(AuditExportKey, st.dates()))
+def test_an_audit_exports_key_is_read_as_it_was_made(key: AuditExportKey) -> None:
+    assert AuditExportKey.parse(str(key)) == key
+    assert is_internal(str(key))
+
+
 @given(st.text() | st.builds("/".join, st.lists(st.text() | st.uuids().map(str), min_size=3, max_size=4)))
 @example("")
 @example("../../etc/passwd")
@@ -38,9 +44,10 @@ def test_a_thumbnails_key_is_read_as_it_was_made(key: ThumbnailKey) -> None:
 @example(f"{{{OWNER}}}/{OWNER}/{OWNER}")
 @example(f"{OWNER.hex}/{OWNER}/{OWNER}")
 @example(f".derived/{OWNER}/{OWNER}/01.webp")
+@example(".audit/2026-02-30.jsonl")
 @example(f".derived/{OWNER}/{OWNER}/\u0661.webp")
 def test_what_is_read_as_a_key_is_written_the_same(text: str) -> None:
-    for kind in (OriginalKey, ThumbnailKey):
+    for kind in (OriginalKey, ThumbnailKey, AuditExportKey):
         key = kind.parse(text)
         assert key is None or str(key) == text
 
@@ -54,7 +61,7 @@ def test_what_health_checks_store_is_internal(key: str) -> None:
     assert is_internal(key)
 
 
-ELSEWHERE = ('f".derived/', '".health/', 'key.startswith(".")', 'key.split("/")', 'key.partition("/")')
+ELSEWHERE = ('f".derived/', 'f".audit/', '".health/', 'key.startswith(".")', 'key.split("/")', 'key.partition("/")')
 
 
 def test_no_other_module_knows_how_a_key_is_made() -> None:

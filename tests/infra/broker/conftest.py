@@ -14,10 +14,11 @@ import psycopg
 import pytest
 from aiohttp import web
 
-from infra.broker.deliveries import Lease
+from infra.broker.deliveries import DeliveryLease
 from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.targets import Targets
-from infra.local.services import Postgres, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.events import publish
@@ -232,7 +233,7 @@ def dispatching(outbox: Outbox, functions: Functions) -> StartDispatcher:
         concurrency: int = 4,
         seconds: float = 30,
         shared: bool = False,
-        lease: Lease | None = None,
+        lease: DeliveryLease | None = None,
         template: str = "",
         name: str = "a",
         database: Database | None = None,

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from infra.broker.cancellation import end
-from infra.broker.deliveries import Lease, Shares, begin, claim
+from infra.broker.deliveries import DeliveryLease, Shares, begin, claim
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from infra.worker.app import Worker
 from infra.worker.discovery import load_event_functions
 from shared.clock import now
@@ -194,7 +194,7 @@ async def test_owners_take_turns_when_there_are_more_of_them_than_places(outbox:
     after = NOBODY
     for _ in range(7):
         async with outbox.database.system() as tx:
-            claimed = await claim(tx, "a", "documents", 3, after, Lease())
+            claimed = await claim(tx, "a", "documents", 3, after, DeliveryLease())
         after = max(claimed, key=lambda delivery: delivery.turn).lane
         served += [delivery.lane for delivery in sorted(claimed, key=lambda delivery: delivery.turn)]
     assert sorted(served) == sorted(owners * 3)
@@ -230,7 +230,7 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
         await tx.execute(f"SET LOCAL plan_cache_mode = {plan}")
         for turn in range(5):  # prepared at the third
             before = await rows_read(tx)
-            claimed = await claim(tx, "a", "documents", 10, NOBODY, Lease())
+            claimed = await claim(tx, "a", "documents", 10, NOBODY, DeliveryLease())
             assert Counter(delivery.lane for delivery in claimed) == ({owner: 5, other: 5} if turn == 0 else {owner: 10})
             assert await rows_read(tx) - before < 10 * len(claimed)
 
@@ -242,9 +242,9 @@ async def test_a_claim_passes_over_owners_without_a_share_and_reads_nothing_of_t
     async with outbox.database.system() as tx:
         await begin(tx)
         before = await rows_read(tx)
-        claimed = await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 0}))
+        claimed = await claim(tx, "a", "documents", 4, NOBODY, DeliveryLease(), Shares(2, {greedy: 0}))
         assert Counter(delivery.lane for delivery in claimed) == {patient: 2}
-        claimed += await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 1}))
+        claimed += await claim(tx, "a", "documents", 4, NOBODY, DeliveryLease(), Shares(2, {greedy: 1}))
         assert Counter(delivery.lane for delivery in claimed) == {patient: 4, greedy: 1}
         assert await rows_read(tx) - before < 100
 
@@ -396,7 +396,7 @@ async def test_a_lease_is_extended_while_the_function_runs(outbox: Outbox, funct
     release = functions.hold("work")
     await outbox.publish()
     # So long that none runs out while others on this machine hold us up; brokers look for such every second.
-    async with dispatching(name="a", lease=Lease(60, 0.2)), dispatching(name="b", lease=Lease(60, 0.2)):
+    async with dispatching(name="a", lease=DeliveryLease(60, 0.2)), dispatching(name="b", lease=DeliveryLease(60, 0.2)):
         await until(lambda: len(functions.calls) == 1)
         first = (await outbox.one())["lease_until"]
 
@@ -412,7 +412,7 @@ async def test_a_lease_is_extended_while_the_function_runs(outbox: Outbox, funct
 async def test_the_result_of_a_lost_lease_is_ignored(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
     release = functions.hold("work")
     await outbox.publish()
-    async with dispatching(name="a", lease=Lease(30, 0.2)):
+    async with dispatching(name="a", lease=DeliveryLease(30, 0.2)):
         await until(lambda: len(functions.calls) == 1)
         await outbox.execute("UPDATE deliveries SET leased_by = 'b', attempts = 2, lease_until = now() + interval '1 hour'")
         release.set()
@@ -486,7 +486,7 @@ async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(
 
 
 async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
-    from infra.broker.listener import listen
+    from shared.db.listen import listen
     from shared.events import DELIVERIES_CHANNEL
 
     async with dispatching() as running:
