@@ -17,6 +17,7 @@ from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageUnavailable, object_store
 from shared.storage.object_keys import ThumbnailKey
+from tests import accounts
 from tests.documents.conftest import PDF, Usage, published, read_through, row, stored, usage
 from tests.identity.waiting import until_others_wait
 
@@ -193,7 +194,7 @@ async def test_a_document_that_moved_on_meanwhile_is_not_overwritten(vault: Tena
 async def _erase_account(db: Database, owner: UUID) -> None:
     async with db.system() as tx:
         await deletion.close(tx, owner)
-    await deletion.erase(db, object_store(), owner)
+    await accounts.erase(owner)
 
 
 async def test_a_document_that_is_read_while_its_account_is_erased_leaves_no_thumbnail(db: Database, vault: TenantDatabase) -> None:
