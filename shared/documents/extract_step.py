@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
+from shared.documents import filenames, lifecycle, recognize_step, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -26,6 +26,7 @@ from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, e
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
 from shared.storage import Download, StorageBackend, object_store
+from shared.storage.object_keys import ThumbnailKey
 from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
 log = logging.getLogger("docuvault.documents")
@@ -91,7 +92,7 @@ async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget
         return await give_up(db, work, reason)
     thumbnail_key = None
     if extraction.thumbnail is not None:
-        thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
+        thumbnail_key = str(ThumbnailKey(work.owner_id, work.id, work.revision))
         await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     try:
         async with db.transaction() as tx:
