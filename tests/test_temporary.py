@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared import temporary
 from tests.system.stack import ROOT
 

@@ -92,8 +92,7 @@ async def update(db: Database, new: NewSystemSettings, author: Author) -> System
                     AuditAction.ADMIN_SETTINGS_UPDATED,
                     actor=author.user_id,
                     owner=author.user_id,
-                    address=author.client.address,
-                    user_agent=author.client.user_agent,
+                    origin=author.client,
                     detail={"ai": {"provider": new.ai.provider, "model": new.ai.model or ""}},
                 )
     if elsewhere:

@@ -24,7 +24,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from shared.ai.concepts import Lexicon, lexicon, phrase_index
-from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
+from shared.ai.provider import Classification, DetailName, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
 from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
 from shared.ai.verification import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 
@@ -118,8 +118,13 @@ class LocalProvider:
         self._term_counts = term_counts
 
     async def classify(
-        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+        self,
+        document: DocumentText,
+        topics: Sequence[TopicOption],
+        examples: Sequence[TopicExample] = (),
+        wanted: Sequence[DetailName] = (),
     ) -> Classification:
+        # No details: word statistics know none, and what can be read without a model has been read (shared/extraction).
         reading = _read(document)
         learned = await self._learned(reading, topics)
         judged = []

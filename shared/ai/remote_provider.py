@@ -18,11 +18,13 @@ from time import perf_counter
 from typing import Any, ClassVar, TypeVar
 
 from shared.ai import prices, prompts
+from shared.ai.detail_checks import checked_details
 from shared.ai.orders import speaks_to_models
 from shared.ai.prices import Price
 from shared.ai.prompts import Prompt
 from shared.ai.provider import (
     Classification,
+    DetailName,
     DocumentText,
     Ideas,
     ProviderAddressRefused,
@@ -120,17 +122,24 @@ class RemoteProvider(ABC):
         return prices.price_of(self.name, self._access.model, self._access.base_url, at_home=self._access.at_home)
 
     async def classify(
-        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+        self,
+        document: DocumentText,
+        topics: Sequence[TopicOption],
+        examples: Sequence[TopicExample] = (),
+        wanted: Sequence[DetailName] = (),
     ) -> Classification:
-        if not topics:
+        if not topics and not wanted:
             return Classification((), self._access.model)
-        prompt = prompts.classification(document, topics, examples)
-        done, claims = await self._complete(prompt, lambda text: prompts.matches_of(text, prompt))
+        prompt = prompts.classification(document, topics, examples, wanted)
+        done, (claims, details) = await self._complete(
+            prompt, lambda text: (prompts.matches_of(text, prompt), prompts.details_of(text, prompt))
+        )
         matches, note = checked_matches(claims, document, topics), self._note(prompt, done)
         if speaks_to_models(document):
             matches = tuple(replace(match, confidence=min(match.confidence, UNPROVEN_CONFIDENCE)) for match in matches)
             note = f"{note} The document seems to give orders to an AI, so nothing was filed by itself.".strip()
-        return Classification(matches, done.model, done.usage, note)
+            details = []
+        return Classification(matches, done.model, done.usage, note, checked_details(details, document))
 
     async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
         done, claims = await self._complete(prompts.ideas(document, topics), prompts.ideas_of)

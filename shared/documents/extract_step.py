@@ -20,6 +20,8 @@ from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentLarge
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
@@ -139,14 +141,8 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
     if not waits:
         return False
     await search_index.index_name(tx, owner_id=work.owner_id, document_id=work.id)
-    await lifecycle.announce(
-        tx,
-        "document.large",
-        owner_id=work.owner_id,
-        document_id=work.id,
-        revision=work.revision,
-        cost=lifecycle.cost_of(work.size),
-    )
+    event = DocumentLarge(owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, event, cost=lifecycle.cost_of(work.size))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 
@@ -175,13 +171,14 @@ class _Names:
 
 
 async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
-    # A title that the owner has given meanwhile stays.
+    # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """
         UPDATE documents
         SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
             sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
-            title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
+            title = CASE WHEN title_source IN ('filename', 'metadata') THEN coalesce(%(title)s, title) ELSE title END,
+            title_source = CASE WHEN title_source = 'filename' AND %(title)s::text IS NOT NULL THEN 'metadata' ELSE title_source END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
             AND NOT EXISTS (
                 SELECT FROM document_recognition AS begun
@@ -197,8 +194,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
             "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
-            "default_title": filenames.title(work.filename),
-            "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
+            "title": filenames.sane_title(extraction.title),
             "owner": work.owner_id,
             "id": work.id,
             "revision": work.revision,
@@ -243,7 +239,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             state="done",
             detail=_in_words(extraction),
         )
-        await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+        await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

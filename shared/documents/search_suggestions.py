@@ -7,7 +7,7 @@ from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters
-from shared.documents.topics import name_key
+from shared.documents.name_keys import name_key
 from shared.search import words
 from shared.search.query import parse
 

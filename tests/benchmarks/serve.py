@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from shared import temporary
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -102,7 +102,7 @@ async def test_the_type_is_decided_from_the_bytes(vault: TenantDatabase) -> None
 async def test_a_title_the_owner_gave_stays(vault: TenantDatabase) -> None:
     document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
     async with vault.transaction() as tx:
-        await tx.execute("UPDATE documents SET title = 'My own' WHERE id = %(id)s", {"id": document.id})
+        await tx.execute("UPDATE documents SET title = 'My own', title_source = 'owner' WHERE id = %(id)s", {"id": document.id})
     await extract_step.read(vault, document.id, 1)
     assert (await library.get(vault, document.id)).title == "My own"
 

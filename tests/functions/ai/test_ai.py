@@ -13,7 +13,7 @@ from shared.clock import now
 from shared.config import settings
 from shared.db import Database, TenantDatabase
 from shared.documents import classify_step
-from shared.faas import Event
+from shared.events.catalogue import ClassificationDue
 from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS
 from shared.identity import sessions, tokens
 from shared.identity.client import Client
@@ -72,10 +72,9 @@ async def _choose(asking: Asking, server: OpenAIServer, **members: Any) -> Heard
 
 
 async def _turn(owner: UUID) -> None:
-    """What a worker does on `classification.due`."""
+    """What a worker does on ClassificationDue."""
     importlib.import_module("functions.events.ask_ai_provider")
-    event = Event(id=new_id(), type="classification.due", owner_id=owner, subject=str(owner), data={}, time=now())
-    await EVENT_FUNCTIONS["ask_ai_provider"].handler(event)
+    await EVENT_FUNCTIONS["ask_ai_provider"].handler(ClassificationDue(owner_id=owner))
 
 
 async def test_the_five_providers_are_listed(asking: Asking) -> None:
