@@ -30,9 +30,6 @@ from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
 log = logging.getLogger("docuvault.documents")
 
-THUMBNAIL_TYPE = "image/webp"
-
-
 QUICK_BYTES = 2 * MIB
 """A larger file is not tried among the quick ones: fetching and parsing it keeps others waiting."""
 
@@ -89,13 +86,13 @@ async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget
         download, extraction = await _fetch_and_extract(work, budget, store, extractor)
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
-    thumbnail_key = None
-    if extraction.thumbnail is not None:
-        thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
-        await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     try:
-        async with db.transaction() as tx:
-            return await _commit(tx, work, download, extraction, thumbnail_key)
+        async with thumbnails.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
+            async with db.transaction() as tx:
+                committed = await _commit(tx, work, download, extraction, thumbnail.key)
+            if committed:
+                await thumbnail.follow()
+        return committed
     except recognize_step.AlreadyBegun:
         return False
     except psycopg.Error as refused:
