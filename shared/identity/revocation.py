@@ -150,7 +150,7 @@ class Revocations:
                 SELECT key, greatest(1, ceil(extract(epoch FROM expires_at - now())))::bigint
                 FROM revocations WHERE expires_at > now() + %(left)s
                 """,
-                {"left": max(KEPT - since, timedelta(0))},
+                {"left": KEPT - min(since, KEPT)},
             )
             return await cursor.fetchall()
 
