@@ -60,7 +60,9 @@ class RemoteFunctions:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
         raw = [(name.lower(), value) for name, value in answer.headers.raw]
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
-        return Response(answer.status_code, _ServiceBody(answer), headers)
+        response = Response(answer.status_code, _ServiceBody(answer), headers)
+        response.ready_made = True
+        return response
 
     async def close(self) -> None:
         """Closes the connections to the services."""

@@ -31,8 +31,8 @@ _VARY_COMPRESSIBLE = (b"vary", b"origin, accept-encoding")
 _GZIPPED = (b"content-encoding", b"gzip")
 
 
-async def send_answer(
-    answer: Response,
+async def send_response(
+    response: Response,
     headers: Mapping[str, str],
     request_id: str,
     receive: Receive,
@@ -41,8 +41,11 @@ async def send_answer(
     head: bool,
     may_compress: bool,
 ) -> None:
-    """Sends a response of ours to a request with `headers`; without its body if `head`."""
-    out, given, content_type = _encoded(answer)
+    """Sends a response to a request with `headers`, without its body if `head`; one that is ready-made with nothing added."""
+    out, given, content_type = _encoded(response)
+    if response.ready_made:
+        await _transmit(response.status, out, response.body, receive, send, head=head)
+        return
     out.append((b"x-request-id", request_id.encode("latin-1")))
     out += _security_headers(b"cache-control" in given, b"content-security-policy" in given)
     origin = headers.get("origin")
@@ -50,7 +53,7 @@ async def send_answer(
         out += origins.cors_headers(origin)
     compressible = content_type.startswith(_COMPRESSIBLE)
     out.append(_VARY_COMPRESSIBLE if compressible else _VARY)
-    body = answer.body
+    body = response.body
     if isinstance(body, bytes):
         if (
             compressible
@@ -61,15 +64,9 @@ async def send_answer(
         ):
             body = _gzip(body) if len(body) < GZIP_IN_A_THREAD_FROM_BYTES else await asyncio.to_thread(_gzip, body)
             out.append(_GZIPPED)
-        if answer.status != 204 and b"content-length" not in given:
+        if response.status != 204 and b"content-length" not in given:
             out.append((b"content-length", b"%d" % len(body)))
-    await _transmit(answer.status, out, body, receive, send, head=head)
-
-
-async def send_as_it_is(answer: Response, receive: Receive, send: Send, *, head: bool) -> None:
-    """Sends a response that another service has made, with nothing added."""
-    out, _, _ = _encoded(answer)
-    await _transmit(answer.status, out, answer.body, receive, send, head=head)
+    await _transmit(response.status, out, body, receive, send, head=head)
 
 
 def accepts_gzip(accepted: str) -> bool:
@@ -84,11 +81,11 @@ def accepts_gzip(accepted: str) -> bool:
     return weights.get("gzip", weights.get("*", False))
 
 
-def _encoded(answer: Response) -> tuple[RawHeaders, set[bytes], str]:
+def _encoded(response: Response) -> tuple[RawHeaders, set[bytes], str]:
     out: RawHeaders = []
     given: set[bytes] = set()
     content_type = ""
-    for name, value in answer.headers:
+    for name, value in response.headers:
         raw_name = name.encode("latin-1")
         out.append((raw_name, value.encode("latin-1", "replace")))
         given.add(raw_name)
