@@ -124,7 +124,7 @@ def command_line(pid: int) -> str:
 
 def working_in(folder: Path) -> dict[int, str]:
     """Command lines of the processes that work in the folder or below it, by process id."""
-    found = {}
+    commands = {}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             try:
@@ -132,8 +132,8 @@ def working_in(folder: Path) -> dict[int, str]:
             except OSError:
                 continue
             if inside:
-                found[int(process.name)] = command_line(int(process.name))
-    return found
+                commands[int(process.name)] = command_line(int(process.name))
+    return commands
 
 
 def last_line(log: Path) -> str:

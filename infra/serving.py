@@ -49,14 +49,14 @@ def run(factory: str, *, host_variable: str, port_variable: str, port: int, limi
     except SettingsError as wrong:
         sys.exit(f"DocuVault cannot start; these settings are wrong:\n{wrong}")
     host = os.environ.get(host_variable, "127.0.0.1")
-    given = os.environ.get(port_variable, str(port))
-    if not (given.isdecimal() and 0 < int(given) < 65536):
+    port_text = os.environ.get(port_variable, str(port))
+    if not (port_text.isdecimal() and 0 < int(port_text) < 65536):
         sys.exit(f"DocuVault cannot start: {port_variable} is not a port. Example: {port_variable}=8080")
     module, _, name = factory.partition(":")
     try:
-        serve_until_stopped(getattr(importlib.import_module(module), name), host, int(given), limits=limits)
+        serve_until_stopped(getattr(importlib.import_module(module), name), host, int(port_text), limits=limits)
     except CannotListen as reason:
-        sys.exit(f"DocuVault cannot listen on {host}:{given} ({host_variable}, {port_variable}): {reason}.")
+        sys.exit(f"DocuVault cannot listen on {host}:{port_text} ({host_variable}, {port_variable}): {reason}.")
 
 
 def serve_until_stopped(make: Callable[[], Application], host: str, port: int, *, limits: ConnectionLimits | None = None) -> None:

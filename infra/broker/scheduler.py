@@ -125,8 +125,8 @@ async def _supersede(tx: Transaction, name: str) -> None:
 
 def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:
     """The first tick after `moment`."""
-    found: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
-    return found if found is not None else moment + timedelta(days=1)
+    tick: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
+    return tick if tick is not None else moment + timedelta(days=1)
 
 
 def last_tick(trigger: CronTrigger, moment: datetime) -> datetime | None:

@@ -72,17 +72,20 @@ class RemoteFunctions:
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
 
-        told, _ = requests.headers_of(scope)
-        requests.refuse_length(told, declaration.max_body)
+        by_name, _ = requests.headers_of(scope)
+        requests.refuse_length(by_name, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
         headers.append(
-            (SIGNED_CLIENT_HEADER.encode(), signed_client(client_address(scope, told), called_origin(scope, told)).encode("latin-1"))
+            (
+                SIGNED_CLIENT_HEADER.encode(),
+                signed_client(client_address(scope, by_name), called_origin(scope, by_name)).encode("latin-1"),
+            )
         )
         headers.append((b"x-request-id", request_id.encode()))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         url = self._template.replace("{service}", declaration.service) + path + query
-        has_body = "transfer-encoding" in told or told.get("content-length", "0") != "0"
+        has_body = "transfer-encoding" in by_name or by_name.get("content-length", "0") != "0"
         content = requests.stream(receive, declaration.max_body) if has_body else None
         # Not by the client's build_request: that adds headers which the caller has not sent (an Accept-Encoding it does not understand).
         return httpx.Request(scope["method"], url, headers=headers, content=content)

@@ -43,12 +43,12 @@ class DataFolder:
     def settings(self, generated: Mapping[str, str]) -> dict[str, str]:
         """What `settings.env` says; what it lacks of `generated` is added to it first."""
         file = self.path / "settings.env"
-        known = dict(_assignments(file.read_text())) if file.exists() else {}
-        missing = {name: value for name, value in generated.items() if name not in known}
+        stored = dict(_assignments(file.read_text())) if file.exists() else {}
+        missing = {name: value for name, value in generated.items() if name not in stored}
         if missing:
             text = file.read_text() if file.exists() else _HEADER
             write_private(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
-        return known | missing
+        return stored | missing
 
     def offer(self, environ: Mapping[str, str]) -> None:
         """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack, and forgets what would
@@ -136,6 +136,6 @@ def fresh_keys() -> dict[str, str]:
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
-        name, found, value = line.strip().partition("=")
-        if found and not name.startswith("#"):
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
             yield name.strip(), value.strip()

@@ -24,9 +24,9 @@ class BuildError(Exception):
 
 def built() -> Path | None:
     """The server, if it has been built already."""
-    kept = _folder() / "minio"
-    if kept.exists():
-        return kept
+    program = _folder() / "minio"
+    if program.exists():
+        return program
     go = shutil.which("go")
     if go is None:
         return None
@@ -38,9 +38,9 @@ def built() -> Path | None:
 
 def build() -> Path:
     """The server; built now if it has not been. Raises BuildError."""
-    found = built()
-    if found is not None:
-        return found
+    program = built()
+    if program is not None:
+        return program
     go = shutil.which("go")
     if go is None:
         raise BuildError("Go is not installed, and MinIO is published as source only.")

@@ -212,8 +212,8 @@ def _entry(line: _Line) -> bytes:
 
 async def _place(tx: Transaction, seq: int) -> str:
     """The chain's hash at `seq`, in hex; empty before its first line, and if that line is gone."""
-    found: str | None = await tx.fetch_value("SELECT encode(hash, 'hex') FROM audit_seals WHERE seq = %(seq)s", {"seq": seq})
-    return found or ""
+    hash_at_end: str | None = await tx.fetch_value("SELECT encode(hash, 'hex') FROM audit_seals WHERE seq = %(seq)s", {"seq": seq})
+    return hash_at_end or ""
 
 
 async def list_page(db: Database, query: PageQuery) -> Page[AuditExport]:

@@ -64,8 +64,8 @@ class Transaction:
 
     async def fetch_value(self, sql: str, params: Params = ()) -> Any:
         """The first column of the first row, or None."""
-        found = await (await self.connection.execute(_text(sql), params or None)).fetchone()
-        return found[0] if found else None
+        row = await (await self.connection.execute(_text(sql), params or None)).fetchone()
+        return row[0] if row else None
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -240,10 +240,10 @@ _databases: WeakKeyDictionary[asyncio.AbstractEventLoop, Database] = WeakKeyDict
 def database() -> Database:
     """The running event loop's database, by DATABASE_URL."""
     loop = asyncio.get_running_loop()
-    found = _databases.get(loop)
-    if found is None:
-        found = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
-    return found
+    opened = _databases.get(loop)
+    if opened is None:
+        opened = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
+    return opened
 
 
 async def _begin(connection: psycopg.AsyncConnection[Any], begin: str) -> None:

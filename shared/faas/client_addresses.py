@@ -56,10 +56,10 @@ def _verified(value: str) -> tuple[str, str] | None:
     if not (moment.isascii() and moment.isdecimal() and len(moment) < 16) or abs(time.time() - int(moment)) > SIGNATURE_SECONDS:
         return None
     try:
-        given = bytes.fromhex(signature)
+        tag = bytes.fromhex(signature)
     except ValueError:
         return None
-    return (address, origin) if is_signed(_PURPOSE, _bytes(stamp), given) else None
+    return (address, origin) if is_signed(_PURPOSE, _bytes(stamp), tag) else None
 
 
 def _bytes(stamp: str) -> bytes:

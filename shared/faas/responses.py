@@ -42,12 +42,12 @@ async def send_response(
     may_compress: bool,
 ) -> None:
     """Sends a response to a request with `headers`, without its body if `head`; one that is ready-made with nothing added."""
-    out, given, content_type = _encoded(response)
+    out, names, content_type = _encoded(response)
     if response.ready_made:
         await _transmit(response.status, out, response.body, receive, send, head=head)
         return
     out.append((b"x-request-id", request_id.encode("latin-1")))
-    out += _security_headers(b"cache-control" in given, b"content-security-policy" in given)
+    out += _security_headers(b"cache-control" in names, b"content-security-policy" in names)
     origin = headers.get("origin")
     if origin is not None:
         out += origins.cors_headers(origin)
@@ -59,12 +59,12 @@ async def send_response(
             compressible
             and may_compress
             and len(body) >= GZIP_FROM_BYTES
-            and b"content-encoding" not in given
+            and b"content-encoding" not in names
             and accepts_gzip(headers.get("accept-encoding", ""))
         ):
             body = _gzip(body) if len(body) < GZIP_IN_A_THREAD_FROM_BYTES else await asyncio.to_thread(_gzip, body)
             out.append(_GZIPPED)
-        if response.status != 204 and b"content-length" not in given:
+        if response.status != 204 and b"content-length" not in names:
             out.append((b"content-length", b"%d" % len(body)))
     await _transmit(response.status, out, body, receive, send, head=head)
 
@@ -83,15 +83,15 @@ def accepts_gzip(accepted: str) -> bool:
 
 def _encoded(response: Response) -> tuple[RawHeaders, set[bytes], str]:
     out: RawHeaders = []
-    given: set[bytes] = set()
+    names: set[bytes] = set()
     content_type = ""
     for name, value in response.headers:
         raw_name = name.encode("latin-1")
         out.append((raw_name, value.encode("latin-1", "replace")))
-        given.add(raw_name)
+        names.add(raw_name)
         if name == "content-type":
             content_type = value
-    return out, given, content_type
+    return out, names, content_type
 
 
 @lru_cache(maxsize=4)

@@ -46,8 +46,8 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
     async with db.system() as tx:
         made = await accounts.insert(tx, email=email, password_hash=password_hash, display_name=display_name)
         # Asked either way: what is free and what is taken cost the same.
-        found = await accounts.credentials_by_address(tx, email)
-        taken = None if made else found
+        account = await accounts.credentials_by_address(tx, email)
+        taken = None if made else account
         await audit.record(
             tx,
             AuditAction.ACCOUNT_REGISTERED,

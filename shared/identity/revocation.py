@@ -139,8 +139,8 @@ class Revocations:
 
     async def _revoked_in_postgres(self, keys: list[str]) -> set[str]:
         async with self._db.system() as tx:
-            found = await tx.fetch_value("SELECT array_agg(key) FROM revocations WHERE key = ANY(%(keys)s)", {"keys": keys})
-        return set(found or ())
+            revoked = await tx.fetch_value("SELECT array_agg(key) FROM revocations WHERE key = ANY(%(keys)s)", {"keys": keys})
+        return set(revoked or ())
 
     async def _live(self, since: timedelta) -> list[tuple[str, int]]:
         """What was revoked within `since`, with the seconds it still has to be kept."""

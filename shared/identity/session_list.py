@@ -17,8 +17,8 @@ async def page(db: Database, user_id: UUID, current: UUID | None, *, limit: int,
     binding = {"list": "sessions", "owner": user_id}
     before = id_lists.last_id(cursor, binding)
     async with db.system() as tx:
-        found = await sessions.of_user(tx, user_id, current, limit=limit + 1, before=before)
-    return id_lists.page(found, limit, binding)
+        items = await sessions.of_user(tx, user_id, current, limit=limit + 1, before=before)
+    return id_lists.page(items, limit, binding)
 
 
 async def revoke(db: Database, client: Client, user_id: UUID, session_id: UUID) -> bool:

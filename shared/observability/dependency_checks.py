@@ -46,12 +46,12 @@ async def check_all() -> dict[str, CheckResult]:
     """`database`, `object_store` and `redis`, each within two seconds."""
     loop = asyncio.get_running_loop()
     async with _locks.setdefault(loop, asyncio.Lock()):
-        known = _remembered.get(loop)
-        if known is None or time.monotonic() - known.at > REMEMBERED_SECONDS:
+        remembered = _remembered.get(loop)
+        if remembered is None or time.monotonic() - remembered.at > REMEMBERED_SECONDS:
             names = ("database", "object_store", "redis")
             checks = await asyncio.gather(_timed(_database), _timed(_object_store), _timed(_redis))
-            known = _remembered[loop] = _Remembered(time.monotonic(), dict(zip(names, checks, strict=True)))
-        return known.checks
+            remembered = _remembered[loop] = _Remembered(time.monotonic(), dict(zip(names, checks, strict=True)))
+        return remembered.checks
 
 
 async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:
