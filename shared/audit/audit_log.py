@@ -76,8 +76,7 @@ async def verify(db: Database, caller: Caller) -> Verification:
             outcome=AuditOutcome.SUCCESS if result.ok else AuditOutcome.FAILURE,
             actor=caller.user_id,
             owner=caller.user_id,
-            address=caller.address,
-            user_agent=caller.user_agent,
+            origin=caller,
             detail={"checked": result.checked} | ({} if result.first_bad is None else {"first_bad": result.first_bad}),
         )
     return result

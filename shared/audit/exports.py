@@ -247,8 +247,7 @@ async def open_export(db: Database, day: str, caller: Caller) -> tuple[AuditExpo
             AuditAction.AUDIT_EXPORT_DOWNLOADED,
             actor=caller.user_id,
             owner=caller.user_id,
-            address=caller.address,
-            user_agent=caller.user_agent,
+            origin=caller,
             detail={"date": day},
         )
     return export, object_store().stream(str(AuditExportKey(wanted)))

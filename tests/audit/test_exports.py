@@ -15,6 +15,7 @@ from shared.audit import AuditAction, Caller, audit_log, chain, exports
 from shared.audit.audit_log import AuditQuery
 from shared.db import Database
 from shared.errors import NotFound
+from shared.identity.client import Client
 from shared.ids import new_id
 from shared.storage import object_store
 from shared.storage.object_keys import AuditExportKey
@@ -34,7 +35,11 @@ async def _write(log: Database, database: OwnDatabase, day: date, count: int) ->
     async with log.system() as tx:
         for number in range(count):
             await audit.record(
-                tx, AuditAction.LOGIN, address="198.51.100.7", email="ada@example.org", detail={"number": number, "text": "a\nb"}
+                tx,
+                AuditAction.LOGIN,
+                origin=Client("198.51.100.7", "", ""),
+                email="ada@example.org",
+                detail={"number": number, "text": "a\nb"},
             )
     noon = datetime.combine(day, time(12), UTC)
     await _as_schema_owner(database, "UPDATE audit_lines SET at = %s WHERE id IN (SELECT line_id FROM audit_queue)", noon)
