@@ -55,12 +55,12 @@ class RemoteFunctions:
         client = self._http(lasting=declaration.at_once is not None)
         request = self._request(scope, receive, declaration, request_id)
         try:
-            answer = await client.send(request, stream=True)
+            from_service = await client.send(request, stream=True)
         except httpx.TransportError as lost:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
-        raw = [(name.lower(), value) for name, value in answer.headers.raw]
+        raw = [(name.lower(), value) for name, value in from_service.headers.raw]
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
-        response = Response(answer.status_code, _ServiceBody(answer), headers)
+        response = Response(from_service.status_code, _ServiceBody(from_service), headers)
         response.ready_made = True
         return response
 
@@ -100,7 +100,7 @@ class RemoteFunctions:
             connections = max(1, settings().max_connections // LASTING_SHARE) if lasting else CONNECTIONS
             wait = LASTING_WAIT_SECONDS if lasting else ANSWER_TIMEOUT_SECONDS
             client = self._clients[lasting] = httpx.AsyncClient(
-                # One client serves everybody: a cookie that it kept of one caller's answer would go out with the next one's request.
+                # One client serves everybody: a cookie that it kept of one caller's response would go out with the next one's request.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS, pool=wait),
                 limits=httpx.Limits(max_connections=connections, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
@@ -112,9 +112,9 @@ class RemoteFunctions:
 class _ServiceBody:
     """A service's response as it comes; `aclose()` lets the connection go even if nothing was read."""
 
-    def __init__(self, answer: "httpx.Response") -> None:
-        self._answer = answer
-        self._chunks = answer.aiter_raw()
+    def __init__(self, response: "httpx.Response") -> None:
+        self._response = response
+        self._chunks = response.aiter_raw()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -123,7 +123,7 @@ class _ServiceBody:
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        await self._response.aclose()
 
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]], dropped: set[bytes]) -> RawHeaders:

@@ -387,20 +387,20 @@ async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def _checked(request: Any) -> Any:
-    answer = await request
-    if answer.is_success:
-        return answer.json() if answer.content else None
+    response = await request
+    if response.is_success:
+        return response.json() if response.content else None
     try:
-        problem = answer.json()
+        problem = response.json()
         raise RequestRefused(str(problem.get("detail") or problem.get("title")))
     except ValueError:
-        raise RequestRefused(f"the server answered {answer.status_code}") from None
+        raise RequestRefused(f"the server responded with {response.status_code}") from None
 
 
 async def _stored(request: Any) -> None:
-    answer = await request
-    if not answer.is_success:
-        raise RequestRefused(f"the store answered {answer.status_code}: {' '.join(answer.text.split())[:200]}")
+    response = await request
+    if not response.is_success:
+        raise RequestRefused(f"the store responded with {response.status_code}: {' '.join(response.text.split())[:200]}")
 
 
 async def _document_events(api: "httpx.AsyncClient") -> AsyncIterator[dict[str, Any]]:

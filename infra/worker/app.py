@@ -45,13 +45,13 @@ class Worker:
             return
         try:
             await self._run(scope, receive)
-            await _answer(send, 200, b"OK")
-        except HTTPException as answer:
-            headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in (answer.headers or {}).items()]
-            await _answer(send, answer.status_code, str(answer.detail).encode(), headers)
+            await _respond(send, 200, b"OK")
+        except HTTPException as refused:
+            headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in (refused.headers or {}).items()]
+            await _respond(send, refused.status_code, str(refused.detail).encode(), headers)
         except Exception:
             log.exception("a function crashed outside its handler", extra={"fields": {"path": scope["path"]}})
-            await _answer(send, 500, b"Internal Server Error", [(b"x-google-status", b"crash")])
+            await _respond(send, 500, b"Internal Server Error", [(b"x-google-status", b"crash")])
 
     async def _run(self, scope: AsgiScope, receive: Receive) -> None:
         function = self._functions.get(scope["path"])
@@ -96,7 +96,7 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     content = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": content + (headers or [])})
     await send({"type": "http.response.body", "body": body})

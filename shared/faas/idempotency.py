@@ -87,22 +87,22 @@ async def once(
     reservation = _Reservation(db, declaration.name, key, kept)
     try:
         async with reservation.renewed(renew_seconds):
-            answer = await run()
+            response = await run()
     except BaseException:
         await reservation.release()
         raise
-    if answer.status >= 400 or not isinstance(answer.body, bytes):
+    if response.status >= 400 or not isinstance(response.body, bytes):
         await reservation.release()
     else:
         try:
             request_hash = _keyed(request) if isinstance(request, bytes) else await _of_stream(request)
-            await reservation.keep(answer, request_hash, secret=declaration.secret_answer)
+            await reservation.keep(response, request_hash, secret=declaration.secret_answer)
         except DomainError as error:
             # It was carried out: to say otherwise would have it carried out again.
-            log.warning("an answer could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
+            log.warning("a response could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
             if not isinstance(error, Unavailable):
                 await reservation.release()
-    return answer
+    return response
 
 
 _STREAMED = b""
@@ -215,7 +215,7 @@ class _Reservation:
         self._reserved_at = reserved_at
         return True
 
-    async def keep(self, answer: Response, request_hash: bytes | None, *, secret: bool) -> None:
+    async def keep(self, response: Response, request_hash: bytes | None, *, secret: bool) -> None:
         """Keeps the response for replays of the request. Raises Unavailable."""
         async with self._db.transaction() as tx:
             await tx.execute(
@@ -229,11 +229,11 @@ class _Reservation:
                 | {
                     "reserved_at": self._reserved_at,
                     "hash": request_hash,
-                    "subject": answer.subject,
+                    "subject": response.subject,
                     "state": "secret" if secret else "done",
-                    "status": answer.status,
-                    "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
-                    "body": None if secret else answer.body,
+                    "status": response.status,
+                    "headers": None if secret else Jsonb([list(header) for header in response.headers]),
+                    "body": None if secret else response.body,
                 },
             )
 

@@ -37,14 +37,14 @@ async def is_breached(password: str, url: str) -> bool:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
             httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=_trust()) as client,
-            client.stream("GET", f"{url}/range/{prefix}", headers=headers) as answer,
+            client.stream("GET", f"{url}/range/{prefix}", headers=headers) as response,
         ):
-            answer.raise_for_status()
+            response.raise_for_status()
             body = b""
-            async for chunk in answer.aiter_bytes():
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise ValueError("the answer is too long")
+                    raise ValueError("the response is too long")
     except (httpx.HTTPError, TimeoutError, OSError, ValueError) as failed:
         log.warning("the breach check could not be made, the password is let through: %s", type(failed).__name__)
         return False
