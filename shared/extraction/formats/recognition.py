@@ -137,7 +137,7 @@ class Recognizer:
         if spoken is None or code is None or code in first.languages:
             return first
         if code in self._languages:
-            return self._best(page, dpi, first, [self._languages])
+            return self._best(page, dpi, first, [self._languages], handicap=_EXPECTED)
         if code in self._besides:
             return self._best(page, dpi, first, [[code]], handicap=_EXPECTED)
         return first if spoken in PLAIN else replace(first, missing=NAMES[spoken])
