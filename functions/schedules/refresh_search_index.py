@@ -1,4 +1,4 @@
-"""Every minute: indexes some documents anew that an older version indexed, until none is left."""
+"""Every minute: merges what waits to be merged, and indexes some documents anew that an older version indexed, until none is left."""
 
 from shared.documents import reindexing
 from shared.faas import Event, on_schedule
@@ -9,4 +9,5 @@ AT_MOST = 300
 
 @on_schedule("* * * * *", queue="system")
 async def refresh_search_index(event: Event) -> None:
+    await reindexing.merge_waiting()
     await reindexing.reindex(at_most=AT_MOST)

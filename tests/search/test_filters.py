@@ -6,10 +6,9 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import facets, listing, query_filters, search_suggestions
+from shared.documents import facets, listing, query_filters, reindexing, search_suggestions
 from shared.documents.listing import Filters
 from shared.errors import ValidationFailed
-from shared.search import index as search_index
 from shared.search.query import parse
 from shared.search.similar import find_similar
 from tests.search.vault import Vault
@@ -99,8 +98,9 @@ async def test_documents_that_share_telling_words_are_alike(vault: Vault, other_
     first = await vault.add("one", "the heron landed beside the waterworks and the quarterly invoice")
     await vault.add("two", "another heron near the waterworks")
     await other_vault.add("theirs", "heron waterworks")
-    for number in range(search_index.MERGE_EVERY):
+    for number in range(5):
         await vault.add(f"noise {number}", "weather and sports")
+    await reindexing.merge_waiting()
     hits = (await find_similar(vault.db, first, listing.source(vault.db, Filters()), 10, {})).hits
     assert hits[0].row.title == "two"
     assert "one" not in {hit.row.title for hit in hits}
