@@ -11,7 +11,7 @@ from uuid import UUID
 
 from shared.db import TenantDatabase
 from shared.documents.listing import Filters
-from shared.documents.topics import name_key
+from shared.documents.name_keys import name_key
 from shared.errors import ValidationFailed
 from shared.extraction import content_types
 

@@ -10,7 +10,6 @@ gateway speaks it: token, limits, validation, JSON and all); then what the index
 import asyncio
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -22,9 +21,13 @@ from uuid import UUID
 
 import psycopg
 
-from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from tests.benchmarks import search_vault
+from tests.services import random_keys
 
 DOCUMENTS, OWNERS = int(os.environ.get("SEARCH_DOCUMENTS", "200000")), int(os.environ.get("SEARCH_OWNERS", "4"))
 ROUNDS = 60
@@ -33,9 +36,9 @@ ROUNDS = 60
 def run() -> None:
     name = os.environ.get("SEARCH_CACHE")
     if name is None:
-        with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-            Path(folder).chmod(0o755)
-            asyncio.run(_run(Path(folder)))
+        with temporary.folder("benchmark") as folder:
+            folder.chmod(0o755)
+            asyncio.run(_run(folder))
     else:
         kept = Path(name).absolute() / f"{DOCUMENTS}-of-{OWNERS}"
         kept.mkdir(parents=True, exist_ok=True, mode=0o755)

@@ -9,7 +9,7 @@ from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import DocumentHit
-from shared.documents.topics import name_key
+from shared.documents.name_keys import name_key
 from shared.ids import new_id
 from shared.search import index as search_index
 
