@@ -305,7 +305,7 @@ async def again(
     return Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
 
 
-def _postings(found: _Found) -> dict[str, bytes]:
+def _postings(found: _VaultCounts) -> dict[str, bytes]:
     return {lexeme: packed for lexeme, packed in zip(found.lexemes, found.postings, strict=True) if packed}
 
 
