@@ -1,9 +1,10 @@
-"""Every minute: looks after documents that should have moved on, because a notification was lost or a delivery died."""
+"""Every minute: looks after documents and jobs that should have moved on, because a notification was lost or a delivery died."""
 
-from shared.documents import reconciliation
+from shared.documents import jobs, reconciliation
 from shared.faas import Event, on_schedule
 
 
 @on_schedule("* * * * *", queue="system")
 async def reconcile_uploads(event: Event) -> None:
+    await jobs.wake_standing()
     await reconciliation.reconcile()

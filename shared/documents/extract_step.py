@@ -177,6 +177,7 @@ async def _fetch_and_extract(
 class _Names:
     filename: str
     title: str
+    notes: str | None
 
 
 async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
@@ -193,7 +194,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
                 SELECT FROM document_recognition AS begun
                 WHERE begun.owner_id = %(owner)s AND begun.document_id = %(id)s AND begun.revision = %(revision)s
             )
-        RETURNING filename, title
+        RETURNING filename, title, notes
         """,
         {
             "reached": "stored" if extraction.scans else "extracted",
@@ -232,6 +233,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
         language=extraction.language,
         filename=names.filename,
         title=names.title,
+        notes=names.notes,
         pages=extraction.pages,
     )
     if indexed.is_cut:

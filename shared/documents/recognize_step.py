@@ -158,6 +158,7 @@ async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizi
 class _Document:
     filename: str
     title: str
+    notes: str | None
     warnings: list[dict[str, Any]]
     page_count: int | None
     not_recognized: list[int]
@@ -172,14 +173,14 @@ async def _commit(tx: Transaction, work: _Slice, outcome: _Outcome) -> bool:
         WITH document AS (
             UPDATE documents SET status = 'stored', error = NULL, updated_at = now()
             WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
-            RETURNING id, filename, title, warnings, page_count
+            RETURNING id, filename, title, notes, warnings, page_count
         )
         UPDATE document_recognition AS r
         SET scans = %(scans)s, done = %(done)s, cpu_milliseconds = r.cpu_milliseconds + %(cpu)s,
             not_recognized = not_recognized || %(not_recognized)s::integer[]
         FROM document
         WHERE r.owner_id = %(owner)s AND r.document_id = document.id AND r.revision = %(revision)s AND r.done = %(before)s
-        RETURNING filename, title, warnings, page_count, not_recognized
+        RETURNING filename, title, notes, warnings, page_count, not_recognized
         """,
         {
             "owner": work.owner_id,
@@ -261,6 +262,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: 
         language=spoken,
         filename=document.filename,
         title=document.title,
+        notes=document.notes,
         pages=pages,
     )
     if indexed.is_cut:
