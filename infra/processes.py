@@ -147,6 +147,19 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
+def first_error(output: str) -> str:
+    """The line of a program's output that says what went wrong, for messages."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "error" in line.lower() or "fatal" in line.lower()), lines[-1] if lines else "no reason was given"
+    )
+
+
+def bare_environment() -> dict[str, str]:
+    """No PG* variable, proxy or locale of the caller changes what a service does."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
 def open_to_others(path: Path) -> bool:
     """Whether everybody may pass through the folders on the way to it."""
     return all(part.stat().st_mode & 0o001 for part in path.resolve().parents)

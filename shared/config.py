@@ -128,7 +128,7 @@ class Settings(BaseModel):
     broker_recognition_concurrency: int = Field(default=os.cpu_count() or 1, ge=1, le=1000)
     broker_email_concurrency: int = Field(default=8, ge=1, le=1000)
     broker_system_concurrency: int = Field(default=4, ge=1, le=1000)
-    broker_ai_concurrency: int = Field(default=32, ge=1, le=1000)
+    broker_ai_concurrency: int = Field(default=64, ge=1, le=1000)
     allowed_private_hosts: tuple[str, ...] = ()
     metrics_token: str = Field(default="", repr=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -18,11 +18,90 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from infra.local.services import Postgres, SeaweedFS, Services, Store, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.stack import Service
+from infra.local.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "DOCUVAULT_TEST_SERVICES"
+
+
+class Store(Service, Protocol):
+    """An S3 store with its bucket."""
+
+    access_key: str
+    secret_key: str
+    bucket: str
+    notifies: bool
+    """Whether it pushes its bucket notifications on the Redis list by itself."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+@dataclass
+class Services:
+    """The three, in one folder, and the settings that point at them."""
+
+    postgres: Postgres
+    valkey: Valkey
+    store: Store
+    notify: bool = False
+    """Whether bucket notifications reach the Redis list."""
+    _forwarding: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts all three at once; ends what was started if one of them fails."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._start_postgres())
+                valkey = group.create_task(self.valkey.start())
+                group.create_task(self._start_store(valkey))
+        except BaseExceptionGroup as failed:
+            await self.kill()
+            raise failed.exceptions[0] from None
+        if self.notify and isinstance(self.store, SeaweedFS):
+            self._forwarding = asyncio.create_task(self.store.forward_notifications(self.valkey.url))
+
+    async def stop(self) -> None:
+        await self._stop_forwarding()
+        await asyncio.gather(self.postgres.stop(), self.valkey.stop(), self.store.stop())
+
+    async def kill(self) -> None:
+        """At once, PostgreSQL excepted: it takes a moment to take its children and its shared memory with it."""
+        await self._stop_forwarding()
+        await asyncio.gather(self.postgres.stop(), self.valkey.kill(), self.store.kill())
+
+    def environ(self) -> dict[str, str]:
+        """The settings that point at these services."""
+        return {
+            "DATABASE_URL": self.postgres.url("docuvault_app"),
+            "DATABASE_MIGRATE_URL": self.postgres.url("docuvault_migrate"),
+            "REDIS_URL": self.valkey.url,
+            "MINIO_ENDPOINT": self.store.endpoint,
+            "MINIO_ACCESS_KEY": self.store.access_key,
+            "MINIO_SECRET_KEY": self.store.secret_key,
+            "MINIO_BUCKET": self.store.bucket,
+        }
+
+    async def _start_postgres(self) -> None:
+        await self.postgres.start()
+        await self.postgres.prepare()
+
+    async def _start_store(self, valkey: asyncio.Task[None]) -> None:
+        if self.store.notifies:
+            await valkey  # it looks for its target when it starts
+        await self.store.start()
+
+    async def _stop_forwarding(self) -> None:
+        if self._forwarding is not None:
+            self._forwarding.cancel()
+            await asyncio.gather(self._forwarding, return_exceptions=True)
+            self._forwarding = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +126,11 @@ def services_in(folder: Path, plan: Plan, *, store: str = "seaweedfs", notify: b
     else:
         chosen = SeaweedFS(folder / "seaweedfs", logs, plan.first_port, "docuvault", plan.store_secret, durable=False)
     return Services(postgres, valkey, chosen, notify=notify)
+
+
+def random_keys() -> dict[str, str]:
+    """SECRET_KEY and CLOUD_CREDS_KEY."""
+    return {"SECRET_KEY": secrets.token_hex(32), "CLOUD_CREDS_KEY": secrets.token_hex(32)}
 
 
 def own_plan() -> Plan:
@@ -92,8 +176,8 @@ def finish(holder: subprocess.Popen[bytes]) -> None:
 def _minio(folder: Path, plan: Plan, valkey: Valkey) -> Store:
     import pytest
 
-    from infra.local.minio import MinIO
     from infra.minio.build import BuildError, build
+    from tests.minio import MinIO
 
     try:
         program = build()

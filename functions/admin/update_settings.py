@@ -2,12 +2,11 @@
 
 from shared.admin import system_settings
 from shared.admin.system_settings import NewSystemSettings, SystemSettings
+from shared.audit import Caller
 from shared.db import database
 from shared.faas import Call, endpoint
 
 
 @endpoint("PUT", "/api/admin/settings", auth="admin", body=NewSystemSettings, returns=SystemSettings, errors=["url_not_allowed"])
 async def update_settings(call: Call[NewSystemSettings]) -> SystemSettings:
-    return await system_settings.update(
-        database(), call.body, actor=call.user.user_id, address=call.client_address, user_agent=call.user_agent
-    )
+    return await system_settings.update(database(), call.body, Caller.of(call))

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from infra.broker.cancellation import end, last_act
 from infra.broker.notification_format import Notification, Unintelligible, parse
+from infra.notification_list import LIST
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
@@ -25,7 +26,6 @@ from shared.events.subscriptions import SUBSCRIPTIONS, Subscription
 
 log = logging.getLogger("docuvault.broker")
 
-LIST = "docuvault:bucket-events"
 BROKERS = "docuvault:brokers"
 BATCH = 100
 WAIT_SECONDS = 1.0

@@ -18,10 +18,10 @@ from pathlib import Path
 from urllib.parse import quote_plus, unquote, urlsplit
 
 from infra.local.metadata_log import Change, LogUnavailable, MetadataLog
+from infra.notification_list import LIST
 
 log = logging.getLogger("docuvault.local.notifications")
 
-LIST = "docuvault:bucket-events"
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 _REDIS_SECONDS = 5.0

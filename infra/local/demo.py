@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.environment import forget_other_programs
+from infra.local.ports import free_port_block
 from infra.local.serve import asked_port, folder_name, port_number, require_free, run, serve
-from infra.local.services import free_port_block
 from infra.local.stack import ROOT, Stack
 from infra.processes import StartError
 

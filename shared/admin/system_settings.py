@@ -1,14 +1,13 @@
 """The settings that an admin changes while the system runs: so far those of AI."""
 
 from decimal import Decimal
-from uuid import UUID
 
 from shared import audit
 from shared.ai.provider import ProviderName
 from shared.api.models import RequestModel, ResponseModel
 from shared.assistant import choices, circuits, tasks
 from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model
-from shared.audit import AuditAction
+from shared.audit import AuditAction, Caller
 from shared.db import Database, Transaction
 
 
@@ -62,7 +61,7 @@ async def get(db: Database) -> SystemSettings:
     )
 
 
-async def update(db: Database, new: NewSystemSettings, *, actor: UUID, address: str, user_agent: str) -> SystemSettings:
+async def update(db: Database, new: NewSystemSettings, caller: Caller) -> SystemSettings:
     """Changes it, on the record; whatever waits for the system's provider is tried again. Raises AddressNotAllowed for what is no address
     at all."""
     choices.check_form(new.ai.base_url)
@@ -71,10 +70,9 @@ async def update(db: Database, new: NewSystemSettings, *, actor: UUID, address: 
         await audit.record(
             tx,
             AuditAction.ADMIN_SETTINGS_UPDATED,
-            actor=actor,
-            owner=actor,
-            address=address,
-            user_agent=user_agent,
+            actor=caller.user_id,
+            owner=caller.user_id,
+            origin=caller,
             detail={"ai": {"provider": new.ai.provider, "model": new.ai.model or ""}},
         )
     return await get(db)

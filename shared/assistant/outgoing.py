@@ -116,6 +116,8 @@ async def _end(call_id: UUID, circuit: str, report: CallReport, failure: Provide
         usage = Usage()
         cost = reserved if failure is not None and failure.may_cost and price is not FREE else Decimal(0)
     async with database().system() as tx:
+        # Lost with the database's last moments, the call counts as `lost` and its reserve as spent: no budget is passed for it.
+        await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")
         await call_log.end(tx, call_id, failure.outcome if failure is not None else "done", usage, cost)
         if failure is None:
             await circuits.succeeded(tx, circuit)

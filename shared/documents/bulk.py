@@ -338,7 +338,7 @@ async def _apply(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[U
         case "reprocess":
             outcome = await reprocessing.reprocess_some(tx, owner_id, present, caller=order.caller, job=order.job)
             result.done |= set(outcome.under_way)
-            result.failed += jobs.failures(library.NotStoredYet.code, outcome.not_stored)
+            result.failed += jobs.failures(library.UploadIncomplete.code, outcome.not_stored)
             result.failed += jobs.failures(upload_step.OBJECT_MISMATCH, outcome.refused)
     return result
 

@@ -8,6 +8,7 @@ is not proposed again, and what the owner has filed stays.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -153,34 +154,70 @@ async def classify(
 _LATE = _Outcome("running", "The AI provider has not answered yet; topics follow when it does.")
 
 
-async def run_task(db: TenantDatabase, *, system: ProviderChoice | None = None, open_provider: Opener = registry.open_provider) -> bool:
-    """Takes the owner's next document in line to a provider; False if none is due, or as many run as may.
+async def run_tasks(
+    db: TenantDatabase,
+    *,
+    seconds: float = 0.0,
+    system: ProviderChoice | None = None,
+    open_provider: Opener = registry.open_provider,
+) -> bool:
+    """Takes the owner's next document in line to a provider, and goes on with those after it for `seconds`; False if none is due, or as
+    many run as may.
 
     No failure of a provider is one of this function: the document becomes ready all the same, and its task waits, or is given up.
     """
-    started = now()
-    system = system or await choices.system_choice()
+    until = time.monotonic() + seconds
     async with db.transaction() as tx:
-        chosen = await choices.effective(tx, db.owner_id, system)
-        task = await tasks.claim(tx, db.owner_id, at_once=chosen.facts.at_once, seconds=chosen.facts.seconds)
-        if task is None:
-            return False
-        work = await _load(tx, db.owner_id, task.document_id, task.revision, _READ, lock=False)
-        choice = registry.under_policy(chosen, work.policy) if work is not None else None
-        examples = (
-            await _examples(tx, db.owner_id, task.document_id, work) if work is not None and choice is not None and choice.remote else []
-        )
+        # A claim that is lost with the database's last moments is one that nobody has acted on: the record of the call is kept after it.
+        await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")
+        turn = await _next_turn(tx, db.owner_id, system or await choices.system_choice())
+    if turn is None:
+        return False
+    while turn is not None:
+        turn = await _take(db, turn, system, open_provider, go_on=time.monotonic() < until)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A task that was claimed; `work` is None if its document has moved on, `choice` if no AI may read it. `chosen` is the owner's choice
+    for all documents."""
+
+    task: Task
+    started: datetime
+    chosen: ProviderChoice
+    work: Work | None = None
+    choice: ProviderChoice | None = None
+    examples: Sequence[TopicExample] = ()
+
+
+async def _next_turn(tx: Transaction, owner_id: UUID, system: ProviderChoice) -> _Turn | None:
+    chosen = await choices.effective(tx, owner_id, system)
+    task = await tasks.claim(tx, owner_id, at_once=chosen.facts.at_once, seconds=chosen.facts.seconds)
+    if task is None:
+        return None
+    work = await _load(tx, owner_id, task.document_id, task.revision, _READ, lock=False)
+    choice = registry.under_policy(chosen, work.policy) if work is not None else None
     if work is None or choice is None or not choice.remote:
-        await _finish_here(db, task, chosen, open_provider, started)
-        return True
-    outcome, retry_in = await _ask_outside(db, task, work, choice, examples, open_provider, started)
+        return _Turn(task, now(), chosen, work, choice)
+    return _Turn(task, now(), chosen, work, choice, await _examples(tx, owner_id, task.document_id, work))
+
+
+async def _take(db: TenantDatabase, turn: _Turn, system: ProviderChoice | None, open_provider: Opener, *, go_on: bool) -> _Turn | None:
+    """Takes a claimed document to its provider, and claims the next one with the same commit if it is to `go_on`."""
+    task, work, choice = turn.task, turn.work, turn.choice
+    if work is None or choice is None or not choice.remote:
+        await _finish_here(db, task, turn.chosen, open_provider, turn.started)
+        return None
+    outcome, retry_in = await _ask_outside(db, task, work, choice, turn.examples, open_provider, turn.started)
+    system = system or await choices.system_choice()
     async with db.transaction() as tx:
         await tasks.lock(tx, db.owner_id)
         if await _load(tx, db.owner_id, task.document_id, task.revision, _READ) is not None:
-            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, started)
+            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, turn.started)
         gave_up = outcome.state == "failed" and retry_in is None
-        await tasks.finish(tx, db.owner_id, task, retry_in=retry_in, gave_up=gave_up)
-    return True
+        await tasks.finish(tx, db.owner_id, task, retry_in=retry_in, gave_up=gave_up, wake_next=not go_on)
+        return await _next_turn(tx, db.owner_id, system) if go_on else None
 
 
 async def _finish_here(db: TenantDatabase, task: Task, chosen: ProviderChoice, open_provider: Opener, started: datetime) -> None:

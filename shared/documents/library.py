@@ -15,10 +15,10 @@ from shared.documents import filenames, lifecycle, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
+from shared.extraction.limits import MAX_THUMBNAIL_BYTES
 from shared.storage import ObjectMissing, object_store
 
 DOWNLOAD_LIFETIME = timedelta(minutes=5)
-MAX_THUMBNAIL_SIZE = 2 * 2**20
 INLINE_TYPES = frozenset(
     {
         content_types.PDF,
@@ -33,7 +33,7 @@ INLINE_TYPES = frozenset(
 """What a browser may show by itself: nothing in these runs scripts."""
 
 
-class NotStoredYet(Conflict):
+class UploadIncomplete(Conflict):
     code, title = "upload_incomplete", "The document has not arrived yet"
 
 
@@ -106,12 +106,12 @@ async def download(
 ) -> DownloadLink:
     """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only.
 
-    Raises NotFound, NotStoredYet, ObjectRefused.
+    Raises NotFound, UploadIncomplete, ObjectRefused.
     """
     async with db.transaction() as tx:
         kept = await _kept(tx, db.owner_id, document_id)
         if kept.status == "uploading":
-            raise NotStoredYet
+            raise UploadIncomplete
         if kept.error_code == upload_step.OBJECT_MISMATCH:
             raise ObjectRefused
         await audit.record_call(tx, caller, AuditAction.DOCUMENT_DOWNLOADED, target=document_id)
@@ -134,7 +134,7 @@ async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
     if kept.thumbnail_key is None:
         raise NotFound("This document has no thumbnail.")
     try:
-        return thumbnail_tag(kept.thumbnail_key), await object_store().read(kept.thumbnail_key, limit=MAX_THUMBNAIL_SIZE)
+        return thumbnail_tag(kept.thumbnail_key), await object_store().read(kept.thumbnail_key, limit=MAX_THUMBNAIL_BYTES)
     except ObjectMissing:
         raise NotFound("This document has no thumbnail.") from None
 

@@ -34,11 +34,11 @@ class _Standing:
 
 
 async def reprocess(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> Document:
-    """Has one document read anew; it as it stands now. Raises NotFound, NotStoredYet, ObjectRefused."""
+    """Has one document read anew; it as it stands now. Raises NotFound, UploadIncomplete, ObjectRefused."""
     async with db.transaction() as tx:
         outcome = await reprocess_some(tx, db.owner_id, [document_id], caller=caller)
         if outcome.not_stored:
-            raise library.NotStoredYet
+            raise library.UploadIncomplete
         if outcome.refused:
             raise library.ObjectRefused
         if not outcome.under_way:

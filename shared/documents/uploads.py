@@ -16,10 +16,11 @@ from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
 from shared.documents import filenames, library, quotas, upload_step
+from shared.documents.library import UploadIncomplete
 from shared.documents.models import Document
 from shared.documents.upload_step import DuplicateDocument, Upload
 from shared.errors import Conflict, DomainError, NotFound
-from shared.extraction import content_types
+from shared.extraction import UnsupportedType, content_types
 from shared.storage import ObjectMissing, Part, PartsRefused, object_store
 
 __all__ = [
@@ -87,14 +88,6 @@ _OTHER_NAMES = {
 
 class EmptyDocument(DomainError):
     status, code, title = 422, "empty_document", "The document is empty"
-
-
-class UnsupportedType(DomainError):
-    status, code, title = 415, "unsupported_type", "Files of this kind cannot be read"
-
-
-class UploadIncomplete(Conflict):
-    code, title = "upload_incomplete", "The document has not arrived yet"
 
 
 class UploadFinished(Conflict):

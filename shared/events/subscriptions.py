@@ -23,6 +23,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "job.due": (Subscription("run_job", "documents"),),
     "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
+    "schedule.export_audit_log": (Subscription("export_audit_log", "system"),),
     "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.purge_trash": (Subscription("purge_trash", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
@@ -32,6 +33,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
 
 SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
+    "export_audit_log": "0 0 * * *",
     "prune_expired": "0 * * * *",
     "purge_trash": "30 2 * * *",
     "reconcile_uploads": "* * * * *",

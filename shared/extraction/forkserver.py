@@ -32,11 +32,8 @@ from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
 from shared.extraction import confinement, parts
-from shared.extraction.failures import ExtractionFailed
+from shared.extraction.failures import EXIT_NOT_CONFINED, ExtractionFailed
 from shared.extraction.limits import KIB, Limits
-
-EXIT_NOT_CONFINED = 77
-"""Exit status of a child that could not be locked down and therefore parsed nothing."""
 
 _MAX_JOB = 64 * KIB
 _MAX_ERRORS = 4 * KIB

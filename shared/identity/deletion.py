@@ -49,9 +49,7 @@ async def delete(db: Database, client: Client, user_id: UUID, password: str) -> 
         if user is not None:
             await send_alert(tx, client, user, "account_deleted")
         await close(tx, user_id)
-        await audit.record(
-            tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, address=client.address, user_agent=client.user_agent
-        )
+        await audit.record(tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, origin=client)
     await revocation.settled()
 
 

@@ -46,7 +46,6 @@ async def _note(tx: Transaction, client: Client, user_id: UUID, failed: str | No
         outcome=AuditOutcome.FAILURE if failed else AuditOutcome.SUCCESS,
         actor=user_id,
         owner=user_id,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail={"reason": failed} if failed else {},
     )

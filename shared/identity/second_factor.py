@@ -298,7 +298,6 @@ async def _note(
         # Whoever answers a challenge wrongly is not known to be the account's owner.
         actor=None if event in (AuditAction.LOGIN, AuditAction.LOGIN_DELAYED) else user_id,
         owner=user_id,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail=detail,
     )

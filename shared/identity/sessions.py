@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from uuid import UUID
 
+from shared.api.models import ResponseModel
 from shared.db import Transaction
 from shared.identity import accounts, revocation
 from shared.identity.client import Client
@@ -49,15 +50,15 @@ class EndReason(StrEnum):
     BY_ADMIN = "by_admin"
 
 
-@dataclass(frozen=True)
-class Session:
-    """A session as its owner sees it."""
+class SessionItem(ResponseModel):
+    """A session as its owner sees it; `current` is the one that the request came with."""
 
     id: UUID
     created_at: datetime
     last_used_at: datetime
     user_agent: str
     ip: str
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +200,18 @@ async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
     return owner
 
 
-async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[Session]:
+async def of_user(tx: Transaction, user_id: UUID, current: UUID | None, *, limit: int, before: UUID | None = None) -> list[SessionItem]:
     """Sessions that last, newest first, those before the session `before` (system transaction)."""
     return await tx.fetch_all(
         """
-        SELECT id, created_at, last_used_at, user_agent, ip
+        SELECT id, created_at, last_used_at, user_agent, ip, id IS NOT DISTINCT FROM %(current)s::uuid AS current
         FROM sessions
         WHERE user_id = %(user)s AND ended_at IS NULL AND expires_at > now() AND (%(before)s::uuid IS NULL OR id < %(before)s)
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"user": user_id, "before": before, "limit": limit},
-        row=Session,
+        {"user": user_id, "current": current, "before": before, "limit": limit},
+        row=SessionItem,
     )
 
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from html import escape
+
+RESET_LINK_LIFETIME = timedelta(hours=1)
+INVITATION_LIFETIME = timedelta(days=7)
 
 
 class UnknownTemplate(Exception):
@@ -81,7 +85,7 @@ def _password_reset(values: Mapping[str, str]) -> Content:
     return Content(
         "Choose a new password",
         (
-            "Somebody, perhaps you, asked for a new password for this address. The link is good for an hour, once:",
+            f"Somebody, perhaps you, asked for a new password for this address. The link is good once, for {_time(RESET_LINK_LIFETIME)}:",
             "All sessions and API tokens end when a new password is set. If it was not you, there is nothing to do: nothing was changed.",
         ),
         values["url"],
@@ -92,10 +96,15 @@ def _password_reset(values: Mapping[str, str]) -> Content:
 def _invitation(values: Mapping[str, str]) -> Content:
     return Content(
         "You are invited to DocuVault",
-        ("An account was made for you. Choose a password to begin:", "The link is good once, for a limited time."),
+        ("An account was made for you. Choose a password to begin:", f"The link is good once, for {_time(INVITATION_LIFETIME)}."),
         values["url"],
         "Choose a password",
     )
+
+
+def _time(lifetime: timedelta) -> str:
+    count, unit = (lifetime.days, "day") if lifetime.days else (lifetime.seconds // 3600, "hour")
+    return f"{count} {unit}{'s' if count > 1 else ''}"
 
 
 _ALERTS = {

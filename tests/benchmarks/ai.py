@@ -13,12 +13,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
 from shared.ids import new_id
 from tests.ai.household import KEPT_ASIDE, NAMES, Taught, lessons
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.models import saying
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.services import Services
 from tests.system.stack import Stack, until
 
 CALLS = 200

@@ -17,11 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
 from shared.db import Database
 from shared.events import publish
 from shared.events.subscriptions import Subscription
 from tests.infra.broker.waiting import until
+from tests.services import random_keys
 
 JOBS = 4000
 ROUNDS = 3

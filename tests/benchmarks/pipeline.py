@@ -18,8 +18,12 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
 from tests.benchmarks import papers
+from tests.services import Services
 from tests.system.stack import Person, Stack
 
 IDLE_DOCUMENTS = 60

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.services import Postgres, random_keys
+from infra.local.postgres import Postgres
 from infra.programs import postgres_programs
 from shared.ids import new_id
 from tests.benchmarks import judged
+from tests.services import random_keys
 
 SHARED = Path(os.environ.get("JUDGED_COLLECTIONS") or Path(__file__).resolve().parents[2].parent / "shared" / "judged")
 DEPTH = 100

@@ -21,10 +21,13 @@ from uuid import UUID
 
 import psycopg
 
-from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
 from shared.ids import new_id
 from shared.search.analysis import analyse, length_code
 from tests.benchmarks import vocabulary
+from tests.services import random_keys
 
 DOCUMENTS, OWNERS = int(os.environ.get("SEARCH_DOCUMENTS", "200000")), 4
 BATCH = 500

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COUNTED = {"postgres": "PostgreSQL", "weed": "S3 store"}

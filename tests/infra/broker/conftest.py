@@ -17,7 +17,8 @@ from aiohttp import web
 from infra.broker.deliveries import Lease
 from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.targets import Targets
-from infra.local.services import Postgres, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.events import publish

@@ -12,10 +12,12 @@ import pytest
 from redis.asyncio import Redis
 
 from infra.broker import bucket_events, cancellation
-from infra.broker.bucket_events import BROKERS, LIST, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
+from infra.broker.bucket_events import BROKERS, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
 from infra.broker.cancellation import end
 from infra.broker.notification_format import Unintelligible, parse
-from infra.local.services import Postgres, Valkey
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
+from infra.notification_list import LIST
 from shared.db import Database
 from shared.ids import new_id
 from tests.infra.broker.conftest import Outbox

@@ -14,7 +14,7 @@ from aiohttp import web
 from infra.broker.cancellation import end
 from infra.broker.deliveries import Lease, Shares, begin, claim
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared.clock import now
 from shared.config import settings
 from shared.db import Database
@@ -464,7 +464,7 @@ async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(
 
 
 async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
-    from infra.broker.listener import listen
+    from shared.db.listen import listen
     from shared.events import DELIVERIES_CHANNEL
 
     async with dispatching() as running:

@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from infra.broker.bucket_events import BROKERS
 from infra.broker.deliveries import Lease
-from infra.local.services import Postgres, Valkey
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
 from tests.infra.broker.conftest import Outbox
 from tests.infra.broker.waiting import until
 from tests.infra.worker.process import Started, WorkerProcess

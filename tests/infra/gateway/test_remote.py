@@ -9,7 +9,7 @@ import pytest
 
 from infra.gateway.app import Gateway
 from infra.gateway.remote import RemoteFunctions
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from shared.faas.client_addresses import SIGNED_CLIENT_HEADER, signed_client
 from shared.faas.routing import Router
 from tests.faas.asgi import Exchange, ask, declared, scope

@@ -11,9 +11,11 @@ import pytest
 from botocore.config import Config
 from redis.asyncio import Redis
 
-from infra.local.bucket_notifications import LIST, entry
+from infra.local.bucket_notifications import entry
 from infra.local.metadata_log import Change, Entry
-from infra.local.services import SeaweedFS, Services, Store
+from infra.local.seaweedfs import SeaweedFS
+from infra.notification_list import LIST
+from tests.services import Services, Store
 
 StartServices = Callable[..., Awaitable[Services]]
 KEY = "0198/überraschung & mehr/scan+1 (2).pdf"

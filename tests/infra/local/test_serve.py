@@ -20,7 +20,7 @@ import infra.broker.broker
 import infra.local.stack
 import infra.serving
 from infra import processes
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from infra.local.stack import ROOT
 from infra.processes import working_in
 from shared.time_budgets import DRAIN_SECONDS
