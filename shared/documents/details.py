@@ -121,6 +121,18 @@ async def propose(
     return frozenset(names[column] for column in changed if column in names)
 
 
+async def note_written(tx: Transaction, *, owner_id: UUID, document_id: UUID, written: str) -> None:
+    """Remembers a name on the document that is not likely enough to be its sender's: if a person names one, it was that."""
+    name = senders.sane_name(written)
+    await tx.execute(
+        """
+        UPDATE documents SET sender_written = %(name)s
+        WHERE owner_id = %(owner)s AND id = %(id)s AND sender_id IS NULL AND sender_source IS NULL AND %(name)s::text IS NOT NULL
+        """,
+        {"owner": owner_id, "id": document_id, "name": name},
+    )
+
+
 async def update(
     db: TenantDatabase, document_id: UUID, change: DocumentChange, *, if_match: str | None = None, caller: Caller | None = None
 ) -> Document:

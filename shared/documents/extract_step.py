@@ -19,7 +19,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
+from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
@@ -238,6 +238,15 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
     )
     if indexed.is_cut:
         await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
+    found = await paper_details.propose(
+        tx,
+        owner_id=work.owner_id,
+        document_id=work.id,
+        content_type=extraction.content_type,
+        language=extraction.language,
+        pages=extraction.pages,
+        created_on=extraction.created_on,
+    )
     if extraction.scans:
         await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     else:
@@ -248,7 +257,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             revision=work.revision,
             step="extract",
             state="done",
-            detail=_in_words(extraction),
+            detail=", ".join(filter(None, (_in_words(extraction), found))),
         )
         await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
     lifecycle.wake_listeners(tx, work.owner_id)

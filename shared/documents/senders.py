@@ -107,6 +107,16 @@ async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | No
     return made
 
 
+async def known(tx: Transaction, owner_id: UUID, names: Sequence[str]) -> frozenset[str]:
+    """Those of these names that mean a sender the owner has."""
+    keys = {alias_key(name): name for name in reversed(names)}
+    found: list[str] = await tx.fetch_value(
+        "SELECT coalesce(array_agg(alias_key), '{}') FROM sender_aliases WHERE owner_id = %(owner)s AND alias_key = ANY (%(keys)s)",
+        {"owner": owner_id, "keys": list(keys)},
+    )
+    return frozenset(keys[key] for key in found)
+
+
 async def learn(tx: Transaction, owner_id: UUID, *, written: str, sender_id: UUID) -> None:
     """A person says that what is written so comes from this sender. The name that a person gave another sender stays that one's."""
     await tx.execute(
