@@ -1,18 +1,11 @@
-"""On `job.due`: goes on with an owner's job for a few seconds."""
-
-from uuid import UUID
+"""A job of an owner's is due: goes on with it for a few seconds."""
 
 from shared.db import TenantDatabase, database
 from shared.documents import bulk
-from shared.faas import Event, Rejected, on_event
+from shared.events.catalogue import JobDue
+from shared.faas import on_event
 
 
-@on_event("job.due", queue="documents")
-async def run_job(event: Event) -> None:
-    if event.owner_id is None:
-        raise Rejected("the event names no owner")
-    try:
-        job_id, slices = UUID(str(event.data["job_id"])), int(event.data["slices"])
-    except (KeyError, TypeError, ValueError):
-        raise Rejected("the event names no job") from None
-    await bulk.run_slice(TenantDatabase(database(), event.owner_id), job_id, slices)
+@on_event(JobDue, queue="documents")
+async def run_job(event: JobDue) -> None:
+    await bulk.run_slice(TenantDatabase(database(), event.owner_id), event.job_id, event.slices)

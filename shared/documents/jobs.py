@@ -18,6 +18,7 @@ from shared.api.models import Page, PageQuery, ResponseModel
 from shared.db import TenantDatabase, Transaction, database
 from shared.errors import InvalidCursor, NotFound, RateLimited
 from shared.events import publish
+from shared.events.catalogue import JobDue
 from shared.ids import new_id
 
 Kind = Literal["bulk", "import", "export", "reprocess"]
@@ -72,7 +73,7 @@ async def create(tx: Transaction, owner_id: UUID, kind: Kind, request: Mapping[s
         row=Job,
     )
     assert job is not None
-    await _announce(tx, owner_id, job.id, 0)
+    await publish(tx, JobDue(owner_id=owner_id, job_id=job.id, slices=0), cost=COST)
     return job
 
 
@@ -190,23 +191,7 @@ async def go_on(tx: Transaction, owner_id: UUID, work: Work) -> None:
         "UPDATE jobs SET slices = %(slices)s, updated_at = now() WHERE owner_id = %(owner)s AND id = %(id)s",
         {"owner": owner_id, "id": work.id, "slices": work.slices + 1},
     )
-    await _announce(tx, owner_id, work.id, work.slices + 1)
-
-
-async def _announce(tx: Transaction, owner_id: UUID, job_id: UUID, slices: int) -> None:
-    await publish(
-        tx,
-        "job.due",
-        owner_id=owner_id,
-        subject=str(job_id),
-        data={"job_id": str(job_id), "slices": slices},
-        dedup_key=_key(job_id, slices),
-        cost=COST,
-    )
-
-
-def _key(job_id: UUID, slices: int) -> str:
-    return f"job.due/{job_id}/{slices}"
+    await publish(tx, JobDue(owner_id=owner_id, job_id=work.id, slices=work.slices + 1), cost=COST)
 
 
 async def fail(db: TenantDatabase, job_id: UUID) -> None:
@@ -241,12 +226,13 @@ async def wake_standing() -> None:
             row=_Standing,
         )
         for job in standing:
+            due = JobDue(owner_id=job.owner_id, job_id=job.id, slices=job.slices)
             states: list[str] = await tx.fetch_value(
                 """
                 SELECT coalesce(array_agg(deliveries.state), '{}')
                 FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE events.dedup_key = %(key)s
                 """,
-                {"key": _key(job.id, job.slices)},
+                {"key": due.dedup_key},
             )
             if {"ready", "waiting", "running"} & set(states):
                 continue
@@ -255,9 +241,9 @@ async def wake_standing() -> None:
                     "UPDATE jobs SET state = 'failed', updated_at = now(), finished_at = now() WHERE id = %(id)s", {"id": job.id}
                 )
                 continue
-            await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": _key(job.id, job.slices)})
+            await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": due.dedup_key})
             await tx.execute("UPDATE jobs SET updated_at = now() WHERE id = %(id)s", {"id": job.id})
-            await _announce(tx, job.owner_id, job.id, job.slices)
+            await publish(tx, due, cost=COST)
 
 
 async def prune() -> None:

@@ -18,6 +18,7 @@ from shared.db import TenantDatabase, Transaction, database
 from shared.documents import lifecycle, quotas, senders, thumbnails
 from shared.errors import Conflict, NotFound
 from shared.events import publish
+from shared.events.catalogue import DocumentPurged
 from shared.storage import StorageBackend, object_store
 
 log = logging.getLogger("docuvault.documents")
@@ -100,13 +101,7 @@ async def purge_trashed(
     )
     async with tx.connection.pipeline():
         for document in doomed:
-            await publish(
-                tx,
-                "document.purged",
-                owner_id=owner_id,
-                subject=str(document.id),
-                data={"document_id": str(document.id), "object_keys": keys[document.id]},
-            )
+            await publish(tx, DocumentPurged(owner_id=owner_id, document_id=document.id, object_keys=keys[document.id]))
     await quotas.free(tx, owner_id, sum(document.size for document in doomed), documents=len(doomed))
     lifecycle.wake_listeners(tx, owner_id)
     return ids

@@ -13,6 +13,8 @@ from shared.db import TenantDatabase, Transaction
 from shared.documents import library, lifecycle, upload_step
 from shared.documents.models import Document
 from shared.errors import NotFound
+from shared.events import publish
+from shared.events.catalogue import DocumentStored
 
 
 @dataclass(frozen=True)
@@ -70,15 +72,9 @@ async def reprocess_some(
         {"owner": owner_id, "ids": [document.id for document in again]},
     )
     for document in again:
-        await lifecycle.announce(
-            tx,
-            "document.stored",
-            owner_id=owner_id,
-            document_id=document.id,
-            revision=document.revision + 1,
-            # Behind what has just arrived.
-            cost=lifecycle.cost_of(document.size) + 1,
-        )
+        # Behind what has just arrived.
+        stored = DocumentStored(owner_id=owner_id, document_id=document.id, revision=document.revision + 1)
+        await publish(tx, stored, cost=lifecycle.cost_of(document.size) + 1)
     if again:
         await audit.record_calls(
             tx,

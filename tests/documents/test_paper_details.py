@@ -1,13 +1,15 @@
 """What the pipeline finds of a document's date and sender, and that a person's word stands above it."""
 
+import io
 from datetime import date
+
+from PIL import Image, ImageDraw, ImageFont
 
 from shared.db import TenantDatabase
 from shared.documents import details, extract_step, library, recognize_step, reprocessing, step_history
 from shared.documents.details import DocumentChange
 from shared.documents.models import Document
 from tests.documents.conftest import PDF, read_through, row, stored
-from tests.documents.papers import scan
 
 LETTER = """Stadtwerke Köln GmbH · Parkgürtel 24 · 50823 Köln
 
@@ -37,6 +39,16 @@ Invoice date: 1 January 2020
 async def _letter(vault: TenantDatabase, number: int = 0, text: str = LETTER) -> Document:
     created = await stored(vault, text.format(number=number).encode())
     return await read_through(vault, created.id)
+
+
+def _scan(*lines: str) -> bytes:
+    """A picture of these lines."""
+    picture = Image.new("L", (1200, 200 + 120 * len(lines)), 255)
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(picture).text((100, 100 + 120 * number), line, fill=0, font=ImageFont.load_default(60))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def _sender(document: Document) -> str | None:
@@ -93,7 +105,7 @@ async def test_a_name_that_was_not_likely_enough_is_learned_when_a_person_gives_
 
 
 async def test_a_scan_has_its_date_once_its_text_is_recognised(vault: TenantDatabase) -> None:
-    picture = scan("Harbour Bank Ltd", "Invoice date: 3 May 2024")
+    picture = _scan("Harbour Bank Ltd", "Invoice date: 3 May 2024")
     created = await stored(vault, picture, filename="scan.png", content_type="image/png")
     await extract_step.read(vault, created.id, 1)
     await extract_step.read_in_full(vault, created.id, 1)
