@@ -22,7 +22,7 @@ from shared.api.models import RequestModel, ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
 from shared.documents import jobs, library, lifecycle, listing, purging, query_filters, reprocessing, topics, upload_step
-from shared.documents.jobs import FailedItem, Job, Outcome, Work
+from shared.documents.jobs import BatchOutcome, FailedItem, Job, JobWork
 from shared.documents.listing import DocumentFilter, Filters
 from shared.errors import DomainError, NotFound
 from shared.ids import new_id
@@ -69,7 +69,7 @@ class BulkResult(ResponseModel):
 
 
 @dataclass(frozen=True)
-class _Order:
+class _BulkOrder:
     """What is to be done to each document, and by whom."""
 
     action: Action
@@ -83,22 +83,22 @@ class _Order:
 
 
 @dataclass
-class _Result:
+class _BulkOutcome:
     done: set[UUID] = field(default_factory=set)
     failed: list[FailedItem] = field(default_factory=list)
 
-    def add(self, other: "_Result") -> None:
+    def add(self, other: "_BulkOutcome") -> None:
         self.done |= other.done
         self.failed += other.failed
 
 
 async def by_ids(db: TenantDatabase, request: BulkRequest, *, caller: Caller | None = None) -> BulkResult:
     """Does it at once. Raises NotFound if a topic is not the owner's."""
-    order = _Order(request.action, request.topic_ids, caller)
+    order = _BulkOrder(request.action, request.topic_ids, caller)
     async with db.transaction() as tx:
         await topics.refuse_strange(tx, db.owner_id, order.topic_ids)
     ids = list(dict.fromkeys(request.ids or ()))
-    result = _Result()
+    result = _BulkOutcome()
     for start in range(0, len(ids), BATCH):
         result.add(await _one_by_one_if_refused(db, order, ids[start : start + BATCH]))
     failed = {item.id: item for item in result.failed}
@@ -171,21 +171,21 @@ async def run_slice(db: TenantDatabase, job_id: UUID, slices: int) -> bool:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class _JobBatch:
     """The documents that come next; `position` is where those after them begin, None if there are none."""
 
     ids: list[UUID]
     position: Any
 
 
-async def _next_batch(db: TenantDatabase, work: Work) -> _Batch:
+async def _next_batch(db: TenantDatabase, work: JobWork) -> _JobBatch:
     chosen = DocumentFilter.model_validate(work.request["filter"])
     query, filters = await _chosen(db, chosen)
     but, newest = set(work.request["except"]), work.request["newest"]
     if query is not None:
         found = await listing.find(db, query, chosen.q or "", filters, "created_at", BATCH, work.position)
         ids = [hit.row.id for hit in found.hits if str(hit.row.id) not in but and str(hit.row.id) <= newest]
-        return _Batch(ids, found.next_cursor)
+        return _JobBatch(ids, found.next_cursor)
     async with db.transaction() as tx:
         ids = await tx.fetch_value(
             f"""
@@ -198,10 +198,10 @@ async def _next_batch(db: TenantDatabase, work: Work) -> _Batch:
             """,
             filters.parameters() | {"owner": db.owner_id, "after": work.position or str(UUID(int=0)), "newest": newest, "but": list(but)},
         )
-    return _Batch(ids, str(ids[-1]) if len(ids) == BATCH else None)
+    return _JobBatch(ids, str(ids[-1]) if len(ids) == BATCH else None)
 
 
-async def _count(tx: Transaction, owner_id: UUID, work: Work) -> int | None:
+async def _count(tx: Transaction, owner_id: UUID, work: JobWork) -> int | None:
     """Of how many documents the job is; None where only doing it tells."""
     chosen = DocumentFilter.model_validate(work.request["filter"])
     if chosen.q is not None and chosen.q.strip():
@@ -224,10 +224,10 @@ async def _chosen(db: TenantDatabase, chosen: DocumentFilter) -> tuple[search_qu
     return (query if text.strip() and (query.groups or not query.filters) else None), filters
 
 
-async def _do_batch(db: TenantDatabase, work: Work, batch: _Batch, *, goes_on_later: bool) -> bool:
+async def _do_batch(db: TenantDatabase, work: JobWork, batch: _JobBatch, *, goes_on_later: bool) -> bool:
     """False, without effect, if the job has moved meanwhile."""
     token = work.request["api_token"]
-    order = _Order(
+    order = _BulkOrder(
         action=work.request["action"],
         topic_ids=[UUID(topic) for topic in work.request["topic_ids"]],
         caller=Caller(db.owner_id, "", "", None if token is None else UUID(token)),
@@ -251,20 +251,20 @@ async def _do_batch(db: TenantDatabase, work: Work, batch: _Batch, *, goes_on_la
     return True
 
 
-async def _is_still_there(tx: Transaction, owner_id: UUID, work: Work) -> bool:
+async def _is_still_there(tx: Transaction, owner_id: UUID, work: JobWork) -> bool:
     present = await jobs.lock(tx, owner_id, work.id)
     return present is not None and (present.slices, present.position) == (work.slices, work.position)
 
 
 async def _keep(
-    tx: Transaction, owner_id: UUID, work: Work, batch: _Batch, given_up: set[UUID], result: _Result, *, goes_on_later: bool
+    tx: Transaction, owner_id: UUID, work: JobWork, batch: _JobBatch, given_up: set[UUID], result: _BulkOutcome, *, goes_on_later: bool
 ) -> None:
-    await jobs.advance(tx, owner_id, work.id, Outcome(len(result.done) + len(given_up), result.failed, batch.position))
+    await jobs.advance(tx, owner_id, work.id, BatchOutcome(len(result.done) + len(given_up), result.failed, batch.position))
     if goes_on_later:
         await jobs.go_on(tx, owner_id, work)
 
 
-async def _one_by_one_if_refused(db: TenantDatabase, order: _Order, ids: Sequence[UUID]) -> _Result:
+async def _one_by_one_if_refused(db: TenantDatabase, order: _BulkOrder, ids: Sequence[UUID]) -> _BulkOutcome:
     given_up = await _give_up_uploads(db, order, ids)
     rest = [one for one in ids if one not in given_up]
     try:
@@ -277,8 +277,8 @@ async def _one_by_one_if_refused(db: TenantDatabase, order: _Order, ids: Sequenc
     return result
 
 
-async def _one_by_one(db: TenantDatabase, order: _Order, ids: Sequence[UUID]) -> _Result:
-    result = _Result()
+async def _one_by_one(db: TenantDatabase, order: _BulkOrder, ids: Sequence[UUID]) -> _BulkOutcome:
+    result = _BulkOutcome()
     for one in ids:
         try:
             async with db.transaction() as tx:
@@ -289,7 +289,7 @@ async def _one_by_one(db: TenantDatabase, order: _Order, ids: Sequence[UUID]) ->
     return result
 
 
-async def _give_up_uploads(db: TenantDatabase, order: _Order, ids: Sequence[UUID]) -> set[UUID]:
+async def _give_up_uploads(db: TenantDatabase, order: _BulkOrder, ids: Sequence[UUID]) -> set[UUID]:
     """Trashing what is still uploading gives it up, which asks the object store: each by itself."""
     if order.action != "trash":
         return set()
@@ -311,7 +311,7 @@ async def _give_up_uploads(db: TenantDatabase, order: _Order, ids: Sequence[UUID
     return given_up
 
 
-async def _apply(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[UUID]) -> _Result:
+async def _apply(tx: Transaction, owner_id: UUID, order: _BulkOrder, ids: Sequence[UUID]) -> _BulkOutcome:
     """The action on a batch, in one transaction."""
     present: list[UUID] = await tx.fetch_value(
         f"""
@@ -322,7 +322,7 @@ async def _apply(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[U
         """,
         {"owner": owner_id, "ids": list(ids)},
     )
-    result = _Result(failed=jobs.failures(NotFound.code, [one for one in ids if one not in set(present)]))
+    result = _BulkOutcome(failed=jobs.failures(NotFound.code, [one for one in ids if one not in set(present)]))
     if not present:
         return result
     match order.action:
@@ -343,7 +343,7 @@ async def _apply(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[U
     return result
 
 
-async def _move_to_trash_or_back(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[UUID]) -> _Result:
+async def _move_to_trash_or_back(tx: Transaction, owner_id: UUID, order: _BulkOrder, ids: Sequence[UUID]) -> _BulkOutcome:
     trash = order.action == "trash"
     changed: list[UUID] = await tx.fetch_value(
         f"""
@@ -360,10 +360,10 @@ async def _move_to_trash_or_back(tx: Transaction, owner_id: UUID, order: _Order,
         action = AuditAction.DOCUMENT_TRASHED if trash else AuditAction.DOCUMENT_RESTORED
         await audit.record_calls(tx, owner_id, order.caller, action, targets=changed, detail=order.detail)
         lifecycle.wake_listeners(tx, owner_id)
-    return _Result(done=set(ids))
+    return _BulkOutcome(done=set(ids))
 
 
-async def _file_or_unfile(tx: Transaction, owner_id: UUID, order: _Order, ids: Sequence[UUID]) -> None:
+async def _file_or_unfile(tx: Transaction, owner_id: UUID, order: _BulkOrder, ids: Sequence[UUID]) -> None:
     topic_ids: list[UUID] = await tx.fetch_value(
         "SELECT coalesce(array_agg(id), '{}') FROM topics WHERE owner_id = %(owner)s AND id = ANY (%(topics)s)",
         {"owner": owner_id, "topics": order.topic_ids},

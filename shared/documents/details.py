@@ -22,7 +22,7 @@ from shared.documents.name_keys import one_line
 from shared.errors import DomainError, NotFound
 from shared.search import index as search_index
 
-Source = Literal["metadata", "text", "ai", "mail"]
+DetailSource = Literal["metadata", "text", "ai", "mail"]
 """`metadata`: what the file says of itself (a PDF's title); `mail`: a message's header; `text`: what stands in it."""
 
 Detail = Literal["title", "issued_on", "sender"]
@@ -77,7 +77,7 @@ class _Present:
     sender_source: str | None
     sender_written: str | None
 
-    def gives_way(self, detail: Detail, source: Source) -> bool:
+    def gives_way(self, detail: Detail, source: DetailSource) -> bool:
         present: str | None = getattr(self, f"{detail}_source")
         return present is None or _STRENGTH[source] >= _STRENGTH[present]
 
@@ -87,7 +87,7 @@ async def propose(
     *,
     owner_id: UUID,
     document_id: UUID,
-    source: Source,
+    source: DetailSource,
     title: str | None = None,
     issued_on: date | None = None,
     place: str | None = None,
@@ -100,7 +100,7 @@ async def propose(
     which the owner's corrections may know by another one. What makes no sense as a title or a name counts as None. The document's row is
     locked. A changed title is indexed at once, unless the caller does it. Raises NotFound.
     """
-    assert source in get_args(Source), source
+    assert source in get_args(DetailSource), source
     present = await _locked(tx, owner_id, document_id)
     proposed: dict[str, Any] = {}
     title = filenames.sane_title(title)

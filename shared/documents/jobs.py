@@ -21,8 +21,8 @@ from shared.events import publish
 from shared.events.catalogue import JobDue
 from shared.ids import new_id
 
-Kind = Literal["bulk", "import", "export", "reprocess"]
-State = Literal["running", "done", "failed", "cancelled"]
+JobKind = Literal["bulk", "import", "export", "reprocess"]
+JobState = Literal["running", "done", "failed", "cancelled"]
 
 AT_ONCE = 5
 """Jobs an owner may have under way."""
@@ -45,8 +45,8 @@ class Job(ResponseModel):
     """Long work; `total` once it is known, `failed` the first thousand of what could not be done."""
 
     id: UUID
-    kind: Kind
-    state: State
+    kind: JobKind
+    state: JobState
     total: int | None = None
     done: int
     failed: list[FailedItem]
@@ -57,7 +57,7 @@ class Job(ResponseModel):
 _COLUMNS = "id, kind, state, total, done, failed, created_at, finished_at"
 
 
-async def create(tx: Transaction, owner_id: UUID, kind: Kind, request: Mapping[str, Any], *, total: int | None = None) -> Job:
+async def create(tx: Transaction, owner_id: UUID, kind: JobKind, request: Mapping[str, Any], *, total: int | None = None) -> Job:
     """A job, its first slice announced. Raises RateLimited if the owner has AT_ONCE under way."""
     # One at a time for an owner: of two requests at once the second sees the first one's job.
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('jobs ' || %(owner)s::text, 0))", {"owner": owner_id})
@@ -122,11 +122,11 @@ async def cancel(db: TenantDatabase, job_id: UUID) -> Job:
 
 
 @dataclass(frozen=True)
-class Work:
+class JobWork:
     """A job under way, as the module of its kind goes on with it."""
 
     id: UUID
-    kind: Kind
+    kind: JobKind
     request: dict[str, Any]
     position: Any
     slices: int
@@ -134,7 +134,7 @@ class Work:
 
 
 @dataclass
-class Outcome:
+class BatchOutcome:
     """What a batch came to: how many were done and which failed; `position` from which to go on, None at the end."""
 
     done: int = 0
@@ -142,7 +142,7 @@ class Outcome:
     position: Any = None
 
 
-async def lock(tx: Transaction, owner_id: UUID, job_id: UUID) -> Work | None:
+async def lock(tx: Transaction, owner_id: UUID, job_id: UUID) -> JobWork | None:
     """The job as far as it has come, locked until the transaction ends; None if it is not under way (any more)."""
     return await tx.fetch_one(
         """
@@ -150,7 +150,7 @@ async def lock(tx: Transaction, owner_id: UUID, job_id: UUID) -> Work | None:
         WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running' FOR NO KEY UPDATE
         """,
         {"owner": owner_id, "id": job_id},
-        row=Work,
+        row=JobWork,
     )
 
 
@@ -161,7 +161,7 @@ async def set_total(tx: Transaction, owner_id: UUID, job_id: UUID, total: int) -
     )
 
 
-async def advance(tx: Transaction, owner_id: UUID, job_id: UUID, outcome: Outcome) -> None:
+async def advance(tx: Transaction, owner_id: UUID, job_id: UUID, outcome: BatchOutcome) -> None:
     """Keeps what a batch came to; without a position the job is done."""
     await tx.execute(
         f"""
@@ -185,7 +185,7 @@ async def advance(tx: Transaction, owner_id: UUID, job_id: UUID, outcome: Outcom
     )
 
 
-async def go_on(tx: Transaction, owner_id: UUID, work: Work) -> None:
+async def go_on(tx: Transaction, owner_id: UUID, work: JobWork) -> None:
     """Announces the slice after `work`'s."""
     await tx.execute(
         "UPDATE jobs SET slices = %(slices)s, updated_at = now() WHERE owner_id = %(owner)s AND id = %(id)s",
@@ -207,7 +207,7 @@ async def fail(db: TenantDatabase, job_id: UUID) -> None:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _StandingJob:
     id: UUID
     owner_id: UUID
     slices: int
@@ -223,7 +223,7 @@ async def wake_standing() -> None:
             ORDER BY updated_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
             """,
             {"quiet": QUIET_SECONDS},
-            row=_Standing,
+            row=_StandingJob,
         )
         for job in standing:
             due = JobDue(owner_id=job.owner_id, job_id=job.id, slices=job.slices)

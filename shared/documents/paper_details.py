@@ -14,7 +14,7 @@ from shared.clock import now
 from shared.db import Transaction
 from shared.documents import details, senders
 from shared.extraction import content_types, letter_dates, letter_senders
-from shared.extraction.letter_senders import Name
+from shared.extraction.letter_senders import WrittenName
 
 KNOWN_BONUS = 1.5
 """How much likelier a name is that the owner's documents have had before."""
@@ -57,7 +57,7 @@ async def propose(
     return _in_words(None if dated is None else dated.on, None if dated is None else dated.page, None if name is None else name.text)
 
 
-async def _likeliest(tx: Transaction, owner_id: UUID, names: Sequence[Name]) -> Name | None:
+async def _likeliest(tx: Transaction, owner_id: UUID, names: Sequence[WrittenName]) -> WrittenName | None:
     """The likeliest name that is likely enough."""
     known = await senders.known(tx, owner_id, [name.text for name in names]) if names else frozenset()
     weighed = [(name.weight + (KNOWN_BONUS if name.text in known else 0.0), name) for name in names]

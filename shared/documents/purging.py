@@ -15,11 +15,12 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import lifecycle, quotas, senders, thumbnails
+from shared.documents import lifecycle, quotas, senders
 from shared.errors import Conflict, NotFound
 from shared.events import publish
 from shared.events.catalogue import DocumentPurged
 from shared.storage import StorageBackend, object_store
+from shared.storage.object_keys import ThumbnailKey
 
 log = logging.getLogger("docuvault.documents")
 
@@ -109,7 +110,7 @@ async def purge_trashed(
 
 def _keys(owner_id: UUID, document: _Doomed) -> list[str]:
     """Everything that may lie in the object store of a document: each revision has a thumbnail of its own."""
-    revisions = {thumbnails.key(owner_id, document.id, revision) for revision in range(1, document.revision + 1)}
+    revisions = {str(ThumbnailKey(owner_id, document.id, revision)) for revision in range(1, document.revision + 1)}
     if document.thumbnail_key is not None:
         revisions.add(document.thumbnail_key)
     kept_here = document.storage_provider == object_store().provider

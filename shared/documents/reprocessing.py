@@ -27,7 +27,7 @@ class Reprocessed:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _ReprocessedDocument:
     id: UUID
     status: str
     error_code: str | None
@@ -58,7 +58,7 @@ async def reprocess_some(
         WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) ORDER BY id FOR NO KEY UPDATE
         """,
         {"owner": owner_id, "ids": list(document_ids)},
-        row=_Standing,
+        row=_ReprocessedDocument,
     )
     refused = [document.id for document in documents if document.error_code == upload_step.OBJECT_MISMATCH]
     not_stored = [document.id for document in documents if document.status == "uploading"]

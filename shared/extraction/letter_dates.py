@@ -174,13 +174,13 @@ def _weighed(text: str, language: str | None, today: date, *, is_end: bool) -> l
     weighed = []
     for number, here in by_line.items():
         for found in here:
-            weight = _weight(_Line(lines, number, starts[number], by_line), found, salutation, is_end=is_end)
+            weight = _weight(_DatedLine(lines, number, starts[number], by_line), found, salutation, is_end=is_end)
             weighed.append((weight, found, " ".join(lines[number].split())))
     return weighed
 
 
 @dataclass(frozen=True)
-class _Line:
+class _DatedLine:
     """A line among others; `start` is its place in the text, `dates` are those of all lines."""
 
     lines: Sequence[str]
@@ -213,7 +213,7 @@ class _Line:
         return rest
 
 
-def _weight(line: _Line, found: WrittenDate, salutation: int | None, *, is_end: bool) -> float:
+def _weight(line: _DatedLine, found: WrittenDate, salutation: int | None, *, is_end: bool) -> float:
     text = line.text
     at, end = found.start - line.start, found.end - line.start
     before, after = text[:at], text[end:]
@@ -281,7 +281,7 @@ def _weight(line: _Line, found: WrittenDate, salutation: int | None, *, is_end: 
     return weight - min(1.5, line.number / 40)
 
 
-def _is_of_a_period(line: _Line, found: WrittenDate, before: str, after: str) -> bool:
+def _is_of_a_period(line: _DatedLine, found: WrittenDate, before: str, after: str) -> bool:
     others = [other for other in line.dates[line.number] if other is not found]
     for other in others:
         gap = (

@@ -27,7 +27,7 @@ Adder = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Name:
+class WrittenName:
     """A name as it is written, and how likely it is the sender's."""
 
     text: str
@@ -116,9 +116,9 @@ _PAPER = re.compile(
 )
 
 
-def names(pages: Sequence[str], *, header: str | None = None) -> list[Name]:
+def names(pages: Sequence[str], *, header: str | None = None) -> list[WrittenName]:
     """The names that a paper gives, likeliest first, none twice. `header` is a mail's sender."""
-    found: dict[str, Name] = {}
+    found: dict[str, WrittenName] = {}
 
     def add(text: str, weight: float) -> None:
         text = " ".join(text.split()).strip(" ,;:|·•-–—*_\"'")
@@ -126,7 +126,7 @@ def names(pages: Sequence[str], *, header: str | None = None) -> list[Name]:
             return
         known = found.get(folded(text))
         # Named at two places, it is the likelier.
-        found[folded(text)] = Name(text, weight) if known is None else Name(known.text, max(known.weight, weight) + 1.0)
+        found[folded(text)] = WrittenName(text, weight) if known is None else WrittenName(known.text, max(known.weight, weight) + 1.0)
 
     if header:
         add(header, 10.0)

@@ -128,7 +128,7 @@ async def index_name(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> N
 
 
 @dataclass(frozen=True)
-class _Text:
+class _IndexedText:
     language: str | None
     notes: str | None
     pages: list[str]
@@ -150,7 +150,7 @@ async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, f
         )
 
 
-async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> _Text | None:
+async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> _IndexedText | None:
     """The language, the notes and the pages of a document that is indexed."""
     return await tx.fetch_one(
         """
@@ -161,5 +161,5 @@ async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> 
         WHERE d.owner_id = %(owner)s AND d.id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},
-        row=_Text,
+        row=_IndexedText,
     )
