@@ -94,7 +94,9 @@ def person(url: str, operation: str) -> Person:
         token = client.post("/api/auth/tokens", json={"name": "a program", "scopes": ["documents:read"]}).raise_for_status().json()
         topic = client.post("/api/topics", json={"name": "Invoices"}).raise_for_status().json()
         document_id = _document(client, operation)
+        job = client.post("/api/documents/bulk", json={"filter": {}, "action": "restore"}).raise_for_status().json()
         things = {"session_id": session_id, "token_id": token["id"], "topic_id": topic["id"], "document_id": document_id}
+        things["job_id"] = job["id"]
         return Person(headers, things)
 
 

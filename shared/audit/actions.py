@@ -54,8 +54,13 @@ class AuditAction(StrEnum):
     DOCUMENT_UPLOAD_ABORTED = "document:abort_upload"
     DOCUMENT_DOWNLOADED = "document:download_link"
     """A link was made that gives the document, for a few minutes, to whoever holds it."""
+    DOCUMENT_UPDATED = "document:update"
+    """`detail.changed` names what."""
     DOCUMENT_TRASHED = "document:trash"
     DOCUMENT_RESTORED = "document:restore"
+    DOCUMENT_PURGED = "document:purge"
+    """Removed for good. Without an actor: it had been in the trash for long enough. What a job did has its id in `detail.job`."""
+    DOCUMENT_REPROCESSED = "document:reprocess"
 
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"

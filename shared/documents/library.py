@@ -1,6 +1,7 @@
 """The owner's documents, once they are there: get, read, look at, download, trash and take back."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -85,7 +86,12 @@ class DownloadLink(ResponseModel):
 async def get(db: TenantDatabase, document_id: UUID) -> Document:
     """One of the owner's documents, in the trash or not. Raises NotFound."""
     async with db.transaction() as tx:
-        return await _get(tx, db.owner_id, document_id)
+        return await read(tx, db.owner_id, document_id)
+
+
+def entity_tag(document: Document) -> str:
+    """A strong entity tag (RFC 9110, section 8.8.3): another one as soon as anything differs that clients see of the document."""
+    return f'"{hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *
             row=_TextRow,
         )
         if not rows:
-            await _get(tx, db.owner_id, document_id)
+            await read(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
     # a book of scans has hundreds of thousands of words
@@ -238,10 +244,11 @@ async def restore(db: TenantDatabase, document_id: UUID, *, caller: Caller | Non
         if changed:
             await audit.record_call(tx, caller, AuditAction.DOCUMENT_RESTORED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
-        return await _get(tx, db.owner_id, document_id)
+        return await read(tx, db.owner_id, document_id)
 
 
-async def _get(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
+async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
+    """As `get`, within a transaction of the caller's."""
     document = await tx.fetch_one(
         f"SELECT {DOCUMENT_COLUMNS} FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(id)s",
         {"owner": owner_id, "id": document_id},

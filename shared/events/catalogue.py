@@ -73,6 +73,38 @@ class DocumentReady(DocumentEvent):
     HANDLED: ClassVar[bool] = False
 
 
+class DocumentPurged(Event):
+    """A document was removed for good; what the object store has of it, under these keys, is to be removed, too."""
+
+    TYPE: ClassVar[str] = "document.purged"
+
+    owner_id: Owner
+    document_id: UUID
+    object_keys: list[str]
+
+    @property
+    def subject(self) -> str:
+        return str(self.document_id)
+
+
+class JobDue(Event):
+    """A job is to go on with its next slice; published once for each slice, `slices` being how many came before."""
+
+    TYPE: ClassVar[str] = "job.due"
+
+    owner_id: Owner
+    job_id: UUID
+    slices: int = Field(strict=True, ge=0)
+
+    @property
+    def subject(self) -> str:
+        return str(self.job_id)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.type}/{self.job_id}/{self.slices}"
+
+
 class ClassificationDue(Event):
     """The owner has a free place, and a document that an AI provider is to read; which one is decided when the event is handled."""
 

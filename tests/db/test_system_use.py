@@ -26,6 +26,10 @@ ALLOWED = {
     "shared/documents/reconciliation.py",
     # Finds what an older version indexed, of everyone; each document is written as its owner.
     "shared/documents/reindexing.py",
+    # Wakes jobs that stood still, and forgets old ones, of everyone.
+    "shared/documents/jobs.py",
+    # Looks for what has been in the trash for long, of everyone; each owner's is removed as that owner.
+    "shared/documents/purging.py",
     # The numbering of changes, watched for all owners at once by one listener.
     "shared/documents/changes.py",
 }
