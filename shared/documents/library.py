@@ -27,6 +27,7 @@ INLINE_TYPES = frozenset(
         content_types.TIFF,
         content_types.WEBP,
         content_types.GIF,
+        content_types.BMP,
     }
 )
 """What a browser may show by itself: nothing in these runs scripts."""

@@ -265,7 +265,15 @@ async def _write(tx: Transaction, owner_id: UUID, document_id: UUID, present: _P
         {**columns, "owner": owner_id, "document": document_id},
     )
     if "sender_id" in columns and present.sender_id not in (None, columns["sender_id"]):
-        await senders.drop_if_unused(tx, owner_id, present.sender_id)
+        # A sender that was read from documents goes with its last one.
+        await tx.execute(
+            """
+            DELETE FROM senders AS s
+            WHERE s.owner_id = %(owner)s AND s.id = %(sender)s AND NOT s.by_owner
+                AND NOT EXISTS (SELECT FROM documents AS d WHERE d.owner_id = %(owner)s AND d.sender_id = %(sender)s)
+            """,
+            {"owner": owner_id, "sender": present.sender_id},
+        )
     if "title" in columns and columns["title"] != present.title:
         await search_index.refresh_title(tx, owner_id=owner_id, document_id=document_id, filename=present.filename, title=columns["title"])
     lifecycle.wake_listeners(tx, owner_id)
