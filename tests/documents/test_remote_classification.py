@@ -15,6 +15,7 @@ from shared.assistant import choices, tasks
 from shared.assistant.choices import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, suggestions, topics
+from shared.documents.ai_requests import EstimateRequest
 from shared.documents.topics import NewTopic
 from shared.errors import NotFound
 from tests.ai.servers import openai_server as openai_api
@@ -491,6 +492,29 @@ async def test_what_is_previewed_is_what_is_sent(db: Database, owner: UUID) -> N
     assert (preview.provider, preview.model, preview.base_url) == ("openai", "gpt-4o", choice.base_url)
     assert preview.characters > len(INVOICE)
     assert 0 < preview.cost_usd < 0.05
+
+
+@pytest.mark.parametrize("length", [1, 8, 60])
+async def test_an_estimate_is_near_what_the_previews_add_up_to(db: Database, owner: UUID, length: int) -> None:
+    vault = TenantDatabase(db, owner)
+    topic_ids = [
+        await papers.topic(db, owner, f"{name} of the house", "What belongs here, and what does not. " * 5)
+        for name in ("Invoices", "Letters", "Taxes", "Clubs", "Travel", "Rent")
+    ]
+    documents = [await papers.extracted(db, owner, f"{INVOICE}\n{POEM}\n" * length, status="ready") for _ in range(6)]
+    async with db.tenant(owner) as tx:
+        for document in documents:
+            await tx.execute(
+                "INSERT INTO topic_examples (document_id, topic_id, owner_id, accepted, terms) VALUES (%s, %s, %s, true, %s)",
+                (document, topic_ids[0], owner, ["invoice", "moon", "harcourt", "bakery", "studio", "northwind"]),
+            )
+    async with _server() as (server, choice):
+        previews = [await ai_requests.preview(vault, document, system=choice) for document in documents]
+        estimate = await ai_requests.estimate(vault, EstimateRequest(ids=documents), system=choice)
+        assert server.requests == []
+    assert all("What the owner decided" in preview.messages[1].content for preview in previews)
+    print(estimate.cost_usd / sum(preview.cost_usd for preview in previews))
+    assert 0.8 <= estimate.cost_usd / sum(preview.cost_usd for preview in previews) <= 1.25
 
 
 async def test_the_answer_is_thrown_away_if_the_document_has_moved_on(db: Database, owner: UUID) -> None:
