@@ -1,7 +1,8 @@
 """POST /api/documents/{document_id}/proposals/{proposal_id}: accepts or rejects a title, sender or date that was read from the document."""
 
 from shared.documents import proposals
-from shared.documents.proposals import Decision, Proposal
+from shared.documents.proposals import Proposal
+from shared.documents.suggestions import Decision
 from shared.faas import Call, RequestModel, endpoint
 
 

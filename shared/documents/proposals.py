@@ -18,11 +18,10 @@ from shared.api import short_lists
 from shared.api.models import Page, PageQuery, ResponseModel
 from shared.db import TenantDatabase, Transaction
 from shared.documents import details, lifecycle, senders
+from shared.documents.suggestions import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.search import index as search_index
-
-Decision = Literal["accept", "reject"]
 
 
 class Proposal(ResponseModel):
@@ -42,7 +41,7 @@ class Proposal(ResponseModel):
 
 
 @dataclass(frozen=True)
-class _Row:
+class _KeptProposal:
     id: UUID
     name: DetailName
     value: str
@@ -54,7 +53,7 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _Present:
+class _DetailsNow:
     """The document's details as they are now, and what each was set by."""
 
     filename: str
@@ -226,7 +225,7 @@ async def _set(tx: Transaction, owner_id: UUID, document_id: UUID, detail: Propo
     return detail.name in changed
 
 
-async def _restore(tx: Transaction, owner_id: UUID, document_id: UUID, row: _Row) -> None:
+async def _restore(tx: Transaction, owner_id: UUID, document_id: UUID, row: _KeptProposal) -> None:
     """Puts back what stood there, unless somebody has set it anew since."""
     present = await _present(tx, owner_id, document_id)
     if row.before is None or present.source(row.name) != "ai":
@@ -240,7 +239,7 @@ async def _restore(tx: Transaction, owner_id: UUID, document_id: UUID, row: _Row
     await _write(tx, owner_id, document_id, present, before)
 
 
-async def _as_the_owners(tx: Transaction, owner_id: UUID, row: _Row) -> dict[str, Any]:
+async def _as_the_owners(tx: Transaction, owner_id: UUID, row: _KeptProposal) -> dict[str, Any]:
     place = f"page {row.page}: {row.quote}" if row.page is not None else row.quote
     match row.name:
         case "title":
@@ -256,7 +255,7 @@ async def _as_the_owners(tx: Transaction, owner_id: UUID, row: _Row) -> dict[str
             return {"sender_id": sender_id, "sender_source": "owner", "sender_written": senders.sane_name(row.value)}
 
 
-async def _write(tx: Transaction, owner_id: UUID, document_id: UUID, present: _Present, columns: Mapping[str, Any]) -> None:
+async def _write(tx: Transaction, owner_id: UUID, document_id: UUID, present: _DetailsNow, columns: Mapping[str, Any]) -> None:
     await tx.execute(
         f"""
         UPDATE documents SET {", ".join(f"{column} = %({column})s" for column in columns)}, updated_at = now()
@@ -279,7 +278,7 @@ async def _write(tx: Transaction, owner_id: UUID, document_id: UUID, present: _P
     lifecycle.wake_listeners(tx, owner_id)
 
 
-async def _present(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Present:
+async def _present(tx: Transaction, owner_id: UUID, document_id: UUID) -> _DetailsNow:
     present = await tx.fetch_one(
         """
         SELECT d.filename, d.title, d.title_source, d.issued_on, d.issued_on_source, d.issued_on_place, d.sender_id, d.sender_source,
@@ -287,19 +286,19 @@ async def _present(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Prese
         FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(document)s FOR NO KEY UPDATE
         """,
         {"owner": owner_id, "document": document_id},
-        row=_Present,
+        row=_DetailsNow,
     )
     if present is None:
         raise NotFound("There is no such document.")
     return present
 
 
-async def _rows(tx: Transaction, owner_id: UUID, document_id: UUID) -> list[_Row]:
+async def _rows(tx: Transaction, owner_id: UUID, document_id: UUID) -> list[_KeptProposal]:
     return await tx.fetch_all(
         """
         SELECT id, name, value, quote, page, state, decided_at IS NOT NULL AS decided, before FROM detail_proposals
         WHERE owner_id = %(owner)s AND document_id = %(document)s ORDER BY name
         """,
         {"owner": owner_id, "document": document_id},
-        row=_Row,
+        row=_KeptProposal,
     )

@@ -18,6 +18,7 @@ from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, details, proposals
 from shared.documents.ai_requests import EstimateRequest
 from shared.documents.proposals import Proposal
+from shared.documents.suggestions import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
 from tests.ai.servers import openai_server as openai_api
@@ -83,7 +84,7 @@ async def _proposals(db: Database, owner: UUID, document: UUID) -> dict[DetailNa
     return {proposal.name: proposal for proposal in found.items}
 
 
-async def _decide(db: Database, owner: UUID, document: UUID, name: DetailName, decision: proposals.Decision) -> Proposal:
+async def _decide(db: Database, owner: UUID, document: UUID, name: DetailName, decision: Decision) -> Proposal:
     proposal = (await _proposals(db, owner, document))[name]
     async with db.tenant(owner) as tx:
         return await proposals.decide(tx, owner_id=owner, document_id=document, proposal_id=proposal.id, decision=decision)
