@@ -90,6 +90,10 @@ CONTRACT = {
     preview_ai_call          GET    /api/documents/{document_id}/ai-preview
     estimate_classification  POST   /api/ai/estimate
     list_ai_calls            GET    /api/ai/calls
+    export_ai_calls          GET    /api/ai/calls/export
+    decide_suggestions       POST   /api/ai/suggestions
+    list_proposals           GET    /api/documents/{document_id}/proposals
+    decide_proposal          POST   /api/documents/{document_id}/proposals/{proposal_id}
     list_ai_providers        GET    /api/ai/providers
     get_ai_settings          GET    /api/ai/settings
     update_ai_settings       PUT    /api/ai/settings
