@@ -34,6 +34,7 @@ from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, Caller, NotAdmitted, gate_for
 from shared.assistant.tasks import Task
 from shared.clock import now
+from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, step_history, topics
 from shared.events import publish
@@ -433,6 +434,7 @@ async def _settle(
             data={"document_id": str(document_id), "revision": revision},
             dedup_key=lifecycle.dedup_key("document.ready", document_id, revision),
         )
+    await moves.request_home(tx, owner_id, document_id)
     lifecycle.wake_listeners(tx, owner_id)
 
 
