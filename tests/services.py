@@ -10,11 +10,9 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ from infra.local.postgres import Postgres
 from infra.local.seaweedfs import SeaweedFS
 from infra.local.stack import Service
 from infra.local.valkey import Valkey
+from shared import temporary
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "DOCUVAULT_TEST_SERVICES"
@@ -143,7 +142,8 @@ def prepare() -> subprocess.Popen[bytes]:
 
     No service runs yet.
     """
-    folder = Path(tempfile.mkdtemp(prefix="docuvault-tests-"))
+    temporary.remove_stale()
+    folder = temporary.made("tests")
     plan = own_plan()
     (folder / "plan.json").write_text(json.dumps(asdict(plan)))
     os.environ.update(services_in(folder, plan).environ() | random_keys())
@@ -199,6 +199,7 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 async def _hold(folder: Path, plan: Plan) -> None:
+    temporary.hold(folder)
     services = services_in(folder, plan)
     starting: asyncio.Task[str] | None = None
 
@@ -230,7 +231,7 @@ async def _hold(folder: Path, plan: Plan) -> None:
     if starting is not None:
         await starting
         await services.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    temporary.remove(folder)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,16 @@
 """On `cloud.folder`: the files of a folder in a cloud become documents."""
 
-from uuid import UUID
-
 from shared.cloud import imports
 from shared.db import TenantDatabase, database
 from shared.errors import NotFound
-from shared.faas import Event, Rejected, on_event
+from shared.events.catalogue import CloudFolderChosen
+from shared.faas import Rejected, on_event
+from shared.storage import NameRefused
 
 
-@on_event("cloud.folder", queue="documents")
-async def import_cloud_folder(event: Event) -> None:
-    if event.owner_id is None:
-        raise Rejected("the event names no owner")
+@on_event(CloudFolderChosen, queue="documents")
+async def import_cloud_folder(event: CloudFolderChosen) -> None:
     try:
-        connection_id, path, depth = UUID(str(event.data["connection_id"])), str(event.data["path"]), int(event.data["depth"])
-    except (KeyError, ValueError):
-        raise Rejected("the event names no folder") from None
-    try:
-        await imports.grow_folder(TenantDatabase(database(), event.owner_id), connection_id, path, depth=depth)
-    except NotFound as gone:
-        raise Rejected(gone.detail) from None
+        await imports.grow_folder(TenantDatabase(database(), event.owner_id), event.connection_id, event.path, depth=event.depth)
+    except (NameRefused, NotFound) as refused:
+        raise Rejected(refused.detail) from None

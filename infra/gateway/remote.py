@@ -14,6 +14,7 @@ from shared.faas import requests
 from shared.faas.asgi import AsgiScope, Receive
 from shared.faas.client_addresses import SIGNED_CLIENT_HEADER, called_origin, client_address, signed_client
 from shared.faas.declarations import EndpointDeclaration
+from shared.faas.responses import RawHeaders
 
 if TYPE_CHECKING:
     import httpx
@@ -30,8 +31,6 @@ _HOP_BY_HOP = {
     b"transfer-encoding", b"upgrade",
 }  # fmt: skip
 _NOT_HANDED_ON = _HOP_BY_HOP | {b"host", b"expect", b"x-forwarded-for", b"forwarded", SIGNED_CLIENT_HEADER.encode(), b"x-request-id"}
-
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class RemoteFunctions:
@@ -53,7 +52,7 @@ class RemoteFunctions:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
         raw = [(name.lower(), value) for name, value in answer.headers.raw]
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
-        return Response(answer.status_code, _Body(answer), headers)
+        return Response(answer.status_code, _ServiceBody(answer), headers)
 
     async def close(self) -> None:
         """Closes the connections to the services."""
@@ -64,7 +63,7 @@ class RemoteFunctions:
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
 
-        told = requests.headers_of(scope)
+        told, _ = requests.headers_of(scope)
         requests.refuse_length(told, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
         headers.append(
@@ -95,7 +94,7 @@ class RemoteFunctions:
         return self._client
 
 
-class _Body:
+class _ServiceBody:
     """A service's answer as it comes; `aclose()` lets the connection go even where nothing was read."""
 
     def __init__(self, answer: "httpx.Response") -> None:

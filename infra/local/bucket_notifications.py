@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote_plus, unquote, urlsplit
 
-from infra.local.metadata_log import Change, LogUnavailable, MetadataLog
+from infra.local.metadata_log import LogUnavailable, MetadataLog, ObjectChange
 from infra.notification_list import LIST
 
 log = logging.getLogger("docuvault.local.notifications")
@@ -49,7 +49,7 @@ async def forward(source: MetadataLog, *, bucket: str, redis_url: str, position:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def entry(change: Change, bucket: str) -> bytes | None:
+def entry(change: ObjectChange, bucket: str) -> bytes | None:
     """The list entry for a change of the log, in MinIO's shape; None where no object was put."""
     root = f"/buckets/{bucket}"
     new, old = change.new, change.old

@@ -18,6 +18,7 @@ from infra.local.probes import POLL_SECONDS, until_ready
 from infra.postgres.migrate import migrate
 from infra.processes import StartError, bare_environment
 from infra.programs import PLAIN_PATH, postgres_programs
+from shared import temporary
 
 ROLES = Path(__file__).resolve().parents[1] / "postgres" / "roles.sql"
 _SOCKET_PATH_LIMIT = 107
@@ -51,8 +52,12 @@ class Postgres:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         user = processes.unprivileged_user(self.folder / "data")
         programs = await asyncio.to_thread(postgres_programs, user)
-        for folder in (self.folder, self.folder / "data", self.sockets):
+        await asyncio.to_thread(temporary.remove_stale)
+        for folder in (self.folder, self.folder / "data"):
             own_folder(folder, user)
+        own_folder(self.sockets, user)
+        while self.sockets.parent != self.folder and not temporary.hold(self.sockets):
+            own_folder(self.sockets, user)
         await self._initialise(programs, user)
         await self._end_leftover()
         await self._end_orphans(programs)
@@ -98,12 +103,18 @@ class Postgres:
     async def stop(self) -> None:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGINT, seconds=30)
+            self._tidy()
 
     async def kill(self) -> None:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
+            self._tidy()
 
-    async def _initialise(self, programs: Path, user: processes.User | None) -> None:
+    def _tidy(self) -> None:
+        if self.sockets.parent != self.folder:
+            temporary.remove(self.sockets)
+
+    async def _initialise(self, programs: Path, user: processes.ProcessUser | None) -> None:
         if (self.folder / "data" / "PG_VERSION").exists():
             return
         # Into a folder beside it, then renamed: an initdb that was interrupted leaves nothing that looks complete.
@@ -164,12 +175,12 @@ class Postgres:
 
 
 def _short_folder(wanted: Path, extra: int) -> Path:
-    """`wanted`, or a folder in the temporary one named after it, if sockets in it would have too long a path, or one that needs quoting.
+    """`wanted`, or, if sockets in it would have too long a path, or one that needs quoting, a folder in the temporary one named after it.
 
     PostgreSQL takes a list of folders and its clients a URL, each with quotes of its own.
     """
     if len(os.fsencode(wanted)) + extra <= _SOCKET_PATH_LIMIT and PLAIN_PATH.fullmatch(str(wanted)):
         return wanted
-    temporary = tempfile.gettempdir()
-    name = f"docuvault-{os.geteuid()}-{hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]}"
-    return Path(temporary if PLAIN_PATH.fullmatch(temporary) and len(temporary) < 40 else "/tmp") / name  # noqa: S108
+    parent = tempfile.gettempdir()
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    return temporary.path_of("sockets", name, parent if PLAIN_PATH.fullmatch(parent) and len(parent) < 40 else "/tmp")  # noqa: S108

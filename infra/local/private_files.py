@@ -4,10 +4,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from infra.processes import StartError, User
+from infra.processes import ProcessUser, StartError
 
 
-def own_folder(folder: Path, user: User | None) -> None:
+def own_folder(folder: Path, user: ProcessUser | None) -> None:
     """Makes the folder, or takes the one that is there if nobody else made it or may change what is in it. Raises StartError.
 
     What is in a folder decides what our programs run, read and speak to, and some lie where everybody may make one (/tmp).

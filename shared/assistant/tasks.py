@@ -1,6 +1,6 @@
 """Documents that wait for a provider: who is next, how many at a time, how often.
 
-The backlog stands in `ai_tasks`. A delivery of `classification.due` takes tasks of its owner, one after the other for `TURN_SECONDS`, and
+The backlog stands in `ai_tasks`. A delivery of `ClassificationDue` takes tasks of its owner, one after the other for `TURN_SECONDS`, and
 publishes the next one when it is done; one that finds as many running as the owner may have just ends. So however much waits and however
 slow the owner's provider is, it holds no more than its few places of the queue. What was lost with a process is found again by `requeue`,
 every minute.
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from shared.db import Database, Transaction
 from shared.events import publish
+from shared.events.catalogue import ClassificationDue
 
 ATTEMPTS = 5
 """Calls that one request for a classification gets."""
@@ -86,7 +87,7 @@ async def park(tx: Transaction, owner_id: UUID, document_id: UUID, revision: int
 
 async def wake(tx: Transaction, owner_id: UUID) -> None:
     """Wakes a function to take the owner's next task."""
-    await publish(tx, "classification.due", owner_id=owner_id, subject=str(owner_id), data={"owner_id": str(owner_id)})
+    await publish(tx, ClassificationDue(owner_id=owner_id))
 
 
 async def claim(tx: Transaction, owner_id: UUID, *, at_once: int, seconds: float) -> Task | None:

@@ -14,7 +14,7 @@ class Origin(Protocol):
     def user_agent(self) -> str: ...
 
 
-class _SignedIn(Protocol):
+class _AuditedPrincipal(Protocol):
     @property
     def user_id(self) -> UUID: ...
     @property
@@ -23,12 +23,12 @@ class _SignedIn(Protocol):
     def token_id(self) -> UUID: ...
 
 
-class _HttpCall(Protocol):
+class _AuditedCall(Protocol):
     client_address: str
     user_agent: str
 
     @property
-    def user(self) -> _SignedIn: ...
+    def user(self) -> _AuditedPrincipal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Caller:
     api_token: UUID | None = None
 
     @classmethod
-    def of(cls, call: _HttpCall) -> "Caller":
+    def of(cls, call: _AuditedCall) -> "Caller":
         """From an HTTP call. Raises Unauthenticated if nobody is signed in."""
         principal = call.user
         return cls(principal.user_id, call.client_address, call.user_agent, None if principal.scopes is None else principal.token_id)

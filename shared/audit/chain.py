@@ -59,7 +59,7 @@ class _Sealed:
 
 
 @dataclass(frozen=True)
-class _End:
+class _ChainEnd:
     seq: int
     hash: bytes
     signature: bytes | None
@@ -147,7 +147,7 @@ async def verify(tx: Transaction, *, at_once: int = CHECKED_AT_ONCE) -> Verifica
         LEFT JOIN LATERAL (SELECT seq, hash, signature FROM audit_head ORDER BY seq DESC LIMIT 1) AS head ON true
         LEFT JOIN LATERAL (SELECT seq, hash FROM audit_seals ORDER BY seq DESC LIMIT 1) AS last ON true
         """,
-        row=_End,
+        row=_ChainEnd,
     )
     assert end is not None
     if (end.seq, end.hash) != (end.last_seq, end.last_hash) or not _is_signed(end.seq, end.hash, end.signature):

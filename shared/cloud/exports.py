@@ -16,11 +16,11 @@ from shared.cloud import backends, cloud_names, copying
 from shared.db import TenantDatabase
 from shared.errors import NotFound
 from shared.events import publish
+from shared.events.catalogue import ExportRequested
 from shared.ids import new_id
 from shared.storage import StorageBackend, StorageUnavailable, WrongContent
 from shared.storage.cloud_addresses import segments
 
-EVENT = "cloud.export"
 NAMES_TRIED = 1000
 
 
@@ -71,14 +71,7 @@ async def begin(
                 {"id": export_id, "owner": db.owner_id, "connection": connection_id, "document": document_id, "folder": folder},
             )
             await audit.record_call(tx, caller, AuditAction.DOCUMENT_EXPORTED, target=document_id)
-            await publish(
-                tx,
-                EVENT,
-                owner_id=db.owner_id,
-                subject=str(document_id),
-                data={"export_id": str(export_id)},
-                dedup_key=f"{EVENT}/{export_id}",
-            )
+            await publish(tx, ExportRequested(owner_id=db.owner_id, export_id=export_id))
 
 
 async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:

@@ -15,21 +15,20 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.cloud import backends
-from shared.db import TenantDatabase, Transaction
+from shared.db import TenantDatabase
 from shared.documents import filenames, library, lifecycle, quotas, upload_step
 from shared.documents.models import Document
 from shared.documents.upload_step import UPLOAD_COLUMNS, DuplicateDocument, Upload
 from shared.documents.uploads import EmptyDocument, accepted_type
 from shared.errors import DomainError, NotFound
 from shared.events import publish
+from shared.events.catalogue import CloudFileChosen, CloudFolderChosen
 from shared.ids import new_id
 from shared.storage import ObjectMissing, WrongContent, object_store
 from shared.storage.backend import Entry
 
 log = logging.getLogger("docuvault.cloud")
 
-FILE_EVENT = "cloud.file"
-FOLDER_EVENT = "cloud.folder"
 LIFETIME = timedelta(hours=24)
 """How long a file may wait for its turn; then its document is given up."""
 FOLDERS_DEEP = 32
@@ -196,28 +195,10 @@ async def _reserve(db: TenantDatabase, connection_id: UUID, entry: Entry, *, cal
                 "document": upload.id,
             },
         )
-        await _announce_file(tx, db.owner_id, upload.id, size)
+        await publish(tx, CloudFileChosen(owner_id=db.owner_id, document_id=upload.id), cost=lifecycle.cost_of(size))
     return upload.id
-
-
-async def _announce_file(tx: Transaction, owner_id: UUID, document_id: UUID, size: int) -> None:
-    await publish(
-        tx,
-        FILE_EVENT,
-        owner_id=owner_id,
-        subject=str(document_id),
-        data={"document_id": str(document_id)},
-        dedup_key=f"{FILE_EVENT}/{document_id}",
-        cost=lifecycle.cost_of(size),
-    )
 
 
 async def _announce_folder(db: TenantDatabase, connection_id: UUID, path: str, *, depth: int) -> None:
     async with db.transaction() as tx:
-        await publish(
-            tx,
-            FOLDER_EVENT,
-            owner_id=db.owner_id,
-            subject=str(connection_id),
-            data={"connection_id": str(connection_id), "path": path, "depth": depth},
-        )
+        await publish(tx, CloudFolderChosen(owner_id=db.owner_id, connection_id=connection_id, path=path, depth=depth))

@@ -26,12 +26,12 @@ from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, step_history, upload_step
 from shared.errors import Conflict, NotFound
 from shared.events import publish
+from shared.events.catalogue import MoveRequested
 from shared.ids import new_id
 from shared.storage import NameRefused, ObjectMissing, StorageBackend, StorageUnavailable, WrongContent
 
 log = logging.getLogger("docuvault.cloud")
 
-EVENT = "document.move"
 READERS_SECONDS = 900
 """How long the source stays after a move: links to it are good for five minutes, and a step may be reading it."""
 NAMES_TRIED = 1000
@@ -135,14 +135,7 @@ async def _ask(tx: Transaction, owner_id: UUID, document_id: UUID, connection_id
 
 async def announce(tx: Transaction, owner_id: UUID, document_id: UUID, move_id: UUID) -> None:
     """Publishes that the document is to be moved."""
-    await publish(
-        tx,
-        EVENT,
-        owner_id=owner_id,
-        subject=str(document_id),
-        data={"document_id": str(document_id), "move_id": str(move_id)},
-        dedup_key=f"{EVENT}/{move_id}",
-    )
+    await publish(tx, MoveRequested(owner_id=owner_id, document_id=document_id, move_id=move_id))
 
 
 async def carry_out(db: TenantDatabase, document_id: UUID, move_id: UUID) -> Outcome:

@@ -13,6 +13,7 @@ from uuid import UUID
 from shared.cloud import connections, leftovers, moves
 from shared.db import TenantDatabase, database
 from shared.errors import DomainError, NotFound
+from shared.events.catalogue import MoveRequested
 from shared.storage import StorageUnavailable
 
 log = logging.getLogger("docuvault.cloud")
@@ -78,7 +79,7 @@ async def _announce_stranded() -> None:
             ))
             RETURNING m.owner_id, m.document_id, m.id AS move_id
             """,
-            {"minutes": STRANDED_AFTER_MINUTES, "event": moves.EVENT, "batch": BATCH},
+            {"minutes": STRANDED_AFTER_MINUTES, "event": MoveRequested.TYPE, "batch": BATCH},
             row=_Move,
         )
         for move in stranded:

@@ -38,6 +38,7 @@ from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, step_history, topics
 from shared.events import publish
+from shared.events.catalogue import DocumentReady
 from shared.ids import new_id
 
 FILED_FROM = 0.8
@@ -426,14 +427,7 @@ async def _settle(
             started_at=started,
             detail=detail,
         )
-        await publish(
-            tx,
-            "document.ready",
-            owner_id=owner_id,
-            subject=str(document_id),
-            data={"document_id": str(document_id), "revision": revision},
-            dedup_key=lifecycle.dedup_key("document.ready", document_id, revision),
-        )
+        await publish(tx, DocumentReady(owner_id=owner_id, document_id=document_id, revision=revision))
     await moves.request_home(tx, owner_id, document_id)
     lifecycle.wake_listeners(tx, owner_id)
 

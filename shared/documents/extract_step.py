@@ -9,18 +9,19 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentLarge
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
@@ -143,14 +144,8 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
     if not waits:
         return False
     await search_index.index_name(tx, owner_id=work.owner_id, document_id=work.id)
-    await lifecycle.announce(
-        tx,
-        "document.large",
-        owner_id=work.owner_id,
-        document_id=work.id,
-        revision=work.revision,
-        cost=lifecycle.cost_of(work.size),
-    )
+    event = DocumentLarge(owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, event, cost=lifecycle.cost_of(work.size))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 
@@ -158,8 +153,7 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
 async def _fetch_and_extract(
     work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
 ) -> tuple[Download, Extraction]:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         download = await fetch(work, store, path)
         try:
             extraction = await extractor(
@@ -248,7 +242,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             state="done",
             detail=_in_words(extraction),
         )
-        await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+        await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

@@ -27,7 +27,7 @@ SORT_TYPES = {"created_at": "timestamptz", "filename": "text", "size": "bigint"}
 
 @dataclass(frozen=True)
 class Filters:
-    """api.md's filters. Several topics: all of them; several of the others: any; an empty tuple: whatever."""
+    """The filters of a list. Several topics: all of them; several of the others: any; an empty tuple: whatever."""
 
     topic_ids: tuple[UUID, ...] = ()
     statuses: tuple[Status, ...] = ()

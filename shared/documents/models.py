@@ -1,6 +1,6 @@
 """A document as clients see it, and the one piece of SQL that selects it.
 
-`Document` is api.md's `Document`, member for member. Every query that answers documents (get, list, search, server-sent events) selects
+`Document` is what clients get of a document. Every query that answers documents (get, list, search, server-sent events) selects
 `DOCUMENT_COLUMNS` from `documents AS d` with `row=Document`, so that all of them say the same.
 """
 

@@ -10,19 +10,20 @@ stands in the document's warnings.
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import lifecycle, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentScanned
 from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, Scan, language, recognize
 from shared.extraction.limits import Limits
 from shared.search import index as search_index
@@ -127,8 +128,7 @@ async def _next(db: TenantDatabase, document_id: UUID, revision: int, done: int)
 
 
 async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _Outcome:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         await fetch(work, store, path)
 
         async def some(scans: Sequence[Scan]) -> _Outcome:
@@ -224,9 +224,8 @@ async def _announce(tx: Transaction, owner_id: UUID, document_id: UUID, revision
         detail=f"{done} of {done + left} scanned page{'' if done + left == 1 else 's'} recognised",
     )
     # An owner's short documents before the long ones.
-    await lifecycle.announce(
-        tx, "document.scanned", owner_id=owner_id, document_id=document_id, revision=revision, done=done, cost=left.bit_length()
-    )
+    event = DocumentScanned(owner_id=owner_id, document_id=document_id, revision=revision, done=done)
+    await publish(tx, event, cost=left.bit_length())
 
 
 @dataclass(frozen=True)
@@ -273,7 +272,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: 
     await step_history.record(
         tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract", state="done", detail=detail
     )
-    await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
 
 
 def _in_words(numbers: Sequence[int]) -> str:

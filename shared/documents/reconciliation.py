@@ -9,14 +9,15 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import changes, lifecycle, upload_step
-from shared.documents.lifecycle import Announcement
 from shared.documents.step_history import StepName
 from shared.documents.upload_step import UPLOAD_COLUMNS, Upload
+from shared.events import publish
+from shared.events.catalogue import DocumentEvent, DocumentExtracted, DocumentLarge, DocumentScanned, DocumentStored
 from shared.storage import object_store
 
 log = logging.getLogger("docuvault.documents")
@@ -65,18 +66,19 @@ class _Standing:
     recognized: int | None
 
     @property
-    def events(self) -> list[tuple[Announcement, int | None]]:
-        """The events that may take it on, the one to publish again first; the number is that of the parts done."""
+    def events(self) -> list[DocumentEvent]:
+        """The events that may take it on, the one to publish again first."""
+        about: dict[str, Any] = {"owner_id": self.owner_id, "document_id": self.id, "revision": self.revision}
         if self.status == "extracted":
-            return [("document.extracted", None)]
+            return [DocumentExtracted(**about)]
         if self.recognized is not None:
-            return [("document.scanned", self.recognized)]
-        return [("document.stored", None), ("document.large", None)]
+            return [DocumentScanned(**about, done=self.recognized)]
+        return [DocumentStored(**about), DocumentLarge(**about)]
 
     @property
     def keys(self) -> list[str]:
         """Under which these events were published."""
-        return [lifecycle.dedup_key(announcement, self.id, self.revision, done) for announcement, done in self.events]
+        return [event.dedup_key for event in self.events]
 
 
 async def _look_after_batch() -> tuple[list[Upload], int]:
@@ -158,16 +160,7 @@ async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
         )
         return
     await tx.execute("DELETE FROM events WHERE dedup_key = ANY(%(keys)s)", {"keys": document.keys})
-    announcement, done = document.events[0]
-    await lifecycle.announce(
-        tx,
-        announcement,
-        owner_id=document.owner_id,
-        document_id=document.id,
-        revision=document.revision,
-        done=done,
-        cost=lifecycle.cost_of(document.size),
-    )
+    await publish(tx, document.events[0], cost=lifecycle.cost_of(document.size))
 
 
 async def _settle_if_there(upload: Upload) -> None:

@@ -21,6 +21,8 @@ from shared.db import TenantDatabase, Transaction, database
 from shared.documents import filenames, lifecycle, quotas, step_history
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
+from shared.events import publish
+from shared.events.catalogue import DocumentStored
 from shared.ids import new_id
 from shared.search import index as search_index
 from shared.storage import StorageUnavailable, StoredObject, object_store
@@ -203,14 +205,8 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
         detail=wrong,
     )
     if wrong is None:
-        await lifecycle.announce(
-            tx,
-            "document.stored",
-            owner_id=upload.owner_id,
-            document_id=upload.id,
-            revision=upload.revision,
-            cost=lifecycle.cost_of(stored.size),
-        )
+        event = DocumentStored(owner_id=upload.owner_id, document_id=upload.id, revision=upload.revision)
+        await publish(tx, event, cost=lifecycle.cost_of(stored.size))
     else:
         await _leave_tombstone(tx, upload)
         await search_index.index_name(tx, owner_id=upload.owner_id, document_id=upload.id)

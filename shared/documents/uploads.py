@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 MULTIPART_FROM = 64 * 2**20
-"""Bytes from which a document is uploaded in parts (api.md)."""
+"""Bytes from which a document is uploaded in parts, as clients rely on."""
 PART_SIZE = 16 * 2**20
 MAX_PARTS = 10_000
 """S3's own limit; larger documents get larger parts."""

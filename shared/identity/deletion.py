@@ -1,6 +1,6 @@
 """Deleting an account: at once nobody can use it; soon after, everything it held is gone.
 
-`delete` closes the door in one transaction and publishes `account.deleted`; `erase` (the event's function) removes objects, rows and
+`delete` closes the door in one transaction and publishes AccountDeleted; `erase` (the event's function) removes objects, rows and
 credentials, as often as it takes. The audit log keeps its lines, without personal data.
 """
 
@@ -13,12 +13,12 @@ from shared.db import Database, Transaction
 from shared.documents import thumbnails
 from shared.errors import Conflict
 from shared.events import publish
+from shared.events.catalogue import AccountDeleted
 from shared.identity import accounts, api_tokens, one_time, reauthentication, revocation, sessions
 from shared.identity.client import Client
 from shared.identity.sign_in import send_alert
 from shared.storage import ObjectStore
 
-EVENT = "account.deleted"
 BATCH = 100
 TOMBSTONE_HOURS = 25
 """How long what comes late is removed: a PUT to a URL that was signed before, a thumbnail of what was just being read. Longer than either
@@ -30,7 +30,7 @@ class LastAdmin(Conflict):
 
 
 @dataclass(frozen=True)
-class _Document:
+class _OwnedDocument:
     id: UUID
     revision: int
     storage_provider: str
@@ -82,7 +82,7 @@ async def close(tx: Transaction, user_id: UUID) -> None:
             {"email": email},
         )
         await entries.erase_personal(tx, user_id, email=email)
-        await publish(tx, EVENT, owner_id=user_id, subject=str(user_id), data={"user_id": str(user_id)})
+        await publish(tx, AccountDeleted(owner_id=user_id))
 
 
 async def refuse_last_admin(tx: Transaction, user_id: UUID) -> None:
@@ -131,7 +131,7 @@ async def _erase_documents(db: Database, store: ObjectStore, user_id: UUID) -> i
             FROM documents WHERE owner_id = %(user)s ORDER BY id LIMIT %(limit)s
             """,
             {"user": user_id, "limit": BATCH},
-            row=_Document,
+            row=_OwnedDocument,
         )
     late: list[str] = []
     for document in documents:

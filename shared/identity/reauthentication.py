@@ -11,7 +11,7 @@ from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials
 
 
-async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.Credentials:
+async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.StoredCredentials:
     """The account, if the password is right. Raises InvalidCredentials, RateLimited."""
     async with db.system() as tx:
         found = await accounts.credentials(tx, user_id)

@@ -75,7 +75,7 @@ class RefreshToken:
         return hashlib.sha256(self.text.encode()).digest()
 
 
-class Outcome(Enum):
+class RotationOutcome(Enum):
     """What became of a refresh token that was presented."""
 
     ROTATED = "rotated"
@@ -93,14 +93,14 @@ class Outcome(Enum):
 class Rotation:
     """The outcome of presenting a refresh token; `token` where it was rotated, ids where the session is known."""
 
-    outcome: Outcome
+    outcome: RotationOutcome
     session_id: UUID | None = None
     user_id: UUID | None = None
     token: str | None = None
 
 
 @dataclass(frozen=True)
-class _Row:
+class _SessionRow:
     user_id: UUID
     token_hash: bytes
     previous_hash: bytes | None
@@ -142,7 +142,7 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
     """
     presented = parse(text)
     if presented is None:
-        return Rotation(Outcome.UNKNOWN)
+        return Rotation(RotationOutcome.UNKNOWN)
     row = await tx.fetch_one(
         """
         SELECT sessions.user_id, token_hash, previous_hash, generation, ended_at IS NOT NULL AS ended, expires_at <= now() AS expired,
@@ -152,15 +152,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
         FOR UPDATE OF sessions
         """,
         {"id": presented.session_id, "grace": GRACE},
-        row=_Row,
+        row=_SessionRow,
     )
     if row is None:
-        return Rotation(Outcome.UNKNOWN)
+        return Rotation(RotationOutcome.UNKNOWN)
     session_id, user_id = presented.session_id, row.user_id
     if row.expired and not row.ended:
-        return Rotation(Outcome.EXPIRED, session_id, user_id)
+        return Rotation(RotationOutcome.EXPIRED, session_id, user_id)
     if row.ended or not row.usable:
-        return Rotation(Outcome.ENDED, session_id, user_id)
+        return Rotation(RotationOutcome.ENDED, session_id, user_id)
     if hmac.compare_digest(presented.hash, row.token_hash):
         successor = _successor(presented, internal_keys("refresh token")[0])
         await tx.execute(
@@ -180,15 +180,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
                 "ip": client.address,
             },
         )
-        return Rotation(Outcome.ROTATED, session_id, user_id, successor.text)
+        return Rotation(RotationOutcome.ROTATED, session_id, user_id, successor.text)
     # The successor is unused exactly while the token presented is the one just before it.
     if row.in_grace and row.previous_hash is not None and hmac.compare_digest(presented.hash, row.previous_hash):
         for key in internal_keys("refresh token"):
             successor = _successor(presented, key)
             if hmac.compare_digest(successor.hash, row.token_hash):
-                return Rotation(Outcome.ROTATED, session_id, user_id, successor.text)
+                return Rotation(RotationOutcome.ROTATED, session_id, user_id, successor.text)
     await end(tx, user_id, [session_id], EndReason.REUSED)
-    return Rotation(Outcome.REUSED, session_id, user_id)
+    return Rotation(RotationOutcome.REUSED, session_id, user_id)
 
 
 async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:

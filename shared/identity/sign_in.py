@@ -89,7 +89,7 @@ class _NotEntered(Exception):
     """The password was right, but the door is closed: too many failures meanwhile, or the account changed."""
 
 
-async def _changed_hash(db: Database, found: accounts.Credentials) -> accounts.Credentials | None:
+async def _changed_hash(db: Database, found: accounts.StoredCredentials) -> accounts.StoredCredentials | None:
     """What the account is entered with now, where that is another hash than the one that was found."""
     async with db.system() as tx:
         present = await accounts.credentials(tx, found.id)
@@ -97,7 +97,7 @@ async def _changed_hash(db: Database, found: accounts.Credentials) -> accounts.C
 
 
 async def _enter(
-    db: Database, client: Client, found: accounts.Credentials, verdict: passwords.Verdict, counted: throttle.Buckets
+    db: Database, client: Client, found: accounts.StoredCredentials, verdict: passwords.Verdict, counted: throttle.Buckets
 ) -> SignedIn | SecondFactorRequired:
     """Opens a session, or a challenge where there is a second factor. What has to be written travels together. Raises _NotEntered."""
     async with db.system() as tx:
@@ -159,7 +159,7 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
     user: User | None = None
     async with db.system() as tx:
         rotation = await sessions.rotate(tx, refresh_token, client)
-        if rotation.outcome is sessions.Outcome.ROTATED:
+        if rotation.outcome is sessions.RotationOutcome.ROTATED:
             assert rotation.user_id is not None
             user = await accounts.get(tx, rotation.user_id)
             await audit.record(
@@ -170,7 +170,7 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
                 target=str(rotation.session_id),
                 origin=client,
             )
-        elif rotation.outcome is sessions.Outcome.REUSED:
+        elif rotation.outcome is sessions.RotationOutcome.REUSED:
             assert rotation.user_id is not None
             await _alarm(tx, client, rotation.user_id, rotation.session_id)
         elif rotation.user_id is not None:
@@ -183,9 +183,9 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
                 origin=client,
                 detail={"reason": rotation.outcome.value},
             )
-    if rotation.outcome is sessions.Outcome.REUSED:
+    if rotation.outcome is sessions.RotationOutcome.REUSED:
         await revocation.settled()
-    if rotation.outcome in (sessions.Outcome.REUSED, sessions.Outcome.ENDED):
+    if rotation.outcome in (sessions.RotationOutcome.REUSED, sessions.RotationOutcome.ENDED):
         raise SessionRevoked
     if user is None or rotation.session_id is None or rotation.token is None:
         raise Unauthenticated("The refresh cookie is unknown or has expired.")

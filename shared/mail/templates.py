@@ -14,7 +14,7 @@ class UnknownTemplate(Exception):
 
 
 @dataclass(frozen=True)
-class Content:
+class MailContent:
     """Subject and paragraphs; `link` is shown as a button and in full."""
 
     subject: str
@@ -47,7 +47,7 @@ class Content:
         )
 
 
-def render(template: str, values: Mapping[str, str]) -> Content:
+def render(template: str, values: Mapping[str, str]) -> MailContent:
     """The content of a mail. Raises UnknownTemplate, and KeyError where a value is missing."""
     try:
         make = _TEMPLATES[template]
@@ -56,8 +56,8 @@ def render(template: str, values: Mapping[str, str]) -> Content:
     return make(values)
 
 
-def _welcome(values: Mapping[str, str]) -> Content:
-    return Content(
+def _welcome(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "Your DocuVault account",
         (
             "An account was made for this address.",
@@ -69,8 +69,8 @@ def _welcome(values: Mapping[str, str]) -> Content:
     )
 
 
-def _already_registered(values: Mapping[str, str]) -> Content:
-    return Content(
+def _already_registered(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "You already have a DocuVault account",
         (
             "Somebody, perhaps you, tried to register with this address. You have an account already; nothing was changed.",
@@ -81,8 +81,8 @@ def _already_registered(values: Mapping[str, str]) -> Content:
     )
 
 
-def _password_reset(values: Mapping[str, str]) -> Content:
-    return Content(
+def _password_reset(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "Choose a new password",
         (
             f"Somebody, perhaps you, asked for a new password for this address. The link is good once, for {_time(RESET_LINK_LIFETIME)}:",
@@ -93,8 +93,8 @@ def _password_reset(values: Mapping[str, str]) -> Content:
     )
 
 
-def _invitation(values: Mapping[str, str]) -> Content:
-    return Content(
+def _invitation(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "You are invited to DocuVault",
         ("An account was made for you. Choose a password to begin:", f"The link is good once, for {_time(INVITATION_LIFETIME)}."),
         values["url"],
@@ -116,20 +116,22 @@ _ALERTS = {
     "backup_codes_regenerated": "New backup codes were made for your account; the old ones are void.",
     "backup_code_used": "A backup code was used to sign in to your account.",
     "api_token_created": "An API token was made for your account. A program can use it until it expires or you revoke it.",
+    "ai_provider_changed": "Your documents are read by another AI provider, address or account from now on: the AI settings were changed.",
+    "system_ai_provider_changed": "The AI provider, address or account for all who chose none was changed in the settings of the system.",
     "account_deleted": "Your account was deleted at your request; your documents are being erased.",
 }
 
 
-def _security_alert(values: Mapping[str, str]) -> Content:
+def _security_alert(values: Mapping[str, str]) -> MailContent:
     where = f"It happened at {values['at']} UTC, from the address {values['address']} with “{values['user_agent']}”."
-    return Content(
+    return MailContent(
         "Security alert for your DocuVault account",
         (_ALERTS[values["what"]], where, "If this was not you, choose a new password at once."),
     )
 
 
-def _cloud_connection_broken(values: Mapping[str, str]) -> Content:
-    return Content(
+def _cloud_connection_broken(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "DocuVault cannot reach your cloud",
         (
             f"The connection “{values['name']}” does not work any more: {values['error']}",
@@ -141,7 +143,7 @@ def _cloud_connection_broken(values: Mapping[str, str]) -> Content:
     )
 
 
-_TEMPLATES: dict[str, Callable[[Mapping[str, str]], Content]] = {
+_TEMPLATES: dict[str, Callable[[Mapping[str, str]], MailContent]] = {
     "welcome": _welcome,
     "already_registered": _already_registered,
     "password_reset": _password_reset,

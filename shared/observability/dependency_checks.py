@@ -22,7 +22,7 @@ documents do, and then stays unreadable for everybody to see."""
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """`detail` says what is wrong in words that give nothing away (no addresses, no credentials)."""
 
     ok: bool
@@ -37,7 +37,7 @@ class Unhealthy(Exception):
 @dataclass
 class _Remembered:
     at: float
-    checks: dict[str, Check]
+    checks: dict[str, CheckResult]
 
 
 _written_at: "WeakKeyDictionary[StorageBackend, float]" = WeakKeyDictionary()
@@ -45,7 +45,7 @@ _remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKey
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
-async def check_all() -> dict[str, Check]:
+async def check_all() -> dict[str, CheckResult]:
     """`database`, `object_store` and `redis`, each within two seconds."""
     loop = asyncio.get_running_loop()
     async with _locks.setdefault(loop, asyncio.Lock()):
@@ -57,7 +57,7 @@ async def check_all() -> dict[str, Check]:
         return known.checks
 
 
-async def _timed(check: Callable[[], Awaitable[None]]) -> Check:
+async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:
     started = time.perf_counter()
     detail = None
     checking = asyncio.ensure_future(check())
@@ -75,7 +75,7 @@ async def _timed(check: Callable[[], Awaitable[None]]) -> Check:
         detail = f"cannot be reached ({type(wrong).__name__})"
     finally:
         checking.cancel()
-    return Check(detail is None, round((time.perf_counter() - started) * 1000, 2), detail)
+    return CheckResult(detail is None, round((time.perf_counter() - started) * 1000, 2), detail)
 
 
 async def _database() -> None:

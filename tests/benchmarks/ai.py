@@ -7,7 +7,6 @@ import asyncio
 import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from infra.local.ports import free_port_block
 from infra.local.postgres import Postgres
 from infra.local.seaweedfs import SeaweedFS
 from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from tests.ai.household import KEPT_ASIDE, NAMES, Taught, lessons
 from tests.ai.servers import openai_server as openai_api
@@ -37,8 +37,7 @@ def run() -> None:
 
 
 async def _run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = _services(folder)
         await services.start()
         try:
@@ -158,8 +157,10 @@ def _cpu_seconds(pid: int) -> float:
 async def _documents(owner: UUID, count: int) -> None:
     """Documents of a new owner, just read, and the news of it."""
     from shared.db import TenantDatabase, database
-    from shared.documents import lifecycle, topics
+    from shared.documents import topics
     from shared.documents.topics import NewTopic
+    from shared.events import publish
+    from shared.events.catalogue import DocumentExtracted
 
     async with database().system() as tx:
         await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (owner, f"{owner.hex}@example.org"))
@@ -179,7 +180,7 @@ async def _documents(owner: UUID, count: int) -> None:
             await tx.execute(
                 "INSERT INTO document_pages (document_id, owner_id, number, text) VALUES (%s, %s, 1, %s)", (document, owner, text)
             )
-            await lifecycle.announce(tx, "document.extracted", owner_id=owner, document_id=document, revision=1)
+            await publish(tx, DocumentExtracted(owner_id=owner, document_id=document, revision=1))
 
 
 def _services(folder: Path) -> Services:

@@ -11,15 +11,14 @@ import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 from PIL import Image, ImageDraw, ImageFont
 from yarl import URL
 
+from shared import temporary
 from tests.benchmarks import papers
 from tests.benchmarks.pipeline import services_in
 from tests.system.stack import Person, Stack
@@ -65,8 +64,7 @@ def _encoded(pages: list[Image.Image], format: str, **options: Any) -> bytes:
 
 
 async def _run(owners: int, scans: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = services_in(folder)
         stack = Stack(services, folder, {"LOG_LEVEL": "warning", "DEFAULT_QUOTA": "100 GiB"})
         await services.start()

@@ -6,7 +6,6 @@ gateway speaks it: token, limits, validation, JSON and all); then what the index
 
 import asyncio
 import os
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ import psycopg
 from infra.local.ports import free_port_block
 from infra.local.postgres import Postgres
 from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from shared.search.analysis import analyse, length_code
 from tests.benchmarks import vocabulary
@@ -38,9 +38,9 @@ WORKERS = 2
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:

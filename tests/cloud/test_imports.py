@@ -16,6 +16,7 @@ from shared.documents import library, upload_step
 from shared.documents.models import Document
 from shared.documents.uploads import EmptyDocument, UnsupportedType
 from shared.errors import NotFound
+from shared.events.catalogue import CloudFileChosen, CloudFolderChosen
 from shared.storage import NameRefused, QuotaFull, StorageUnavailable, object_store
 from tests.cloud.conftest import files, ready
 from tests.documents.conftest import row, usage
@@ -38,13 +39,13 @@ async def run_all(vault: TenantDatabase) -> None:
     """All that brokers would do."""
     done: list[dict[str, Any]] = []
     while True:
-        waiting = [event for event in await events(vault, imports.FOLDER_EVENT) if event not in done]
+        waiting = [event for event in await events(vault, CloudFolderChosen.TYPE) if event not in done]
         if not waiting:
             break
         for event in waiting:
             await imports.grow_folder(vault, UUID(event["connection_id"]), event["path"], depth=event["depth"])
             done.append(event)
-    for event in await events(vault, imports.FILE_EVENT):
+    for event in await events(vault, CloudFileChosen.TYPE):
         await imports.fetch(vault, UUID(event["document_id"]))
 
 

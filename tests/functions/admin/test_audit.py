@@ -14,7 +14,8 @@ from shared.audit import exports
 from shared.clock import now
 from shared.config import read_settings
 from shared.db import Database
-from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS, Event
+from shared.events.catalogue import Tick
+from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS
 from shared.faas.routing import Router
 from shared.identity import bootstrap
 from shared.ids import new_id
@@ -129,8 +130,6 @@ async def test_verifying_says_whether_the_log_holds_and_is_itself_logged(admin: 
 async def test_midnight_exports_the_day_that_ended(own_instance: Database, admin: Browser) -> None:
     functions.load(next(path for path in functions.files() if path.stem == "export_audit_log"))
     today = datetime.combine(now().date(), datetime.min.time(), UTC)
-    tick = (today + timedelta(days=2)).isoformat()
-    event = Event(new_id(), "schedule.export_audit_log", None, "export_audit_log", {"tick": tick}, now())
-    await EVENT_FUNCTIONS["export_audit_log"].handler(event)
+    await EVENT_FUNCTIONS["export_audit_log"].handler(Tick(name="export_audit_log", tick=today + timedelta(days=2)))
     listed = (await admin.get("/api/admin/audit/exports")).json()["items"]
     assert [item["date"] for item in listed][:2] == [(today + timedelta(days=1)).date().isoformat(), today.date().isoformat()]

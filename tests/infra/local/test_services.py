@@ -299,8 +299,12 @@ async def test_a_folder_that_somebody_else_made_beforehand_is_refused(tmp_path: 
     postgres = Postgres(long / "postgresql", tmp_path, durable=False)
     assert postgres.sockets.parent == Path(tempfile.gettempdir())
     make(postgres.sockets)
-    with pytest.raises(StartError, match="remove it") as refused:
-        await postgres.start()
+    try:
+        with pytest.raises(StartError, match="remove it") as refused:
+            await postgres.start()
+    finally:
+        for path in Path(tempfile.gettempdir()).glob(f"{postgres.sockets.name}*"):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     assert str(postgres.sockets) in str(refused.value)
 
     temporary = tmp_path / "tmp"
