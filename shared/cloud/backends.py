@@ -20,7 +20,7 @@ async def opened(db: TenantDatabase, connection_id: UUID | None) -> AsyncIterato
         return
     try:
         account = await connections.account_of(db, connection_id)
-        backend = connections.backend_for(account)
+        backend = await connections.backend_for(db, account)
         try:
             yield backend
         finally:

@@ -17,6 +17,9 @@ NAME_BYTES = 200
 _FORBIDDEN = re.compile(r'["*:<>?/\\|;\x00-\x1f\x7f-\x9f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop|\.lock|_vti_)", re.IGNORECASE)
 _MOST_EXTENSION = 20
+_OFFICE = frozenset(
+    {".doc", ".docx", ".docm", ".dotx", ".xls", ".xlsx", ".xlsm", ".xltx", ".ppt", ".pptx", ".pptm", ".potx", ".vsdx", ".one"}
+)
 
 
 def folder_for(created_at: datetime) -> str:
@@ -35,6 +38,16 @@ def name_for(filename: str, number: int = 1) -> str:
     mark = f" ({number})" if number > 1 else ""
     room = NAME_BYTES - len(ending.encode()) - len(mark)
     return f"{_cut(stem, room).rstrip('. ')}{mark}{ending}"
+
+
+def is_office(filename: str) -> bool:
+    """Whether the name says that it is a file of Microsoft Office, into which OneDrive for Business writes properties."""
+    return PurePosixPath(filename).suffix.lower() in _OFFICE
+
+
+def neutral(filename: str) -> str:
+    """The name for a copy whose kind the cloud must not know, because it writes into files of that kind."""
+    return f"{filename}.original"
 
 
 def _cut(text: str, most: int) -> str:

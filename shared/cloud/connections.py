@@ -313,9 +313,15 @@ def guard_host(url: str) -> str:
     return urlsplit(url).hostname or url
 
 
-def backend_for(account: Account) -> StorageBackend:
-    """The account's files. Raises StorageUnavailable for an address that is not allowed any more."""
+async def backend_for(db: TenantDatabase, account: Account) -> StorageBackend:
+    """The account's files. Raises StorageUnavailable for an address that is not allowed any more, NotConfigured."""
+    from shared.cloud import google_account, onedrive_account
+
     said = account.credentials
+    if account.provider == "google_drive":
+        return await google_account.backend(db, account)
+    if account.provider == "onedrive":
+        return await onedrive_account.backend(db, account)
     try:
         backend: StorageBackend = _webdav_backend(
             account.provider, account.server_url or "", said["username"], said["password"], url_guard(), user_id=said.get("user_id")

@@ -29,6 +29,7 @@ from shared.events import publish
 from shared.events.catalogue import MoveRequested
 from shared.ids import new_id
 from shared.storage import NameRefused, ObjectMissing, StorageBackend, StorageUnavailable, WrongContent
+from shared.storage.backend import Entry
 
 log = logging.getLogger("docuvault.cloud")
 
@@ -153,9 +154,13 @@ async def carry_out(db: TenantDatabase, document_id: UUID, move_id: UUID) -> Out
         return "already there"
     try:
         async with backends.opened(db, move.from_connection) as source, backends.opened(db, move.to_connection) as target:
-            move, key, content_sha256 = await _copied(db, move, source, target)
+            move, key, content_sha256 = await _copied(db, move, source, target, move.filename)
+            if await target.sha256(key) != content_sha256 and target.provider == "onedrive" and cloud_names.is_office(move.filename):
+                # OneDrive for Business writes into Office files that arrive. Under a name that tells it nothing it leaves them alone.
+                move = await _give_name_up(db, move, leaving=await target.look(key))
+                move, key, content_sha256 = await _copied(db, move, source, target, cloud_names.neutral(move.filename))
             if await target.sha256(key) != content_sha256:
-                await _give_name_up(db, move, leaving=key)
+                await _give_name_up(db, move, leaving=await target.look(key))
                 raise WrongContent("The copy is not what was sent; the document stays where it is.")
             stored = await target.stat(key)
             await _switch(db, move, target.provider, key, content_sha256, stored.etag if stored else "", started)
@@ -182,9 +187,8 @@ async def _load(db: TenantDatabase, document_id: UUID, move_id: UUID) -> _Move |
         )
 
 
-async def _copied(db: TenantDatabase, move: _Move, source: StorageBackend, target: StorageBackend) -> tuple[_Move, str, str]:
+async def _copied(db: TenantDatabase, move: _Move, source: StorageBackend, target: StorageBackend, filename: str) -> tuple[_Move, str, str]:
     """The move, the key of the copy that is there now, and the hash of what was sent. Raises _Elsewhere."""
-    filename = move.filename
     while True:
         try:
             key = move.target_key or await _choose_name(db, move, target, filename)
@@ -235,14 +239,14 @@ async def _claim(db: TenantDatabase, move: _Move, key: str) -> bool:
     return True
 
 
-async def _give_name_up(db: TenantDatabase, move: _Move, *, leaving: str | None = None) -> _Move:
-    """The move with no name chosen yet; what lies under the name `leaving` is a leftover. Raises _Elsewhere."""
+async def _give_name_up(db: TenantDatabase, move: _Move, *, leaving: Entry | None = None) -> _Move:
+    """The move with no name chosen yet; `leaving`, which lies under the old one, is a leftover. Raises _Elsewhere."""
     async with db.transaction() as tx:
         await tx.execute(
             "UPDATE document_moves SET target_key = NULL WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": move.id}
         )
         if leaving is not None:
-            await _leave(tx, db.owner_id, move.to_connection, leaving, move.size)
+            await _leave(tx, db.owner_id, move.to_connection, leaving.key, leaving.size or 0)
     again = await _load(db, move.document_id, move.id)
     if again is None:
         raise _Elsewhere

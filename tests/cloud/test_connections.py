@@ -184,7 +184,13 @@ async def test_a_folder_is_shown_in_pages_folders_first(person: Person, another:
 
 @pytest.mark.parametrize(
     ("path", "code"),
-    [("nowhere", "not_found"), ("..", "name_refused"), ("a/../..", "name_refused"), ("%00", "validation_failed"), ("x%0Ay", "name_refused")],
+    [
+        ("nowhere", "not_found"),
+        ("..", "name_refused"),
+        ("a/../..", "name_refused"),
+        ("%00", "validation_failed"),
+        ("x%0Ay", "name_refused"),
+    ],
 )
 async def test_a_path_that_leads_nowhere_is_told(person: Person, server: DavServer, path: str, code: str) -> None:
     connection_id = (await person.connect(server)).json()["id"]
