@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
@@ -30,6 +30,7 @@ from shared.events.catalogue import MoveRequested
 from shared.ids import new_id
 from shared.storage import NameRefused, ObjectMissing, StorageBackend, StorageUnavailable, WrongContent
 from shared.storage.backend import Entry
+from shared.storage.object_keys import OriginalKey
 
 log = logging.getLogger("docuvault.cloud")
 
@@ -209,7 +210,7 @@ async def _choose_name(db: TenantDatabase, move: _Move, target: StorageBackend, 
     """A name at the target under which nothing lies, and that no other document of ours is about to have; committed."""
     for number in range(1, NAMES_TRIED):
         if move.to_connection is None:
-            key = f"{db.owner_id}/{move.document_id}/{uuid4()}{filenames.extension(filename)}"
+            key = str(OriginalKey.new(db.owner_id, move.document_id, filenames.extension(filename)))
         else:
             key = f"{cloud_names.folder_for(move.created_at)}/{cloud_names.name_for(filename, number)}"
         if await target.look(key) is None and await _claim(db, move, key):
