@@ -202,8 +202,10 @@ class GoogleDriveBackend:
         if size == 0:
             async for _ in chunks:
                 pass
-            return await self._send_piece(request, media, b"", 0)
-        start, file = 0, None
+            sent: dict[str, Any] = await self._send_piece(request, media, b"", 0)
+            return sent
+        start = 0
+        file: Any = None
         async with aclosing(pieces(chunks, PIECE_SIZE)) as parts:
             async for piece in parts:
                 async with piece.content() as content:
@@ -211,7 +213,7 @@ class GoogleDriveBackend:
                     start += len(content)
         if file is None:
             raise StorageUnavailable("Google Drive does not say that the upload is complete.")
-        return file
+        return dict(file)
 
     async def _send_piece(self, request: Any, media: Any, content: bytes, start: int) -> Any:
         """Sends one piece, again where it got lost; the file, after the last one."""
@@ -235,7 +237,8 @@ class GoogleDriveBackend:
             content: bytes = request.execute()
             return content[: end - start]
 
-        return await self._call(work)
+        part: bytes = await self._call(work)
+        return part
 
     async def _delete(self, file_id: str) -> None:
         with suppress(ObjectMissing):
@@ -249,10 +252,7 @@ class GoogleDriveBackend:
             if made not in self._folders:
                 child = await self._child(parent, name)
                 if child is None:
-                    body = {"name": name, "parents": [parent], "mimeType": FOLDER}
-                    ours = await self._call(
-                        lambda drive, body=body: drive.files().create(body=body, fields=FIELDS, supportsAllDrives=True).execute()
-                    )
+                    ours = await self._new_folder(parent, name)
                     child = await self._child(parent, name) or ours
                     if child["id"] != ours["id"]:
                         await self._delete(ours["id"])  # somebody made one at the same time, and was first
@@ -308,7 +308,7 @@ class GoogleDriveBackend:
                 return None
 
     async def _list(self, query: str, token: str | None) -> dict[str, Any]:
-        return await self._call(
+        page: dict[str, Any] = await self._call(
             lambda drive: (
                 drive.files()
                 .list(
@@ -324,6 +324,7 @@ class GoogleDriveBackend:
                 .execute()
             )
         )
+        return page
 
     async def _call(self, work: Callable[[Any], Any]) -> Any:
         """Runs a short call on a thread, again where that may help."""

@@ -32,7 +32,10 @@ def put(server: DavServer, path: str, content: bytes) -> None:
 
 async def events(vault: TenantDatabase, type: str) -> list[dict[str, Any]]:
     async with vault.transaction() as tx:
-        return await tx.fetch_value("SELECT coalesce(jsonb_agg(data ORDER BY id), '[]') FROM events WHERE type = %(type)s", {"type": type})
+        found: list[dict[str, Any]] = await tx.fetch_value(
+            "SELECT coalesce(jsonb_agg(data ORDER BY id), '[]') FROM events WHERE type = %(type)s", {"type": type}
+        )
+    return found
 
 
 async def run_all(vault: TenantDatabase) -> None:

@@ -44,7 +44,7 @@ async def test_a_cloud_that_cannot_be_looked_at_says_nothing_of_documents(
     async def then_down(request: object) -> None:
         server.fail("PROPFIND", *[status(503)] * 3)
 
-    server.fail("PROPFIND", then_down)  # type: ignore[arg-type]
+    server.fail("PROPFIND", then_down)
     assert (await connections.check(vault, connection.id)).state == "ok"
     assert (await library.get(vault, document.id)).warnings == []
 

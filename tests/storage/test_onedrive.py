@@ -84,7 +84,7 @@ async def test_a_fragment_that_was_lost_or_only_half_there_is_gone_on_with(serve
         session.content += content[: FRAGMENT_SIZE // 2]
         server.fail("PUT fragment", cut_after())
 
-    server.fail("PUT fragment", half, status(503), cut_after())  # type: ignore[arg-type]
+    server.fail("PUT fragment", half, status(503), cut_after())
     assert (await backend.put("a", content, content_type="text/plain")).size == len(content)
     assert server.items["a"].content == content
 
