@@ -10,7 +10,7 @@ from shared.faas import AtOnce, Call, Response, endpoint
     auth="none",
     headers={"Range": "One range of bytes.", "If-Range": "The ETag of what the client has: another one is sent whole."},
     returns="application/octet-stream",
-    errors=["not_found", "original_missing", "original_changed", "rate_limited", "credentials_rejected"],
+    errors=["not_found", "original_missing", "original_changed", "credentials_rejected"],
     at_once=AtOnce(account=16, address=64),
 )
 async def stream_content(call: Call) -> Response:
