@@ -15,13 +15,13 @@ from uuid import UUID
 
 from shared.api.response import Response
 from shared.clock import now
-from shared.cloud import backends
+from shared.cloud import backends, places
 from shared.config import settings
 from shared.db import TenantDatabase, database
 from shared.documents import filenames
 from shared.errors import Conflict, NotFound, RateLimited
 from shared.keys import base64url, from_base64url, is_signed, sign
-from shared.storage import ObjectMissing, StoredObject
+from shared.storage import ObjectMissing
 
 Disposition = Literal["attachment", "inline"]
 
@@ -52,7 +52,9 @@ class _Document:
     filename: str
     content_type: str
     size: int
+    id: UUID
     etag: str
+    sha256: str | None
     connection_id: UUID | None
     key: str
 
@@ -70,9 +72,7 @@ async def serve(token: str, headers: Mapping[str, str]) -> Response:
     document = await _find(db, document_id)
     if _streams[owner_id] >= STREAMS_AT_ONCE:
         raise RateLimited(10, f"No more than {STREAMS_AT_ONCE} documents may be fetched at once; try again later.")
-    async with backends.opened(db, document.connection_id) as backend:
-        stored = await backend.stat(document.key)
-    _compare(document, stored)
+    await _check(db, document)
     tag = f'"{document.etag or document_id}"'
     said = [
         ("accept-ranges", "bytes"),
@@ -110,7 +110,8 @@ async def _find(db: TenantDatabase, document_id: UUID) -> _Document:
     async with db.transaction() as tx:
         document = await tx.fetch_one(
             """
-            SELECT filename, content_type, size, coalesce(etag, '') AS etag, connection_id, coalesce(cloud_key, object_key) AS key
+            SELECT id, filename, content_type, size, coalesce(etag, '') AS etag, sha256, connection_id,
+                coalesce(cloud_key, object_key) AS key
             FROM documents
             WHERE owner_id = %(owner)s AND id = %(id)s AND status <> 'uploading'
                 AND EXISTS (SELECT FROM users WHERE id = %(owner)s AND NOT disabled AND deleted_at IS NULL)
@@ -123,11 +124,15 @@ async def _find(db: TenantDatabase, document_id: UUID) -> _Document:
     return document
 
 
-def _compare(document: _Document, stored: StoredObject | None) -> None:
-    if stored is None:
-        raise OriginalMissing
-    if stored.size != document.size or (document.connection_id and document.etag and stored.etag != document.etag):
-        raise OriginalChanged("It is not what was stored any more: import it again to have what is there now.")
+async def _check(db: TenantDatabase, document: _Document) -> None:
+    """Raises OriginalMissing, OriginalChanged, StorageUnavailable."""
+    async with backends.opened(db, document.connection_id) as backend:
+        stored = await backend.stat(document.key)
+        if stored is None:
+            raise OriginalMissing
+        original = places.Original(document.id, document.key, document.size, document.etag, document.sha256)
+        if document.connection_id is not None and not await places.is_unchanged(db, backend, original, size=stored.size, etag=stored.etag):
+            raise OriginalChanged("It is not what was stored any more: import it again to have what is there now.")
 
 
 def _span(asked: str, size: int) -> tuple[int, int, bool] | None:

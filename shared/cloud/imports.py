@@ -89,7 +89,8 @@ async def grow_folder(db: TenantDatabase, connection_id: UUID, path: str, *, dep
                 await _reserve(db, connection_id, entry)
                 begun += 1
             except quotas.QuotaExceeded:
-                raise
+                log.info("a folder that the account has no room for", extra={"fields": {"connection": str(connection_id)}})
+                break
             except DomainError as refused:
                 log.info("a file that becomes no document", extra={"fields": {"code": refused.code}})
     return begun

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from shared.cloud import backends
+from shared.cloud import backends, places
 from shared.db import TenantDatabase
 from shared.documents import lifecycle
 from shared.storage import ObjectMissing, StorageBackend
@@ -25,11 +25,7 @@ _DETAILS = {
 
 
 @dataclass(frozen=True)
-class _Document:
-    id: UUID
-    key: str
-    size: int
-    etag: str
+class _Document(places.Original):
     said: str | None
 
 
@@ -47,7 +43,7 @@ async def verify(db: TenantDatabase, connection_id: UUID) -> dict[str, int]:
         for folder, lying in by_folder.items():
             entries = await _entries(backend, folder, {document.key for document in lying})
             for document in lying:
-                state = _state(document, entries.get(document.key))
+                state = await _state(db, backend, document, entries.get(document.key))
                 found[state or "as stored"] += 1
                 if state != document.said:
                     await _say(db, document.id, state)
@@ -58,7 +54,7 @@ async def _documents(db: TenantDatabase, connection_id: UUID) -> list[_Document]
     async with db.transaction() as tx:
         return await tx.fetch_all(
             """
-            SELECT id, cloud_key AS key, size, coalesce(etag, '') AS etag,
+            SELECT id, cloud_key AS key, size, coalesce(etag, '') AS etag, sha256,
                 (SELECT w ->> 'code' FROM jsonb_array_elements(warnings) AS w WHERE w ->> 'code' = ANY(%(codes)s) LIMIT 1) AS said
             FROM documents WHERE owner_id = %(owner)s AND connection_id = %(connection)s
             """,
@@ -79,10 +75,10 @@ async def _entries(backend: StorageBackend, folder: str, keys: set[str]) -> dict
     return entries
 
 
-def _state(document: _Document, entry: Entry | None) -> str | None:
+async def _state(db: TenantDatabase, backend: StorageBackend, document: _Document, entry: Entry | None) -> str | None:
     if entry is None or entry.is_folder:
         return MISSING
-    return CHANGED if entry.size != document.size or (document.etag and entry.etag != document.etag) else None
+    return None if await places.is_unchanged(db, backend, document, size=entry.size, etag=entry.etag) else CHANGED
 
 
 async def _say(db: TenantDatabase, document_id: UUID, code: str | None) -> None:

@@ -114,6 +114,15 @@ async def test_what_was_changed_or_removed_in_the_cloud_is_told(person: Person, 
     assert (missing.status, missing.code) == (404, "original_missing")
 
 
+async def test_what_only_has_another_time_is_still_the_document(person: Person, url: str, server: DavServer) -> None:
+    [path] = [path for path in server.folder.rglob("*") if path.is_file()]
+    os.utime(path, (1, 1))
+    assert (await fetch(person, url)).body == TEXT
+    before = len(server.asked)
+    assert (await fetch(person, url)).body == TEXT
+    assert [asked.method for asked in server.asked[before:]] == ["PROPFIND", "GET"]
+
+
 async def test_a_cloud_that_is_down_is_told(person: Person, url: str, server: DavServer) -> None:
     server.fail("PROPFIND", *[status(503)] * 3)
     assert (await fetch(person, url)).code == "unavailable"

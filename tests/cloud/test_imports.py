@@ -11,7 +11,7 @@ from aiohttp import web
 
 from shared.cloud import exports, imports
 from shared.cloud.models import Connection
-from shared.db import TenantDatabase
+from shared.db import TenantDatabase, database
 from shared.documents import library, upload_step
 from shared.documents.models import Document
 from shared.documents.uploads import EmptyDocument, UnsupportedType
@@ -99,6 +99,16 @@ async def test_what_is_here_already_is_not_imported_again(vault: TenantDatabase,
     await imports.grow_folder(vault, connection.id, "box", depth=0)
     await run_all(vault)
     assert (await usage(vault)).documents == 2
+
+
+async def test_a_folder_that_there_is_no_room_for_is_imported_as_far_as_it_goes(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    async with database().system() as tx:
+        await tx.execute("UPDATE account_usage SET bytes_quota = 100 WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+    for number in range(4):
+        put(server, f"box/{number}.txt", b"x" * 40)
+    assert await imports.grow_folder(vault, connection.id, "box", depth=0) == 2
 
 
 async def test_an_import_that_fails_is_taken_up_again(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
