@@ -245,4 +245,6 @@ def test_every_answer_is_described_with_its_headers() -> None:
                 if "$ref" in answer:
                     answer = description["components"]["responses"][answer["$ref"].rpartition("/")[2]]
                 further = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+                if "not_configured" in answer["description"]:
+                    further = set()  # waiting does not help where a setting is missing
                 assert set(answer["headers"]) == {"X-Request-Id"} | further

@@ -13,6 +13,7 @@ from shared import audit
 from shared.api.models import ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.clock import now
+from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, recognized_pages, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
@@ -161,6 +162,7 @@ class _Kept:
     status: str
     error_code: str | None
     object_key: str
+    connection_id: UUID | None
     thumbnail_key: str | None
 
 
@@ -181,6 +183,8 @@ async def download(
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
+    if kept.connection_id is not None:
+        return DownloadLink(url=content.link(db.owner_id, document_id, disposition, expires_at), expires_at=expires_at)
     url = await object_store().presign_get(
         kept.object_key,
         content_type=kept.content_type,
@@ -262,7 +266,7 @@ async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
 async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key
         FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},
