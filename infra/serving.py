@@ -1,7 +1,7 @@
 """Runs an ASGI application with granian in this very process, until SIGTERM or SIGINT; requests under way are finished first.
 
 HTTP/1.1 only: HTTP/2 without TLS is spoken by no browser, and what is behind it is counted and limited by connection. What connections
-may do is told in `infra.connections`.
+may do is told in `infra.connection_limits`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from infra.connections import ConnectionLimits, Guarded, within_descriptors
+from infra.connection_limits import ConnectionLimits, Guarded, within_descriptors
 from infra.port_probe import check_port
 from shared.config import SettingsError, settings
 from shared.observability import logs

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.api import cursors
 from shared.api.models import Moment, Page, PageQuery, SingleLine
-from shared.audit import chain, entries, exports
+from shared.audit import chain, daily_exports, entries
 from shared.audit.actions import AuditAction, AuditOutcome
 from shared.audit.caller import Caller
 from shared.audit.chain import Verification
@@ -67,7 +67,7 @@ async def verify(db: Database, caller: Caller) -> Verification:
     """Checks the chain, and that it still goes through every place that an export was signed at; audited. Raises StorageUnavailable."""
     async with db.system() as tx:
         result = await chain.verify(tx)
-    if result.ok and (contradiction := await exports.first_contradiction(db)) is not None:
+    if result.ok and (contradiction := await daily_exports.first_contradiction(db)) is not None:
         result = Verification(False, result.checked, contradiction)
     async with db.system() as tx:
         await entries.record(

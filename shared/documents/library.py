@@ -1,6 +1,7 @@
 """The owner's documents, once they are there: get, read, look at, download, trash and take back."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -12,6 +13,7 @@ from shared import audit
 from shared.api.models import ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.clock import now
+from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, recognized_pages, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
@@ -85,7 +87,12 @@ class DownloadLink(ResponseModel):
 async def get(db: TenantDatabase, document_id: UUID) -> Document:
     """One of the owner's documents, in the trash or not. Raises NotFound."""
     async with db.transaction() as tx:
-        return await _get(tx, db.owner_id, document_id)
+        return await read(tx, db.owner_id, document_id)
+
+
+def entity_tag(document: Document) -> str:
+    """A strong entity tag (RFC 9110, section 8.8.3): another one as soon as anything differs that clients see of the document."""
+    return f'"{hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *
             row=_TextRow,
         )
         if not rows:
-            await _get(tx, db.owner_id, document_id)
+            await read(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
     # a book of scans has hundreds of thousands of words
@@ -155,6 +162,7 @@ class _Kept:
     status: str
     error_code: str | None
     object_key: str
+    connection_id: UUID | None
     thumbnail_key: str | None
 
 
@@ -175,6 +183,8 @@ async def download(
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
+    if kept.connection_id is not None:
+        return DownloadLink(url=content.link(db.owner_id, document_id, disposition, expires_at), expires_at=expires_at)
     url = await object_store().presign_get(
         kept.object_key,
         content_type=kept.content_type,
@@ -238,10 +248,11 @@ async def restore(db: TenantDatabase, document_id: UUID, *, caller: Caller | Non
         if changed:
             await audit.record_call(tx, caller, AuditAction.DOCUMENT_RESTORED, target=document_id)
             lifecycle.wake_listeners(tx, db.owner_id)
-        return await _get(tx, db.owner_id, document_id)
+        return await read(tx, db.owner_id, document_id)
 
 
-async def _get(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
+async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
+    """As `get`, within a transaction of the caller's."""
     document = await tx.fetch_one(
         f"SELECT {DOCUMENT_COLUMNS} FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(id)s",
         {"owner": owner_id, "id": document_id},
@@ -255,7 +266,7 @@ async def _get(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
 async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key
         FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},

@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import lifecycle, recognized_pages, step_history, warnings
+from shared.documents import lifecycle, paper_details, recognized_pages, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.documents.page_numbers import in_words
 from shared.events import publish
@@ -160,6 +160,8 @@ async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizi
 class _ScannedDocument:
     filename: str
     title: str
+    notes: str | None
+    content_type: str
     warnings: list[dict[str, Any]]
     page_count: int | None
     not_recognized: list[int]
@@ -174,14 +176,14 @@ async def _commit(tx: Transaction, work: _Slice, outcome: _RecognitionOutcome) -
         WITH document AS (
             UPDATE documents SET status = 'stored', error = NULL, updated_at = now()
             WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
-            RETURNING id, filename, title, warnings, page_count
+            RETURNING id, filename, title, notes, content_type, warnings, page_count
         )
         UPDATE document_recognition AS r
         SET scans = %(scans)s, done = %(done)s, cpu_milliseconds = r.cpu_milliseconds + %(cpu)s,
             not_recognized = not_recognized || %(not_recognized)s::integer[]
         FROM document
         WHERE r.owner_id = %(owner)s AND r.document_id = document.id AND r.revision = %(revision)s AND r.done = %(before)s
-        RETURNING filename, title, warnings, page_count, not_recognized
+        RETURNING filename, title, notes, content_type, warnings, page_count, not_recognized
         """,
         {
             "owner": work.owner_id,
@@ -258,6 +260,14 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
         """,
         {"owner": work.owner_id, "id": work.id, "language": spoken, "warnings": Jsonb(told)},
     )
+    found = await paper_details.propose(
+        tx,
+        owner_id=work.owner_id,
+        document_id=work.id,
+        content_type=document.content_type,
+        language=spoken,
+        pages=pages,
+    )
     indexed = await search_index.index(
         tx,
         owner_id=work.owner_id,
@@ -265,6 +275,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
         language=spoken,
         filename=document.filename,
         title=document.title,
+        notes=document.notes,
         pages=pages,
     )
     if indexed.is_cut:
@@ -273,7 +284,11 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
         "DELETE FROM document_recognition WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
     )
     count = len(pages)
-    detail = f"{count} page{'' if count == 1 else 's'} read" + (f", {in_words(missing)} without text" if missing else "")
+    detail = (
+        f"{count} page{'' if count == 1 else 's'} read"
+        + (f", {in_words(missing)} without text" if missing else "")
+        + (f", {found}" if found else "")
+    )
     await step_history.record(
         tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract", state="done", detail=detail
     )

@@ -106,6 +106,7 @@ async def _reindex(document: _Stale) -> None:
                 language=text.language,
                 filename=current.filename,
                 title=current.title,
+                notes=text.notes,
                 pages=text.pages,
             )
 

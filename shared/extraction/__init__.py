@@ -11,8 +11,10 @@ does some of them.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,9 +79,9 @@ class Extraction:
     """What was read of a document.
 
     `pages` is the text by page in NFC, without NUL and lone surrogates, possibly empty strings; kinds without pages have one.
-    `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` is the document's own.
-    `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log; "child_cpu" is CPU
-    time, fork and confinement included.
+    `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` and `created_on` are what
+    the file says of itself. `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log;
+    "child_cpu" is CPU time, fork and confinement included.
     """
 
     content_type: str
@@ -90,6 +92,7 @@ class Extraction:
     thumbnail: bytes | None
     milliseconds: dict[str, float]
     warnings: list[ExtractionWarning] = field(default_factory=list)
+    created_on: date | None = None
     scans: list[Scan] = field(default_factory=list)
     """Pages whose text is still to be recognised, in order of pages; empty unless recognition was deferred."""
 
@@ -238,8 +241,18 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         thumbnail=blob or None,
         milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if _is_duration(spent)},
         warnings=_warnings(value.get("warnings")),
+        created_on=_created_on(value.get("created")),
         scans=_scans(value.get("scans"), len(pages)),
     )
+
+
+def _created_on(value: object) -> date | None:
+    """The day of `D:20240503120000+02'00'` (PDF 32000-1, section 7.9.4)."""
+    match = re.match(r"(?:D:)?(\d{4})-?(\d\d)-?(\d\d)", value, re.ASCII) if isinstance(value, str) else None
+    try:
+        return None if match is None else date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return None
 
 
 def _scans(value: object, pages: int) -> list[Scan]:

@@ -161,6 +161,7 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
         "page_count": reading.page_count,
         "language": spoken,
         "title": title(reading.title or "", MAX_TITLE),
+        "created": (reading.created or "")[:32],
         "milliseconds": watch.milliseconds | {f"read.{step}": value for step, value in reading.milliseconds.items()},
         "warnings": [[warning.code, warning.detail] for warning in reading.warnings],
         "scans": [[scan.page, scan.frame, scan.attachment] for scan in reading.scans],

@@ -85,9 +85,9 @@ def name_positions(filename: str, title: str) -> tuple[int, int]:
     return 2, 2 + len(words.words(filename)[:NAME_WORDS]) + 1
 
 
-def analyse(pages: Sequence[str], *, language: str, filename: str, title: str) -> Analysis:
-    """Analyses a document; `language` is a stemmer's name."""
-    return _Analyser(language).analyse(pages, filename, title)
+def analyse(pages: Sequence[str], *, language: str, filename: str, title: str, notes: str | None = None) -> Analysis:
+    """Analyses a document; `language` is a stemmer's name. Notes are its page 0."""
+    return _Analyser(language).analyse(pages, filename, title, notes)
 
 
 class _Analyser:
@@ -103,9 +103,11 @@ class _Analyser:
         self.positions_lost = False
         self.is_cut = False
 
-    def analyse(self, pages: Sequence[str], filename: str, title: str) -> Analysis:
+    def analyse(self, pages: Sequence[str], filename: str, title: str, notes: str | None) -> Analysis:
         passages: tuple[list[int], list[int], list[int]] = ([], [], [])
         name = self._name(filename, title)  # first: whatever the text needs, a document is found by its name
+        if notes:
+            self._page(0, notes, passages)
         for number, page in enumerate(pages, 1):
             self._page(number, page, passages)
         if pages:

@@ -342,9 +342,12 @@ _SHOWN = """
         ) AS start
         LEFT JOIN LATERAL (
             SELECT substr(leaf.text, p.offsets[start.passage] + 1, %(excerpt)s) AS text, p.words[start.passage] AS position
-            FROM document_pages AS leaf
-            WHERE leaf.owner_id = %(owner)s AND leaf.document_id = page.document_id
-                AND leaf.number = p.pages[start.passage]
+            FROM (
+                SELECT text FROM document_pages
+                WHERE owner_id = %(owner)s AND document_id = page.document_id AND number = p.pages[start.passage]
+                UNION ALL
+                SELECT d.notes WHERE p.pages[start.passage] = 0
+            ) AS leaf
         ) AS excerpt ON true
 """
 

@@ -1,6 +1,6 @@
 """Attacks by connections: ones that say nothing, trickle, or do not read, on real servers.
 
-The limits are those of `infra.connections` and `shared.faas.requests`, shortened; at their real size where the number is the attack.
+The limits are those of `infra.connection_limits` and `shared.faas.requests`, shortened; at their real size where the number is the attack.
 """
 
 import asyncio
@@ -268,7 +268,7 @@ async def test_idle_connections_do_not_hold_up_a_stop(start: Start, crowd: Crowd
 
 
 async def test_the_guard_itself_takes_nothing(start: Start, crowd: Crowd) -> None:
-    server = await start(setup="import infra.connections as c; c.LOOK_EVERY_SECONDS = 0.01")
+    server = await start(setup="import infra.connection_limits as c; c.LOOK_EVERY_SECONDS = 0.01")
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     for reader, _ in await crowd.open(server.port, 20, say=HEAD + b"\r\n"):
         await response(reader)
