@@ -7,7 +7,7 @@ from shared.audit import AuditAction, Caller
 from shared.errors import NotFound, Unauthenticated
 from shared.faas import Call, RequestModel, endpoint
 from shared.identity import accounts
-from shared.identity.accounts import User
+from shared.identity.models import User
 
 
 class StorageChoice(RequestModel):

@@ -1,7 +1,7 @@
 """POST /api/ai/health: whether the chosen AI provider answers just now."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Health
+from shared.documents.ai_models import Health
 from shared.faas import Call, endpoint
 
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.documents import library
-from shared.documents.library import DocumentText
+from shared.documents.models import DocumentText
 from shared.faas import Call, RequestModel, endpoint
 
 

@@ -36,6 +36,7 @@ from shared.assistant.tasks import Task
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, step_history, topics
+from shared.documents.models import StepState
 from shared.events import publish
 from shared.events.catalogue import DocumentReady
 from shared.ids import new_id
@@ -94,7 +95,7 @@ class Work:
 class _Outcome:
     """How it ended; without a classification nothing read the document, and `detail` says why."""
 
-    state: step_history.StepState
+    state: StepState
     detail: str
     choice: ProviderChoice | None = None
     classification: Classification | None = None

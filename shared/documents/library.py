@@ -1,17 +1,16 @@
 """The owner's documents, once they are there: get, read, look at, download, trash and take back."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
 from shared import audit
-from shared.api.models import ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, upload_step
-from shared.documents.models import DOCUMENT_COLUMNS, Document
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentText, DownloadLink, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
 from shared.extraction.limits import MAX_THUMBNAIL_BYTES
@@ -39,26 +38,6 @@ class UploadIncomplete(Conflict):
 
 class ObjectRefused(Conflict):
     code, title = "object_mismatch", "What arrived is not what was announced, and was removed"
-
-
-class TextPage(ResponseModel):
-    """A page's text; numbers begin with 1."""
-
-    number: int
-    text: str
-
-
-class DocumentText(ResponseModel):
-    """Empty until the document has been read."""
-
-    pages: list[TextPage]
-
-
-class DownloadLink(ResponseModel):
-    """A URL that gives the document to whoever holds it, until it expires."""
-
-    url: str
-    expires_at: datetime
 
 
 async def get(db: TenantDatabase, document_id: UUID) -> Document:

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StrictBool
-
 from shared.api import cursors
-from shared.api.models import Moment, Page, RequestModel, SingleLine
+from shared.api.models import Page
 from shared.db import TenantDatabase
-from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentHit, Status
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentFilter, DocumentHit, Status
 from shared.errors import InvalidCursor
 from shared.search import page as search_page
 from shared.search import query as search_query
-from shared.search.query import QUERY_LIMIT
 
 Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
 
@@ -37,6 +34,19 @@ class Filters:
     created_before: datetime | None = None
     trashed: bool = False
 
+    @classmethod
+    def of(cls, chosen: DocumentFilter) -> Self:
+        """As a client chose them."""
+        return cls(
+            topic_ids=tuple(chosen.topic_id),
+            statuses=tuple(chosen.status),
+            content_types=tuple(chosen.content_type),
+            languages=tuple(chosen.language),
+            created_after=chosen.created_after,
+            created_before=chosen.created_before,
+            trashed=chosen.trashed,
+        )
+
     def parameters(self) -> dict[str, Any]:
         """As bound values; None where a filter is not used."""
         return {
@@ -56,34 +66,6 @@ class Filters:
     def binding(self) -> dict[str, Any]:
         """As a cursor is bound to them: the order in which values were given does not matter."""
         return {name: sorted(map(str, value)) if isinstance(value, list) else str(value) for name, value in self.parameters().items()}
-
-
-_SEVERAL: Any = Field(default=[], max_length=50)
-_Value = Annotated[SingleLine, Field(min_length=1, max_length=255)]
-
-
-class DocumentFilter(RequestModel):
-    """The parameters of list_documents that choose documents."""
-
-    q: Annotated[str, Field(max_length=QUERY_LIMIT)] | None = None
-    topic_id: list[UUID] = _SEVERAL
-    status: list[Status] = _SEVERAL
-    content_type: list[_Value] = _SEVERAL
-    language: list[_Value] = _SEVERAL
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    trashed: StrictBool = False
-
-    def filters(self) -> Filters:
-        return Filters(
-            topic_ids=tuple(self.topic_id),
-            statuses=tuple(self.status),
-            content_types=tuple(self.content_type),
-            languages=tuple(self.language),
-            created_after=self.created_after,
-            created_before=self.created_before,
-            trashed=self.trashed,
-        )
 
 
 async def list_documents(

@@ -8,26 +8,13 @@ from typing import Literal
 from uuid import UUID
 
 from shared.api import short_lists
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
-from shared.documents.models import TopicRef
+from shared.documents.topic_models import Suggestion
 from shared.errors import NotFound
 
 Decision = Literal["accept", "reject"]
-
-
-class Suggestion(ResponseModel):
-    """A suggestion as clients see it; `confidence` from 0 to 1, `quote` verbatim from page `page` (None: from the title or filename)."""
-
-    id: UUID
-    topic: TopicRef
-    confidence: float
-    quote: str | None = None
-    page: int | None = None
-    provider: str
-    model: str
-    state: Literal["open", "accepted", "rejected"]
 
 
 _COLUMNS = """

@@ -14,19 +14,10 @@ from shared.db import Database, TenantDatabase
 from shared.documents import library, listing, reconciliation, step_history, upload_step, uploads
 from shared.documents.library import ObjectRefused
 from shared.documents.listing import Filters
+from shared.documents.models import MAX_PARTS, CompletedPart, CompleteUpload, PartsUpload, SignParts, SingleUpload
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
 from shared.documents.upload_step import DuplicateDocument
-from shared.documents.uploads import (
-    CompletedPart,
-    CompleteUpload,
-    EmptyDocument,
-    PartsUpload,
-    SignParts,
-    SingleUpload,
-    UnsupportedType,
-    UploadFinished,
-    UploadIncomplete,
-)
+from shared.documents.uploads import EmptyDocument, UnsupportedType, UploadFinished, UploadIncomplete
 from shared.errors import NotFound
 from shared.extraction import content_types
 from shared.storage import StoredObject, object_store
@@ -339,7 +330,7 @@ async def test_an_aborted_upload_in_parts_leaves_no_parts(vault: TenantDatabase)
 @pytest.mark.parametrize("size", [64 * 2**20, 64 * 2**20 + 1, 5 * 2**30, 2**40, 10 * 2**40])
 def test_parts_add_up_to_the_document(size: int) -> None:
     count = uploads.part_count(size)
-    assert count <= uploads.MAX_PARTS
+    assert count <= MAX_PARTS
     lengths = [uploads.part_length(size, number) for number in (1, count - 1, count)]
     assert uploads.part_size(size) * (count - 1) + lengths[-1] == size
     assert 0 < lengths[-1] <= lengths[0] == lengths[1]
