@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.documents.models import Suggestion
+from shared.documents.models import SearchSuggestion
 from shared.documents.search_suggestions import suggest
 from shared.faas import Call, RequestModel, ResponseModel, endpoint
 
@@ -16,7 +16,7 @@ class SuggestQuery(RequestModel):
 class Suggestions(ResponseModel):
     """Words, titles and topics, a few of each."""
 
-    items: list[Suggestion]
+    items: list[SearchSuggestion]
 
 
 @endpoint("GET", "/api/documents/suggest", auth="user", scope="documents:read", query=SuggestQuery, returns=Suggestions)

@@ -59,7 +59,7 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _SignedEnd:
     seq: int
     hash: str
 
@@ -275,7 +275,7 @@ async def first_contradiction(db: Database) -> str | None:
     return None
 
 
-async def _signed_place(day: date) -> _Place | None:
+async def _signed_place(day: date) -> _SignedEnd | None:
     """What the signature of a day's file says of the chain; None if there is none of ours."""
     import jwt
 
@@ -293,6 +293,6 @@ async def _signed_place(day: date) -> _Place | None:
         claims: dict[str, Any] = jwt.decode(token, key.public, algorithms=["ES256"])
         if claims["date"] != day.isoformat():
             return None
-        return _Place(int(claims["chain"]["seq"]), str(claims["chain"]["hash"]))
+        return _SignedEnd(int(claims["chain"]["seq"]), str(claims["chain"]["hash"]))
     except (ObjectMissing, jwt.InvalidTokenError, ValueError, KeyError, TypeError):
         return None

@@ -42,7 +42,7 @@ class Ideas(ResponseModel):
     suggestions: list[Idea]
 
 
-class Health(ResponseModel):
+class AIHealth(ResponseModel):
     """Whether the chosen provider answers just now."""
 
     ok: bool

@@ -10,7 +10,7 @@ from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, upload_step
-from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentText, DownloadLink, TextPage
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentPages, DownloadLink, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
 from shared.extraction.limits import MAX_THUMBNAIL_BYTES
@@ -27,6 +27,7 @@ INLINE_TYPES = frozenset(
         content_types.TIFF,
         content_types.WEBP,
         content_types.GIF,
+        content_types.BMP,
     }
 )
 """What a browser may show by itself: nothing in these runs scripts."""
@@ -46,7 +47,7 @@ async def get(db: TenantDatabase, document_id: UUID) -> Document:
         return await _get(tx, db.owner_id, document_id)
 
 
-async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentText:
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentPages:
     """The text by page, or that of one page. Raises NotFound for a document or a page that is not there."""
     async with db.transaction() as tx:
         pages = await tx.fetch_all(
@@ -62,7 +63,7 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -
             await _get(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
-    return DocumentText(pages=pages)
+    return DocumentPages(pages=pages)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ DOCUMENT_COLUMNS = """
 """The columns of `Document`, from `documents AS d`; also good in the RETURNING of an UPDATE or INSERT aliased `d`."""
 
 
-class Usage(ResponseModel):
+class StorageUsage(ResponseModel):
     """Bytes kept, bytes promised to uploads under way, bytes allowed; documents kept."""
 
     bytes_used: int
@@ -130,7 +130,7 @@ class TextPage(ResponseModel):
     text: str
 
 
-class DocumentText(ResponseModel):
+class DocumentPages(ResponseModel):
     """Empty until the document has been read."""
 
     pages: list[TextPage]
@@ -201,7 +201,7 @@ class DocumentFilter(RequestModel):
     trashed: StrictBool = False
 
 
-class Suggestion(ResponseModel):
+class SearchSuggestion(ResponseModel):
     """A suggestion; `document_id` with a title."""
 
     kind: Literal["word", "title", "topic", "sender"]

@@ -29,7 +29,7 @@ from shared.documents.models import (
 )
 from shared.documents.upload_step import DuplicateDocument, Upload
 from shared.errors import Conflict, DomainError, NotFound
-from shared.extraction import UnsupportedType, content_types
+from shared.extraction import UnsupportedType, content_types, refusals
 from shared.storage import ObjectMissing, Part, PartsRefused, object_store
 
 __all__ = [
@@ -74,6 +74,22 @@ _OTHER_NAMES = {
     "image/pjpeg": content_types.JPEG,
     "image/x-png": content_types.PNG,
     "image/tif": content_types.TIFF,
+    "image/x-ms-bmp": content_types.BMP,
+    "image/x-bmp": content_types.BMP,
+    "image/heif": content_types.HEIC,
+    "image/heic-sequence": content_types.HEIC,
+    "image/heif-sequence": content_types.HEIC,
+    "application/x-mimearchive": content_types.EML,
+    "multipart/related": content_types.EML,
+    "application/vnd.oasis.opendocument.graphics-template": content_types.ODG,
+    "application/vnd.oasis.opendocument.text-flat-xml": content_types.ODT,
+    "application/vnd.oasis.opendocument.spreadsheet-flat-xml": content_types.ODS,
+    "application/vnd.oasis.opendocument.presentation-flat-xml": content_types.ODP,
+    "application/vnd.oasis.opendocument.graphics-flat-xml": content_types.ODG,
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": content_types.XLSX,
+    "application/json": content_types.TEXT,
+    "application/xml": content_types.TEXT,
+    "application/x-yaml": content_types.TEXT,
     "image/x-tiff": content_types.TIFF,
     # workbooks and presentations with macros, templates and slide shows
     "application/vnd.ms-excel.sheet.macroenabled.12": content_types.XLSX,
@@ -85,6 +101,12 @@ _OTHER_NAMES = {
     "application/vnd.openxmlformats-officedocument.presentationml.slideshow": content_types.PPTX,
     "application/vnd.openxmlformats-officedocument.presentationml.template": content_types.PPTX,
 }
+
+
+_OFFICE = {
+    content_types.DOCX, content_types.XLSX, content_types.PPTX, content_types.ODT, content_types.ODS, content_types.ODP, content_types.RTF,
+    content_types.HTML, content_types.EML, content_types.CSV, content_types.DOC, content_types.XLS, content_types.PPT,
+}  # fmt: skip
 
 
 class EmptyDocument(DomainError):
@@ -200,17 +222,15 @@ def accepted_type(declared: str, filename: str) -> str:
     """The type an upload is signed for, without parameters; where the client does not know, the name tells. Raises UnsupportedType."""
     kind = declared.partition(";")[0].strip().lower()
     by_name = content_types.EXTENSIONS.get(filenames.extension(filename))
-    if kind == "application/vnd.ms-excel" and by_name == content_types.CSV:  # Windows says so of CSV where Excel is installed
-        return content_types.CSV
-    if kind == "application/msword" and by_name == content_types.RTF:  # and of RTF where Word is
-        return content_types.RTF
+    if kind in (content_types.DOC, content_types.XLS, content_types.PPT) and by_name in _OFFICE:
+        return by_name  # Windows says so of all that Office opens where it is installed: CSV, RTF, newer formats
     if kind in _GENERIC_TYPES and by_name is not None:
         return by_name
     kind = _OTHER_NAMES.get(kind, kind)
     if kind.startswith("text/") and kind not in content_types.SUPPORTED:  # a log, a script: the bytes say whether it is a text
         return by_name or content_types.TEXT
     if kind not in content_types.SUPPORTED:
-        raise UnsupportedType(f"Files of type {kind[:100] or 'unknown'} cannot be read.")
+        raise UnsupportedType(f"Files of type {kind[:100] or 'unknown'} cannot be read. {refusals.advice(filename)}")
     return kind
 
 

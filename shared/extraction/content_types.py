@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import BinaryIO
 
 from shared.extraction import encodings
+from shared.extraction.compound import SIGNATURE, Compound
 
 PDF = "application/pdf"
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -17,44 +18,68 @@ PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentatio
 ODT = "application/vnd.oasis.opendocument.text"
 ODS = "application/vnd.oasis.opendocument.spreadsheet"
 ODP = "application/vnd.oasis.opendocument.presentation"
+ODG = "application/vnd.oasis.opendocument.graphics"
+DOC, XLS, PPT = "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"
+EPUB = "application/epub+zip"
 RTF = "application/rtf"
 HTML = "text/html"
 EML = "message/rfc822"
+MSG = "application/vnd.ms-outlook"
 MARKDOWN = "text/markdown"
 CSV = "text/csv"
 TEXT = "text/plain"
-PNG, JPEG, TIFF, WEBP, GIF = "image/png", "image/jpeg", "image/tiff", "image/webp", "image/gif"
+PNG, JPEG, TIFF, WEBP, GIF, BMP, HEIC = "image/png", "image/jpeg", "image/tiff", "image/webp", "image/gif", "image/bmp", "image/heic"
 
+ENCRYPTED_OFFICE = "application/vnd.openxmlformats-officedocument.encrypted"
+"""A DOCX, XLSX or PPTX under a password, which is a compound file: recognised so that the refusal can say so."""
 OLE = "application/x-ole-storage"
-"""Office files before 2007, and newer ones under a password: recognised so that the refusal can say which."""
+"""A compound file of another program."""
 BINARY = "application/octet-stream"
 """Nothing we know."""
 
-SUPPORTED = frozenset((PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, RTF, HTML, EML, MARKDOWN, CSV, TEXT, PNG, JPEG, TIFF, WEBP, GIF))
+SUPPORTED = frozenset(
+    (
+        PDF, DOCX, XLSX, PPTX, ODT, ODS, ODP, ODG, DOC, XLS, PPT, RTF, EPUB, HTML, EML, MSG, MARKDOWN, CSV, TEXT,
+        PNG, JPEG, TIFF, WEBP, GIF, BMP, HEIC,
+    )
+)  # fmt: skip
 
 EXTENSIONS = {
     ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".dotm": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".xltx": XLSX, ".xltm": XLSX,
     ".pptx": PPTX, ".pptm": PPTX, ".ppsx": PPTX, ".ppsm": PPTX, ".potx": PPTX, ".potm": PPTX,
-    ".odt": ODT, ".ott": ODT, ".ods": ODS, ".ots": ODS, ".odp": ODP, ".otp": ODP,
-    ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".md": MARKDOWN, ".markdown": MARKDOWN,
+    ".odt": ODT, ".ott": ODT, ".fodt": ODT, ".ods": ODS, ".ots": ODS, ".fods": ODS, ".odp": ODP, ".otp": ODP, ".fodp": ODP,
+    ".odg": ODG, ".otg": ODG, ".fodg": ODG, ".doc": DOC, ".dot": DOC, ".xls": XLS, ".xlt": XLS, ".ppt": PPT, ".pps": PPT, ".pot": PPT,
+    ".epub": EPUB, ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".mht": EML, ".mhtml": EML, ".msg": MSG,
+    ".md": MARKDOWN, ".markdown": MARKDOWN,
     ".csv": CSV, ".tsv": CSV, ".txt": TEXT, ".text": TEXT, ".log": TEXT, ".png": PNG, ".jpg": JPEG, ".jpeg": JPEG, ".jpe": JPEG,
-    ".tif": TIFF, ".tiff": TIFF, ".webp": WEBP, ".gif": GIF,
+    ".tif": TIFF, ".tiff": TIFF, ".webp": WEBP, ".gif": GIF, ".bmp": BMP, ".dib": BMP, ".heic": HEIC, ".heif": HEIC,
 }  # fmt: skip
 """Filename extension (lower case, with its dot) to content type, for what can be refused before a byte has been sent."""
 
 NAMES = {
     PDF: "PDF", DOCX: "Word document", XLSX: "Excel workbook", PPTX: "PowerPoint presentation", ODT: "OpenDocument text",
     ODS: "OpenDocument spreadsheet", ODP: "OpenDocument presentation",
-    RTF: "RTF document", HTML: "HTML page", EML: "e-mail", MARKDOWN: "Markdown text", CSV: "CSV table",
+    ODG: "OpenDocument drawing", DOC: "Word document", XLS: "Excel workbook", PPT: "PowerPoint presentation", EPUB: "EPUB book",
+    RTF: "RTF document", HTML: "HTML page", EML: "e-mail", MSG: "Outlook message", MARKDOWN: "Markdown text", CSV: "CSV table",
     TEXT: "text", PNG: "PNG picture", JPEG: "JPEG picture", TIFF: "TIFF picture", WEBP: "WebP picture", GIF: "GIF picture",
+    BMP: "BMP picture", HEIC: "HEIC picture",
 }  # fmt: skip
 """What people call each kind, for sentences."""
 
 HEAD = 8192
 """Bytes from the beginning of a file that detection looks at, but for the directory of a zip archive at its end."""
 
+_MAIN_STREAMS = {
+    "encryptedpackage": ENCRYPTED_OFFICE, "worddocument": DOC, "workbook": XLS, "book": XLS, "powerpoint document": PPT,
+    "__properties_version1.0": MSG,
+}  # fmt: skip
+"""The stream that tells what a compound file is, in lower case."""
+_BITMAP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
+_HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
+"""Of ISO 23008-12, annex B; those of other codecs (AV1) are not read."""
 _OFFICE_MAIN_PARTS = {"word/": DOCX, "xl/": XLSX, "ppt/": PPTX}
-_ODF = {kind + suffix for kind in (ODT, ODS, ODP) for suffix in ("", "-template")}
+_ODF = {kind + suffix for kind in (ODT, ODS, ODP, ODG) for suffix in ("", "-template")}
+_FLAT_ODF = re.compile(rb"<office:document\b[^>]{0,8000}?\boffice:mimetype\s*=\s*[\"']([a-z./-]{1,100})[\"']", re.S)
 _MAX_DIRECTORY_ENTRIES = 20_000
 _TEXT_KINDS = {HTML, EML, MARKDOWN, CSV, TEXT}
 _HTML = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|meta|title)\b", re.I | re.S)
@@ -71,7 +96,7 @@ _NO_SHIFT = re.compile(rb"[\x00-\x07\x0b\x10-\x1a\x1c-\x1f\x7f]")
 
 
 def detect(file: BinaryIO, filename: str = "") -> str:
-    """The content type of an open, seekable file: one of SUPPORTED, or OLE or BINARY for what cannot be read."""
+    """The content type of an open, seekable file: one of SUPPORTED, or ENCRYPTED_OFFICE, OLE or BINARY for what cannot be read."""
     file.seek(0)
     head = file.read(HEAD) or b""
     by_name = EXTENSIONS.get(PurePath(filename.lower()).suffix, TEXT)
@@ -85,12 +110,17 @@ def detect(file: BinaryIO, filename: str = "") -> str:
         (b"GIF87a", GIF),
         (b"GIF89a", GIF),
         (b"{\\rtf", RTF),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", OLE),
     ):
         if head.startswith(signature):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
+    if head[:2] == b"BM" and head[14:18] in _BITMAP_HEADERS:
+        return BMP
+    if head[4:8] == b"ftyp" and _HEVC_BRANDS & {head[place : place + 4] for place in range(8, min(64, head[3]), 4)}:
+        return HEIC
+    if head.startswith(SIGNATURE):
+        return _compound_kind(file)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(file)
     # ISO 32000-1, 7.5.2 note and implementation note 13: readers accept the header within the first 1,024 bytes
@@ -101,6 +131,8 @@ def detect(file: BinaryIO, filename: str = "") -> str:
         return BINARY
     if _HTML.match(start):
         return HTML
+    if (flat := _FLAT_ODF.search(start)) and (declared := flat[1].decode("ascii")) in _ODF:
+        return declared.removesuffix("-template")
     if _is_mail(start, PurePath(filename.lower()).suffix):
         return EML
     return by_name if by_name in _TEXT_KINDS else TEXT
@@ -119,9 +151,21 @@ def _zip_kind(file: BinaryIO) -> str:
                     declared = part.read(200).decode("ascii", "replace").strip()
                 if declared in _ODF:
                     return declared.removesuffix("-template")
+                if declared == EPUB:
+                    return EPUB
+            if "META-INF/container.xml" in names and any(name.endswith(".opf") for name in names):
+                return EPUB
     except Exception:  # zipfile raises many kinds on hostile input, RuntimeError and struct.error among them
         return BINARY
     return BINARY
+
+
+def _compound_kind(file: BinaryIO) -> str:
+    try:
+        names = Compound(file).streams
+    except Exception:  # one that is cut off or hostile
+        return OLE
+    return next((kind for name, kind in _MAIN_STREAMS.items() if name in names), OLE)
 
 
 def _is_mail(head: bytes, extension: str) -> bool:

@@ -5,16 +5,36 @@ import time
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from shared.extraction import confinement, content_types, language
+from shared.extraction import confinement, content_types, language, refusals
 from shared.extraction.cleaning import clean, title
-from shared.extraction.content_types import CSV, DOCX, EML, HTML, MARKDOWN, ODP, ODS, ODT, PDF, PPTX, RTF, TEXT, XLSX
+from shared.extraction.content_types import (
+    CSV,
+    DOC,
+    DOCX,
+    EML,
+    EPUB,
+    HTML,
+    MARKDOWN,
+    MSG,
+    ODG,
+    ODP,
+    ODS,
+    ODT,
+    PDF,
+    PPT,
+    PPTX,
+    RTF,
+    TEXT,
+    XLS,
+    XLSX,
+)  # fmt: skip
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
 from shared.extraction.formats import Reading, Stopwatch, recognition
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
+from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, QUICK_CPU_SECONDS
 
-_OPENDOCUMENT = {ODT, ODS, ODP}
-_ZIPPED = {DOCX, XLSX, PPTX} | _OPENDOCUMENT
+_OPENDOCUMENT = {ODT, ODS, ODP, ODG}
+_ZIPPED = {DOCX, XLSX, PPTX, EPUB} | _OPENDOCUMENT
 
 # one page with a line in each of the fonts that PDFium carries; it finds the objects without a cross-reference table
 _SPECIMEN = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj "
@@ -40,8 +60,11 @@ def warm_up() -> None:
     import tesserocr  # noqa: F401
     from PIL import Image
 
-    from shared.extraction.formats import archive, html, mail, opendocument, pdf, pictures, plain, rtf, slides, spreadsheet, word  # noqa: F401
+    from shared.extraction import formats
+    from shared.extraction.formats import pdf, pictures
 
+    for module in pkgutil.iter_modules(formats.__path__):
+        importlib.import_module(f"{formats.__name__}.{module.name}")
     # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
     for module in pkgutil.iter_modules(encodings.__path__):
         with contextlib.suppress(ImportError):  # some exist on Windows only
@@ -49,6 +72,7 @@ def warm_up() -> None:
     chardet.detect(bytes(range(128, 256)) * 4)
     Image.preinit()
     Image.init()
+    pictures.prepare()
     # PDFium loads its fonts, Pillow its encoder on first use
     pdf.read(BytesIO(_SPECIMEN), Recognizer([], ""))
 
@@ -109,7 +133,7 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     filename = str(arguments["filename"])
     content_type = content_types.detect(file, filename)
     watch.lap("detect")
-    reading = _read(file, content_type, recognizer, attachments=True)
+    reading = _read(file, content_type, recognizer, filename, attachments=True)
     watch.lap("read")
     pages, cut = _bounded(reading.pages)
     watch.lap("clean")
@@ -130,10 +154,10 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     return answer, reading.thumbnail or b""
 
 
-def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
+def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, filename: str, *, attachments: bool) -> Reading:
     """Whatever its reader raises of a document of a kind we know counts as damage to it."""
     try:
-        return _read_by_kind(file, content_type, recognizer, attachments=attachments)
+        return _read_by_kind(file, content_type, recognizer, filename, attachments=attachments)
     except (ExtractionFailed, MemoryError):
         raise
     except Exception as error:
@@ -142,13 +166,29 @@ def _read(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachme
         raise
 
 
-def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, attachments: bool) -> Reading:
-    from shared.extraction.formats import archive, html, mail, opendocument, pdf, pictures, plain, rtf, slides, spreadsheet, word
+def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, filename: str, *, attachments: bool) -> Reading:
+    from shared.extraction.formats import (
+        archive,
+        epub,
+        excel_97,
+        html,
+        mail,
+        opendocument,
+        pdf,
+        pictures,
+        plain,
+        powerpoint_97,
+        rtf,
+        slides,
+        spreadsheet,
+        word,
+        word_97,
+    )  # fmt: skip
 
     def attached(content: BinaryIO, name: str) -> Reading:
-        return _read(content, content_types.detect(content, name), recognizer, attachments=False)
+        return _read(content, content_types.detect(content, name), recognizer, name, attachments=False)
 
-    if content_type in _ZIPPED:
+    if content_type in _ZIPPED and not opendocument.is_flat(file):
         archive.check_archive(file, content_type)
     if content_type == PDF:
         return pdf.read(file, recognizer, attached if attachments else None)
@@ -164,22 +204,28 @@ def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, *, 
         return rtf.read(file)
     if content_type == HTML:
         return html.read(file)
-    if content_type == EML and attachments:
-        return mail.read(file, attached)
-    if content_type in (TEXT, MARKDOWN, CSV, EML):
+    if content_type in (EML, MSG):
+        return mail.read(file, attached if attachments else None)
+    if content_type == EPUB:
+        return epub.read(file)
+    if content_type == DOC:
+        return word_97.read(file)
+    if content_type == XLS:
+        return excel_97.read(file)
+    if content_type == PPT:
+        return powerpoint_97.read(file)
+    if content_type in (TEXT, MARKDOWN, CSV):
         return plain.read(file)
     if content_type in content_types.SUPPORTED:
         return pictures.read(file, recognizer)
-    raise _unsupported(file, content_type)
+    if content_type == content_types.ENCRYPTED_OFFICE:
+        raise DocumentEncrypted()
+    raise _unsupported(file, filename)
 
 
-def _unsupported(file: BinaryIO, content_type: str) -> ExtractionFailed:
-    if content_type != content_types.OLE:
-        return UnsupportedType("This is none of the kinds of file that can be read.")
+def _unsupported(file: BinaryIO, filename: str) -> ExtractionFailed:
     file.seek(0, os.SEEK_SET)
-    if "EncryptedPackage".encode("utf-16-le") in (file.read(MIB) or b""):
-        return DocumentEncrypted()
-    return UnsupportedType("Office files from before 2007 cannot be read. Save it as DOCX, XLSX or PPTX and upload that.")
+    return UnsupportedType(f"This is none of the kinds of file that can be read. {refusals.advice(filename, file.read(16) or b'')}")
 
 
 def _bounded(raw: list[str]) -> tuple[list[str], bool]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.extraction import cleaning, content_types, language
-from shared.extraction.content_types import BINARY, OLE, SUPPORTED, detect
+from shared.extraction.content_types import BINARY, ENCRYPTED_OFFICE, OLE, SUPPORTED, detect
 from shared.extraction.formats import html, plain
 from tests.extraction.made_documents import docx, paragraph, zipped
 
@@ -24,7 +24,7 @@ SIGNATURES = [
 @settings(deadline=None)  # the first one imports
 @given(st.sampled_from(SIGNATURES), st.binary(max_size=4000), st.text(max_size=300))
 def test_detection_never_raises(start: bytes, rest: bytes, filename: str) -> None:
-    assert detect(io.BytesIO(start + rest), filename) in SUPPORTED | {OLE, BINARY}
+    assert detect(io.BytesIO(start + rest), filename) in SUPPORTED | {ENCRYPTED_OFFICE, OLE, BINARY}
 
 
 @settings(deadline=None)
@@ -32,7 +32,7 @@ def test_detection_never_raises(start: bytes, rest: bytes, filename: str) -> Non
 def test_detection_survives_any_damage_to_an_archive(junk: bytes, at: int, patch: bytes) -> None:
     archive = bytearray(docx(paragraph("x")) + junk)
     archive[at : at + len(patch)] = patch
-    assert detect(io.BytesIO(bytes(archive)), "a.docx") in SUPPORTED | {OLE, BINARY}
+    assert detect(io.BytesIO(bytes(archive)), "a.docx") in SUPPORTED | {ENCRYPTED_OFFICE, OLE, BINARY}
 
 
 @settings(deadline=None)
@@ -149,7 +149,7 @@ def test_every_extension_leads_to_a_kind_we_read() -> None:
         (b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff" + bytes(100), "setup.txt", BINARY),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "a.txt", BINARY),
         (zipped({"mimetype": b"application/vnd.oasis.opendocument.text-template"}), "a", content_types.ODT),
-        (zipped({"mimetype": b"application/epub+zip"}), "a", BINARY),
+        (zipped({"mimetype": b"application/epub+zip"}), "a", content_types.EPUB),
         (zipped({"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "a.docx", content_types.XLSX),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""E-mails (RFC 5322, MIME): the headers a person reads, the body, and the text of what is attached.
+"""E-mails (RFC 5322, MIME; Outlook's): the headers a person reads, the body, and the text of what is attached.
 
 Mails in mails, winmail.dat and zip archives are taken apart like the mail itself, so that each file in them is an attachment.
 """
@@ -9,16 +9,17 @@ import quopri
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from email import generator, policy
 from email.message import Message
 from email.parser import BytesParser
 from itertools import islice
 from typing import Any, BinaryIO
 
-from shared.extraction import content_types, parts
+from shared.extraction import compound, content_types, parts
 from shared.extraction.encodings import decode
 from shared.extraction.failures import ExtractionFailed, ExtractionWarning, UnsupportedType
-from shared.extraction.formats import Reading, Scan, tnef
+from shared.extraction.formats import Reading, Scan, outlook, rtf, tnef
 from shared.extraction.formats.html import to_text
 from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE, MIB
 
@@ -36,17 +37,33 @@ _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_ENCODED_WORDS = re.compile(r"(\?=)\s+(=\?)")
 
 
-def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading]) -> Reading:
+Attachments = list[tuple[str, bytes | None]]
+"""Name and content of each; None if it cannot be unpacked."""
+
+
+@dataclass
+class _Mail:
+    """A message taken apart: lines of its headers, its bodies, and what is attached."""
+
+    title: str | None
+    headers: list[str]
+    bodies: list[str] = field(default_factory=list)
+    attachments: Attachments = field(default_factory=list)
+
+
+def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading] | None) -> Reading:
     """The message as the first page, then the pages of each attachment that can be read, headed by its name.
 
-    `read_attachment(file, filename)` reads one; what it cannot read is only named."""
+    `read_attachment(file, filename)` reads one; what it cannot read is only named, and all of them are without it."""
     file.seek(0)
     data = file.read(MAX_TEXT_FILE + 1) or b""
-    message, bodies, attachments = _taken_apart(data[:MAX_TEXT_FILE])
-    reading = Reading(title=_header(message, "Subject") or None, truncated=len(data) > MAX_TEXT_FILE)
-    headers = [f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))]
+    mail = _opened(file, data)
+    attachments = mail.attachments
+    reading = Reading(title=mail.title, truncated=len(data) > MAX_TEXT_FILE and not data.startswith(compound.SIGNATURE))
     named = [f"Attachment: {name}" for name, _ in attachments[:_MAX_NAMED]]
-    reading.pages.append("\n\n".join(("\n".join(headers + named), *filter(None, bodies))))
+    reading.pages.append("\n\n".join(("\n".join(mail.headers + named), *filter(None, mail.bodies))))
+    if read_attachment is None:
+        return reading
     reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
     for number, (name, content) in enumerate(attachments[:MAX_EMAIL_ATTACHMENTS], 1):
         lost = f"The attachment {name} could not be read."
@@ -80,17 +97,19 @@ def headed(name: str, page: str) -> str:
 def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
     """The `number`-th attachment (from 1) of the message, as a file, and its name. Raises IndexError if there are fewer."""
     file.seek(0)
-    _, _, attachments = _taken_apart((file.read(MAX_TEXT_FILE + 1) or b"")[:MAX_TEXT_FILE])
-    name, content = attachments[number - 1]
+    name, content = _opened(file, file.read(MAX_TEXT_FILE + 1) or b"").attachments[number - 1]
     return io.BytesIO(content or b""), name
 
 
-Attachments = list[tuple[str, bytes | None]]
-"""Name and content of each; None if it cannot be unpacked."""
-
-
-def _taken_apart(data: bytes) -> tuple[Message, list[str], Attachments]:
-    """The message, its bodies, and its attachments by name."""
+def _opened(file: BinaryIO, data: bytes) -> _Mail:
+    """The message in a file that begins with `data`."""
+    if data.startswith(compound.SIGNATURE):
+        message = outlook.open_message(file)
+        mail = _Mail(message.headers.get("Subject"), _lines(message))
+        _collect_outlook(message, mail.bodies, mail.attachments)
+        mail.attachments = _with_members(mail.attachments)
+        return mail
+    data = data[:MAX_TEXT_FILE]
     try:
         return _taken_apart_by(policy.default, data)
     except Exception:
@@ -98,12 +117,33 @@ def _taken_apart(data: bytes) -> tuple[Message, list[str], Attachments]:
         return _taken_apart_by(policy.compat32, data)
 
 
-def _taken_apart_by(rules: Any, data: bytes) -> tuple[Message, list[str], Attachments]:
+def _taken_apart_by(rules: Any, data: bytes) -> _Mail:
     message: Message = BytesParser(policy=rules).parsebytes(data)
-    bodies: list[str] = []
-    attachments: Attachments = []
-    _collect(message, bodies, attachments, depth=0)
-    return message, bodies, _with_members(attachments)
+    mail = _Mail(_header(message, "Subject") or None, _shown(message).splitlines())
+    _collect(message, mail.bodies, mail.attachments, depth=0)
+    mail.attachments = _with_members(mail.attachments)
+    return mail
+
+
+def _lines(message: outlook.Message) -> list[str]:
+    return [f"{name}: {value}" for name, value in message.headers.items()]
+
+
+def _collect_outlook(message: outlook.Message, bodies: list[str], attachments: Attachments) -> None:
+    texts = [message.plain, to_text(message.html, message.html_encoding)[0] if message.html else ""]
+    if message.rtf and not any(text.strip() for text in texts):
+        texts.append(rtf.text(message.rtf))
+    words = [set(_WORD.findall(text.casefold())) for text in texts]
+    bodies.append(texts[0] if words[0] and _says_as_much(words[0], words[1]) else max(texts, key=len))
+    for name, content in message.attachments:
+        if isinstance(content, outlook.Message):
+            bodies += [f"Attachment: {name}", "\n".join(_lines(content))]
+            _collect_outlook(content, bodies, attachments)
+        elif _is_mail(content, name):
+            bodies.append(f"Attachment: {name}")
+            _collect_nested(BytesParser(policy=policy.default).parsebytes(content), bodies, attachments, 1)
+        else:
+            attachments.append((name, content))
 
 
 def _header(message: Message, name: str) -> str:
@@ -175,6 +215,10 @@ def _collect_leaf(part: Message, kind: str, content: bytes, bodies: list[str], a
     name, charset = _filename(part), _charset(part)
     if content.startswith(tnef.SIGNATURE):
         _collect_wrapped(content, bodies, attachments, depth)
+    elif content.startswith(compound.SIGNATURE) and content_types.detect(io.BytesIO(content), name) == content_types.MSG:
+        message = outlook.open_message(io.BytesIO(content))
+        bodies += [f"Attachment: {name}", "\n".join(_lines(message))]
+        _collect_outlook(message, bodies, attachments)
     elif depth and kind != "text/plain" and _is_mail(content, name):
         bodies.append(f"Attachment: {name}" if name else "")
         _collect_nested(BytesParser(policy=part.policy).parsebytes(content), bodies, attachments, depth + 1)

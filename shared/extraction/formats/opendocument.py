@@ -4,19 +4,21 @@ kreuzberg loses what stands in a span inside a span, in links and list headers, 
 file under a password damaged; odfpy builds the whole tree, at ten times the memory.
 """
 
+import contextlib
+import io
+import os
 import posixpath
 import re
-import time
 import zipfile
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from urllib.parse import unquote
 
-from shared.extraction.content_types import NAMES, ODP, ODS
-from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
+from shared.extraction.content_types import NAMES, ODG, ODP, ODS
+from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, DocumentTooComplex
 from shared.extraction.formats import Reading
-from shared.extraction.formats.xml_parts import BLANK, LINE, PARAGRAPH, TAB, Attributes, EnoughRead, PartReader, value
-from shared.extraction.limits import QUICK_CPU_SECONDS
+from shared.extraction.formats.xml_parts import BLANK, LINE, PARAGRAPH, TAB, Archive, Attributes, PartReader, Parts, value
+from shared.extraction.limits import MAX_OFFICE_FILE, MIB
 
 _URN = "urn:oasis:names:tc:opendocument:xmlns:"
 _NAMESPACES = {
@@ -38,67 +40,65 @@ def read(file: BinaryIO, content_type: str) -> Reading:
 
     Raises DocumentEncrypted, DocumentCorrupt."""
     damaged = DocumentCorrupt(f"The {NAMES[content_type]} is damaged and cannot be read.")
-    with zipfile.ZipFile(file) as archive:
-        document = _Document(archive, content_type)
-        document.refuse_encrypted()
-        content = _Content(document)
+    with contextlib.ExitStack() as closing:
+        flat = is_flat(file)
+        archive = _Flat(file) if flat else closing.enter_context(zipfile.ZipFile(file))
+        document = _OpenDocument(archive, content_type)
+        if not flat:
+            document.refuse_encrypted()
+        content = _ContentReader(document)
         styles = _Styles(document)
         if not document.walk(content, "content.xml", needed=True):
             raise damaged
         document.walk(styles, "styles.xml")
-        meta = _Meta()
-        document.walk(meta, "meta.xml")
+        document.reading.title = document.title("meta.xml")
         pages = content.pages()
     pages[0] = "\n\n".join(part for part in ("\n".join(styles.headers), pages[0]) if part)
     pages[-1] = "\n\n".join(part for part in (pages[-1], "\n".join(styles.footers)) if part)
-    return Reading(
-        pages=pages,
-        page_count=len(pages) if content_type == ODP or len(pages) > 1 else None,
-        title=meta.title,
-        truncated=document.truncated,
-        warnings=document.reading.warnings,
-    )
+    reading = document.reading
+    reading.pages = pages
+    reading.page_count = len(pages) if content_type in (ODP, ODG) or len(pages) > 1 else None
+    return reading
 
 
-class _Document:
+def is_flat(file: BinaryIO) -> bool:
+    """Whether the document is one XML file instead of an archive (ODF 1.3 part 3, 3.1.2)."""
+    file.seek(0)
+    return not (file.read(2) or b"").startswith(b"PK")
+
+
+class _Flat:
+    """A document that is one XML file, in the place of an archive: each part is the whole, of which readers pass over the rest."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        if file.seek(0, os.SEEK_END) > MAX_OFFICE_FILE:
+            raise DocumentTooComplex(f"The document is larger than {MAX_OFFICE_FILE // MIB} MiB.")
+        file.seek(0)
+        self._data = file.read()
+
+    def namelist(self) -> list[str]:
+        return ["content.xml", "styles.xml", "meta.xml"]
+
+    def open(self, _: str, /) -> IO[bytes]:
+        return io.BytesIO(self._data)
+
+
+class _OpenDocument(Parts):
     """One archive and its parts."""
 
-    def __init__(self, archive: zipfile.ZipFile, content_type: str) -> None:
+    def __init__(self, archive: Archive, content_type: str) -> None:
+        super().__init__(archive)
         self.content_type = content_type
-        self._archive = archive
-        self._names = set(archive.namelist())
-        self._until = time.process_time() + QUICK_CPU_SECONDS / 2
-        self._written = 0
         self._objects: set[str] = set()
-        self.reading = Reading()
-        self.truncated = False
 
     def refuse_encrypted(self) -> None:
         """ODF 1.3 part 2, 3.4: each part by itself, or, since LibreOffice 24.8, all in a package inside the package."""
-        if "encrypted-package" in self._names and "content.xml" not in self._names:
+        if "encrypted-package" in self.names() and "content.xml" not in self.names():
             raise DocumentEncrypted()
         manifest = _Manifest()
         self.walk(manifest, "META-INF/manifest.xml", needed=True)
         if manifest.encrypted:
             raise DocumentEncrypted()
-
-    def walk(self, reader: PartReader, name: str, *, needed: bool = False) -> bool:
-        """Have a part read; False if it is not there or damaged. If it is `needed`, damage is left to the caller to tell."""
-        if name not in self._names:
-            return False
-        reader.until, reader.written = self._until, self._written
-        try:
-            with self._archive.open(name) as part:
-                reader.walk(part)
-        except EnoughRead:
-            self.truncated = True
-        except ValueError:
-            if not needed:
-                self.reading.warn("part_unreadable", f"The part {name[:100]} is damaged and was left out.")
-            return False
-        finally:
-            self._written = max(self._written, reader.written)
-        return True
 
     def object(self, href: str, nested: int) -> str:
         """The text of a chart, a formula or another document that stands in this one; each once."""
@@ -106,7 +106,7 @@ class _Document:
         if folder in self._objects or folder.startswith((".", "/")) or nested >= _MAX_NESTED_OBJECTS:
             return ""
         self._objects.add(folder)
-        reader = _Content(self, folder, nested + 1)
+        reader = _ContentReader(self, folder, nested + 1)
         self.walk(reader, f"{folder}/content.xml")
         return "\n\n".join(page for page in reader.pages() if page.strip())
 
@@ -123,25 +123,7 @@ class _Manifest(PartReader):
         self.encrypted = True
 
 
-class _Meta(PartReader):
-    NAMESPACES = _NAMESPACES
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.title: str | None = None
-        self._inside = False
-        self.opening = {"dc:title": lambda _: self._in_title(True)}
-        self.closing = {"dc:title": lambda: self._in_title(False)}
-
-    def _in_title(self, inside: bool) -> None:
-        self._inside = inside
-
-    def characters(self, text: str) -> None:
-        if self._inside:
-            self.title = ((self.title or "") + text)[:10_000]
-
-
-class _Text(PartReader):
+class _TextReader(PartReader):
     """Whatever holds paragraphs."""
 
     NAMESPACES = _NAMESPACES
@@ -149,12 +131,12 @@ class _Text(PartReader):
         {
             "text:tracked-changes", "table:tracked-changes", "text:note-citation", "text:script", "svg:title", "svg:desc",
             "office:scripts", "table:content-validations", "table:named-expressions", "table:dde-links", "office:binary-data",
-            "math:annotation", "math:annotation-xml",
+            "math:annotation", "math:annotation-xml", "office:meta", "office:settings",
         }
     )  # fmt: skip
     _FORMULA = frozenset({"math:mi", "math:mn", "math:mo", "math:mtext", "math:ms"})
 
-    def __init__(self, document: _Document, folder: str = "", nested: int = 0) -> None:
+    def __init__(self, document: _OpenDocument, folder: str = "", nested: int = 0) -> None:
         super().__init__()
         self._document = document
         self._folder = folder
@@ -255,10 +237,12 @@ class _Text(PartReader):
                 self.flow.end_paragraph()
 
 
-class _Content(_Text):
+class _ContentReader(_TextReader):
     """The body: with pages where paragraphs or slides say so, the values of cells, and what was entered into forms."""
 
-    def __init__(self, document: _Document, folder: str = "", nested: int = 0) -> None:
+    SKIPPED = _TextReader.SKIPPED | {"office:master-styles"}
+
+    def __init__(self, document: _OpenDocument, folder: str = "", nested: int = 0) -> None:
         super().__init__(document, folder, nested)
         self._style = ""
         self._breaking: dict[str, str] = {}
@@ -348,12 +332,18 @@ def _stored(cell: Attributes) -> str | None:
     return value(cell, "string-value") if kind == "string" else None
 
 
-class _Styles(_Text):
+class _Styles(_TextReader):
     """The page headers and footers, which hold a letter's sender or its bank account; each different one once."""
 
-    SKIPPED = _Text.SKIPPED | {"office:styles", "office:automatic-styles", "office:font-face-decls", "style:handout-master"}
+    SKIPPED = _TextReader.SKIPPED | {
+        "office:styles",
+        "office:automatic-styles",
+        "office:font-face-decls",
+        "office:body",
+        "style:handout-master",
+    }
 
-    def __init__(self, document: _Document) -> None:
+    def __init__(self, document: _OpenDocument) -> None:
         super().__init__(document)
         self.headers: list[str] = []
         self.footers: list[str] = []

@@ -25,13 +25,22 @@ if TYPE_CHECKING:
 START_OF_SCAN = b"\xff\xda"
 """The marker SOS; in the data of a scan, 0xFF is followed by 0 or by a restart marker."""
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF")
+_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "DIB", "HEIF")
+
+
+def prepare() -> None:
+    """Have Pillow read HEIC, the format of telephones, with libheif."""
+    import pi_heif
+
+    # a telephone's picture is decoded whole, its preview and depth not at all
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, decode_threads=1)
 
 
 def read(file: BinaryIO, recognizer: Recognizer) -> Reading:
     """The text on each frame (a TIFF may hold a page each), and a thumbnail of the first."""
     from PIL import Image, UnidentifiedImageError
 
+    prepare()
     watch = Stopwatch()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -89,6 +98,7 @@ def recognize(file: BinaryIO, numbers: Iterable[int], recognizer: Recognizer) ->
     """The text on the frames of these numbers (from 0), one after the other; None for a frame that cannot be decoded."""
     from PIL import Image
 
+    prepare()
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     file.seek(0)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from shared.extraction.content_types import NAMES, RTF
 from shared.extraction.encodings import decode
-from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex
+from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex, ExtractionFailed
 from shared.extraction.formats import Reading, as_one_page
 from shared.extraction.limits import MAX_OFFICE_FILE, MAX_TEXT_CHARACTERS, MIB
 
@@ -81,12 +81,22 @@ def read(file: BinaryIO) -> Reading:
     if size > MAX_OFFICE_FILE:
         raise DocumentTooComplex(f"The {NAMES[RTF]} is larger than {MAX_OFFICE_FILE // MIB} MiB.")
     file.seek(0)
-    text = _Text()
-    text.feed(file.read())
-    return Reading(pages=as_one_page(text.parts()), title=text.written("title") or None, truncated=text.full)
+    reader = _RtfText()
+    reader.feed(file.read())
+    return Reading(pages=as_one_page(reader.parts()), title=reader.written("title") or None, truncated=reader.full)
 
 
-class _Text:
+def text(data: bytes) -> str:
+    """The text of RTF that stands in another document; empty if it is damaged."""
+    reader = _RtfText()
+    try:
+        reader.feed(data)
+    except ExtractionFailed:
+        return ""
+    return as_one_page(reader.parts())[0]
+
+
+class _RtfText:
     def __init__(self) -> None:
         self._written: dict[str, list[str]] = {"title": [], "header": [], "text": [], "note": []}
         self.full = False

@@ -14,7 +14,8 @@ from xml.parsers import expat
 from shared.extraction.failures import UnsupportedType
 from shared.extraction.formats import Reading
 from shared.extraction.formats.numbers import NumberFormat
-from shared.extraction.formats.openxml import Attributes, Package, PartDamaged, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.openxml import Package, PartDamaged, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.xml_parts import Attributes
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_SECONDS
 
 _KIND = "Excel workbook"
@@ -23,7 +24,7 @@ _MAX_STYLES, _MAX_REMEMBERED = 100, 5_000
 """Styles of a sheet, and values in each, of which is remembered what they show."""
 _IN_FULL = 1_000_000
 """Characters of a workbook up to which numbers have all their writings; large tables have room for more rows instead."""
-_BOOLEANS = {"0": "FALSCH FALSE", "1": "WAHR TRUE"}
+BOOLEANS = {"0": "FALSCH FALSE", "1": "WAHR TRUE"}
 """What a cell shows depends on the country, as with numbers."""
 
 
@@ -141,7 +142,7 @@ def _texts(package: Package, part: str) -> list[str]:
             if not readings:
                 runs.extend(pieces)
         elif name == item:
-            texts.append(_one_line("".join(runs)))
+            texts.append(one_line("".join(runs)))
             runs.clear()
         elif name == reading:
             readings -= 1
@@ -275,9 +276,9 @@ class _Rows:
     def _value(self, kind: str | None, style: str | None, raw: str) -> str:
         """What a cell shows that is no shared string (18.18.11)."""
         if kind == "b":
-            return _BOOLEANS.get(raw.strip(), raw)
+            return BOOLEANS.get(raw.strip(), raw)
         if kind in ("str", "inlineStr", "e"):
-            return _one_line(raw)
+            return one_line(raw)
         number_format, known = self._styles.get(style) or self._style(style)
         shown = known.get(raw)
         if shown is None:
@@ -287,7 +288,7 @@ class _Rows:
                 else:
                     shown = number_format.text(raw.strip(), brief=self._brief)
             except (ValueError, ArithmeticError):
-                shown = _one_line(raw)
+                shown = one_line(raw)
             if len(known) < _MAX_REMEMBERED:
                 known[raw] = shown
         return shown
@@ -308,10 +309,10 @@ class _Rows:
         return self._distinct("Footer", sheet)
 
     def _distinct(self, kind: str, sheet: str) -> list[str]:
-        return list(dict.fromkeys(_margin(code, sheet) for name, code in self._margins.items() if name.endswith(kind)))
+        return list(dict.fromkeys(margin(code, sheet) for name, code in self._margins.items() if name.endswith(kind)))
 
 
-def _margin(code: str, sheet: str) -> str:
+def margin(code: str, sheet: str) -> str:
     """A header or footer without its codes (18.3.1.46); page numbers, dates and names of files are known only when it is printed."""
 
     def replaced(match: re.Match[str]) -> str:
@@ -370,7 +371,7 @@ def _comments(workbook: _Workbook, part: str, threads: bool) -> str:
         elif element == "rPh":
             readings -= 1
         elif element in ("comment", "threadedComment"):
-            text = _one_line("".join(pieces))
+            text = one_line("".join(pieces))
             if text and not (threads and author.startswith("tc=")):
                 by = "" if not author or author.startswith("tc=") or text.startswith(author) else f"{author}: "
                 lines.append(f"{cell}\t{by}{text}")
@@ -384,7 +385,7 @@ def _comments(workbook: _Workbook, part: str, threads: bool) -> str:
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """A cell's text on one line of the page; `_x000D_` and the like stand for what XML cannot hold (ST_Xstring, 22.9.2.19)."""
     if "_x" in text:
         text = re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)

@@ -9,7 +9,6 @@ import email.policy
 import io
 import posixpath
 import re
-import time
 import zipfile
 from typing import BinaryIO, ClassVar
 from urllib.parse import unquote
@@ -17,8 +16,7 @@ from urllib.parse import unquote
 from shared.extraction import content_types
 from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex, ExtractionFailed
 from shared.extraction.formats import Reading, archive, html, plain, rtf
-from shared.extraction.formats.xml_parts import BLANK, LINE, PARAGRAPH, TAB, Attributes, EnoughRead, PartReader, value
-from shared.extraction.limits import QUICK_CPU_SECONDS
+from shared.extraction.formats.xml_parts import BLANK, LINE, PARAGRAPH, TAB, Attributes, PartReader, Parts, value
 
 _TRANSITIONAL, _STRICT = "http://schemas.openxmlformats.org/", "http://purl.oclc.org/ooxml/"
 _NAMESPACES = {
@@ -36,7 +34,6 @@ _NAMESPACES = {
 } | {
     "http://schemas.microsoft.com/office/drawing/2014/chartex": "cx",
     "urn:schemas-microsoft-com:vml": "v",
-    "http://purl.org/dc/elements/1.1/": "dc",
     _TRANSITIONAL + "package/2006/relationships": "rel",
 }
 _MARGIN = re.compile(r"(header|footer)\d*\.xml")
@@ -56,29 +53,20 @@ def read(file: BinaryIO, *, _nested: int = 0) -> Reading:
 
     Raises DocumentCorrupt."""
     with zipfile.ZipFile(file) as package:
-        document = _Document(package, _nested)
+        document = _WordDocument(package, _nested)
         pages = document.read()
-    return Reading(
-        pages=pages,
-        page_count=len(pages) if len(pages) > 1 else None,
-        title=document.title,
-        truncated=document.truncated,
-        warnings=document.reading.warnings,
-    )
+    reading = document.reading
+    reading.pages = pages
+    reading.page_count = len(pages) if len(pages) > 1 else None
+    return reading
 
 
-class _Document:
+class _WordDocument(Parts):
     """One archive: its parts, and what they refer to."""
 
     def __init__(self, archive: zipfile.ZipFile, nested: int) -> None:
-        self._archive = archive
-        self._parts = {name.replace("\\", "/").lstrip("/").lower(): name for name in archive.namelist()}
+        super().__init__(archive)
         self._nested = nested
-        self._written = 0
-        self._until = time.process_time() + QUICK_CPU_SECONDS / 2
-        self.reading = Reading()
-        self.truncated = False
-        self.title: str | None = None
 
     def read(self) -> list[str]:
         package = self.relations("")
@@ -96,29 +84,8 @@ class _Document:
         pages[0] = "\n\n".join(part for part in ("\n".join(margins["header"]), pages[0]) if part)
         pages[-1] = "\n\n".join(part for part in (pages[-1], "\n".join(margins["footer"])) if part)
         core = next((target for kind, target in package.values() if kind == "core-properties"), "docProps/core.xml")
-        properties = _Properties()
-        self.walk(properties, core)
-        self.title = properties.title
+        self.reading.title = self.title(core)
         return pages
-
-    def walk(self, reader: PartReader, name: str, *, needed: bool = False) -> bool:
-        """Have a part read; False if it is not there or damaged. If it is `needed`, damage is left to the caller to tell."""
-        stored = self._parts.get(name.lower())
-        if stored is None:
-            return False
-        reader.until, reader.written = self._until, self._written
-        try:
-            with self._archive.open(stored) as part:
-                reader.walk(part)
-        except EnoughRead:
-            self.truncated = True
-        except ValueError:
-            if not needed:
-                self.reading.warn("part_unreadable", f"The part {posixpath.basename(name)[:100]} is damaged and was left out.")
-            return False
-        finally:
-            self._written = max(self._written, reader.written)
-        return True
 
     def relations(self, name: str) -> dict[str, tuple[str, str]]:
         """What a part refers to: kind and name by identifier."""
@@ -137,10 +104,9 @@ class _Document:
 
     def chunk(self, name: str) -> str:
         """The text of a document of another kind that stands in this one (altChunk)."""
-        stored = self._parts.get(name.lower())
-        if stored is None:
+        data = self.content(name)
+        if data is None:
             return ""
-        data = self._archive.read(stored)
         content_type = content_types.detect(io.BytesIO(data), name)
         try:
             return self._chunk(data, content_type)
@@ -174,7 +140,7 @@ class _Document:
         """Text of the page headers and footers, which hold a letter's sender or its bank account; each different one once."""
         names = {target: kind for kind, target in relations.values() if kind in ("header", "footer")}
         folder = posixpath.dirname(main).lower()
-        for lower, stored in self._parts.items():
+        for lower, stored in self.names().items():
             if posixpath.dirname(lower) == folder and (match := _MARGIN.fullmatch(posixpath.basename(lower))):
                 names.setdefault(stored, match[1])
         texts: dict[str, list[str]] = {"header": [], "footer": []}
@@ -213,24 +179,6 @@ class _Relations(PartReader):
         target = unquote(attributes.get("Target", "").replace("\\", "/"))
         name = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(self._folder, target))
         self.targets[attributes.get("Id", "")] = (attributes.get("Type", "").rpartition("/")[2], name)
-
-
-class _Properties(PartReader):
-    NAMESPACES = _NAMESPACES
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.title: str | None = None
-        self._inside = False
-        self.opening = {"dc:title": lambda _: self._in_title(True)}
-        self.closing = {"dc:title": lambda: self._in_title(False)}
-
-    def _in_title(self, inside: bool) -> None:
-        self._inside = inside
-
-    def characters(self, text: str) -> None:
-        if self._inside:
-            self.title = ((self.title or "") + text)[:10_000]
 
 
 class _Graphic(PartReader):
@@ -275,7 +223,7 @@ class _Body(PartReader):
         }
     )  # fmt: skip
 
-    def __init__(self, document: _Document, relations: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, document: _WordDocument, relations: dict[str, tuple[str, str]]) -> None:
         super().__init__()
         self.notes: dict[tuple[str, str], str] = {}
         self._document = document
@@ -470,7 +418,7 @@ class _Body(PartReader):
 class _Notes(_Body):
     """Footnotes, endnotes or comments, each by itself."""
 
-    def __init__(self, document: _Document, relations: dict[str, tuple[str, str]], kind: str) -> None:
+    def __init__(self, document: _WordDocument, relations: dict[str, tuple[str, str]], kind: str) -> None:
         super().__init__(document, relations)
         self.texts: dict[tuple[str, str], str] = {}
         self._kind = kind

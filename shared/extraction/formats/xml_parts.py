@@ -5,10 +5,12 @@ walks through. Nothing recurses, so depth costs nothing.
 """
 
 import time
+import zipfile
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import IO, ClassVar, Protocol
 from xml.parsers import expat
 
+from shared.extraction.formats import Reading
 from shared.extraction.limits import KIB, MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_SECONDS
 
 BLANK, TAB, LINE, PARAGRAPH = 1, 2, 3, 4
@@ -21,6 +23,14 @@ Attributes = dict[str, str]
 
 class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Archive(Protocol):
+    """What parts are taken from: a zip archive, or what looks like one."""
+
+    def namelist(self) -> list[str]: ...
+
+    def open(self, name: str, /) -> IO[bytes]: ...
 
 
 class EnoughRead(Exception):
@@ -202,6 +212,76 @@ class PartReader:
         uri, _, local = name.rpartition(" ")
         tag = self._tags[name] = f"{self.NAMESPACES.get(uri, '')}:{local}"
         return tag
+
+
+class Parts:
+    """The parts of one archive, read within one budget of text and time; `reading` gets what is to be told of them."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._stored = {name.replace("\\", "/").lstrip("/").lower(): name for name in archive.namelist()}
+        self._written = 0
+        self._until = time.process_time() + QUICK_CPU_SECONDS / 2
+        self.reading = Reading()
+
+    def names(self) -> dict[str, str]:
+        """Names as the archive has them, by names in lower case."""
+        return self._stored
+
+    def content(self, name: str) -> bytes | None:
+        """A part in whole; None if it is not there."""
+        stored = self._stored.get(name.lower())
+        if stored is None:
+            return None
+        with self._archive.open(stored) as part:
+            return part.read()
+
+    def walk(self, reader: PartReader, name: str, *, needed: bool = False) -> bool:
+        """Have a part read; False if it is not there or damaged. If it is `needed`, damage is left to the caller to tell."""
+        stored = self._stored.get(name.lower())
+        if stored is None:
+            return False
+        reader.until, reader.written = self._until, self._written
+        try:
+            with self._archive.open(stored) as part:
+                reader.walk(part)
+        except EnoughRead:
+            self.reading.truncated = True
+        except (ValueError, zipfile.BadZipFile):
+            if not needed:
+                self.reading.warn("part_unreadable", f"The part {name[-100:]} is damaged and was left out.")
+            return False
+        finally:
+            self._written = max(self._written, reader.written)
+        return True
+
+    def title(self, name: str) -> str | None:
+        """The title among the properties of the document, which are the part of that name (Dublin Core)."""
+        reader = _Title()
+        self.walk(reader, name)
+        return reader.title
+
+
+class _Title(PartReader):
+    NAMESPACES: ClassVar[dict[str, str]] = {
+        "http://purl.org/dc/elements/1.1/": "dc",
+        "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office",
+    }
+    SKIPPED = frozenset({"office:body", "office:master-styles"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title: str | None = None
+        self._inside = False
+        self.opening = {"dc:title": lambda _: self._in_title(True)}
+        self.closing = {"dc:title": lambda: self._in_title(False)}
+
+    def _in_title(self, inside: bool) -> None:
+        self._inside = inside
+
+    def characters(self, text: str) -> None:
+        if self._inside:
+            self.title = ((self.title or "") + text)[:10_000]
 
 
 def value(attributes: Attributes, local: str) -> str | None:
