@@ -12,7 +12,6 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 
 from shared.api.models import Moment, RequestModel, ResponseModel, SingleLine
-from shared.search.query import QUERY_LIMIT
 
 Status = Literal["uploading", "stored", "extracted", "ready", "failed"]
 AIPolicy = Literal["inherit", "local_only", "never"]
@@ -182,9 +181,9 @@ class Facets(ResponseModel):
     years: list[ValueFacet]
 
 
+QUERY_LIMIT = 10_000
+"""Characters of a query."""
 _SEVERAL: Any = Field(default=[], max_length=50)
-
-
 _Value = Annotated[SingleLine, Field(min_length=1, max_length=255)]
 
 

@@ -193,7 +193,7 @@ async def sign_parts(db: TenantDatabase, document_id: UUID, request: SignParts) 
 
 
 async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUpload) -> Document:
-    """The client says that the bytes are there: checks, and settles the upload. Once it is settled, only answers with the document.
+    """The client says that the bytes are there: checks, and finalizes the upload. Once that is done, only answers with the document.
 
     Raises NotFound, UploadIncomplete.
     """
@@ -207,7 +207,7 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
         stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
         if stored is None:
             raise UploadIncomplete("Nothing has arrived under the upload's URL yet.")
-        await upload_step.settle(db, upload, stored)
+        await upload_step.finalize(db, upload, stored)
     return await library.get(db, document_id)
 
 
