@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from shared.ai.prompts import CallKind
-from shared.ai.provider import CallOutcome, ProviderName
+from shared.ai.provider import DETAILS, CallOutcome, DetailName, ProviderName
 from shared.ai.registry import Mode
 from shared.api.models import RequestModel, ResponseModel, SingleLine
 from shared.identity.passwords import OptionalPassword
@@ -34,13 +34,14 @@ BudgetAnswer = Annotated[float, Field(ge=0)]
 
 
 class AISettings(ResponseModel):
-    """What holds for the caller: the caller's own choice, or the system's."""
+    """What holds for the caller: the caller's own choice, or the system's. `propose` names what is read from documents beside topics."""
 
     provider: ProviderName
     model: str
     base_url: str | None = None
     key_hint: str | None = None
     mode: Mode
+    propose: tuple[DetailName, ...] = ()
     monthly_budget_usd: BudgetAnswer | None = None
 
 
@@ -55,6 +56,7 @@ class NewAISettings(RequestModel):
     base_url: BaseUrl | None = None
     api_key: ApiKey | None = None
     mode: Mode = "apply"
+    propose: tuple[DetailName, ...] = Field(default=(), max_length=len(DETAILS))
     monthly_budget_usd: Budget | None = None
     password: OptionalPassword = None
     code: str | None = Field(default=None, max_length=64, repr=False)

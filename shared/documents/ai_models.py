@@ -1,10 +1,12 @@
 """What owners ask an AI provider for by hand, and what they get."""
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from shared.ai.provider import (
+    DetailName,
     ProviderName,
 )
 from shared.api.models import RequestModel, ResponseModel
@@ -81,3 +83,19 @@ class Provider(ResponseModel):
     needs_key: bool
     local: bool
     configured: bool
+
+
+class Proposal(ResponseModel):
+    """A proposal as clients see it; `value` of `issued_on` is a date, `quote` stands verbatim on page `page` (None: in title or file name).
+
+    `accepted` without the owner's word: it was set by itself.
+    """
+
+    id: UUID
+    name: DetailName
+    value: str
+    quote: str
+    page: int | None = None
+    provider: str
+    model: str
+    state: Literal["open", "accepted", "rejected"]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints
+from typing_extensions import TypedDict
 
 from shared.api.models import Moment, RequestModel, ResponseModel, SingleLine
 
@@ -122,11 +123,28 @@ class StorageUsage(ResponseModel):
     documents: int
 
 
+class PlacedWord(TypedDict):
+    """A recognised word and where it stands on the picture of its page: left, top, width and height in pixels."""
+
+    text: str
+    x: int
+    y: int
+    w: int
+    h: int
+
+
 class TextPage(ResponseModel):
-    """A page's text; numbers begin with 1."""
+    """A page's text; numbers begin with 1.
+
+    If boxes are asked for, a page whose text was recognised on a picture also has the picture's size in pixels (upright), the mean
+    `confidence` (0 to 100) and its words; otherwise these are null."""
 
     number: int
     text: str
+    width: int | None = None
+    height: int | None = None
+    confidence: int | None = None
+    words: list[PlacedWord] | None = None
 
 
 class DocumentPages(ResponseModel):
@@ -198,6 +216,9 @@ class DocumentFilter(RequestModel):
     created_after: Moment | None = None
     created_before: Moment | None = None
     trashed: StrictBool = False
+    sender_id: list[UUID] = _SEVERAL
+    issued_after: date | None = None
+    issued_before: date | None = None
 
 
 class SearchSuggestion(ResponseModel):

@@ -4,17 +4,18 @@ A suggestion is `open` where the provider was not sure enough, and `accepted` wi
 decide either way at any time, and otherwise later; the last word counts.
 """
 
-from typing import Literal
+from collections.abc import Sequence
 from uuid import UUID
 
 from shared.api import short_lists
 from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
-from shared.documents.topic_models import Suggestion
-from shared.errors import NotFound
+from shared.documents.topic_models import Decided, Decision, DecisionFailure, Suggestion, SuggestionDecision
+from shared.errors import DomainError, NotFound
 
-Decision = Literal["accept", "reject"]
+DECISIONS_BYTES = 256 * 1024
+"""Of a request: each decision takes some 150."""
 
 
 _COLUMNS = """
@@ -87,3 +88,22 @@ async def decide(tx: Transaction, *, owner_id: UUID, document_id: UUID, suggesti
     if decided is None:
         raise NotFound("There is no such suggestion.")
     return decided
+
+
+async def decide_many(db: TenantDatabase, decisions: Sequence[SuggestionDecision]) -> Decided:
+    """Each as `decide` would, in order; one that cannot be carried out keeps no other from it. What was done is kept when this returns."""
+    done: list[UUID] = []
+    failed: list[DecisionFailure] = []
+    for number, one in enumerate(decisions, 1):
+        try:
+            # A transaction each: two requests that meet would otherwise lock topics in different orders.
+            async with db.transaction() as tx:
+                if number < len(decisions):
+                    await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")  # the last one waits for all
+                await decide(tx, owner_id=db.owner_id, document_id=one.document_id, suggestion_id=one.suggestion_id, decision=one.decision)
+            done.append(one.suggestion_id)
+        except DomainError as problem:
+            if problem.status >= 500:
+                raise
+            failed.append(DecisionFailure(id=one.suggestion_id, code=problem.code))
+    return Decided(done=done, failed=failed)

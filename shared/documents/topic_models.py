@@ -15,6 +15,10 @@ NAME_CHARACTERS = 100
 DESCRIPTION_CHARACTERS = 1000
 
 
+AT_ONCE = 100
+"""Topics that a request may file documents under."""
+
+
 Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)]
 
 
@@ -64,6 +68,12 @@ class Topic(ResponseModel):
     documents: int
 
 
+Decision = Literal["accept", "reject"]
+
+
+DECISIONS_AT_MOST = 1_000
+
+
 class Suggestion(ResponseModel):
     """A suggestion as clients see it; `confidence` from 0 to 1, `quote` verbatim from page `page` (None: from the title or filename)."""
 
@@ -75,3 +85,31 @@ class Suggestion(ResponseModel):
     provider: str
     model: str
     state: Literal["open", "accepted", "rejected"]
+
+
+class SuggestionDecision(RequestModel):
+    """The owner's word on one suggestion."""
+
+    document_id: UUID
+    suggestion_id: UUID
+    decision: Decision
+
+
+class Decisions(RequestModel):
+    """The owner's word on many."""
+
+    decisions: list[SuggestionDecision] = Field(min_length=1, max_length=DECISIONS_AT_MOST)
+
+
+class DecisionFailure(ResponseModel):
+    """A decision that was not carried out; `code` as the problem of `decide_suggestion` would have it."""
+
+    id: UUID
+    code: str
+
+
+class Decided(ResponseModel):
+    """The suggestions that were decided, by id, in the order of the request, and those that were not."""
+
+    done: list[UUID]
+    failed: list[DecisionFailure]

@@ -25,13 +25,19 @@ from shared.events.catalogue import (
     AccountDeleted,
     BucketNotification,
     ClassificationDue,
+    CloudFileChosen,
+    CloudFolderChosen,
     DocumentEvent,
     DocumentExtracted,
     DocumentLarge,
+    DocumentPurged,
     DocumentReady,
     DocumentScanned,
     DocumentStored,
     EmailRequested,
+    ExportRequested,
+    JobDue,
+    MoveRequested,
     Tick,
 )
 from shared.events.event import Event, Malformed
@@ -60,6 +66,30 @@ STORED: list[tuple[Event, str, str, dict[str, Any], str | None]] = [
     ),
     (DocumentExtracted(**ABOUT_DOCUMENT), "document.extracted", str(THING), DOCUMENT_DATA, f"document.extracted/{THING}/3"),
     (DocumentReady(**ABOUT_DOCUMENT), "document.ready", str(THING), DOCUMENT_DATA, f"document.ready/{THING}/3"),
+    (
+        DocumentPurged(owner_id=OWNER, document_id=THING, object_keys=["a/b", ".derived/a"]),
+        "document.purged",
+        str(THING),
+        {"document_id": str(THING), "object_keys": ["a/b", ".derived/a"]},
+        None,
+    ),
+    (JobDue(owner_id=OWNER, job_id=THING, slices=2), "job.due", str(THING), {"job_id": str(THING), "slices": 2}, f"job.due/{THING}/2"),
+    (
+        MoveRequested(owner_id=OWNER, document_id=THING, move_id=OWNER),
+        "document.move",
+        str(THING),
+        {"document_id": str(THING), "move_id": str(OWNER)},
+        f"document.move/{OWNER}",
+    ),
+    (CloudFileChosen(owner_id=OWNER, document_id=THING), "cloud.file", str(THING), {"document_id": str(THING)}, f"cloud.file/{THING}"),
+    (
+        CloudFolderChosen(owner_id=OWNER, connection_id=THING, path="/a", depth=1),
+        "cloud.folder",
+        str(THING),
+        {"connection_id": str(THING), "path": "/a", "depth": 1},
+        None,
+    ),
+    (ExportRequested(owner_id=OWNER, export_id=THING), "cloud.export", str(THING), {"export_id": str(THING)}, f"cloud.export/{THING}"),
     (ClassificationDue(owner_id=OWNER), "classification.due", str(OWNER), {"owner_id": str(OWNER)}, None),
     (EmailRequested(owner_id=None, mail_id=THING), "email.requested", str(THING), {"mail_id": str(THING)}, None),
     (AccountDeleted(owner_id=OWNER), "account.deleted", str(OWNER), {"user_id": str(OWNER)}, None),
@@ -79,16 +109,24 @@ STORED: list[tuple[Event, str, str, dict[str, Any], str | None]] = [
     ),
 ]
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "owner_id": st.uuids(),
     "document_id": st.uuids(),
     "mail_id": st.uuids(),
+    "job_id": st.uuids(),
+    "move_id": st.uuids(),
+    "connection_id": st.uuids(),
+    "export_id": st.uuids(),
+    "depth": st.integers(0, 2**31 - 1),
+    "slices": st.integers(0, 2**31 - 1),
+    "object_keys": st.lists(TEXT, max_size=3),
     "revision": st.integers(1, 2**31 - 1),
     "done": st.integers(0, 2**31 - 1),
     "tick": st.datetimes(timezones=st.just(UTC)),
     "size": st.none() | st.integers(0, 2**53 - 1),
 }
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 
 
 def everything() -> list[type[Event]]:
