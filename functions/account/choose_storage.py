@@ -8,7 +8,7 @@ from shared.cloud import connections
 from shared.errors import Unauthenticated
 from shared.faas import Call, RequestModel, endpoint
 from shared.identity import accounts
-from shared.identity.accounts import User
+from shared.identity.models import User
 
 
 class StorageChoice(RequestModel):

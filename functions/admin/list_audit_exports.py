@@ -1,7 +1,7 @@
 """GET /api/admin/audit/exports: the audit log's daily exports, newest first."""
 
 from shared.audit import daily_exports
-from shared.audit.daily_exports import AuditExport
+from shared.audit.models import AuditExport
 from shared.db import database
 from shared.faas import Call, Page, PageQuery, endpoint
 

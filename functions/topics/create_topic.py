@@ -1,7 +1,7 @@
 """POST /api/topics: a new topic."""
 
 from shared.documents import topics
-from shared.documents.topics import NewTopic, Topic
+from shared.documents.topic_models import NewTopic, Topic
 from shared.faas import Call, endpoint
 
 

@@ -3,31 +3,20 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pydantic import Field
-
 from shared.api import cursors
-from shared.api.models import Moment, Page, PageQuery, SingleLine
+from shared.api.models import Page
 from shared.audit import chain, daily_exports, entries
 from shared.audit.actions import AuditAction, AuditOutcome
 from shared.audit.caller import Caller
 from shared.audit.chain import Verification
 from shared.audit.entries import AuditEntry
-from shared.audit.security_events import SecurityEvent
+from shared.audit.models import AuditQuery, SecurityEvent
 from shared.db import Database
 from shared.errors import InvalidCursor
 from shared.ids import first_id_at
 
 CLOCK_DIFFERENCE = timedelta(hours=1)
 """How far a line's id (made by the application's clock) may be from its time (PostgreSQL's): what lies further away is not read."""
-
-
-class AuditQuery(PageQuery):
-    """Which lines: those of an actor, of an action, `after` (inclusive) and `before` (exclusive) a time."""
-
-    actor: UUID | None = None
-    action: SingleLine | None = Field(default=None, max_length=100)
-    after: Moment | None = None
-    before: Moment | None = None
 
 
 async def list_page(db: Database, query: AuditQuery) -> Page[SecurityEvent]:

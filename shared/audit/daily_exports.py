@@ -17,12 +17,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from shared import clock
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.api.short_lists import page
 from shared.audit import chain
 from shared.audit.actions import AuditAction
 from shared.audit.caller import Caller
 from shared.audit.entries import record
+from shared.audit.models import AuditExport
 from shared.db import Database, Transaction
 from shared.errors import NotFound
 from shared.keys import signing_keys
@@ -38,14 +39,6 @@ SIGNATURE_TYPE = "audit-export+jws"
 """`typ` of the signature (RFC 8725, section 3.11): no other token of ours passes for one."""
 LONGEST_SIGNATURE = 4096
 """Bytes of a file's last line at most."""
-
-
-class AuditExport(ResponseModel):
-    """One day's file; `size` in bytes."""
-
-    date: date
-    lines: int
-    size: int
 
 
 @dataclass(frozen=True)

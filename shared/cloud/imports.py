@@ -128,7 +128,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
                         yield chunk
 
             stored = await object_store().put_stream(upload.object_key, hashed(), content_type=upload.content_type, size=upload.size)
-        return await upload_step.settle(db, upload, stored, sha256=digest.hexdigest(), allow_duplicate=False)
+        return await upload_step.finalize(db, upload, stored, sha256=digest.hexdigest(), allow_duplicate=False)
     except DuplicateDocument as duplicate:
         async with db.transaction() as tx:
             await tx.execute(

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from shared.api.models import PageQuery, RequestModel, ResponseModel, SingleLine
 from shared.documents.models import Document
@@ -70,3 +70,19 @@ class ExportDocuments(RequestModel):
 
     document_ids: list[UUID] = Field(min_length=1, max_length=1000)
     folder: CloudPath
+
+
+class SignInPage(ResponseModel):
+    """Where the browser goes now."""
+
+    authorization_url: str
+
+
+class Callback(RequestModel):
+    """What a provider sends the browser back with; it may say more."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    state: Annotated[str, StringConstraints(max_length=200)] = ""
+    code: Annotated[str, StringConstraints(max_length=4000)] = ""
+    error: Annotated[str, StringConstraints(max_length=200)] = ""

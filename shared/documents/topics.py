@@ -5,29 +5,24 @@ that learned from its own filings would grow surer of its own mistakes.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
 from shared.api import cursors
-from shared.api.models import Page, RequestModel, ResponseModel, SingleLine
+from shared.api.models import Page
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
-from shared.documents.models import AIPolicy
-from shared.documents.name_keys import name_key, one_line
+from shared.documents.name_keys import name_key
+from shared.documents.topic_models import NewTopic, Topic, TopicChange
 from shared.errors import DomainError, NotFound
 from shared.ids import new_id
 
 if TYPE_CHECKING:
     from shared.ai.local import TermCounts
 
-NAME_CHARACTERS = 100
-DESCRIPTION_CHARACTERS = 1000
-
-AT_ONCE = 100
-"""Topics that a request may file documents under."""
 
 FiledBy = Literal["owner", "suggestion"]
 
@@ -36,51 +31,6 @@ class TopicExists(DomainError):
     """The owner has a topic of this name; upper and lower case are the same."""
 
     status, code, title = 409, "topic_exists", "You already have a topic of this name"
-
-
-Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
-Color = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
-
-
-class NewTopic(RequestModel):
-    """A topic to make; white space around the name is dropped and within it made single spaces."""
-
-    name: Name
-    description: Description | None = None
-    color: Color | None = Field(default=None, examples=["#2e7d32"])
-    manual_only: StrictBool = False
-    ai_policy: AIPolicy = "inherit"
-
-
-class TopicChange(RequestModel):
-    """What to change of a topic; what is absent stays. `description` and `color` may be null."""
-
-    name: Name | None = None
-    description: Description | None = None
-    color: Color | None = None
-    manual_only: StrictBool | None = None
-    ai_policy: AIPolicy | None = None
-
-    @model_validator(mode="after")
-    def _only_these_may_be_null(self) -> "TopicChange":
-        for name in self.model_fields_set - {"description", "color"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null")
-        return self
-
-
-class Topic(ResponseModel):
-    """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed. `ai_policy` holds for the
-    documents in it."""
-
-    id: UUID
-    name: str
-    description: str | None = None
-    color: str | None = None
-    manual_only: bool
-    ai_policy: AIPolicy
-    documents: int
 
 
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:
@@ -198,7 +148,8 @@ async def update(db: TenantDatabase, topic_id: UUID, change: TopicChange) -> Top
     return changed
 
 
-class _TopicName(ResponseModel):
+@dataclass(frozen=True)
+class _TopicName:
     name: str
 
 
@@ -395,7 +346,8 @@ def term_counts(tx: Transaction, owner_id: UUID) -> "TermCounts":
     return look_up
 
 
-class _Filing(ResponseModel):
+@dataclass(frozen=True)
+class _Filing:
     document_id: UUID
     topic_id: UUID
     source: str

@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.config import settings
 from shared.db import Transaction
-
-
-class StorageUsage(ResponseModel):
-    """Bytes kept, bytes promised to uploads under way, bytes allowed; documents kept."""
-
-    bytes_used: int
-    bytes_reserved: int
-    bytes_quota: int
-    documents: int
+from shared.documents.models import StorageUsage
 
 
 @dataclass(frozen=True)

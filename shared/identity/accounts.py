@@ -1,33 +1,20 @@
 """Accounts: the people who have one."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction
+from shared.identity.models import User
 from shared.ids import new_id
 
 MAX_DISPLAY_NAME = 200
 
 _COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, created_at"
 _CREDENTIALS = "id, email, password_hash, password_generation, second_factor, NOT disabled AND deleted_at IS NULL AS usable"
-
-
-class User(ResponseModel):
-    """An account, as its owner sees it."""
-
-    id: UUID
-    email: str
-    display_name: str | None
-    role: Literal["user", "admin"]
-    second_factor: bool
-    storage_connection_id: UUID | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

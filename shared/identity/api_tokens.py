@@ -14,27 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction, database
 from shared.errors import Unauthenticated
 from shared.identity import revocation
+from shared.identity.models import TokenItem
 from shared.ids import new_id
 from shared.keys import base64url
 
 PREFIX = "dvt_"
 PATTERN = re.compile(r"dvt_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-
-
-class TokenItem(ResponseModel):
-    """A token as its owner sees it."""
-
-    id: UUID
-    name: str
-    scopes: list[str]
-    expires_at: datetime | None
-    created_at: datetime
-    last_used_at: datetime | None
 
 
 @dataclass(frozen=True)

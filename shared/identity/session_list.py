@@ -9,7 +9,7 @@ from shared.audit import AuditAction
 from shared.db import Database
 from shared.identity import revocation, sessions
 from shared.identity.client import Client
-from shared.identity.sessions import SessionItem
+from shared.identity.models import SessionItem
 
 
 async def page(db: Database, user_id: UUID, current: UUID | None, *, limit: int, cursor: str | None) -> Page[SessionItem]:

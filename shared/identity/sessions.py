@@ -13,14 +13,14 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum, StrEnum
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction
 from shared.identity import accounts, revocation
 from shared.identity.client import Client
+from shared.identity.models import SessionItem
 from shared.ids import new_id
 from shared.keys import base64url, from_base64url, internal_keys
 
@@ -48,17 +48,6 @@ class EndReason(StrEnum):
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_DELETED = "account_deleted"
     BY_ADMIN = "by_admin"
-
-
-class SessionItem(ResponseModel):
-    """A session as its owner sees it; `current` is the one that the request came with."""
-
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    user_agent: str
-    ip: str
-    current: bool
 
 
 @dataclass(frozen=True, slots=True)

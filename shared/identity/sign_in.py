@@ -9,9 +9,9 @@ from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database, Transaction
 from shared.errors import Unauthenticated
 from shared.identity import accounts, one_time, passwords, revocation, sessions, throttle, tokens
-from shared.identity.accounts import User
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials, SessionRevoked
+from shared.identity.models import User
 from shared.mail import outbox
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)

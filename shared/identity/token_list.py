@@ -11,8 +11,8 @@ from shared.audit import AuditAction
 from shared.db import Database
 from shared.errors import Unauthenticated, ValidationFailed
 from shared.identity import accounts, api_tokens, confirmation, revocation, sessions
-from shared.identity.api_tokens import TokenItem
 from shared.identity.client import Client
+from shared.identity.models import TokenItem
 from shared.identity.sign_in import send_alert
 
 

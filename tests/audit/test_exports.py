@@ -12,7 +12,7 @@ import pytest
 
 from shared import audit, keys
 from shared.audit import AuditAction, Caller, audit_log, chain, daily_exports
-from shared.audit.audit_log import AuditQuery
+from shared.audit.models import AuditQuery
 from shared.db import Database
 from shared.errors import NotFound
 from shared.identity.client import Client

@@ -12,11 +12,11 @@ import pytest
 
 from shared.ai.registry import PROVIDERS, ProviderChoice
 from shared.assistant import choices, tasks
-from shared.assistant.choices import NewAISettings
+from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, suggestions, topics
-from shared.documents.ai_requests import EstimateRequest
-from shared.documents.topics import NewTopic
+from shared.documents.ai_models import EstimateRequest
+from shared.documents.topic_models import NewTopic
 from shared.errors import NotFound
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.http_server import Response, json_response
