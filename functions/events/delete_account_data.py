@@ -1,6 +1,7 @@
 """An account was deleted: removes every object, row and credential of it, as often as it takes."""
 
-from shared.db import database
+from shared.db import TenantDatabase, database
+from shared.documents import erasure
 from shared.events.catalogue import AccountDeleted
 from shared.faas import on_event
 from shared.identity import deletion
@@ -9,4 +10,5 @@ from shared.storage import object_store
 
 @on_event(AccountDeleted, queue="documents")
 async def delete_account_data(event: AccountDeleted) -> None:
-    await deletion.erase(database(), object_store(), event.owner_id)
+    while not await deletion.erase(database(), event.owner_id, holds_any=erasure.any_left):
+        await erasure.erase_all(TenantDatabase(database(), event.owner_id), object_store())

@@ -17,13 +17,14 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra.broker.cancellation import end, last_act
-from infra.broker.notification_format import Unintelligible, is_internal, parse
+from infra.broker.notification_format import Unintelligible, parse
 from infra.notification_list import LIST
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
 from shared.events.catalogue import BucketNotification
 from shared.events.subscriptions import SUBSCRIPTIONS, Subscription
+from shared.storage.object_keys import is_internal
 
 log = logging.getLogger("docuvault.broker")
 
@@ -204,7 +205,7 @@ async def write_notifications(database: Database, batch: list[bytes]) -> None:
             continue
         for notification in notifications:
             subscribed = subscriptions_for(notification.type)
-            if subscribed and not is_internal(notification):
+            if subscribed and not is_internal(notification.key):
                 events[notification.dedup_key] = notification, subscribed
     if not events and not rejects:
         return

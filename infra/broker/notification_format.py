@@ -8,9 +8,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
-from uuid import UUID
 
 from shared.events.catalogue import BucketNotification
+from shared.storage.object_keys import OriginalKey
 
 MAX_PAYLOAD_BYTES = 2**20
 UNTOLD_SIZE = -1
@@ -21,19 +21,6 @@ MAX_KEY_BYTES = 1024
 
 class Unintelligible(Exception):
     """The payload is not a bucket notification."""
-
-
-def is_internal(notification: BucketNotification) -> bool:
-    """Whether the object is one of our own making (`.derived/`, `.audit/`), which wakes nothing."""
-    return notification.key.startswith(".")
-
-
-def _owner_id(key: str) -> UUID | None:
-    """The key's first segment, if it is an account's id."""
-    try:
-        return UUID(key.partition("/")[0])
-    except ValueError:
-        return None
 
 
 def parse(payload: bytes) -> list[BucketNotification]:
@@ -83,8 +70,9 @@ def _notification(record: dict[str, Any]) -> BucketNotification:
         raise Unintelligible("a key no object can have")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**53):
         raise Unintelligible("a size no object can have")
+    original = OriginalKey.parse(key)
     return BucketNotification(
-        owner_id=_owner_id(key),
+        owner_id=original and original.owner_id,
         event_name=event_name if event_name.startswith("s3:") else f"s3:{event_name}",
         bucket=bucket,
         key=key,

@@ -19,6 +19,7 @@ from urllib.parse import quote_plus, unquote, urlsplit
 
 from infra.local.metadata_log import LogUnavailable, MetadataLog, ObjectChange
 from infra.notification_list import LIST
+from shared.storage.object_keys import is_internal
 
 log = logging.getLogger("docuvault.local.notifications")
 
@@ -58,7 +59,7 @@ def entry(change: ObjectChange, bucket: str) -> bytes | None:
     if old is not None and (old.etag, old.modified_ns, old.size) == (new.etag, new.modified_ns, new.size):
         return None  # tags or metadata changed, not the object
     key = f"{change.folder[len(root) :]}/{new.name}".lstrip("/")
-    if key.startswith("."):
+    if is_internal(key):
         return None
     time = datetime.fromtimestamp(change.time_ns / 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     metadata = {name: value.decode(errors="replace") for name, value in new.extended.items() if name.lower().startswith("x-amz-meta-")}

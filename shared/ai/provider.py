@@ -107,7 +107,7 @@ class Classification:
 
 
 @dataclass(frozen=True, slots=True)
-class Ideas:
+class TopicIdeas:
     """The answer to `suggest_topics`: at most five, best first."""
 
     ideas: tuple[TopicIdea, ...]
@@ -273,7 +273,7 @@ class AIProvider(Protocol):
         """Which of `topics` the document belongs to, each judged on its own, and the `wanted` details; none is a good answer."""
         ...
 
-    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> TopicIdeas:
         """Topics that would fit the document and that `topics` does not have."""
         ...
 

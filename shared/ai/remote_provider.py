@@ -26,7 +26,6 @@ from shared.ai.provider import (
     Classification,
     DetailName,
     DocumentText,
-    Ideas,
     ProviderAddressRefused,
     ProviderAnswerInvalid,
     ProviderAnswerTruncated,
@@ -44,6 +43,7 @@ from shared.ai.provider import (
     ProviderTimedOut,
     ProviderUnavailable,
     TopicExample,
+    TopicIdeas,
     TopicOption,
     Usage,
 )
@@ -55,7 +55,7 @@ from shared.outbound.clients import ResponseTooLarge
 TOKENS_BELIEVED = 10_000_000
 """More than any model reads in one call: a larger number in a response is none."""
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
@@ -141,9 +141,9 @@ class RemoteProvider(ABC):
             details = []
         return Classification(matches, done.model, done.usage, note, checked_details(details, document))
 
-    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> TopicIdeas:
         done, claims = await self._complete(prompts.ideas(document, topics), prompts.ideas_of)
-        return Ideas(checked_ideas(claims, topics), done.model, done.usage)
+        return TopicIdeas(checked_ideas(claims, topics), done.model, done.usage)
 
     async def health_check(self) -> ProviderHealth:
         started = perf_counter()
@@ -156,7 +156,7 @@ class RemoteProvider(ABC):
             return ProviderHealth(False, _milliseconds(started), str(failed))
         return ProviderHealth(True, _milliseconds(started), f"{self.title} answers with {done.model}.")
 
-    async def _complete(self, prompt: Prompt, read: Callable[[str], Read]) -> tuple[Completion, Read]:
+    async def _complete(self, prompt: Prompt, read: Callable[[str], Parsed]) -> tuple[Completion, Parsed]:
         """Makes the call and reads its answer, all of it within the gate: an answer that cannot be read is a call that failed."""
         await asyncio.to_thread(importlib.import_module, self.sdk)
         async with self._gate(prompt, self._access, self.price) as report:

@@ -81,7 +81,7 @@ class NewAISettings(RequestModel):
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ChoiceRow:
     provider: ProviderName
     model: str
     base_url: str | None
@@ -125,14 +125,14 @@ async def update(db: TenantDatabase, new: NewAISettings, author: Author | None =
     return changed
 
 
-async def _destination(row: "_Row | None") -> Destination:
+async def _destination(row: "_ChoiceRow | None") -> Destination:
     """Where the owner's documents go; without an address of the owner's, to the system's."""
     if row is None:
         return Destination((await system_choice(fresh=True)).provider, None)
     return Destination(row.provider, row.base_url, row.api_key is not None)
 
 
-async def _change(db: TenantDatabase, new: NewAISettings, seen: "_Row | None") -> AISettings | None:
+async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | None") -> AISettings | None:
     """None if the owner's choice is not the one that was `seen` any more."""
     from shared.assistant import circuits, tasks
 
@@ -284,11 +284,11 @@ def forget_system_choice() -> None:
     _remembered = None
 
 
-async def _row(tx: Transaction, owner_id: UUID) -> _Row | None:
-    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_Row)
+async def _row(tx: Transaction, owner_id: UUID) -> _ChoiceRow | None:
+    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_ChoiceRow)
 
 
-def _opened(row: _Row, owner_id: UUID) -> str:
+def _opened(row: _ChoiceRow, owner_id: UUID) -> str:
     return "" if row.api_key is None else _unsealed(row.api_key, owner_id)
 
 
@@ -300,7 +300,7 @@ def _unsealed(sealed: bytes, owner: UUID | str) -> str:
         return ""
 
 
-def _shown(row: _Row) -> AISettings:
+def _shown(row: _ChoiceRow) -> AISettings:
     return AISettings(
         provider=row.provider,
         model=row.model,

@@ -64,7 +64,7 @@ POLICY = """
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallSubject:
     """For whom a call goes out, about which document; `counted` if it is one of those that a document gets by itself."""
 
     owner_id: UUID
@@ -72,7 +72,7 @@ class Caller:
     counted: bool = False
 
 
-def gate_for(caller: Caller, choice: ProviderChoice) -> Gate:
+def gate_for(caller: CallSubject, choice: ProviderChoice) -> Gate:
     """The gate for calls of `choice` on behalf of `caller`."""
 
     @asynccontextmanager
@@ -125,7 +125,7 @@ async def _end(call_id: UUID, circuit: str, report: CallReport, failure: Provide
             await circuits.failed(tx, circuit, failure)
 
 
-async def _check_policies(tx: Transaction, caller: Caller, choice: ProviderChoice, prompt: Prompt) -> None:
+async def _check_policies(tx: Transaction, caller: CallSubject, choice: ProviderChoice, prompt: Prompt) -> None:
     documents = [*([caller.document_id] if caller.document_id is not None else []), *prompt.sources]
     if not documents:
         return

@@ -37,7 +37,7 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _ChainPlace:
     seq: int
     hash: bytes
 
@@ -123,7 +123,7 @@ async def verify(tx: Transaction, *, at_once: int = CHECKED_AT_ONCE) -> Verifica
     Reads the chain `at_once` lines a statement, so that no statement runs longer however long the log is.
     """
     checked: int = await tx.fetch_value("SELECT count(*) FROM audit_seals")
-    prior = _Place(0, b"")
+    prior = _ChainPlace(0, b"")
     while (reached := await _range_end(tx, prior.seq, at_once)) is not None:
         bad = await _first_bad(tx, prior, reached.seq)
         if bad is not None:
@@ -155,7 +155,7 @@ async def verify(tx: Transaction, *, at_once: int = CHECKED_AT_ONCE) -> Verifica
     return Verification(True, checked, None)
 
 
-async def _range_end(tx: Transaction, after: int, most: int) -> _Place | None:
+async def _range_end(tx: Transaction, after: int, most: int) -> _ChainPlace | None:
     """The last line of the range that follows `after`; None if there is none."""
     return await tx.fetch_one(
         """
@@ -163,11 +163,11 @@ async def _range_end(tx: Transaction, after: int, most: int) -> _Place | None:
         ORDER BY seq DESC LIMIT 1
         """,
         {"after": after, "most": most},
-        row=_Place,
+        row=_ChainPlace,
     )
 
 
-async def _first_bad(tx: Transaction, prior: _Place, last: int) -> _Bad | None:
+async def _first_bad(tx: Transaction, prior: _ChainPlace, last: int) -> _Bad | None:
     """The first line after `prior`, up to `last`, that does not follow from the one before it or is not what was committed to."""
     return await tx.fetch_one(
         """

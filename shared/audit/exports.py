@@ -27,6 +27,7 @@ from shared.db import Database, Transaction
 from shared.errors import NotFound
 from shared.keys import signing_keys
 from shared.storage import ObjectMissing, object_store
+from shared.storage.object_keys import AuditExportKey
 
 log = logging.getLogger("docuvault.audit")
 
@@ -65,14 +66,9 @@ class _Line:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _SignedEnd:
     seq: int
     hash: str
-
-
-def object_key(day: date) -> str:
-    """The key of a day's file."""
-    return f".audit/{day.isoformat()}.jsonl"
 
 
 async def export_missing(db: Database, *, up_to: date) -> list[date]:
@@ -106,7 +102,7 @@ async def _export(db: Database, day: date) -> bool:
     if claim.finished:
         return False
     file = _File(db, day, claim)
-    stored = await object_store().put_stream(object_key(day), file.chunks(), content_type=CONTENT_TYPE)
+    stored = await object_store().put_stream(str(AuditExportKey(day)), file.chunks(), content_type=CONTENT_TYPE)
     async with db.system() as tx:
         await tx.execute(
             """
@@ -243,7 +239,7 @@ async def open_export(db: Database, day: str, caller: Caller) -> tuple[AuditExpo
             {"day": wanted},
             row=AuditExport,
         )
-    if export is None or await object_store().stat(object_key(wanted)) is None:
+    if export is None or await object_store().stat(str(AuditExportKey(wanted))) is None:
         raise NotFound
     async with db.system() as tx:
         await record(
@@ -255,7 +251,7 @@ async def open_export(db: Database, day: str, caller: Caller) -> tuple[AuditExpo
             user_agent=caller.user_agent,
             detail={"date": day},
         )
-    return export, object_store().stream(object_key(wanted))
+    return export, object_store().stream(str(AuditExportKey(wanted)))
 
 
 async def first_contradiction(db: Database) -> str | None:
@@ -273,7 +269,7 @@ async def first_contradiction(db: Database) -> str | None:
     if exports:
         # Files that the table does not know: the table may have been set back, too.
         day = exports[-1].date + timedelta(days=1)
-        while day <= yesterday and await object_store().stat(object_key(day)) is not None:
+        while day <= yesterday and await object_store().stat(str(AuditExportKey(day))) is not None:
             days.append(day)
             day += timedelta(days=1)
     for day in days:
@@ -286,16 +282,16 @@ async def first_contradiction(db: Database) -> str | None:
     return None
 
 
-async def _signed_place(day: date) -> _Place | None:
+async def _signed_place(day: date) -> _SignedEnd | None:
     """What the signature of a day's file says of the chain; None if there is none of ours."""
     import jwt
 
-    stored = await object_store().stat(object_key(day))
+    stored = await object_store().stat(str(AuditExportKey(day)))
     if stored is None or stored.size == 0:
         return None
     try:
         start = max(0, stored.size - LONGEST_SIGNATURE)
-        end = b"".join([chunk async for chunk in object_store().stream(object_key(day), start=start)])
+        end = b"".join([chunk async for chunk in object_store().stream(str(AuditExportKey(day)), start=start)])
         token = json.loads(end.rstrip(b"\n").rpartition(b"\n")[2])["signature"]
         header = jwt.get_unverified_header(token)
         key = next((key for key in signing_keys() if key.kid == header.get("kid")), None)
@@ -304,6 +300,6 @@ async def _signed_place(day: date) -> _Place | None:
         claims: dict[str, Any] = jwt.decode(token, key.public, algorithms=["ES256"])
         if claims["date"] != day.isoformat():
             return None
-        return _Place(int(claims["chain"]["seq"]), str(claims["chain"]["hash"]))
+        return _SignedEnd(int(claims["chain"]["seq"]), str(claims["chain"]["hash"]))
     except (ObjectMissing, jwt.InvalidTokenError, ValueError, KeyError, TypeError):
         return None

@@ -84,7 +84,7 @@ async def prune(tx: Transaction) -> None:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _KnownChanges:
     newest: int
     oldest: int | None
 
@@ -99,7 +99,7 @@ async def _position(db: TenantDatabase, last_event_id: str | None) -> tuple[int,
             FROM account_usage WHERE owner_id = %(owner)s
             """,
             {"owner": db.owner_id},
-            row=_Numbers,
+            row=_KnownChanges,
         )
     if numbers is None or last_event_id is None:
         return (numbers.newest if numbers else 0), False
@@ -111,7 +111,7 @@ async def _position(db: TenantDatabase, last_event_id: str | None) -> tuple[int,
 
 
 @dataclass(frozen=True)
-class _Change:
+class _NumberedChange:
     seq: int
     document_id: UUID
     removed: bool
@@ -127,7 +127,7 @@ async def _events_after(db: TenantDatabase, position: int) -> tuple[int, list[by
             ORDER BY seq LIMIT %(batch)s
             """,
             {"owner": db.owner_id, "position": position, "batch": BATCH},
-            row=_Change,
+            row=_NumberedChange,
         )
         if not changes:
             return position, [], False

@@ -31,7 +31,7 @@ from shared.ai.provider import (
 from shared.ai.registry import Policy, ProviderChoice
 from shared.ai.remote_provider import Gate
 from shared.assistant import choices, tasks
-from shared.assistant.outgoing import POLICY, Caller, NotAdmitted, gate_for
+from shared.assistant.outgoing import POLICY, CallSubject, NotAdmitted, gate_for
 from shared.assistant.tasks import Task
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
@@ -91,7 +91,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _ClassifyOutcome:
     """How it ended; without a classification nothing read the document, and `detail` says why."""
 
     state: step_history.StepState
@@ -100,7 +100,7 @@ class _Outcome:
     classification: Classification | None = None
 
 
-_OFF = _Outcome("skipped", "AI is switched off for this document.")
+_OFF = _ClassifyOutcome("skipped", "AI is switched off for this document.")
 
 _EXTRACTED = """
     (d.status = 'extracted' OR (d.status = 'failed' AND d.error ->> 'step' = 'classify' AND d.error ->> 'code' = %(gave_up)s))
@@ -138,9 +138,9 @@ async def classify(
         elif not choice.remote:
             outcome = await _ask_here(tx, db.owner_id, choice, work, open_provider)
         elif not work.options(choice):
-            outcome = _Outcome("done", "There are no topics yet.", choice, Classification((), choice.model))
+            outcome = _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
         elif not choice.configured:
-            outcome = _Outcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
+            outcome = _ClassifyOutcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
             await tasks.park(tx, db.owner_id, document_id, revision)
         else:
             since = await tasks.created_at(tx, db.owner_id, document_id, revision)
@@ -152,7 +152,7 @@ async def classify(
     return True
 
 
-_LATE = _Outcome("running", "The AI provider has not answered yet; topics follow when it does.")
+_LATE = _ClassifyOutcome("running", "The AI provider has not answered yet; topics follow when it does.")
 
 
 async def run_tasks(
@@ -237,15 +237,15 @@ async def _finish_here(db: TenantDatabase, task: Task, chosen: ProviderChoice, o
         await tasks.finish(tx, db.owner_id, task)
 
 
-async def _ask_here(tx: Transaction, owner_id: UUID, choice: ProviderChoice, work: Work, open_provider: Opener) -> _Outcome:
+async def _ask_here(tx: Transaction, owner_id: UUID, choice: ProviderChoice, work: Work, open_provider: Opener) -> _ClassifyOutcome:
     options = work.options(choice)
     if not options:
-        return _Outcome("done", "There are no topics yet.", choice, Classification((), choice.model))
+        return _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
     try:
-        provider = open_provider(choice, gate_for(Caller(owner_id), choice), topics.term_counts(tx, owner_id))
-        return _Outcome("done", "", choice, await provider.classify(work.document(), options))
+        provider = open_provider(choice, gate_for(CallSubject(owner_id), choice), topics.term_counts(tx, owner_id))
+        return _ClassifyOutcome("done", "", choice, await provider.classify(work.document(), options))
     except ProviderError as failed:
-        return _Outcome("failed", f"{failed} The document was left without topics.")
+        return _ClassifyOutcome("failed", f"{failed} The document was left without topics.")
 
 
 async def _ask_outside(
@@ -256,9 +256,9 @@ async def _ask_outside(
     examples: Sequence[TopicExample],
     open_provider: Opener,
     started: datetime,
-) -> tuple[_Outcome, float | None]:
+) -> tuple[_ClassifyOutcome, float | None]:
     """Makes the call; how it ended, and in how many seconds to try again (None: not by itself). No transaction is open meanwhile."""
-    gate = gate_for(Caller(db.owner_id, task.document_id, counted=True), choice)
+    gate = gate_for(CallSubject(db.owner_id, task.document_id, counted=True), choice)
     try:
         provider = open_provider(choice, gate, _nothing_learned)
         call = asyncio.ensure_future(provider.classify(work.document(), work.options(choice), examples))
@@ -276,8 +276,8 @@ async def _ask_outside(
             async with db.transaction() as tx:
                 await tasks.postpone_all(tx, db.owner_id, retry_in)
         follows = "It is tried again later." if retry_in is not None else "The document was left without topics."
-        return _Outcome("failed", f"{failed} {follows}"), retry_in
-    return _Outcome("done", "", choice, found), None
+        return _ClassifyOutcome("failed", f"{failed} {follows}"), retry_in
+    return _ClassifyOutcome("done", "", choice, found), None
 
 
 def _retry_seconds(task: Task, failed: ProviderError) -> float | None:
@@ -391,7 +391,7 @@ async def _load(
 
 
 async def _settle(
-    tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, work: Work, outcome: _Outcome, started: datetime
+    tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, work: Work, outcome: _ClassifyOutcome, started: datetime
 ) -> None:
     """Files, suggests, makes the document ready, records the step and tells the world: all in one round trip. The row must be locked."""
     detail = outcome.detail

@@ -14,7 +14,7 @@ from shared.documents import filenames, lifecycle, senders
 from shared.errors import NotFound
 from shared.search import index as search_index
 
-Source = Literal["metadata", "text", "ai", "mail"]
+DetailSource = Literal["metadata", "text", "ai", "mail"]
 """`metadata`: what the file says of itself (a PDF's title); `mail`: a message's header; `text`: what stands in it."""
 
 Detail = Literal["title", "issued_on", "sender"]
@@ -37,7 +37,7 @@ class _Present:
     sender_source: str | None
     sender_written: str | None
 
-    def gives_way(self, detail: Detail, source: Source) -> bool:
+    def gives_way(self, detail: Detail, source: DetailSource) -> bool:
         present: str | None = getattr(self, f"{detail}_source")
         return present is None or _STRENGTH[source] >= _STRENGTH[present]
 
@@ -47,7 +47,7 @@ async def propose(
     *,
     owner_id: UUID,
     document_id: UUID,
-    source: Source,
+    source: DetailSource,
     title: str | None = None,
     issued_on: date | None = None,
     place: str | None = None,
@@ -60,7 +60,7 @@ async def propose(
     which the owner's corrections may know by another one. What makes no sense as a title or a name counts as None. The document's row is
     locked. A changed title is indexed at once, unless the caller does it. Raises NotFound.
     """
-    assert source in get_args(Source), source
+    assert source in get_args(DetailSource), source
     present = await tx.fetch_one(
         """
         SELECT filename, title, title_source, issued_on, issued_on_source, issued_on_place, sender_id, sender_source, sender_written

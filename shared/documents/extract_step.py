@@ -35,7 +35,7 @@ QUICK_BYTES = 2 * MIB
 
 
 @dataclass(frozen=True)
-class _Work(Original):
+class _ExtractionWork(Original):
     """A document to read."""
 
     filename: str
@@ -80,7 +80,7 @@ async def read_in_full(
         return await give_up(db, work, OriginalUnusable("extract", failed.code, failed.detail))
 
 
-async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor) -> bool:
+async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget, store: StorageBackend, extractor: Extractor) -> bool:
     """Raises ExtractionTimeout; what else is wrong with the document ends it as failed."""
     try:
         download, extraction = await _fetch_and_extract(work, budget, store, extractor)
@@ -102,7 +102,7 @@ async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: S
     return await give_up(db, work, OriginalUnusable("extract", "document_too_complex", "The text of the document cannot be stored."))
 
 
-async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _Work | None:
+async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _ExtractionWork | None:
     """What is to be read, the attempt marked in its history (with `only_quick`, if it is quick to read).
 
     The mark is not worth waiting for the disk: a crash of the database loses at most that this attempt had begun. The row is locked so that
@@ -122,14 +122,14 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_q
             FOR NO KEY UPDATE OF documents
             """,
             {"owner": db.owner_id, "id": document_id, "revision": revision, "gave_up": lifecycle.GAVE_UP},
-            row=_Work,
+            row=_ExtractionWork,
         )
         if work is not None and (work.quick or not only_quick):
             await step_history.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract")
     return work
 
 
-async def _hand_on(tx: Transaction, work: _Work) -> bool:
+async def _hand_on(tx: Transaction, work: _ExtractionWork) -> bool:
     """Leaves the document to `read_in_full`; it is found by its name from now on."""
     waits = await tx.execute(
         """
@@ -148,7 +148,7 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
 
 
 async def _fetch_and_extract(
-    work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
+    work: _ExtractionWork, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
 ) -> tuple[Download, Extraction]:
     with temporary.file("original") as path:
         download = await fetch(work, store, path)
@@ -170,7 +170,7 @@ class _Names:
     title: str
 
 
-async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
+async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
     # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """

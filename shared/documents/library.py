@@ -16,6 +16,7 @@ from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
 from shared.extraction.limits import MAX_THUMBNAIL_BYTES
 from shared.storage import ObjectMissing, object_store
+from shared.storage.object_keys import ThumbnailKey
 
 DOWNLOAD_LIFETIME = timedelta(minutes=5)
 INLINE_TYPES = frozenset(
@@ -48,7 +49,7 @@ class TextPage(ResponseModel):
     text: str
 
 
-class DocumentText(ResponseModel):
+class DocumentPages(ResponseModel):
     """Empty until the document has been read."""
 
     pages: list[TextPage]
@@ -67,7 +68,7 @@ async def get(db: TenantDatabase, document_id: UUID) -> Document:
         return await _get(tx, db.owner_id, document_id)
 
 
-async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentText:
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentPages:
     """The text by page, or that of one page. Raises NotFound for a document or a page that is not there."""
     async with db.transaction() as tx:
         pages = await tx.fetch_all(
@@ -83,7 +84,7 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -
             await _get(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
-    return DocumentText(pages=pages)
+    return DocumentPages(pages=pages)
 
 
 @dataclass(frozen=True)
@@ -123,20 +124,17 @@ async def download(
 
 
 async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
-    """The first page's picture as WebP, and a tag that changes with it. Raises NotFound."""
+    """The first page's picture as WebP, and its entity tag (RFC 9110, section 8.8.3), which changes with it. Raises NotFound."""
     async with db.transaction() as tx:
         kept = await _kept(tx, db.owner_id, document_id)
-    if kept.thumbnail_key is None:
+    key = ThumbnailKey.parse(kept.thumbnail_key or "")
+    if key is None:
         raise NotFound("This document has no thumbnail.")
     try:
-        return thumbnail_tag(kept.thumbnail_key), await object_store().read(kept.thumbnail_key, limit=MAX_THUMBNAIL_BYTES)
+        picture = await object_store().read(str(key), limit=MAX_THUMBNAIL_BYTES)
     except ObjectMissing:
         raise NotFound("This document has no thumbnail.") from None
-
-
-def thumbnail_tag(thumbnail_key: str) -> str:
-    """An entity tag (RFC 9110, section 8.8.3): thumbnails are never overwritten, each revision has its own key."""
-    return '"' + thumbnail_key.rpartition("/")[2].removesuffix(".webp") + '"'
+    return f'"{key.revision}"', picture
 
 
 async def trash(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:

@@ -78,7 +78,7 @@ class _Slice(Original):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _RecognitionOutcome:
     """What a slice came to: the texts of the first scans (None: not recognised)."""
 
     texts: list[str | None]
@@ -127,22 +127,22 @@ async def _next(db: TenantDatabase, document_id: UUID, revision: int, done: int)
         )
 
 
-async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _Outcome:
+async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _RecognitionOutcome:
     with temporary.file("original") as path:
         await fetch(work, store, path)
 
-        async def some(scans: Sequence[Scan]) -> _Outcome:
+        async def some(scans: Sequence[Scan]) -> _RecognitionOutcome:
             found = await recognizing(
                 path, filename=work.filename, scans=scans, limits=Limits.within(RECOGNITION), cpu_seconds=SLICE_CPU_SECONDS
             )
-            return _Outcome(found.texts, found.cpu_milliseconds)
+            return _RecognitionOutcome(found.texts, found.cpu_milliseconds)
 
         spent = 0.0
         # The first page alone a second time: if some page of the slice ends its reader, those before it are not lost.
         for scans in (work.left[:SCANS_AT_ONCE], work.left[:1]):
             try:
                 outcome = await some(scans)
-                return _Outcome(outcome.texts, outcome.cpu_milliseconds + spent)
+                return _RecognitionOutcome(outcome.texts, outcome.cpu_milliseconds + spent)
             except ExtractionFailed as failed:
                 spent += RECOGNITION.cpu_seconds * 1000 if isinstance(failed, ExtractionTimeout) else 0
                 log.warning(
@@ -151,11 +151,11 @@ async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizi
                 )
             if len(scans) == 1:
                 break
-        return _Outcome([None], spent)
+        return _RecognitionOutcome([None], spent)
 
 
 @dataclass(frozen=True)
-class _Document:
+class _ScannedDocument:
     filename: str
     title: str
     warnings: list[dict[str, Any]]
@@ -163,7 +163,7 @@ class _Document:
     not_recognized: list[int]
 
 
-async def _commit(tx: Transaction, work: _Slice, outcome: _Outcome) -> bool:
+async def _commit(tx: Transaction, work: _Slice, outcome: _RecognitionOutcome) -> bool:
     left = work.left[len(outcome.texts) :]
     done = work.done + len(outcome.texts)
     read = [(scan.page + 1, text) for scan, text in zip(work.left, outcome.texts, strict=False)]
@@ -192,7 +192,7 @@ async def _commit(tx: Transaction, work: _Slice, outcome: _Outcome) -> bool:
             "cpu": round(outcome.cpu_milliseconds),
             "not_recognized": [number for number, text in read if text is None],
         },
-        row=_Document,
+        row=_ScannedDocument,
     )
     if document is None:
         return False
@@ -229,17 +229,17 @@ async def _announce(tx: Transaction, owner_id: UUID, document_id: UUID, revision
 
 
 @dataclass(frozen=True)
-class _Page:
+class _ScannedPage:
     text: str
 
 
-async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: list[Scan]) -> None:
+async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, left_out: list[Scan]) -> None:
     pages = [
         page.text
         for page in await tx.fetch_all(
             "SELECT text FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s ORDER BY number",
             {"owner": work.owner_id, "id": work.id},
-            row=_Page,
+            row=_ScannedPage,
         )
     ]
     spoken = language.detect("\n".join(pages))

@@ -22,7 +22,7 @@ from shared.storage import object_store
 
 log = logging.getLogger("docuvault.documents")
 
-Item = TypeVar("Item")
+Reconciled = TypeVar("Reconciled")
 
 QUIET_SECONDS = 30
 """How long a document may stand still before it is looked after."""
@@ -55,7 +55,7 @@ async def clean_up() -> None:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _UnfinishedDocument:
     """A document between two steps; `recognized` is how many of its scans are, if that has begun."""
 
     id: UUID
@@ -122,7 +122,7 @@ async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> Non
         ORDER BY d.owner_id, d.id
         """,
         {"ids": document_ids, "quiet": QUIET_SECONDS},
-        row=_Standing,
+        row=_UnfinishedDocument,
     )
     found = await tx.fetch_all(
         """
@@ -139,7 +139,7 @@ async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> Non
         await _mend(tx, document, {state for key in document.keys for state in states.get(key, [])})
 
 
-async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
+async def _mend(tx: Transaction, document: _UnfinishedDocument, states: set[str]) -> None:
     """Where nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
     if states & {"ready", "waiting", "running"}:
         return
@@ -222,11 +222,11 @@ async def _remove_remains(grave: _Tombstone) -> None:
     await upload_step.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
 
 
-async def _each(items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:
+async def _each(items: Sequence[Reconciled], work: Callable[[Reconciled], Awaitable[None]]) -> None:
     """Does them a few at a time; all are tried, then the first failure is raised."""
     gate = asyncio.Semaphore(STORE_CALLS_AT_ONCE)
 
-    async def one(item: Item) -> None:
+    async def one(item: Reconciled) -> None:
         async with gate:
             await work(item)
 

@@ -15,7 +15,7 @@ EACH = 5
 """Suggestions of each kind."""
 
 
-class Suggestion(ResponseModel):
+class SearchSuggestion(ResponseModel):
     """A suggestion; `document_id` with a title."""
 
     kind: Literal["word", "title", "topic", "sender"]
@@ -23,7 +23,7 @@ class Suggestion(ResponseModel):
     document_id: UUID | None = None
 
 
-async def suggest(db: TenantDatabase, text: str) -> list[Suggestion]:
+async def suggest(db: TenantDatabase, text: str) -> list[SearchSuggestion]:
     """Suggestions for what has been typed so far: topics, words that end the last one, titles of the best documents."""
     typed = words.words(text)
     last = text.split()[-1] if text.split() else ""
@@ -44,12 +44,12 @@ async def suggest(db: TenantDatabase, text: str) -> list[Suggestion]:
             ) AS near
             """,
             {"owner": db.owner_id, "key": name_key(text.strip()).partition("\x01")[0], "pattern": _like(spoken) + "%", "each": EACH},
-            row=Suggestion,
+            row=SearchSuggestion,
         )
     query = parse(text.strip().rstrip("*") + "*")
     titles = await listing.find(db, query, text, Filters(), "-relevance", 4 * EACH)
     named = [hit.row for hit in titles.hits if any(word.startswith(typed[-1]) for word in words.words(hit.row.title))]
-    return [*found, *(Suggestion(kind="title", text=row.title, document_id=row.id) for row in named[:EACH])]
+    return [*found, *(SearchSuggestion(kind="title", text=row.title, document_id=row.id) for row in named[:EACH])]
 
 
 def _like(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A document's thumbnail: where it lies in the object store, and how it comes there.
+"""How a document's thumbnail comes into the object store.
 
 A text does not wait for its picture: a store that takes large files from others may take seconds for a small one, too. The thumbnail is
 given AHEAD_SECONDS; if it is not stored by then, the document is found and classified without it, and gets it as soon as it is. Should the
@@ -15,17 +15,13 @@ from uuid import UUID
 from shared.db import TenantDatabase
 from shared.documents import lifecycle
 from shared.storage import StorageBackend, StorageUnavailable, StoredObject
+from shared.storage.object_keys import ThumbnailKey
 
 TYPE = "image/webp"
 AHEAD_SECONDS = 1.0
 """On an idle machine it takes 0.02 s."""
 
 log = logging.getLogger("docuvault.documents")
-
-
-def key(owner_id: UUID, document_id: UUID, revision: int) -> str:
-    """Made of what is known before anything is read, so that one whose row never came to name it can be found and removed, too."""
-    return f".derived/{owner_id}/{document_id}/{revision}.webp"
 
 
 @dataclass
@@ -75,7 +71,7 @@ async def sent(db: TenantDatabase, store: StorageBackend, document: tuple[UUID, 
     if picture is None:
         yield Sent(None)
         return
-    name = key(db.owner_id, *document)
+    name = str(ThumbnailKey(db.owner_id, *document))
     sending = asyncio.ensure_future(store.put(name, picture, content_type=TYPE))
     try:
         await asyncio.wait((sending,), timeout=AHEAD_SECONDS)

@@ -16,9 +16,6 @@ READ_SECONDS = 1.5
 """A store that looks for the bytes of an object in vain may take long to give up."""
 WRITTEN_EVERY_SECONDS = 60.0
 """How often something is stored to see whether it can be: each time costs the store a sync of its disk."""
-READ_PROBE, WRITE_PROBE = ".health/read", ".health/write"
-"""Objects of our own; nobody is notified of keys that begin with a dot. The first is written only if it is missing: it gets lost when
-documents do, and then stays unreadable for everybody to see."""
 
 
 @dataclass(frozen=True)
@@ -93,18 +90,20 @@ async def _object_store() -> None:
 async def check_store(store: "StorageBackend") -> None:
     """Raises Unhealthy if objects cannot be read or stored, though the bucket is there, and StorageUnavailable if it cannot be reached."""
     from shared.storage import ObjectMissing, StorageUnavailable
+    from shared.storage.object_keys import HEALTH_READ, HEALTH_WRITE
 
     await store.ping()
     try:
         async with asyncio.timeout(READ_SECONDS):
-            await store.read(READ_PROBE, limit=1024)
+            await store.read(HEALTH_READ, limit=1024)
     except ObjectMissing:
-        await _write(store, READ_PROBE)
+        # Only then: it gets lost when documents do, and then stays unreadable for everybody to see.
+        await _write(store, HEALTH_READ)
     except (StorageUnavailable, TimeoutError):
         raise Unhealthy("answers, but its objects cannot be read") from None
     written_at = _written_at.get(store)
     if written_at is None or time.monotonic() - written_at >= WRITTEN_EVERY_SECONDS:
-        await _write(store, WRITE_PROBE)
+        await _write(store, HEALTH_WRITE)
         _written_at[store] = time.monotonic()
 
 

@@ -110,7 +110,7 @@ async def index_name(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> N
 
 
 @dataclass(frozen=True)
-class _Text:
+class _IndexedText:
     language: str | None
     pages: list[str]
 
@@ -124,7 +124,7 @@ async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, f
         )
 
 
-async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> _Text | None:
+async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> _IndexedText | None:
     """The language and the pages of a document that is indexed."""
     return await tx.fetch_one(
         """
@@ -135,5 +135,5 @@ async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> 
         WHERE d.owner_id = %(owner)s AND d.id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},
-        row=_Text,
+        row=_IndexedText,
     )

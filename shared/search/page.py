@@ -51,11 +51,11 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
-Row = TypeVar("Row")
+SourceRow = TypeVar("SourceRow")
 
 
 @dataclass(frozen=True)
-class Source(Generic[Row]):
+class Source(Generic[SourceRow]):
     """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
 
     `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_types` are the columns that
@@ -63,7 +63,7 @@ class Source(Generic[Row]):
     """
 
     columns: str
-    row: type[Row]
+    row: type[SourceRow]
     conditions: tuple[str, ...]
     parameters: Mapping[str, Any]
     narrowed: bool
@@ -71,19 +71,19 @@ class Source(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class Hit(Generic[Row]):
+class Hit(Generic[SourceRow]):
     """A document found: its row, how well it matches (above 1: it has all the words), and where, as HTML."""
 
-    row: Row
+    row: SourceRow
     score: float
     snippet: str
 
 
 @dataclass(frozen=True)
-class Found(Generic[Row]):
+class Found(Generic[SourceRow]):
     """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets."""
 
-    hits: list[Hit[Row]]
+    hits: list[Hit[SourceRow]]
     next_cursor: str | None
     matched: list[int]
 
@@ -109,7 +109,7 @@ NOTHING_ADDED = _Added()
 
 
 @dataclass
-class _Page:
+class _PageRow:
     """A row of the second statement, beside the document's own columns."""
 
     document: dict[str, Any]
@@ -128,13 +128,13 @@ class _Page:
 async def find(
     db: TenantDatabase,
     query: Query,
-    source: Source[Row],
+    source: Source[SourceRow],
     sort: str,
     limit: int,
     cursor: str | None,
     binding: Mapping[str, Any],
     facets: int = 0,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     """A page of what the query finds, and the best `facets` matches' numbers. Raises InvalidCursor."""
     if not query.groups:
         return Found([], None, [])
@@ -167,13 +167,13 @@ async def by_relevance(
     query: Query,
     matches: Matches,
     ranked: Ranked,
-    source: Source[Row],
+    source: Source[SourceRow],
     limit: int,
     added: _Added | None,
     position: _Position | None,
     binding: Mapping[str, Any],
     facets: int,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     """A page of what is ranked, best first; a question's words are added to unless they are `added` already."""
     question = plans.is_question(query, matches.plan) and not any(unit.quoted for unit in query.units())
     numbers, scores = ranked.numbers, ranked.scores
@@ -247,7 +247,7 @@ async def by_relevance(
             "after": int(position.after) if position else None,
             "page": limit + 1,
         },
-        row=_Page,
+        row=_PageRow,
     )
     if rows and rows[0].added is not None:
         added = _Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
@@ -362,13 +362,13 @@ async def _sorted(
     query: Query,
     matches: Matches,
     ranked: Ranked,
-    source: Source[Row],
+    source: Source[SourceRow],
     sort: str,
     limit: int,
     position: _Position | None,
     binding: Mapping[str, Any],
     facets: int,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     numbers = ranked.numbers
     if ranked.whole.any():
         numbers = numbers[ranked.whole]
@@ -428,7 +428,7 @@ async def _sorted(
             "after": position.after if position else None,
             "page": limit + 1,
         },
-        row=_Page,
+        row=_PageRow,
     )
     following = None
     if len(rows) > limit:
@@ -520,7 +520,7 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
     }
 
 
-def _hit(row: _Page, source: Source[Row]) -> Hit[Row]:
+def _hit(row: _PageRow, source: Source[SourceRow]) -> Hit[SourceRow]:
     return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row))
 
 
@@ -531,7 +531,7 @@ def _shown_score(score: float) -> float:
     return round(whole + relevance / (1 + relevance), 6)
 
 
-def _snippet(row: _Page) -> str:
+def _snippet(row: _PageRow) -> str:
     if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
         return snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
     if row.name_positions:

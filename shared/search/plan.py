@@ -82,7 +82,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _VaultCounts:
     documents: int
     words: int
     languages: list[str]
@@ -244,7 +244,7 @@ async def prepare(
             "said": [unit.spoken[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
         }
         | dict(parameters or {}),
-        row=_Found,
+        row=_VaultCounts,
         binary=True,
     )
     if found is None or found.documents <= 0:
@@ -284,7 +284,7 @@ async def again(
         """,
         {"owner": owner_id, "lexemes": sorted({lexeme for lexemes in plan.lexemes.values() for lexeme, _ in lexemes})}
         | dict(parameters or {}),
-        row=_Found,
+        row=_VaultCounts,
         binary=True,
     )
     assert found is not None
@@ -308,7 +308,7 @@ def _like(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _resolved(query: Query, found: _Found, postings: Mapping[str, bytes]) -> dict[str, Lexemes]:
+def _resolved(query: Query, found: _VaultCounts, postings: Mapping[str, bytes]) -> dict[str, Lexemes]:
     resolved: dict[str, Lexemes] = {}
     for word, lexeme in found.asked:
         resolved.setdefault(word, []).append((lexeme, 1.0))
@@ -330,7 +330,7 @@ def _resolved(query: Query, found: _Found, postings: Mapping[str, bytes]) -> dic
     return {word: lexemes for word, lexemes in resolved.items() if lexemes}
 
 
-def _corrections(word: str, said: str, found: _Found, postings: Mapping[str, bytes], own: set[str]) -> Lexemes:
+def _corrections(word: str, said: str, found: _VaultCounts, postings: Mapping[str, bytes], own: set[str]) -> Lexemes:
     near = sorted(
         (_distance(word, words.fold(other)), -len(postings[lexeme]), other, lexeme)
         for asked, other, lexeme in found.similar

@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log, log2
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from shared.db import TenantDatabase
 from shared.search import page, plan
-from shared.search.page import Found, Source
+from shared.search.page import Found, Source, SourceRow
 from shared.search.plan import Plan
 from shared.search.query import Group, Query, Unit
-
-Row = TypeVar("Row")
 
 TELLING = 25
 """Words of a document by which others are found."""
@@ -31,7 +29,9 @@ class _Word:
     number: int
 
 
-async def find_similar(db: TenantDatabase, document_id: UUID, source: Source[Row], limit: int, binding: Mapping[str, Any]) -> Found[Row]:
+async def find_similar(
+    db: TenantDatabase, document_id: UUID, source: Source[SourceRow], limit: int, binding: Mapping[str, Any]
+) -> Found[SourceRow]:
     """The documents most like this one, without itself; none if it has no words of which others have any."""
     async with db.transaction() as tx:
         found = await tx.fetch_all(

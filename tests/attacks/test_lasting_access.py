@@ -48,6 +48,7 @@ HARMLESS = {
     "estimate_classification": "counts",
     "suggest_topics": "asks the provider that was chosen",
     "undo_classification": "takes a document out of topics",
+    "verify_audit_log": "reads the audit log and says whether it is whole",
     "choose_storage": "chooses among storage that the owner has connected",
 }
 AREAS = {"auth", "account", "ai", "cloud", "admin"}

@@ -17,6 +17,7 @@ from shared.db import Database
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.storage import object_store
+from shared.storage.object_keys import AuditExportKey
 from tests.db.conftest import OwnDatabase
 
 ONE_DAY = timedelta(days=1)
@@ -42,7 +43,7 @@ async def _write(log: Database, database: OwnDatabase, day: date, count: int) ->
 
 async def _file(day: date) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """A file's lines and what its signature says, checked as an outsider would: with jwks.json alone."""
-    content = await object_store().read(exports.object_key(day), limit=2**20)
+    content = await object_store().read(str(AuditExportKey(day)), limit=2**20)
     lines, signature = content[: content.rindex(b"\n", 0, -1) + 1] if content.count(b"\n") > 1 else b"", content.splitlines()[-1]
     token = json.loads(signature)["signature"]
     header = jwt.get_unverified_header(token)
@@ -71,7 +72,7 @@ async def test_each_hash_in_a_file_follows_from_the_line_and_the_hash_before(own
     day = date(2001, 2, 1)
     await _write(own_log, own_database, day, 4)
     await exports.export_missing(own_log, up_to=day)
-    content = (await object_store().read(exports.object_key(day), limit=2**20)).decode().splitlines()[:-1]
+    content = (await object_store().read(str(AuditExportKey(day)), limit=2**20)).decode().splitlines()[:-1]
     before = b""
     for line in content:
         hashed = line.partition('"line":')[2][:-1]
@@ -83,7 +84,7 @@ async def test_nothing_personal_is_exported(own_log: Database, own_database: Own
     day = date(2001, 3, 1)
     await _write(own_log, own_database, day, 1)
     await exports.export_missing(own_log, up_to=day)
-    content = await object_store().read(exports.object_key(day), limit=2**20)
+    content = await object_store().read(str(AuditExportKey(day)), limit=2**20)
     assert b"198.51.100.7" not in content
     assert b"ada@example.org" not in content
 
@@ -117,7 +118,7 @@ async def test_brokers_that_race_make_one_export_a_day(own_log: Database, own_da
     page = await exports.list_page(own_log, AuditQuery())
     assert [(each.date, each.lines) for each in page.items] == [(day + ONE_DAY, 0), (day, 5)]
     for each in page.items:
-        content = await object_store().read(exports.object_key(each.date), limit=2**20)
+        content = await object_store().read(str(AuditExportKey(each.date)), limit=2**20)
         assert len(content) == each.size
     assert len((await _file(day))[0]) == 5
 
@@ -159,8 +160,8 @@ async def test_a_file_that_we_did_not_sign_is_found(own_log: Database, own_datab
     day = date(2001, 9, 1) + len(content) * ONE_DAY
     await _write(own_log, own_database, day, 1)
     await exports.export_missing(own_log, up_to=day)
-    await object_store().delete(exports.object_key(day))
-    await object_store().put(exports.object_key(day), content, content_type=exports.CONTENT_TYPE)
+    await object_store().delete(str(AuditExportKey(day)))
+    await object_store().put(str(AuditExportKey(day)), content, content_type=exports.CONTENT_TYPE)
     assert (await audit_log.verify(own_log, SOMEBODY)).first_bad == f"export of {day.isoformat()}"
 
 
@@ -171,8 +172,8 @@ async def test_an_access_token_is_no_signature_of_an_export(own_log: Database, o
     key = keys.signing_keys()[0]
     claims = {"date": day.isoformat(), "chain": {"seq": 0, "hash": ""}}
     token = jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": "at+jwt"})
-    await object_store().delete(exports.object_key(day))
-    await object_store().put(exports.object_key(day), json.dumps({"signature": token}).encode(), content_type=exports.CONTENT_TYPE)
+    await object_store().delete(str(AuditExportKey(day)))
+    await object_store().put(str(AuditExportKey(day)), json.dumps({"signature": token}).encode(), content_type=exports.CONTENT_TYPE)
     assert not (await audit_log.verify(own_log, SOMEBODY)).ok
 
 

@@ -78,7 +78,7 @@ async def _overhead(server: OpenAIServer) -> None:
     """The same bytes to the same server: by httpx2 alone, through provider and SDK, and through the gate as well."""
     from shared.ai import registry
     from shared.ai.remote_provider import open_gate
-    from shared.assistant.outgoing import Caller, gate_for
+    from shared.assistant.outgoing import CallSubject, gate_for
     from shared.config import settings
     from shared.db import database
     from shared.outbound import UrlGuard
@@ -99,7 +99,7 @@ async def _overhead(server: OpenAIServer) -> None:
     async def plain() -> object:
         return (await client.post(f"{choice.base_url}/chat/completions", content=body, headers=headers)).json()
 
-    gated = registry.open_provider(choice, gate_for(Caller(owner), choice))
+    gated = registry.open_provider(choice, gate_for(CallSubject(owner), choice))
     base = await _median(plain)
     through = await _median(lambda: provider.classify(document, options))
     whole = await _median(lambda: gated.classify(document, options))

@@ -15,7 +15,7 @@ from shared.errors import NotFound
 from tests.documents.conftest import read_through, row, stored
 
 
-async def propose(vault: TenantDatabase, document_id: UUID, source: details.Source, **more: Any) -> frozenset[str]:
+async def propose(vault: TenantDatabase, document_id: UUID, source: details.DetailSource, **more: Any) -> frozenset[str]:
     async with vault.transaction() as tx:
         return await details.propose(tx, owner_id=vault.owner_id, document_id=document_id, source=source, **more)
 

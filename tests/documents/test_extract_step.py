@@ -9,13 +9,15 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import extract_step, library, lifecycle, reconciliation, step_history, thumbnails
+from shared.documents import extract_step, library, lifecycle, reconciliation, step_history
 from shared.documents.library import ObjectRefused
 from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
 from shared.storage import ObjectStore, StorageBackend, StorageUnavailable, object_store
+from shared.storage.object_keys import ThumbnailKey
+from tests import accounts
 from tests.documents.conftest import PDF, Usage, published, read_through, row, stored, usage
 from tests.identity.waiting import until_others_wait
 
@@ -192,7 +194,7 @@ async def test_a_document_that_moved_on_meanwhile_is_not_overwritten(vault: Tena
 async def _erase_account(db: Database, owner: UUID) -> None:
     async with db.system() as tx:
         await deletion.close(tx, owner)
-    await deletion.erase(db, object_store(), owner)
+    await accounts.erase(owner)
 
 
 async def test_a_document_that_is_read_while_its_account_is_erased_leaves_no_thumbnail(db: Database, vault: TenantDatabase) -> None:
@@ -208,12 +210,12 @@ async def test_a_document_that_is_read_while_its_account_is_erased_leaves_no_thu
     async with db.system() as tx:
         await tx.execute("UPDATE upload_tombstones SET expires_at = now() WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
     await reconciliation.clean_up()
-    assert await object_store().stat(thumbnails.key(vault.owner_id, document.id, 1)) is None
+    assert await object_store().stat(str(ThumbnailKey(vault.owner_id, document.id, 1))) is None
 
 
 async def test_a_thumbnail_whose_document_was_not_read_to_the_end_goes_with_its_account(db: Database, vault: TenantDatabase) -> None:
     document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
-    thumbnail = thumbnails.key(vault.owner_id, document.id, 1)
+    thumbnail = str(ThumbnailKey(vault.owner_id, document.id, 1))
     await object_store().put(thumbnail, b"put, and then the worker died", content_type="image/webp")
     await _erase_account(db, vault.owner_id)
     assert await object_store().stat(thumbnail) is None
@@ -296,4 +298,4 @@ async def test_a_thumbnail_that_comes_after_its_account_was_erased_is_removed(db
     await _erase_account(db, vault.owner_id)
     store.opened.set()
     await reading
-    assert await object_store().stat(thumbnails.key(vault.owner_id, document.id, 1)) is None
+    assert await object_store().stat(str(ThumbnailKey(vault.owner_id, document.id, 1))) is None

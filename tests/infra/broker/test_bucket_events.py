@@ -20,6 +20,7 @@ from infra.local.valkey import Valkey
 from infra.notification_list import LIST
 from shared.db import Database
 from shared.ids import new_id
+from shared.storage.object_keys import OriginalKey
 from tests.infra.broker.conftest import Outbox
 from tests.infra.broker.waiting import until
 
@@ -144,7 +145,7 @@ def test_patterns_choose_the_functions() -> None:
 
 async def test_a_notification_becomes_an_event_of_its_owner(outbox: Outbox, list_client: Redis) -> None:
     owner = new_id()
-    key = f"{owner}/{new_id()}/file.pdf"
+    key = str(OriginalKey.new(owner, new_id(), ".pdf"))
     await list_client.rpush(LIST, entry(record(key)))
     async with taking(outbox, list_client) as batches:
         await until(lambda: batches)
