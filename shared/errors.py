@@ -99,6 +99,12 @@ class HeadersTooLarge(DomainError):
     status, code, title = 431, "headers_too_large", "The request's headers are too large"
 
 
+class LimitReached(DomainError):
+    """An account has as many of something as it may: bytes are counted by quotas, but rows take room, too."""
+
+    status, code, title = 409, "limit_reached", "There are as many of these as an account may have"
+
+
 class RateLimited(DomainError):
     """Always carries `Retry-After`, in whole seconds."""
 

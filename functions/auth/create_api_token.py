@@ -33,7 +33,7 @@ class CreatedToken(TokenItem):
     body=NewToken,
     returns=CreatedToken,
     status=201,
-    errors=["reauthentication_required", "invalid_credentials", "invalid_code"],
+    errors=["reauthentication_required", "invalid_credentials", "invalid_code", "limit_reached"],
     idempotent=True,
     secret_answer=True,
 )

@@ -13,7 +13,7 @@ from shared.faas import Call, endpoint
     body=NewTopic,
     returns=Topic,
     status=201,
-    errors=["topic_exists"],
+    errors=["topic_exists", "limit_reached"],
     idempotent=True,
     subject=lambda topic: topic.id,
 )

@@ -17,12 +17,14 @@ from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.name_keys import name_key
 from shared.documents.topic_models import NewTopic, Topic, TopicChange
-from shared.errors import DomainError, NotFound
+from shared.errors import DomainError, LimitReached, NotFound
 from shared.ids import new_id
 
 if TYPE_CHECKING:
     from shared.ai.local import TermCounts
 
+MAX_TOPICS = 1000
+"""Of one account: all of them are looked through for each document."""
 
 FiledBy = Literal["owner", "suggestion"]
 
@@ -34,7 +36,7 @@ class TopicExists(DomainError):
 
 
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:
-    """Makes a topic. Raises TopicExists."""
+    """Makes a topic. Raises TopicExists, LimitReached."""
     topic = Topic(
         id=new_id(),
         name=new.name,
@@ -45,6 +47,8 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
         documents=0,
     )
     async with db.transaction() as tx:
+        if await tx.fetch_value("SELECT count(*) FROM topics WHERE owner_id = %(owner)s", {"owner": db.owner_id}) >= MAX_TOPICS:
+            raise LimitReached(f"There may be {MAX_TOPICS} topics: delete or rename one.")
         made = await tx.execute(
             """
             INSERT INTO topics (id, owner_id, name, name_key, description, color, manual_only, ai_policy)

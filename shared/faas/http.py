@@ -1,7 +1,8 @@
 """From an ASGI request to a response: the one path every HTTP function is served by, alone or behind the gateway.
 
 In this order: request id, one Host and a header of bearable size, route, CORS preflight, sign-in, limits, permission, body size,
-validation, limits of the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+validation, limits of the operation's own, the account's turn, idempotency, the function. Failures become RFC 9457 problems here and
+nowhere else.
 
 A request with a valid token counts against its account, every other one against its address: a neighbour behind the same address can
 use up what is granted to strangers there, but shuts nobody out who is signed in. So the response to a request without a valid token is
@@ -28,7 +29,7 @@ from shared.errors import (
     OriginNotAllowed,
     Unauthenticated,
 )
-from shared.faas import origins, requests
+from shared.faas import origins, requests, turns
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
 from shared.faas.client_addresses import client_address
@@ -172,14 +173,22 @@ async def _call(
         query=query,
         stream=stream,
     )
-    if key is None:
-        return await _run(declaration, call)
-    from shared.faas import idempotency
+    if principal is None or declaration.at_once is not None:
+        return await _run(declaration, call, key, fingerprint)
+    turn = turns.begin(principal.user_id)
+    if turn is not None:
+        await turns.wait(principal.user_id, turn)
+    try:
+        return await _run(declaration, call, key, fingerprint)
+    finally:
+        turns.end(principal.user_id)
 
-    return await idempotency.once(call.db, declaration, key, fingerprint, lambda: _run(declaration, call))
 
+async def _run(declaration: EndpointDeclaration, call: AnyCall, key: str | None, fingerprint: bytes | StreamFingerprint) -> Response:
+    if key is not None:
+        from shared.faas import idempotency
 
-async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Response:
+        return await idempotency.once(call.db, declaration, key, fingerprint, lambda: _run(declaration, call, None, fingerprint))
     result = await declaration.handler(call)
     if isinstance(result, Response):
         return result

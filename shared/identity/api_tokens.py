@@ -15,12 +15,14 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.db import Transaction, database
-from shared.errors import Unauthenticated
+from shared.errors import LimitReached, Unauthenticated
 from shared.identity import revocation
 from shared.identity.models import TokenItem
 from shared.ids import new_id
 from shared.keys import base64url
 
+MAX_TOKENS = 100
+"""Of one account, not counting those that were revoked."""
 PREFIX = "dvt_"
 PATTERN = re.compile(r"dvt_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -38,7 +40,10 @@ class FoundToken:
 
 
 async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> tuple[TokenItem, str]:
-    """A new token and, this once, its text. `tx` is a system transaction."""
+    """A new token and, this once, its text. `tx` is a system transaction. Raises LimitReached."""
+    count = await tx.fetch_value("SELECT count(*) FROM api_tokens WHERE user_id = %(user)s AND revoked_at IS NULL", {"user": user_id})
+    if count >= MAX_TOKENS:
+        raise LimitReached(f"There may be {MAX_TOKENS} API tokens: revoke one that is not used any more.")
     text = new_token()
     token = await tx.fetch_one(
         """

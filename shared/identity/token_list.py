@@ -30,7 +30,7 @@ async def create(
 ) -> tuple[TokenItem, str]:
     """A new token and, this once, its text; its owner gets a mail.
 
-    Raises ValidationFailed if it would have expired already, and what `confirmation.require` raises.
+    Raises ValidationFailed if it would have expired already, LimitReached, and what `confirmation.require` raises.
     """
     if expires_at is not None and expires_at <= clock.now():
         raise ValidationFailed(
