@@ -63,6 +63,16 @@ CONTRACT = {
     reprocess_document       POST   /api/documents/{document_id}/reprocess
     get_document_history     GET    /api/documents/{document_id}/history
     stream_document_events   GET    /api/documents/events
+    list_jobs                GET    /api/jobs
+    get_job                  GET    /api/jobs/{job_id}
+    cancel_job               DELETE /api/jobs/{job_id}
+    list_views               GET    /api/views
+    create_view              POST   /api/views
+    update_view              PATCH  /api/views/{view_id}
+    delete_view              DELETE /api/views/{view_id}
+    list_senders             GET    /api/senders
+    update_sender            PATCH  /api/senders/{sender_id}
+    merge_senders            POST   /api/senders/{sender_id}/merge
     share_document           POST   /api/documents/{document_id}/shares
     list_shares              GET    /api/documents/{document_id}/shares
     revoke_share             DELETE /api/documents/{document_id}/shares/{share_id}
@@ -235,4 +245,6 @@ def test_every_answer_is_described_with_its_headers() -> None:
                 if "$ref" in answer:
                     answer = description["components"]["responses"][answer["$ref"].rpartition("/")[2]]
                 further = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+                if "not_configured" in answer["description"]:
+                    further = set()  # waiting does not help where a setting is missing
                 assert set(answer["headers"]) == {"X-Request-Id"} | further

@@ -67,6 +67,8 @@ def check(case: Case, gateway: str, headers: dict[str, str]) -> None:
     answer = case.call(base_url=gateway, headers=headers, timeout=60)
     if answer.status_code == 414:
         return  # Over 64 KiB of address: the HTTP library answers that, none of our code sees it.
+    if answer.status_code == 503 and answer.json()["code"] == "not_configured":
+        return  # What a provider needs (GOOGLE_CLIENT_ID, ONEDRIVE_CLIENT_ID) is not set here.
     case.validate_response(answer, headers=headers, transport_kwargs={"base_url": gateway, "headers": headers})
 
 
@@ -94,7 +96,9 @@ def person(url: str, operation: str) -> Person:
         token = client.post("/api/auth/tokens", json={"name": "a program", "scopes": ["documents:read"]}).raise_for_status().json()
         topic = client.post("/api/topics", json={"name": "Invoices"}).raise_for_status().json()
         document_id = _document(client, operation)
+        job = client.post("/api/documents/bulk", json={"filter": {}, "action": "restore"}).raise_for_status().json()
         things = {"session_id": session_id, "token_id": token["id"], "topic_id": topic["id"], "document_id": document_id}
+        things["job_id"] = job["id"]
         return Person(headers, things)
 
 

@@ -1,6 +1,7 @@
 """Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries that are long done, answers kept for a day."""
 
 from shared.db import database
+from shared.documents import jobs
 from shared.events import pruning as event_pruning
 from shared.events.catalogue import Tick
 from shared.faas import idempotency, on_schedule
@@ -12,3 +13,4 @@ async def prune_expired(tick: Tick) -> None:
     await identity_pruning.prune(database())
     await event_pruning.prune(database())
     await idempotency.prune(database())
+    await jobs.prune()

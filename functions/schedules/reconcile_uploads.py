@@ -1,10 +1,11 @@
-"""Every minute: looks after documents that should have moved on, because a notification was lost or a delivery died."""
+"""Every minute: looks after documents and jobs that should have moved on, because a notification was lost or a delivery died."""
 
-from shared.documents import reconciliation
+from shared.documents import jobs, reconciliation
 from shared.events.catalogue import Tick
 from shared.faas import on_schedule
 
 
 @on_schedule("* * * * *", queue="system")
 async def reconcile_uploads(tick: Tick) -> None:
+    await jobs.wake_standing()
     await reconciliation.reconcile()

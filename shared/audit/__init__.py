@@ -5,6 +5,6 @@ Writers insert (`record`), a sealer links the lines within a second (`sealer`), 
 
 from shared.audit.actions import AuditAction, AuditOutcome
 from shared.audit.caller import Caller
-from shared.audit.entries import record, record_call
+from shared.audit.entries import record, record_call, record_calls
 
-__all__ = ["AuditAction", "AuditOutcome", "Caller", "record", "record_call"]
+__all__ = ["AuditAction", "AuditOutcome", "Caller", "record", "record_call", "record_calls"]

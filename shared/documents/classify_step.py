@@ -35,6 +35,7 @@ from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, CallSubject, NotAdmitted, gate_for
 from shared.assistant.tasks import Task
 from shared.clock import now
+from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, proposals, step_history, topics
 from shared.events import publish
@@ -440,6 +441,7 @@ async def _settle(
             detail=detail,
         )
         await publish(tx, DocumentReady(owner_id=owner_id, document_id=document_id, revision=revision))
+    await moves.request_home(tx, owner_id, document_id)
     lifecycle.wake_listeners(tx, owner_id)
 
 

@@ -1,17 +1,25 @@
-"""A document's title, date and sender, each with where it came from.
+"""What is written about a document: title, date and sender, each with where it came from, and what only a person writes.
 
-Whoever reads a document proposes them (`propose`): the pipeline from the file's own metadata, its text and a mail's header, and an AI
-provider. What a person set is never changed by a proposal, nor is what a surer source said.
+Whoever reads a document proposes title, date and sender (`propose`): the pipeline from the file's own metadata, its text and a mail's
+header, and an AI provider. What a person set (`update`) is never changed by a proposal, nor is what a surer source said.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from shared.db import Transaction
-from shared.documents import filenames, lifecycle, senders
-from shared.errors import NotFound
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from shared import audit
+from shared.api.models import RequestModel, SingleLine
+from shared.audit import AuditAction, Caller
+from shared.db import TenantDatabase, Transaction
+from shared.documents import filenames, library, lifecycle, senders, topics
+from shared.documents.models import AIPolicy, Document
+from shared.documents.name_keys import one_line
+from shared.errors import DomainError, NotFound
 from shared.search import index as search_index
 
 DetailSource = Literal["metadata", "text", "ai", "mail"]
@@ -23,6 +31,36 @@ _STRENGTH = {"filename": 0, "metadata": 1, "text": 2, "ai": 2, "mail": 3, "owner
 """A proposal replaces what comes from a source that is no surer."""
 
 PLACE_CHARACTERS = 200
+NOTES_CHARACTERS = 10_000
+
+
+class ChangedMeanwhile(DomainError):
+    """The document is not as it was when the caller looked at it: nothing was changed."""
+
+    status, code, title = 412, "changed_meanwhile", "The document was changed meanwhile"
+
+
+def _line(length: int) -> Any:
+    return Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=length), AfterValidator(one_line)]
+
+
+class DocumentChange(RequestModel):
+    """What to change of a document; what is absent stays. Null takes notes, date or sender away; `topic_ids` are all there shall be."""
+
+    filename: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    title: _line(filenames.MAX_TITLE) | None = None  # type: ignore[valid-type]
+    notes: Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTES_CHARACTERS, pattern=r"^[^\x00]*$")] | None = None
+    issued_on: date | None = None
+    sender: _line(senders.NAME_CHARACTERS) | None = None  # type: ignore[valid-type]
+    topic_ids: Annotated[list[UUID], Field(max_length=topics.AT_ONCE)] | None = None
+    ai_policy: AIPolicy | None = None
+
+    @model_validator(mode="after")
+    def _only_these_may_be_null(self) -> "DocumentChange":
+        for name in self.model_fields_set - {"notes", "issued_on", "sender"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} cannot be null")
+        return self
 
 
 @dataclass(frozen=True)
@@ -30,6 +68,8 @@ class _Present:
     filename: str
     title: str
     title_source: str
+    notes: str | None
+    ai_policy: str
     issued_on: date | None
     issued_on_source: str | None
     issued_on_place: str | None
@@ -61,16 +101,7 @@ async def propose(
     locked. A changed title is indexed at once, unless the caller does it. Raises NotFound.
     """
     assert source in get_args(DetailSource), source
-    present = await tx.fetch_one(
-        """
-        SELECT filename, title, title_source, issued_on, issued_on_source, issued_on_place, sender_id, sender_source, sender_written
-        FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE
-        """,
-        {"owner": owner_id, "id": document_id},
-        row=_Present,
-    )
-    if present is None:
-        raise NotFound
+    present = await _locked(tx, owner_id, document_id)
     proposed: dict[str, Any] = {}
     title = filenames.sane_title(title)
     if title is not None and present.gives_way("title", source):
@@ -85,9 +116,99 @@ async def propose(
         sender_id = await senders.written_as(tx, owner_id, sender)
         if sender_id is not None:
             proposed |= {"sender_id": sender_id, "sender_source": source, "sender_written": senders.sane_name(sender)}
-    changed = {column: value for column, value in proposed.items() if getattr(present, column) != value}
+    changed = await _write(tx, owner_id, document_id, present, proposed, refresh_index=refresh_index)
+    names: dict[str, Detail] = {"title": "title", "issued_on": "issued_on", "sender_id": "sender"}
+    return frozenset(names[column] for column in changed if column in names)
+
+
+async def note_written(tx: Transaction, *, owner_id: UUID, document_id: UUID, written: str) -> None:
+    """Remembers a name on the document that is not likely enough to be its sender's: if a person names one, it was that."""
+    name = senders.sane_name(written)
+    await tx.execute(
+        """
+        UPDATE documents SET sender_written = %(name)s
+        WHERE owner_id = %(owner)s AND id = %(id)s AND sender_id IS NULL AND sender_source IS NULL AND %(name)s::text IS NOT NULL
+        """,
+        {"owner": owner_id, "id": document_id, "name": name},
+    )
+
+
+async def update(
+    db: TenantDatabase, document_id: UUID, change: DocumentChange, *, if_match: str | None = None, caller: Caller | None = None
+) -> Document:
+    """Changes what a person asks for; it then stands above every proposal. `if_match` is the header of that name.
+
+    Raises NotFound for the document or a topic, and ChangedMeanwhile.
+    """
+    asked = change.model_fields_set
+    async with db.transaction() as tx:
+        present = await _locked(tx, db.owner_id, document_id)
+        if if_match is not None and not matches(if_match, library.entity_tag(await library.read(tx, db.owner_id, document_id))):
+            raise ChangedMeanwhile("Read the document again, then change what you want to change.")
+        wanted: dict[str, Any] = {}
+        if change.filename is not None:
+            wanted["filename"] = filenames.clean(change.filename)
+        if change.title is not None:
+            wanted |= {"title": change.title, "title_source": "owner"}
+        if "notes" in asked:
+            wanted["notes"] = change.notes or None
+        if "issued_on" in asked:
+            wanted |= {"issued_on": change.issued_on, "issued_on_source": "owner", "issued_on_place": None}
+        if change.ai_policy is not None:
+            wanted["ai_policy"] = change.ai_policy
+        if "sender" in asked:
+            wanted |= {"sender_id": await _corrected(tx, db.owner_id, present, change.sender), "sender_source": "owner"}
+        changed = set(await _write(tx, db.owner_id, document_id, present, wanted))
+        if change.topic_ids is not None and await topics.set_topics(
+            tx, owner_id=db.owner_id, document_id=document_id, topic_ids=change.topic_ids
+        ):
+            changed.add("topics")
+        if changed:
+            told = sorted({column.removesuffix("_source").removesuffix("_place") for column in changed})
+            await audit.record_call(tx, caller, AuditAction.DOCUMENT_UPDATED, target=document_id, detail={"changed": told})
+        return await library.read(tx, db.owner_id, document_id)
+
+
+def matches(if_match: str, entity_tag: str) -> bool:
+    """Whether `If-Match` names this tag (RFC 9110, section 13.1.1): `*` names any, a weak tag none."""
+    return if_match.strip() == "*" or entity_tag in (match[0] for match in _ENTITY_TAG.finditer(if_match))
+
+
+_ENTITY_TAG = re.compile(r'(?<!/)"[^"]*"')
+
+
+async def _corrected(tx: Transaction, owner_id: UUID, present: _Present, name: str | None) -> UUID | None:
+    """The sender that a person names; what the document calls it is that one's from now on."""
+    if name is None:
+        return None
+    sender_id = await senders.named(tx, owner_id, name)
+    if present.sender_written is not None:
+        await senders.learn(tx, owner_id, written=present.sender_written, sender_id=sender_id)
+    return sender_id
+
+
+async def _locked(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Present:
+    present = await tx.fetch_one(
+        """
+        SELECT filename, title, title_source, notes, ai_policy, issued_on, issued_on_source, issued_on_place, sender_id, sender_source,
+            sender_written
+        FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE
+        """,
+        {"owner": owner_id, "id": document_id},
+        row=_Present,
+    )
+    if present is None:
+        raise NotFound
+    return present
+
+
+async def _write(
+    tx: Transaction, owner_id: UUID, document_id: UUID, present: _Present, wanted: dict[str, Any], *, refresh_index: bool = True
+) -> dict[str, Any]:
+    """Writes what differs, and has it found; which columns those are. The row must be locked."""
+    changed = {column: value for column, value in wanted.items() if getattr(present, column) != value}
     if not changed:
-        return frozenset()
+        return {}
     await tx.execute(
         f"""
         UPDATE documents SET {", ".join(f"{column} = %({column})s" for column in changed)}, updated_at = now()
@@ -96,9 +217,14 @@ async def propose(
         {**changed, "owner": owner_id, "id": document_id},
     )
     if "sender_id" in changed and present.sender_id is not None:
-        await senders.drop_if_unused(tx, owner_id, present.sender_id)
-    if "title" in changed and refresh_index:
-        await search_index.refresh_title(tx, owner_id=owner_id, document_id=document_id, filename=present.filename, title=changed["title"])
+        await senders.drop_unused(tx, owner_id, [present.sender_id])
+    if refresh_index and changed.keys() & {"filename", "title", "notes"}:
+        await search_index.refresh_title(
+            tx,
+            owner_id=owner_id,
+            document_id=document_id,
+            filename=changed.get("filename", present.filename),
+            title=changed.get("title", present.title),
+        )
     lifecycle.wake_listeners(tx, owner_id)
-    names: dict[str, Detail] = {"title": "title", "issued_on": "issued_on", "sender_id": "sender"}
-    return frozenset(names[column] for column in changed if column in names)
+    return changed

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
+from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -168,6 +168,7 @@ async def _fetch_and_extract(
 class _Names:
     filename: str
     title: str
+    notes: str | None
 
 
 async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
@@ -184,7 +185,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
                 SELECT FROM document_recognition AS begun
                 WHERE begun.owner_id = %(owner)s AND begun.document_id = %(id)s AND begun.revision = %(revision)s
             )
-        RETURNING filename, title
+        RETURNING filename, title, notes
         """,
         {
             "reached": "stored" if extraction.scans else "extracted",
@@ -223,10 +224,20 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
         language=extraction.language,
         filename=names.filename,
         title=names.title,
+        notes=names.notes,
         pages=extraction.pages,
     )
     if indexed.is_cut:
         await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
+    found = await paper_details.propose(
+        tx,
+        owner_id=work.owner_id,
+        document_id=work.id,
+        content_type=extraction.content_type,
+        language=extraction.language,
+        pages=extraction.pages,
+        created_on=extraction.created_on,
+    )
     if extraction.scans:
         await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     else:
@@ -237,7 +248,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
             revision=work.revision,
             step="extract",
             state="done",
-            detail=_in_words(extraction),
+            detail=", ".join(filter(None, (_in_words(extraction), found))),
         )
         await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
     lifecycle.wake_listeners(tx, work.owner_id)

@@ -59,6 +59,18 @@ async def give_back(tx: Transaction, owner_id: UUID, size: int) -> None:
     )
 
 
+async def free(tx: Transaction, owner_id: UUID, size: int, *, documents: int) -> None:
+    """`documents` documents are gone, of `size` bytes together."""
+    await tx.execute(
+        """
+        UPDATE account_usage
+        SET bytes_used = greatest(0, bytes_used - %(size)s), documents = greatest(0, documents - %(documents)s)
+        WHERE owner_id = %(owner)s
+        """,
+        {"owner": owner_id, "size": size, "documents": documents},
+    )
+
+
 async def release(tx: Transaction, owner_id: UUID, reserved: int) -> None:
     """An upload was given up: its reservation ends."""
     await tx.execute(

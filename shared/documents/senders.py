@@ -6,6 +6,7 @@ corrects, renames or merges is remembered as an alias, so that the next document
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from uuid import UUID
 
 from shared.db import Transaction
@@ -51,11 +52,12 @@ async def named(tx: Transaction, owner_id: UUID, name: str) -> UUID:
     """The sender of exactly this name (upper and lower case are the same), made if there is none: a person says so."""
     sender_id: UUID = await tx.fetch_value(
         """
-        INSERT INTO senders (id, owner_id, name, name_key, by_owner) VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, true)
+        INSERT INTO senders (id, owner_id, name, name_key, alias_key, by_owner)
+        VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(alias)s, true)
         ON CONFLICT (owner_id, name_key) DO UPDATE SET by_owner = true
         RETURNING id
         """,
-        {"id": new_id(), "owner": owner_id, "name": name, "key": name_key(name)},
+        {"id": new_id(), "owner": owner_id, "name": name, "key": name_key(name), "alias": alias_key(name)},
     )
     await tx.execute(
         """
@@ -83,8 +85,8 @@ async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | No
         return known
     made: UUID | None = await tx.fetch_value(
         """
-        INSERT INTO senders (id, owner_id, name, name_key)
-        SELECT %(id)s, %(owner)s, %(name)s, %(key)s
+        INSERT INTO senders (id, owner_id, name, name_key, alias_key)
+        SELECT %(id)s, %(owner)s, %(name)s, %(key)s, %(alias)s
         WHERE (SELECT count(*) FROM (SELECT FROM senders WHERE owner_id = %(owner)s LIMIT %(most)s) AS counted) < %(most)s
         ON CONFLICT (owner_id, name_key) DO NOTHING
         RETURNING id
@@ -105,27 +107,38 @@ async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | No
     return made
 
 
+async def known(tx: Transaction, owner_id: UUID, names: Sequence[str]) -> frozenset[str]:
+    """Those of these names that mean a sender the owner has."""
+    keys = {alias_key(name): name for name in reversed(names)}
+    found: list[str] = await tx.fetch_value(
+        "SELECT coalesce(array_agg(alias_key), '{}') FROM sender_aliases WHERE owner_id = %(owner)s AND alias_key = ANY (%(keys)s)",
+        {"owner": owner_id, "keys": list(keys)},
+    )
+    return frozenset(keys[key] for key in found)
+
+
 async def learn(tx: Transaction, owner_id: UUID, *, written: str, sender_id: UUID) -> None:
-    """A person says that what is written so comes from this sender; a sender that a person named keeps its own name."""
+    """A person says that what is written so comes from this sender. The name that a person gave another sender stays that one's."""
     await tx.execute(
         """
         INSERT INTO sender_aliases AS a (owner_id, alias_key, sender_id) VALUES (%(owner)s, %(alias)s, %(sender)s)
         ON CONFLICT (owner_id, alias_key) DO UPDATE SET sender_id = excluded.sender_id
         WHERE NOT EXISTS (
-            SELECT FROM senders AS s WHERE s.owner_id = a.owner_id AND s.id = a.sender_id AND s.by_owner AND s.id <> excluded.sender_id
+            SELECT FROM senders AS s
+            WHERE s.owner_id = a.owner_id AND s.id = a.sender_id AND s.by_owner AND s.alias_key = a.alias_key AND s.id <> excluded.sender_id
         )
         """,
         {"owner": owner_id, "alias": alias_key(written), "sender": sender_id},
     )
 
 
-async def drop_if_unused(tx: Transaction, owner_id: UUID, sender_id: UUID) -> None:
-    """Removes a sender that was read from documents and that none comes from any more."""
+async def drop_unused(tx: Transaction, owner_id: UUID, sender_ids: Sequence[UUID]) -> None:
+    """Removes those of these senders that were read from documents and that none comes from any more."""
     await tx.execute(
         """
         DELETE FROM senders AS s
-        WHERE s.owner_id = %(owner)s AND s.id = %(sender)s AND NOT s.by_owner
-            AND NOT EXISTS (SELECT FROM documents AS d WHERE d.owner_id = %(owner)s AND d.sender_id = %(sender)s)
+        WHERE s.owner_id = %(owner)s AND s.id = ANY (%(senders)s) AND NOT s.by_owner
+            AND NOT EXISTS (SELECT FROM documents AS d WHERE d.owner_id = %(owner)s AND d.sender_id = s.id)
         """,
-        {"owner": owner_id, "sender": sender_id},
+        {"owner": owner_id, "senders": list(sender_ids)},
     )

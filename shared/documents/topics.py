@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NAME_CHARACTERS = 100
 DESCRIPTION_CHARACTERS = 1000
 
+AT_ONCE = 100
+"""Topics that a request may file documents under."""
+
 FiledBy = Literal["owner", "suggestion"]
 
 
@@ -218,31 +221,9 @@ async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids:
 
     Filing it again changes nothing. Raises NotFound where the document or a topic is not the owner's.
     """
-    wanted = sorted(set(topic_ids))
-    owned: int = await tx.fetch_value(
-        "SELECT count(*) FROM topics WHERE owner_id = %(owner)s AND id = ANY (%(topics)s)", {"owner": owner_id, "topics": wanted}
-    )
-    if owned != len(wanted):
-        raise NotFound("There is no such topic.")
+    await refuse_strange(tx, owner_id, topic_ids)
     await touch(tx, owner_id, document_id)
-    given = {"owner": owner_id, "document": document_id, "topics": wanted, "source": source}
-    await tx.execute(
-        """
-        INSERT INTO document_topics (document_id, topic_id, owner_id, source)
-        SELECT %(document)s, topic_id, %(owner)s, %(source)s FROM unnest(%(topics)s::uuid[]) AS topic_id
-        ON CONFLICT (document_id, topic_id) DO UPDATE SET source = excluded.source, confidence = NULL WHERE document_topics.source = 'ai'
-        """,
-        given,
-    )
-    await tx.execute(
-        """
-        UPDATE topic_suggestions SET state = 'accepted', decided_at = now()
-        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s)
-            AND (state <> 'accepted' OR decided_at IS NULL)
-        """,
-        given,
-    )
-    await learn(tx, owner_id=owner_id, document_id=document_id, topic_ids=wanted, accepted=True)
+    await file_all(tx, owner_id=owner_id, document_ids=[document_id], topic_ids=topic_ids, source=source)
 
 
 async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID]) -> None:
@@ -252,32 +233,113 @@ async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_id
     provider's suggestion counts as rejected, so that it does not come back. Raises NotFound where the document is not the owner's.
     """
     await touch(tx, owner_id, document_id)
+    await unfile_all(tx, owner_id=owner_id, document_ids=[document_id], topic_ids=topic_ids)
+
+
+async def refuse_strange(tx: Transaction, owner_id: UUID, topic_ids: Sequence[UUID]) -> None:
+    """Raises NotFound unless all of these topics are the owner's."""
+    wanted = list(set(topic_ids))
+    owned: int = await tx.fetch_value(
+        "SELECT count(*) FROM topics WHERE owner_id = %(owner)s AND id = ANY (%(topics)s)", {"owner": owner_id, "topics": wanted}
+    )
+    if owned != len(wanted):
+        raise NotFound("There is no such topic.")
+
+
+async def lock(tx: Transaction, owner_id: UUID, topic_ids: Sequence[UUID]) -> None:
+    """Locks these topics as learning does, in the one order that keeps two changes from waiting for each other in a circle.
+
+    Call it before the first of several statements that teach, after the documents are locked.
+    """
+    await tx.execute(
+        "SELECT FROM topics WHERE owner_id = %(owner)s AND id = ANY (%(topics)s) ORDER BY id FOR NO KEY UPDATE",
+        {"owner": owner_id, "topics": list(topic_ids)},
+    )
+
+
+async def file_all(
+    tx: Transaction, *, owner_id: UUID, document_ids: Sequence[UUID], topic_ids: Sequence[UUID], source: FiledBy = "owner"
+) -> None:
+    """As `file`, for several documents of the owner's, which are locked and touched, and topics of the owner's."""
+    given = {"owner": owner_id, "documents": list(document_ids), "topics": sorted(set(topic_ids)), "source": source}
+    await tx.execute(
+        """
+        INSERT INTO document_topics (document_id, topic_id, owner_id, source)
+        SELECT document_id, topic_id, %(owner)s, %(source)s
+        FROM unnest(%(documents)s::uuid[]) AS document_id, unnest(%(topics)s::uuid[]) AS topic_id
+        ON CONFLICT (document_id, topic_id) DO UPDATE SET source = excluded.source, confidence = NULL WHERE document_topics.source = 'ai'
+        """,
+        given,
+    )
+    await tx.execute(
+        """
+        UPDATE topic_suggestions SET state = 'accepted', decided_at = now()
+        WHERE owner_id = %(owner)s AND document_id = ANY (%(documents)s) AND topic_id = ANY (%(topics)s)
+            AND (state <> 'accepted' OR decided_at IS NULL)
+        """,
+        given,
+    )
+    await _learn(
+        tx, owner_id, [(document_id, topic_id) for document_id in document_ids for topic_id in sorted(set(topic_ids))], accepted=True
+    )
+
+
+async def unfile_all(tx: Transaction, *, owner_id: UUID, document_ids: Sequence[UUID], topic_ids: Sequence[UUID]) -> None:
+    """As `unfile`, for several documents of the owner's, which are locked and touched."""
     removed = await tx.fetch_all(
         """
         DELETE FROM document_topics
-        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s)
-        RETURNING topic_id, source
+        WHERE owner_id = %(owner)s AND document_id = ANY (%(documents)s) AND topic_id = ANY (%(topics)s)
+        RETURNING document_id, topic_id, source
         """,
-        {"owner": owner_id, "document": document_id, "topics": sorted(set(topic_ids))},
+        {"owner": owner_id, "documents": list(document_ids), "topics": list(topic_ids)},
         row=_Filing,
     )
-    mistaken = sorted(filing.topic_id for filing in removed if filing.source == "ai")
-    given = {"owner": owner_id, "document": document_id, "topics": sorted(filing.topic_id for filing in removed)}
+    if not removed:
+        return
+    given = {
+        "owner": owner_id,
+        "documents": [filing.document_id for filing in removed],
+        "topics": [filing.topic_id for filing in removed],
+    }
     await tx.execute(
         """
-        DELETE FROM topic_examples
-        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s) AND accepted
+        DELETE FROM topic_examples AS e USING unnest(%(documents)s::uuid[], %(topics)s::uuid[]) AS removed (document_id, topic_id)
+        WHERE e.owner_id = %(owner)s AND e.document_id = removed.document_id AND e.topic_id = removed.topic_id AND e.accepted
         """,
         given,
     )
     await tx.execute(
         """
-        UPDATE topic_suggestions SET state = 'rejected', decided_at = now()
-        WHERE owner_id = %(owner)s AND document_id = %(document)s AND topic_id = ANY (%(topics)s) AND state <> 'rejected'
+        UPDATE topic_suggestions AS s SET state = 'rejected', decided_at = now()
+        FROM unnest(%(documents)s::uuid[], %(topics)s::uuid[]) AS removed (document_id, topic_id)
+        WHERE s.owner_id = %(owner)s AND s.document_id = removed.document_id AND s.topic_id = removed.topic_id AND s.state <> 'rejected'
         """,
         given,
     )
-    await learn(tx, owner_id=owner_id, document_id=document_id, topic_ids=mistaken, accepted=False)
+    await _learn(tx, owner_id, [(filing.document_id, filing.topic_id) for filing in removed if filing.source == "ai"], accepted=False)
+
+
+async def set_topics(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID]) -> bool:
+    """Files the document under these topics and no others, by the owner's word; whether that changed anything.
+
+    What it is filed under already stays as it is, by whomever. Raises NotFound where the document or a topic is not the owner's.
+    """
+    wanted = set(topic_ids)
+    present: list[UUID] = await tx.fetch_value(
+        """
+        SELECT coalesce(array_agg(topic_id), '{}') FROM document_topics WHERE owner_id = %(owner)s AND document_id = %(document)s
+        """,
+        {"owner": owner_id, "document": document_id},
+    )
+    if wanted == set(present):
+        return False
+    await lock(tx, owner_id, list(wanted.symmetric_difference(present)))
+    if gone := set(present) - wanted:
+        await unfile(tx, owner_id=owner_id, document_id=document_id, topic_ids=sorted(gone))
+    if new := wanted - set(present):
+        await file(tx, owner_id=owner_id, document_id=document_id, topic_ids=sorted(new))
+    return True
 
 
 async def learn(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], accepted: bool) -> None:
@@ -285,18 +347,28 @@ async def learn(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids
 
     A document that was never classified (its AI policy forbids it, or it could not be read) teaches nothing.
     """
-    if not topic_ids:
+    await _learn(tx, owner_id, [(document_id, topic_id) for topic_id in topic_ids], accepted=accepted)
+
+
+async def _learn(tx: Transaction, owner_id: UUID, filings: Sequence[tuple[UUID, UUID]], *, accepted: bool) -> None:
+    """As `learn`, for pairs of a document and a topic."""
+    if not filings:
         return
     await tx.execute(
         """
         INSERT INTO topic_examples AS example (document_id, topic_id, owner_id, accepted, terms)
-        SELECT document_id, topic_id, owner_id, %(accepted)s, terms
-        FROM document_terms, unnest(%(topics)s::uuid[]) AS topic_id
-        WHERE owner_id = %(owner)s AND document_id = %(document)s
+        SELECT t.document_id, filing.topic_id, t.owner_id, %(accepted)s, t.terms
+        FROM unnest(%(documents)s::uuid[], %(topics)s::uuid[]) AS filing (document_id, topic_id)
+        JOIN document_terms AS t ON t.owner_id = %(owner)s AND t.document_id = filing.document_id
         ON CONFLICT (document_id, topic_id) DO UPDATE SET accepted = excluded.accepted, terms = excluded.terms
         WHERE (example.accepted, example.terms) IS DISTINCT FROM (excluded.accepted, excluded.terms)
         """,
-        {"owner": owner_id, "document": document_id, "topics": list(topic_ids), "accepted": accepted},
+        {
+            "owner": owner_id,
+            "documents": [document_id for document_id, _ in filings],
+            "topics": [topic_id for _, topic_id in filings],
+            "accepted": accepted,
+        },
     )
 
 
@@ -324,6 +396,7 @@ def term_counts(tx: Transaction, owner_id: UUID) -> "TermCounts":
 
 
 class _Filing(ResponseModel):
+    document_id: UUID
     topic_id: UUID
     source: str
 

@@ -10,8 +10,12 @@ Text recognition (OCR) is slow, so it can be left for later: `extract(…, defer
 does some of them.
 """
 
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +41,7 @@ from shared.extraction.limits import (
     MAX_THUMBNAIL_BYTES,
     MAX_TITLE,
     MAX_WARNINGS,
+    MAX_WORDS_OF_PAGE,
     Limits,
 )
 
@@ -54,6 +59,7 @@ __all__ = [
     "ExtractionTimeout",
     "ExtractionWarning",
     "Recognition",
+    "RecognizedPage",
     "SandboxUnavailable",
     "Scan",
     "UnsupportedType",
@@ -61,6 +67,8 @@ __all__ = [
     "extract_unsandboxed",
     "recognize",
 ]
+
+_log = logging.getLogger(__name__)
 
 _READ = "shared.extraction.reading:read"
 _RECOGNIZE = "shared.extraction.reading:recognize"
@@ -71,9 +79,9 @@ class Extraction:
     """What was read of a document.
 
     `pages` is the text by page in NFC, without NUL and lone surrogates, possibly empty strings; kinds without pages have one.
-    `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` is the document's own.
-    `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log; "child_cpu" is CPU
-    time, fork and confinement included.
+    `page_count` is None for those; it exceeds `len(pages)` where `truncated`. `language` is ISO 639-1. `title` and `created_on` are what
+    the file says of itself. `thumbnail` is WebP of the first page. `warnings` name what was not read. `milliseconds` by step, for the log;
+    "child_cpu" is CPU time, fork and confinement included.
     """
 
     content_type: str
@@ -84,6 +92,7 @@ class Extraction:
     thumbnail: bytes | None
     milliseconds: dict[str, float]
     warnings: list[ExtractionWarning] = field(default_factory=list)
+    created_on: date | None = None
     scans: list[Scan] = field(default_factory=list)
     """Pages whose text is still to be recognised, in order of pages; empty unless recognition was deferred."""
 
@@ -94,11 +103,26 @@ class Extraction:
 
 
 @dataclass(frozen=True)
+class RecognizedPage:
+    """How a page was recognised: `confidence` from 0 to 100, the size of its picture, and the words where they stand on it, upright, as
+    [text, left, top, width, height], in pixels. `missing` names the language or script for which there are no data, empty for none."""
+
+    confidence: int
+    width: int
+    height: int
+    words: list[list[Any]]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Recognition:
-    """The text on the first of some scans, None for one that cannot be decoded, and the CPU time that took in milliseconds."""
+    """The text on the first of some scans, None for one that cannot be decoded, and the CPU time that took in milliseconds.
+
+    `pages` says how each was recognised; None for one on which nothing was looked for."""
 
     texts: list[str | None]
     cpu_milliseconds: float
+    pages: list[RecognizedPage | None] = field(default_factory=list)
 
 
 async def extract(
@@ -124,7 +148,30 @@ async def recognize(path: Path, *, filename: str, scans: Sequence[Scan], limits:
     texts = finished.value.get("texts")
     if not (isinstance(texts, list) and 0 < len(texts) <= len(scans) and all(text is None or _is_text(text) for text in texts)):
         raise ExtractionCrashed()
-    return Recognition(texts, finished.cpu_milliseconds)
+    pages = finished.value.get("pages")
+    if not isinstance(pages, list) or len(pages) != len(texts):
+        raise ExtractionCrashed()
+    return Recognition(texts, finished.cpu_milliseconds, [None if page is None else _recognized_page(page) for page in pages])
+
+
+def _recognized_page(page: object) -> RecognizedPage:
+    if not (isinstance(page, list) and len(page) == 5):
+        raise ExtractionCrashed()
+    confidence, width, height, missing, words = page
+    if not (
+        _are_numbers(confidence, width, height)
+        and isinstance(missing, str)
+        and len(missing) < 50
+        and isinstance(words, list)
+        and len(words) <= MAX_WORDS_OF_PAGE
+        and all(isinstance(word, list) and len(word) == 5 and _is_text(word[0]) and _are_numbers(*word[1:]) for word in words)
+    ):
+        raise ExtractionCrashed()
+    return RecognizedPage(min(confidence, 100), width, height, words, missing)
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(type(value) is int and 0 <= value < 2**31 for value in values)
 
 
 async def _run(task: str, path: Path, arguments: dict[str, Any], limits: Limits | None) -> "Finished":
@@ -146,15 +193,22 @@ def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Ext
 
 
 def _arguments(filename: str, *, defer_recognition: bool = False) -> dict[str, Any]:
-    from shared.config import settings
-    from shared.extraction import sandbox
+    languages, places = _languages()
+    return {"filename": filename[-255:], "ocr_languages": languages, "tessdata": places, "defer_recognition": defer_recognition}
 
-    return {
-        "filename": filename[-255:],
-        "ocr_languages": list(settings().ocr_languages),
-        "tessdata": sandbox.tessdata(),
-        "defer_recognition": defer_recognition,
-    }
+
+@cache
+def _languages() -> tuple[list[str], str]:
+    """The languages of text recognition and the folders of their data; told in the log, once."""
+    from shared.config import settings
+    from shared.extraction import ocr_languages
+
+    languages, places = list(settings().ocr_languages), ocr_languages.folders()
+    known, missing = ocr_languages.in_words(languages, places)
+    _log.info("text recognition knows %s; others are installed as tesseract-ocr-fra and the like", known or "no language")
+    if missing:
+        _log.warning("OCR_LANGUAGES names %s, for which there are no data in %s", missing, places)
+    return languages, places
 
 
 def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
@@ -187,8 +241,18 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         thumbnail=blob or None,
         milliseconds={str(step): float(spent) for step, spent in list(milliseconds.items())[:50] if _is_duration(spent)},
         warnings=_warnings(value.get("warnings")),
+        created_on=_created_on(value.get("created")),
         scans=_scans(value.get("scans"), len(pages)),
     )
+
+
+def _created_on(value: object) -> date | None:
+    """The day of `D:20240503120000+02'00'` (PDF 32000-1, section 7.9.4)."""
+    match = re.match(r"(?:D:)?(\d{4})-?(\d\d)-?(\d\d)", value, re.ASCII) if isinstance(value, str) else None
+    try:
+        return None if match is None else date(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError:
+        return None
 
 
 def _scans(value: object, pages: int) -> list[Scan]:

@@ -49,6 +49,7 @@ class EndpointDeclaration:
     headers: Mapping[str, str]
     returns: type[BaseModel] | str | None
     status: int
+    or_returns: Mapping[int, type[BaseModel]]
     errors: tuple[str, ...]
     rate_limits: tuple[str, ...]
     at_once: AtOnce | None

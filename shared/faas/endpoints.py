@@ -35,6 +35,7 @@ def endpoint(
     headers: Mapping[str, str] | None = None,
     returns: type[BaseModel] | str | None = None,
     status: int = 200,
+    or_returns: Mapping[int, type[BaseModel]] | None = None,
     errors: Sequence[str] = (),
     rate_limits: Sequence[str] = (),
     at_once: AtOnce | None = None,
@@ -50,6 +51,7 @@ def endpoint(
     - `body`, `query`: pydantic models; `body="stream"` leaves the bytes to the function (`call.stream`).
     - `headers`: the request headers of its own that it heeds, and what they do.
     - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
+    - `or_returns`: other models, each by the status of the `Response` that brings it.
     - `errors`: the problem codes of its own, beside those every endpoint may answer.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client
       address, on top of the general ones.
@@ -72,6 +74,7 @@ def endpoint(
             headers=headers or {},
             returns=returns,
             status=204 if returns is None and status == 200 else status,
+            or_returns=or_returns or {},
             errors=tuple(errors),
             rate_limits=tuple(rate_limits),
             at_once=at_once,

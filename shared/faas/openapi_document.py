@@ -81,7 +81,8 @@ def describe(declarations: Iterable[EndpointDeclaration], *, version: str) -> di
     operations = sorted(declarations, key=lambda declaration: (declaration.path, declaration.method))
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = []
     for operation in operations:
-        for model, mode in ((operation.body, "validation"), (operation.returns, "serialization")):
+        answers = (operation.returns, *operation.or_returns.values())
+        for model, mode in ((operation.body, "validation"), *((answer, "serialization") for answer in answers)):
             if isinstance(model, type) and (model, mode) not in models:
                 models.append((model, mode))  # type: ignore[arg-type]
     references, definitions = models_json_schema(models, ref_template=REF)
@@ -239,6 +240,9 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
         # What is not JSON has no schema (OpenAPI 3.1, section 4.8.14.3).
         success["content"] = {operation.returns: {"schema": {"type": "object"}} if operation.returns == JSON else {}}
     responses: dict[str, Any] = {str(operation.status): success}
+    for other, model in operation.or_returns.items():
+        content = {"application/json": {"schema": references[(model, "serialization")]}}
+        responses[str(other)] = {"description": "The answer", "content": content}
     if "If-None-Match" in operation.headers:
         responses["304"] = {"description": "What the client has is still what there is."}
     by_status: dict[int, list[str]] = {}

@@ -1,7 +1,7 @@
 """Writes the search index: what a document is found by, kept in `document_search` beside the document's row.
 
-Call `index` in the transaction that stores the document's pages, `refresh_title` in the one that renames it; deletion needs no call. A
-document that could not be read is indexed by its name: `index_name`.
+Call `index` in the transaction that stores the document's pages, `refresh_title` in the one that renames it or changes its notes; deletion
+needs no call. A document that could not be read is indexed by its name: `index_name`.
 
 A writer only appends to its own rows, so that concurrent writers neither wait for one another nor deadlock; every so many documents one of
 them merges what has come into the postings (migration 0020), which search reads. Until then it is searched where it stands.
@@ -19,6 +19,9 @@ from shared.search.stems import stemmer
 MERGE_EVERY = 64
 """Changes that are merged at a time. Fewer cost more writes a document, more make each query look through more of them."""
 
+MERGE_TRIED_EVERY = 8
+"""One document in so many asks whether there is enough to merge: a round trip less for the others."""
+
 _LARGE = 200_000
 """Characters from which a text is analysed beside the event loop."""
 
@@ -31,14 +34,22 @@ class Indexed:
 
 
 async def index(
-    tx: Transaction, *, owner_id: UUID, document_id: UUID, language: str | None, filename: str, title: str, pages: Sequence[str]
+    tx: Transaction,
+    *,
+    owner_id: UUID,
+    document_id: UUID,
+    language: str | None,
+    filename: str,
+    title: str,
+    pages: Sequence[str],
+    notes: str | None = None,
 ) -> Indexed:
     """Indexes the document, or indexes it anew. `language` is ISO 639-1; a language without a stemmer is searched word for word."""
     stem_by = stemmer(language)
     if sum(map(len, pages)) > _LARGE:
-        made = await asyncio.to_thread(analyse, pages, language=stem_by, filename=filename, title=title)
+        made = await asyncio.to_thread(analyse, pages, language=stem_by, filename=filename, title=title, notes=notes)
     else:
-        made = analyse(pages, language=stem_by, filename=filename, title=title)
+        made = analyse(pages, language=stem_by, filename=filename, title=title, notes=notes)
     # Words as one text, a line each: arrays of a hundred thousand would be made in Python, word by word. No word holds a line's end.
     await tx.execute(
         """
@@ -84,7 +95,9 @@ async def index(
             "new_lexemes": "\n".join(made.new_lexemes),
         },
     )
-    await tx.execute("SELECT merge_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": MERGE_EVERY})
+    # By the random bits of the document's id, so that every owner's turn comes, whoever else writes.
+    if document_id.int % MERGE_TRIED_EVERY == 0:
+        await tx.execute("SELECT merge_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": MERGE_EVERY})
     return Indexed(is_cut=made.is_cut)
 
 
@@ -92,13 +105,14 @@ async def index(
 class _Named:
     filename: str
     title: str
+    notes: str | None
 
 
 async def index_name(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
     """Lets a document that could not be read be found by its name. Does nothing for one that is indexed already."""
     named = await tx.fetch_one(
         """
-        SELECT filename, title FROM documents
+        SELECT filename, title, notes FROM documents
         WHERE owner_id = %(owner)s AND id = %(id)s
             AND NOT EXISTS (SELECT FROM document_search WHERE owner_id = %(owner)s AND document_id = %(id)s)
         """,
@@ -106,29 +120,46 @@ async def index_name(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> N
         row=_Named,
     )
     if named is not None:
-        await index(tx, owner_id=owner_id, document_id=document_id, language=None, filename=named.filename, title=named.title, pages=[])
+        await index(
+            tx,
+            owner_id=owner_id,
+            document_id=document_id,
+            language=None,
+            filename=named.filename,
+            title=named.title,
+            notes=named.notes,
+            pages=[],
+        )
 
 
 @dataclass(frozen=True)
 class _IndexedText:
     language: str | None
+    notes: str | None
     pages: list[str]
 
 
 async def refresh_title(tx: Transaction, *, owner_id: UUID, document_id: UUID, filename: str, title: str) -> None:
-    """Indexes the document under its new name. Does nothing for a document that is not indexed."""
+    """Indexes the document under its new name, and with its notes. Does nothing for a document that is not indexed."""
     text = await stored_text(tx, owner_id=owner_id, document_id=document_id)
     if text is not None:
         await index(
-            tx, owner_id=owner_id, document_id=document_id, language=text.language, filename=filename, title=title, pages=text.pages
+            tx,
+            owner_id=owner_id,
+            document_id=document_id,
+            language=text.language,
+            filename=filename,
+            title=title,
+            notes=text.notes,
+            pages=text.pages,
         )
 
 
 async def stored_text(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> _IndexedText | None:
-    """The language and the pages of a document that is indexed."""
+    """The language, the notes and the pages of a document that is indexed."""
     return await tx.fetch_one(
         """
-        SELECT d.language, ARRAY(
+        SELECT d.language, d.notes, ARRAY(
             SELECT p.text FROM document_pages AS p WHERE p.owner_id = %(owner)s AND p.document_id = %(id)s ORDER BY p.number
         ) AS pages
         FROM documents AS d JOIN document_search AS s ON s.owner_id = d.owner_id AND s.document_id = d.id

@@ -176,10 +176,17 @@ async def _api_token(victim: Person, db: Database) -> str:
     return str(answer.json()["id"])
 
 
+async def _job(victim: Person, db: Database) -> str:
+    answer = await _as(victim).post("/api/documents/bulk", json={"filter": {"q": MARK}, "action": "restore"})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "document_id": _document,
     "topic_id": _topic,
     "suggestion_id": _suggestion,
+    "job_id": _job,
     "session_id": _session,
     "token_id": _api_token,
 }

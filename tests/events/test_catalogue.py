@@ -28,10 +28,12 @@ from shared.events.catalogue import (
     DocumentEvent,
     DocumentExtracted,
     DocumentLarge,
+    DocumentPurged,
     DocumentReady,
     DocumentScanned,
     DocumentStored,
     EmailRequested,
+    JobDue,
     Tick,
 )
 from shared.events.event import Event, Malformed
@@ -60,6 +62,14 @@ STORED: list[tuple[Event, str, str, dict[str, Any], str | None]] = [
     ),
     (DocumentExtracted(**ABOUT_DOCUMENT), "document.extracted", str(THING), DOCUMENT_DATA, f"document.extracted/{THING}/3"),
     (DocumentReady(**ABOUT_DOCUMENT), "document.ready", str(THING), DOCUMENT_DATA, f"document.ready/{THING}/3"),
+    (
+        DocumentPurged(owner_id=OWNER, document_id=THING, object_keys=["a/b", ".derived/a"]),
+        "document.purged",
+        str(THING),
+        {"document_id": str(THING), "object_keys": ["a/b", ".derived/a"]},
+        None,
+    ),
+    (JobDue(owner_id=OWNER, job_id=THING, slices=2), "job.due", str(THING), {"job_id": str(THING), "slices": 2}, f"job.due/{THING}/2"),
     (ClassificationDue(owner_id=OWNER), "classification.due", str(OWNER), {"owner_id": str(OWNER)}, None),
     (EmailRequested(owner_id=None, mail_id=THING), "email.requested", str(THING), {"mail_id": str(THING)}, None),
     (AccountDeleted(owner_id=OWNER), "account.deleted", str(OWNER), {"user_id": str(OWNER)}, None),
@@ -79,16 +89,20 @@ STORED: list[tuple[Event, str, str, dict[str, Any], str | None]] = [
     ),
 ]
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "owner_id": st.uuids(),
     "document_id": st.uuids(),
     "mail_id": st.uuids(),
+    "job_id": st.uuids(),
+    "slices": st.integers(0, 2**31 - 1),
+    "object_keys": st.lists(TEXT, max_size=3),
     "revision": st.integers(1, 2**31 - 1),
     "done": st.integers(0, 2**31 - 1),
     "tick": st.datetimes(timezones=st.just(UTC)),
     "size": st.none() | st.integers(0, 2**53 - 1),
 }
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 
 
 def everything() -> list[type[Event]]:

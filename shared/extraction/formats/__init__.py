@@ -29,6 +29,8 @@ class Reading:
     pages: list[str] = field(default_factory=list)
     page_count: int | None = None
     title: str | None = None
+    created: str | None = None
+    """When the file was made, as it says itself: its first digits are year, month and day."""
     thumbnail: bytes | None = None
     truncated: bool = False
     """Whether the document goes on after what was read."""

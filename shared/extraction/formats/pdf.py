@@ -51,7 +51,7 @@ def read(file: BinaryIO, recognizer: Recognizer, read_attachment: ReadAttachment
     watch = Stopwatch()
     document = _open(file)
     document.init_forms()
-    reading = Reading(page_count=len(document), title=_title(document))
+    reading = Reading(page_count=len(document), title=_said(document, "Title"), created=_said(document, "CreationDate"))
     watch.lap("open")
     characters = 0
     until = time.process_time() + QUICK_CPU_SECONDS / 2
@@ -214,9 +214,10 @@ def _open(file: BinaryIO) -> "PdfDocument":
         raise DocumentCorrupt("The PDF is damaged and cannot be opened.") from None
 
 
-def _title(document: "PdfDocument") -> str | None:
+def _said(document: "PdfDocument", name: str) -> str | None:
+    """What the file says of itself under this name."""
     try:
-        return document.get_metadata_value("Title") or None
+        return document.get_metadata_value(name) or None
     except Exception:
         return None
 

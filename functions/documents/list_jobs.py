@@ -1,0 +1,10 @@
+"""GET /api/jobs: the caller's long work, newest first."""
+
+from shared.documents import jobs
+from shared.documents.jobs import Job
+from shared.faas import Call, Page, PageQuery, endpoint
+
+
+@endpoint("GET", "/api/jobs", auth="user", scope="documents:read", query=PageQuery, returns=Page[Job], errors=["invalid_cursor"])
+async def list_jobs(call: Call[None, PageQuery]) -> Page[Job]:
+    return await jobs.list_page(call.db, call.query)
