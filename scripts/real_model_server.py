@@ -14,8 +14,6 @@ from typing import Any
 from cyllama.llama import llama_cpp  # type: ignore[import-not-found]
 
 CONTEXT = 8192
-MOST_TOKENS = 300
-"""Of an answer: a good one takes 100, and a model of this size that has not ended by then never does."""
 
 
 class Model:
@@ -69,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"error": told})
         schema = asked["response_format"]["json_schema"]["schema"] if form == "json_schema" else None
         text = "\n\n".join(message["content"] for message in asked["messages"]) + "\n\nAnswer:\n"
-        said, ended, read, written = self.model.complete(text, min(asked.get("max_tokens") or MOST_TOKENS, MOST_TOKENS), schema)
+        said, ended, read, written = self.model.complete(text, asked.get("max_tokens") or 256, schema)
         return self._answer(
             200,
             {
