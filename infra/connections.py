@@ -84,7 +84,7 @@ def within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
     return replace(limits, connections=possible)
 
 
-Client = tuple[str, str]
+ConnectionPeer = tuple[str, str]
 """Address and port, both as text."""
 
 
@@ -95,7 +95,7 @@ class _Connection:
     descriptor: int
     inode: int
     """The socket's own number: a descriptor may be another connection's a moment later."""
-    client: Client
+    client: ConnectionPeer
     quiet_milliseconds: int
     """Since when nothing has come from the client."""
     waiting: bool
@@ -122,7 +122,7 @@ class Guarded:
         self._application = application
         self._port = port
         self._limits = limits
-        self._requests: dict[Client, int] = {}
+        self._requests: dict[ConnectionPeer, int] = {}
         self._unread: dict[int, tuple[float, int]] = {}
         self._idle_before: set[int] = set()
         self._stopping = asyncio.Event()

@@ -30,7 +30,7 @@ class StartError(Exception):
 
 
 @dataclass(frozen=True)
-class User:
+class ProcessUser:
     """Whom a child runs as, when this process is root and the child refuses to be."""
 
     uid: int
@@ -39,7 +39,7 @@ class User:
     """Keeps the right to pass through folders that are closed to others (a checkout under /root)."""
 
 
-def unprivileged_user(*paths: Path) -> User | None:
+def unprivileged_user(*paths: Path) -> ProcessUser | None:
     """Whom to run a program as that refuses to be root, or None where this process is not root.
 
     `paths` are what the child must reach.
@@ -50,7 +50,7 @@ def unprivileged_user(*paths: Path) -> User | None:
         entry = pwd.getpwnam("nobody")
     except KeyError:
         raise StartError("PostgreSQL refuses to run as root and this system has no user `nobody`: start as an ordinary user.") from None
-    return User(entry.pw_uid, entry.pw_gid, searches=not all(open_to_others(path) for path in paths))
+    return ProcessUser(entry.pw_uid, entry.pw_gid, searches=not all(open_to_others(path) for path in paths))
 
 
 async def start(
@@ -59,7 +59,7 @@ async def start(
     log: Path,
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    user: User | None = None,
+    user: ProcessUser | None = None,
     end_signal: signal.Signals = signal.SIGTERM,
 ) -> asyncio.subprocess.Process:
     """Starts `command`; its output is appended to `log`, and it gets `end_signal` when this process ends for whatever reason."""
@@ -82,7 +82,7 @@ async def run(
     *,
     environ: Mapping[str, str] | None = None,
     directory: Path | None = None,
-    user: User | None = None,
+    user: ProcessUser | None = None,
 ) -> tuple[int, str]:
     """Runs `command` to its end; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
@@ -147,12 +147,25 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
+def first_error(output: str) -> str:
+    """The line of a program's output that says what went wrong, for messages."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next(
+        (line for line in lines if "error" in line.lower() or "fatal" in line.lower()), lines[-1] if lines else "no reason was given"
+    )
+
+
+def bare_environment() -> dict[str, str]:
+    """No PG* variable, proxy or locale of the caller changes what a service does."""
+    return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
 def open_to_others(path: Path) -> bool:
     """Whether everybody may pass through the folders on the way to it."""
     return all(part.stat().st_mode & 0o001 for part in path.resolve().parents)
 
 
-def _child_setup(parent: int, end_signal: signal.Signals, user: User | None) -> Callable[[], None]:
+def _child_setup(parent: int, end_signal: signal.Signals, user: ProcessUser | None) -> Callable[[], None]:
     """What the child does between fork and exec: plain system calls only."""
 
     def setup() -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 
-from infra.processes import StartError, User, open_to_others
+from infra.processes import ProcessUser, StartError, open_to_others
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
 """A path that means the same everywhere, unquoted."""
@@ -29,7 +29,7 @@ def installed_program(distribution: str, name: str) -> Path:
 
 
 @cache
-def postgres_programs(user: User | None = None) -> Path:
+def postgres_programs(user: ProcessUser | None = None) -> Path:
     """The folder of the embedded PostgreSQL's programs, where `user` can reach it.
 
     Found without importing its package, which would start threads and loggers. Its programs look for one another with the rights of their

@@ -9,12 +9,12 @@ import importlib
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from infra.connections import ConnectionLimits, Guarded, within_descriptors
+from infra.port_probe import check_port
 from shared.config import SettingsError, settings
 from shared.observability import logs
 from shared.time_budgets import DRAIN_SECONDS
@@ -62,7 +62,7 @@ def run(factory: str, *, host_variable: str, port_variable: str, port: int, limi
 def serve_until_stopped(make: Callable[[], Application], host: str, port: int, *, limits: ConnectionLimits | None = None) -> None:
     """Serves what `make` makes until SIGTERM or SIGINT. Raises CannotListen; ends the process itself where requests do not end."""
     try:
-        _refuse_taken(host, port)
+        check_port(host, port)  # granian would say it by a panic
     except OSError as taken:
         raise CannotListen(taken.strerror) from None
     application = make()
@@ -133,11 +133,3 @@ async def _within(seconds: float, work: Awaitable[None]) -> None:
             await work
     except TimeoutError:
         pass
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    """Raises OSError where the address cannot be listened on: granian would say so by a panic."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))

@@ -107,7 +107,7 @@ async def _labelled(asked: argparse.Namespace) -> _Run:
 
 async def _owner(asked: argparse.Namespace) -> _Run:
     """The owner's decided documents: each is asked about as if it had not been decided."""
-    from shared.assistant.outgoing import Caller, gate_for
+    from shared.assistant.outgoing import CallSubject, gate_for
     from shared.db import TenantDatabase, database
     from shared.documents import classify_step, topics
 
@@ -134,7 +134,9 @@ async def _owner(asked: argparse.Namespace) -> _Run:
                 if work is None:
                     raise ProviderError("The document has not been read.")
                 examples = await classify_step.examples(tx, owner_id, document_id, work)
-                provider = registry.open_provider(choice, gate_for(Caller(owner_id, document_id), choice), topics.term_counts(tx, owner_id))
+                provider = registry.open_provider(
+                    choice, gate_for(CallSubject(owner_id, document_id), choice), topics.term_counts(tx, owner_id)
+                )
                 if provider.in_process:
                     found = await provider.classify(work.document(), work.options(choice))
                     return found.matches, 0.0, 0, 0

@@ -3,6 +3,7 @@
 import os
 import time
 import uuid
+from datetime import datetime
 
 _RANDOM = (1 << 76) - 1 & ~(0x3 << 62)
 _VERSION_AND_VARIANT = 0x7 << 76 | 0x2 << 62
@@ -17,6 +18,12 @@ def new_id_text() -> str:
     """A new id as text: several times faster than `str(new_id())`, for what is made at every request."""
     digits = f"{_new():032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """What no id made at `moment` or later is below. Raises OverflowError for a moment before 1970."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return uuid.UUID(bytes=milliseconds.to_bytes(6, "big") + bytes(10))
 
 
 def _new() -> int:

@@ -59,7 +59,7 @@ async def count_named(name: str, address: str) -> None:
 _AT_ONCE: AbstractAsyncContextManager[None] = nullcontext()
 
 
-class _Lease:
+class _TokenLease:
     """What this process holds of one subject's window. `size` is what it took last; `more` is set while somebody takes more."""
 
     __slots__ = ("more", "size", "tokens", "used_up", "waiting", "window")
@@ -95,7 +95,7 @@ class Limiter:
         self._shared: Storage | None = None
         self._local: Storage | None = None
         self._retry_redis_at = 0.0
-        self._leases: OrderedDict[tuple[str, Hashable], _Lease] = OrderedDict()
+        self._leases: OrderedDict[tuple[str, Hashable], _TokenLease] = OrderedDict()
 
         self.in_turn: AbstractAsyncContextManager[None] = asyncio.Semaphore(IN_TURN)
 
@@ -115,7 +115,7 @@ class Limiter:
         key = (kind, subject)
         lease = self._leases.get(key)
         if lease is None or lease.window != window:
-            lease = self._leases[key] = _Lease(window)
+            lease = self._leases[key] = _TokenLease(window)
             self._leases.move_to_end(key)
             if len(self._leases) > KEPT_LEASES:
                 self._leases.popitem(last=False)
@@ -147,7 +147,7 @@ class Limiter:
             await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), spent)
         self._owed.clear()
 
-    async def _take_more(self, lease: _Lease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
+    async def _take_more(self, lease: _TokenLease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
         lease.more = asyncio.Event()
         try:
             lease.size = min(max(lease.size * 2, lease.waiting, 1), max(1, item.amount // 100))

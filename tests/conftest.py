@@ -20,8 +20,9 @@ from tests import services as run_services
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-    from infra.local.services import Services, Valkey
+    from infra.local.valkey import Valkey
     from shared.db import Database
+    from tests.services import Services
 
 _holder = pytest.StashKey[subprocess.Popen[bytes]]()
 
@@ -97,7 +98,8 @@ async def redis(services: None) -> "Redis":
 @pytest.fixture
 async def own_valkey(tmp_path: Path) -> "AsyncIterator[Valkey]":
     """A Valkey of this test alone: flush it, stop it, start it again. `own_valkey.url` is its REDIS_URL."""
-    from infra.local.services import Valkey, free_port_block
+    from infra.local.ports import free_port_block
+    from infra.local.valkey import Valkey
 
     valkey = Valkey(tmp_path / "valkey", tmp_path, free_port_block(1), secrets.token_hex(20))
     await valkey.start()

@@ -10,19 +10,97 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from infra.local.services import Postgres, SeaweedFS, Services, Store, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.stack import Service
+from infra.local.valkey import Valkey
+from shared import temporary
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER_VARIABLE = "DOCUVAULT_TEST_SERVICES"
+
+
+class Store(Service, Protocol):
+    """An S3 store with its bucket."""
+
+    access_key: str
+    secret_key: str
+    bucket: str
+    notifies: bool
+    """Whether it pushes its bucket notifications on the Redis list by itself."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+@dataclass
+class Services:
+    """The three, in one folder, and the settings that point at them."""
+
+    postgres: Postgres
+    valkey: Valkey
+    store: Store
+    notify: bool = False
+    """Whether bucket notifications reach the Redis list."""
+    _forwarding: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts all three at once; ends what was started if one of them fails."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._start_postgres())
+                valkey = group.create_task(self.valkey.start())
+                group.create_task(self._start_store(valkey))
+        except BaseExceptionGroup as failed:
+            await self.kill()
+            raise failed.exceptions[0] from None
+        if self.notify and isinstance(self.store, SeaweedFS):
+            self._forwarding = asyncio.create_task(self.store.forward_notifications(self.valkey.url))
+
+    async def stop(self) -> None:
+        await self._stop_forwarding()
+        await asyncio.gather(self.postgres.stop(), self.valkey.stop(), self.store.stop())
+
+    async def kill(self) -> None:
+        """At once, PostgreSQL excepted: it takes a moment to take its children and its shared memory with it."""
+        await self._stop_forwarding()
+        await asyncio.gather(self.postgres.stop(), self.valkey.kill(), self.store.kill())
+
+    def environ(self) -> dict[str, str]:
+        """The settings that point at these services."""
+        return {
+            "DATABASE_URL": self.postgres.url("docuvault_app"),
+            "DATABASE_MIGRATE_URL": self.postgres.url("docuvault_migrate"),
+            "REDIS_URL": self.valkey.url,
+            "MINIO_ENDPOINT": self.store.endpoint,
+            "MINIO_ACCESS_KEY": self.store.access_key,
+            "MINIO_SECRET_KEY": self.store.secret_key,
+            "MINIO_BUCKET": self.store.bucket,
+        }
+
+    async def _start_postgres(self) -> None:
+        await self.postgres.start()
+        await self.postgres.prepare()
+
+    async def _start_store(self, valkey: asyncio.Task[None]) -> None:
+        if self.store.notifies:
+            await valkey  # it looks for its target when it starts
+        await self.store.start()
+
+    async def _stop_forwarding(self) -> None:
+        if self._forwarding is not None:
+            self._forwarding.cancel()
+            await asyncio.gather(self._forwarding, return_exceptions=True)
+            self._forwarding = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +127,11 @@ def services_in(folder: Path, plan: Plan, *, store: str = "seaweedfs", notify: b
     return Services(postgres, valkey, chosen, notify=notify)
 
 
+def random_keys() -> dict[str, str]:
+    """SECRET_KEY and CLOUD_CREDS_KEY."""
+    return {"SECRET_KEY": secrets.token_hex(32), "CLOUD_CREDS_KEY": secrets.token_hex(32)}
+
+
 def own_plan() -> Plan:
     """Fresh ports and passwords."""
     return Plan(free_port_block(6))
@@ -59,7 +142,8 @@ def prepare() -> subprocess.Popen[bytes]:
 
     No service runs yet.
     """
-    folder = Path(tempfile.mkdtemp(prefix="docuvault-tests-"))
+    temporary.remove_stale()
+    folder = temporary.made("tests")
     plan = own_plan()
     (folder / "plan.json").write_text(json.dumps(asdict(plan)))
     os.environ.update(services_in(folder, plan).environ() | random_keys())
@@ -92,8 +176,8 @@ def finish(holder: subprocess.Popen[bytes]) -> None:
 def _minio(folder: Path, plan: Plan, valkey: Valkey) -> Store:
     import pytest
 
-    from infra.local.minio import MinIO
     from infra.minio.build import BuildError, build
+    from tests.minio import MinIO
 
     try:
         program = build()
@@ -115,6 +199,7 @@ def _connect(connection: socket.socket, path: str) -> None:
 
 
 async def _hold(folder: Path, plan: Plan) -> None:
+    temporary.hold(folder)
     services = services_in(folder, plan)
     starting: asyncio.Task[str] | None = None
 
@@ -146,7 +231,7 @@ async def _hold(folder: Path, plan: Plan) -> None:
     if starting is not None:
         await starting
         await services.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+    temporary.remove(folder)
 
 
 if __name__ == "__main__":

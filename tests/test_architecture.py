@@ -1,4 +1,4 @@
-"""The lines that architecture.md draws, held: who imports whom, how thin functions are, where heavy things are imported."""
+"""Lines that hold: who imports whom, how thin functions are, where heavy things are imported."""
 
 import ast
 import re

@@ -24,7 +24,7 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
 from infra.functions import ROOT
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 
 PASSWORD = "correct horse battery staple"
 BROWSER = {"user-agent": "schemathesis", "accept-language": "en"}

@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from infra.broker.broker import queue_limits
-from infra.broker.deliveries import Lease
+from infra.broker.deliveries import DeliveryLease
 from shared import time_budgets
 from shared.config import settings
 from shared.extraction.limits import Limits
@@ -46,4 +46,4 @@ def test_every_queue_has_its_limit_from_the_table() -> None:
 
 
 def test_a_lease_survives_extensions_that_fail() -> None:
-    assert Lease().seconds >= 3 * Lease().extend_every
+    assert DeliveryLease().seconds >= 3 * DeliveryLease().extend_every

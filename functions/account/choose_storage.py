@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from shared import audit
-from shared.audit import AuditAction
+from shared.audit import AuditAction, Caller
 from shared.errors import NotFound, Unauthenticated
 from shared.faas import Call, RequestModel, endpoint
 from shared.identity import accounts
@@ -22,12 +22,5 @@ async def choose_storage(call: Call[StorageChoice]) -> User:
         user = await accounts.keep_here(tx, call.user.user_id)
         if user is None:
             raise Unauthenticated
-        await audit.record(
-            tx,
-            AuditAction.STORAGE_CHOSEN,
-            actor=user.id,
-            owner=user.id,
-            address=call.client_address,
-            user_agent=call.user_agent,
-        )
+        await audit.record_call(tx, Caller.of(call), AuditAction.STORAGE_CHOSEN)
     return user

@@ -1,21 +1,11 @@
 """POST /api/account/delete: closes the caller's account at once; all it held is gone soon after."""
 
-from typing import Literal
-
 from shared.db import database
-from shared.faas import Call, RequestModel, Response, ResponseModel, endpoint
+from shared.faas import Call, Response, endpoint
 from shared.identity import deletion
 from shared.identity.client import Client
 from shared.identity.cookies import cleared_refresh_cookie
-from shared.identity.passwords import Password
-
-
-class PasswordAgain(RequestModel):
-    password: Password
-
-
-class Accepted(ResponseModel):
-    status: Literal["accepted"] = "accepted"
+from shared.identity.models import Accepted, PasswordAgain
 
 
 @endpoint(

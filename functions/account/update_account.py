@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared import audit
-from shared.audit import AuditAction
+from shared.audit import AuditAction, Caller
 from shared.errors import Unauthenticated
 from shared.faas import Call, RequestModel, SingleLine, endpoint
 from shared.identity import accounts
@@ -20,12 +20,5 @@ async def update_account(call: Call[AccountChange]) -> User:
         user = await accounts.rename(tx, call.user.user_id, call.body.display_name)
         if user is None:
             raise Unauthenticated
-        await audit.record(
-            tx,
-            AuditAction.ACCOUNT_UPDATED,
-            actor=user.id,
-            owner=user.id,
-            address=call.client_address,
-            user_agent=call.user_agent,
-        )
+        await audit.record_call(tx, Caller.of(call), AuditAction.ACCOUNT_UPDATED)
     return user

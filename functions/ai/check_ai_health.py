@@ -1,10 +1,10 @@
 """POST /api/ai/health: whether the chosen AI provider answers just now."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Health
+from shared.documents.ai_requests import AIHealth
 from shared.faas import Call, endpoint
 
 
-@endpoint("POST", "/api/ai/health", auth="user", scope="ai:write", returns=Health)
-async def check_ai_health(call: Call) -> Health:
+@endpoint("POST", "/api/ai/health", auth="user", scope="ai:write", returns=AIHealth)
+async def check_ai_health(call: Call) -> AIHealth:
     return await ai_requests.health(call.db)

@@ -1,14 +1,10 @@
 """POST /api/auth/totp/begin: a new secret for the authenticator; in force once it is confirmed."""
 
 from shared.db import database
-from shared.faas import Call, RequestModel, ResponseModel, endpoint
+from shared.faas import Call, ResponseModel, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
-from shared.identity.passwords import Password
-
-
-class PasswordAgain(RequestModel):
-    password: Password
+from shared.identity.models import PasswordAgain
 
 
 class TotpSecret(ResponseModel):

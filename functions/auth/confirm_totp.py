@@ -3,17 +3,14 @@
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import Call, RequestModel, ResponseModel, endpoint
+from shared.faas import Call, RequestModel, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
+from shared.identity.models import BackupCodes
 
 
 class Code(RequestModel):
     code: str = Field(max_length=32, repr=False)
-
-
-class BackupCodes(ResponseModel):
-    backup_codes: list[str]
 
 
 @endpoint(

@@ -3,15 +3,13 @@
 Needs a sign-in of the last ten minutes, or the password and, with a second factor, its code.
 """
 
-from datetime import datetime
-from uuid import UUID
-
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import Call, Moment, RequestModel, ResponseModel, SingleLine, endpoint
+from shared.faas import Call, Moment, RequestModel, SingleLine, endpoint
 from shared.faas.declarations import Scope
 from shared.identity import token_list
+from shared.identity.api_tokens import TokenItem
 from shared.identity.client import Client
 from shared.identity.passwords import OptionalPassword
 
@@ -24,13 +22,7 @@ class NewToken(RequestModel):
     code: str | None = Field(default=None, max_length=64, repr=False)
 
 
-class CreatedToken(ResponseModel):
-    id: UUID
-    name: str
-    scopes: list[str]
-    expires_at: datetime | None
-    created_at: datetime
-    last_used_at: datetime | None
+class CreatedToken(TokenItem):
     token: str
 
 

@@ -1,17 +1,10 @@
 """POST /api/auth/totp/disable: switches the second factor off, with password and code."""
 
-from pydantic import Field
-
 from shared.db import database
-from shared.faas import Call, RequestModel, endpoint
+from shared.faas import Call, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
-from shared.identity.passwords import Password
-
-
-class PasswordAndCode(RequestModel):
-    password: Password
-    code: str = Field(max_length=64, repr=False)
+from shared.identity.models import PasswordAndCode
 
 
 @endpoint(

@@ -1,21 +1,10 @@
 """POST /api/auth/backup-codes: ten new backup codes, shown this once; the old ones are void."""
 
-from pydantic import Field
-
 from shared.db import database
-from shared.faas import Call, RequestModel, ResponseModel, endpoint
+from shared.faas import Call, endpoint
 from shared.identity import second_factor
 from shared.identity.client import Client
-from shared.identity.passwords import Password
-
-
-class PasswordAndCode(RequestModel):
-    password: Password
-    code: str = Field(max_length=64, repr=False)
-
-
-class BackupCodes(ResponseModel):
-    backup_codes: list[str]
+from shared.identity.models import BackupCodes, PasswordAndCode
 
 
 @endpoint(

@@ -1,15 +1,14 @@
 """POST /api/auth/register: makes an account. The same answer whether or not the address is taken; its owner learns it by mail."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from shared.db import database
-from shared.faas import Call, RequestModel, ResponseModel, SingleLine, endpoint
+from shared.faas import Call, RequestModel, SingleLine, endpoint
 from shared.identity import registration
 from shared.identity.accounts import MAX_DISPLAY_NAME
 from shared.identity.client import Client
 from shared.identity.email_addresses import Email
+from shared.identity.models import Accepted
 from shared.identity.passwords import Password
 
 
@@ -17,10 +16,6 @@ class Registration(RequestModel):
     email: Email
     password: Password
     display_name: SingleLine | None = Field(default=None, max_length=MAX_DISPLAY_NAME)
-
-
-class Accepted(ResponseModel):
-    status: Literal["accepted"] = "accepted"
 
 
 @endpoint(

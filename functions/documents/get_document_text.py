@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.documents import library
-from shared.documents.library import DocumentText
+from shared.documents.library import DocumentPages
 from shared.faas import Call, RequestModel, endpoint
 
 
@@ -20,8 +20,8 @@ class TextQuery(RequestModel):
     auth="user",
     scope="documents:read",
     query=TextQuery,
-    returns=DocumentText,
+    returns=DocumentPages,
     errors=["not_found"],
 )
-async def get_document_text(call: Call[None, TextQuery]) -> DocumentText:
+async def get_document_text(call: Call[None, TextQuery]) -> DocumentPages:
     return await library.text(call.db, call.path.document_id, call.query.page, boxes=call.query.boxes)

@@ -30,7 +30,9 @@ async def stream_document_events(call: Call) -> Response:
 
     async def still_allowed() -> bool:
         try:
-            await authenticate(call.bearer or "", user_agent=call.user_agent, accept_language=call.accept_language)
+            await authenticate(
+                call.bearer or "", user_agent=call.user_agent, accept_language=call.accept_language, address=call.client_address
+            )
         except (Unauthenticated, Unavailable):
             return False
         return True

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.documents.search_suggestions import Suggestion, suggest
+from shared.documents.search_suggestions import SearchSuggestion, suggest
 from shared.faas import Call, RequestModel, ResponseModel, endpoint
 
 
@@ -15,7 +15,7 @@ class SuggestQuery(RequestModel):
 class Suggestions(ResponseModel):
     """Words, titles and topics, a few of each."""
 
-    items: list[Suggestion]
+    items: list[SearchSuggestion]
 
 
 @endpoint("GET", "/api/documents/suggest", auth="user", scope="documents:read", query=SuggestQuery, returns=Suggestions)

@@ -1,11 +1,12 @@
-"""On `document.extracted`: finds the document's topics by the owner's AI provider, and makes it `ready`."""
+"""A document's text is there: finds its topics by the owner's AI provider, and makes it `ready`."""
 
+from shared.db import TenantDatabase, database
 from shared.documents import classify_step
-from shared.faas import Event, on_event
-from shared.faas.document_events import document_of
+from shared.events.catalogue import DocumentExtracted
+from shared.faas import on_event
 
 
-@on_event("document.extracted", queue="documents")
-async def classify_document(event: Event) -> None:
-    db, document_id, revision = document_of(event)
-    await classify_step.classify(db, document_id=document_id, revision=revision)
+@on_event(DocumentExtracted, queue="documents")
+async def classify_document(event: DocumentExtracted) -> None:
+    db = TenantDatabase(database(), event.owner_id)
+    await classify_step.classify(db, document_id=event.document_id, revision=event.revision)

@@ -1,10 +1,11 @@
 """A document was stored: its text by page, language, thumbnail and search index make it `extracted`, or slower steps follow."""
 
+from shared.db import TenantDatabase, database
 from shared.documents import extract_step
-from shared.faas import Event, on_event
-from shared.faas.document_events import document_of
+from shared.events.catalogue import DocumentStored
+from shared.faas import on_event
 
 
-@on_event("document.stored", queue="documents")
-async def extract_document(event: Event) -> None:
-    await extract_step.read(*document_of(event))
+@on_event(DocumentStored, queue="documents")
+async def extract_document(event: DocumentStored) -> None:
+    await extract_step.read(TenantDatabase(database(), event.owner_id), event.document_id, event.revision)

@@ -1,20 +1,15 @@
-"""On `email.requested`: sends the mail, once, however often the event is delivered."""
-
-from uuid import UUID
+"""A mail was requested: sends it, once, however often the event is delivered."""
 
 from shared.db import database
-from shared.faas import Event, Rejected, on_event
+from shared.events.catalogue import EmailRequested
+from shared.faas import Rejected, on_event
 from shared.identity import resets
 from shared.mail import delivery
 
 
-@on_event("email.requested", queue="email")
-async def send_email(event: Event) -> None:
+@on_event(EmailRequested, queue="email")
+async def send_email(event: EmailRequested) -> None:
     try:
-        mail_id = UUID(str(event.data["mail_id"]))
-    except (KeyError, ValueError):
-        raise Rejected("the event names no mail") from None
-    try:
-        await delivery.deliver(database(), mail_id, prepare=resets.prepare)
+        await delivery.deliver(database(), event.mail_id, prepare=resets.prepare)
     except delivery.NeverDeliverable as never:
         raise Rejected(str(never)) from None

@@ -2,12 +2,13 @@
 
 from shared.db import database
 from shared.events import pruning as event_pruning
-from shared.faas import Event, idempotency, on_schedule
+from shared.events.catalogue import Tick
+from shared.faas import idempotency, on_schedule
 from shared.identity import pruning as identity_pruning
 
 
 @on_schedule("0 * * * *", queue="system")
-async def prune_expired(event: Event) -> None:
+async def prune_expired(tick: Tick) -> None:
     await identity_pruning.prune(database())
     await event_pruning.prune(database())
     await idempotency.prune(database())

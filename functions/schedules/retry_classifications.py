@@ -2,10 +2,11 @@
 
 from shared.assistant import call_log, tasks
 from shared.db import database
-from shared.faas import Event, on_schedule
+from shared.events.catalogue import Tick
+from shared.faas import on_schedule
 
 
 @on_schedule("* * * * *", queue="system")
-async def retry_classifications(event: Event) -> None:
+async def retry_classifications(tick: Tick) -> None:
     await call_log.end_lost(database())
     await tasks.requeue(database())

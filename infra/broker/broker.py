@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from infra.broker.bucket_events import BucketEvents
 from infra.broker.cancellation import end
 from infra.broker.dispatcher import Dispatcher, QueueLimit
-from infra.broker.listener import listen
 from infra.broker.scheduler import Clock
 from infra.broker.schema import until_migrated
 from infra.broker.targets import Targets
 from shared.audit.chain import keep_sealing
 from shared.config import Settings
 from shared.db import Database
+from shared.db.listen import listen
 from shared.events import DELIVERIES_CHANNEL
 from shared.identity.bootstrap import see_to_admin
 from shared.mail.delivery import warning_at_start

@@ -17,15 +17,17 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from infra.broker.cancellation import end, last_act
-from infra.broker.notification_format import Notification, Unintelligible, parse
+from infra.broker.notification_format import Unintelligible, parse
+from infra.notification_list import LIST
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
+from shared.events.catalogue import BucketNotification
 from shared.events.subscriptions import SUBSCRIPTIONS, Subscription
+from shared.storage.object_keys import is_internal
 
 log = logging.getLogger("docuvault.broker")
 
-LIST = "docuvault:bucket-events"
 BROKERS = "docuvault:brokers"
 BATCH = 100
 WAIT_SECONDS = 1.0
@@ -193,7 +195,7 @@ class BucketEvents:
 
 async def write_notifications(database: Database, batch: list[bytes]) -> None:
     """Writes list entries as events with their deliveries, or keeps them aside, all in one transaction. Raises Unavailable."""
-    events: dict[str, tuple[Notification, tuple[Subscription, ...]]] = {}
+    events: dict[str, tuple[BucketNotification, tuple[Subscription, ...]]] = {}
     rejects: list[tuple[bytes, str]] = []
     for entry in batch:
         try:
@@ -202,23 +204,15 @@ async def write_notifications(database: Database, batch: list[bytes]) -> None:
             rejects.append((entry, str(garbage)))
             continue
         for notification in notifications:
-            subscribed = subscriptions_for(notification.event_name)
-            if subscribed and not notification.internal:
+            subscribed = subscriptions_for(notification.type)
+            if subscribed and not is_internal(notification.key):
                 events[notification.dedup_key] = notification, subscribed
     if not events and not rejects:
         return
     async with database.system() as tx:
         # In one order everywhere, so that two brokers with the same entries wait for one another instead of deadlocking.
-        for dedup_key, (notification, subscribed) in sorted(events.items()):
-            await publish(
-                tx,
-                notification.event_name,
-                owner_id=notification.owner_id,
-                subject=notification.key,
-                data=notification.data(),
-                dedup_key=dedup_key,
-                subscriptions={notification.event_name: subscribed},
-            )
+        for _, (notification, subscribed) in sorted(events.items(), key=lambda event: event[0]):
+            await publish(tx, notification, subscriptions={notification.type: subscribed})
         for entry, reason in rejects:
             await _keep_aside(tx, entry, reason)
 

@@ -16,7 +16,7 @@ from shared.time_budgets import LEASE_EXTENDED_EVERY_SECONDS, LEASE_SECONDS
 
 
 @dataclass(frozen=True)
-class Lease:
+class DeliveryLease:
     """How long a claim holds, and how often it is extended while the function runs. A broker that died is noticed after `seconds`."""
 
     seconds: float = LEASE_SECONDS
@@ -43,7 +43,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Result:
+class DeliveryResult:
     """How a try ended. `delay` in seconds, for `waiting`; `counted` is False where the function was never reached."""
 
     delivery: Delivery
@@ -76,7 +76,7 @@ class Shares:
 
 
 async def claim(
-    tx: Transaction, broker: str, queue: str, limit: int, after: UUID, lease: Lease, shares: Shares | None = None
+    tx: Transaction, broker: str, queue: str, limit: int, after: UUID, lease: DeliveryLease, shares: Shares | None = None
 ) -> list[Delivery]:
     """Up to `limit` ready deliveries of `queue`, leased to `broker`, spread evenly over the owners next in turn after `after`: of each
     the cheapest, no more than its share.
@@ -161,7 +161,7 @@ async def claim(
     )
 
 
-async def finish(tx: Transaction, broker: str, results: Sequence[Result]) -> int:
+async def finish(tx: Transaction, broker: str, results: Sequence[DeliveryResult]) -> int:
     """Writes how tries ended; how many of them still held their lease, the others are ignored."""
     return await tx.execute(
         """
@@ -196,7 +196,7 @@ class _Held:
     id: UUID
 
 
-async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery], lease: Lease) -> set[UUID]:
+async def extend(tx: Transaction, broker: str, deliveries: Iterable[Delivery], lease: DeliveryLease) -> set[UUID]:
     """Extends the leases of `deliveries`; the ids of those that are still `broker`'s."""
     claimed = list(deliveries)
     held = await tx.fetch_all(

@@ -24,9 +24,9 @@ import psycopg
 
 from infra.broker import deliveries
 from infra.broker.cancellation import end
-from infra.broker.deliveries import Delivery, Lease, Result, Shares
+from infra.broker.deliveries import Delivery, DeliveryLease, DeliveryResult, Shares
 from infra.broker.retries import retry_delay
-from infra.broker.targets import Done, Failed, Outcome, Refused, Targets, Unreached
+from infra.broker.targets import DeliveryOutcome, DeliveryRefused, Done, Failed, Targets, Unreached
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.time_budgets import DRAIN_SECONDS
@@ -55,7 +55,7 @@ class QueueLimit:
 
 
 @dataclass
-class _Queue:
+class _DeliveryQueue:
     name: str
     limit: QueueLimit
     after: UUID = _NO_LANE
@@ -154,15 +154,15 @@ class Dispatcher:
     """Delivers until `drain()`. `wake()` tells it that something became ready."""
 
     def __init__(
-        self, database: Database, targets: Targets, broker: str, limits: Mapping[str, QueueLimit], *, lease: Lease | None = None
+        self, database: Database, targets: Targets, broker: str, limits: Mapping[str, QueueLimit], *, lease: DeliveryLease | None = None
     ) -> None:
         self._database = database
         self._targets = targets
         self._broker = broker
-        self._lease = lease or Lease()
-        self._queues = {name: _Queue(name, limit) for name, limit in limits.items()}
+        self._lease = lease or DeliveryLease()
+        self._queues = {name: _DeliveryQueue(name, limit) for name, limit in limits.items()}
         self._tasks: dict[UUID, tuple[Delivery, asyncio.Task[None]]] = {}
-        self._results: list[Result] = []
+        self._results: list[DeliveryResult] = []
         self._work = asyncio.Event()
         self._draining = False
         self._unreachable = False
@@ -216,7 +216,9 @@ class Dispatcher:
             for queue in self._queues.values():
                 queue.forget(moment - self._forgot_at)
             self._forgot_at = moment
-            self._results += [Result(delivery, "ready", counted=False) for queue in self._queues.values() for delivery in queue.excess()]
+            self._results += [
+                DeliveryResult(delivery, "ready", counted=False) for queue in self._queues.values() for delivery in queue.excess()
+            ]
         results, self._results = self._results, []
         claiming = (
             []
@@ -226,7 +228,7 @@ class Dispatcher:
         if not (results or extending or polling or claiming):
             return
         still_held: set[UUID] = set()
-        claimed: list[tuple[_Queue, list[Delivery]]] = []
+        claimed: list[tuple[_DeliveryQueue, list[Delivery]]] = []
         for queue in claiming:
             queue.maybe_more = False
         try:
@@ -269,18 +271,18 @@ class Dispatcher:
     def _put_back(self) -> None:
         """Makes ready again what is claimed and not begun."""
         for queue in self._queues.values():
-            self._results += [Result(delivery, "ready", counted=False) for delivery in queue.waiting]
+            self._results += [DeliveryResult(delivery, "ready", counted=False) for delivery in queue.waiting]
             queue.waiting.clear()
         self._work.set()
 
-    def _start(self, queue: _Queue) -> None:
+    def _start(self, queue: _DeliveryQueue) -> None:
         while not (self._draining or self._unreachable) and (delivery := queue.next()) is not None:
             queue.began(delivery)
             self._tasks[delivery.id] = (delivery, asyncio.create_task(self._deliver(queue, delivery)))
 
-    async def _deliver(self, queue: _Queue, delivery: Delivery) -> None:
+    async def _deliver(self, queue: _DeliveryQueue, delivery: Delivery) -> None:
         started = time.monotonic()
-        outcome: Outcome | None = None
+        outcome: DeliveryOutcome | None = None
         try:
             outcome = await self._targets.call(delivery, queue.limit.seconds)
         except Exception as bug:
@@ -295,27 +297,27 @@ class Dispatcher:
             self._start(queue)
             self._work.set()
 
-    def _result(self, delivery: Delivery, outcome: Outcome) -> Result:
+    def _result(self, delivery: Delivery, outcome: DeliveryOutcome) -> DeliveryResult:
         fields = {"delivery": str(delivery.id), "function": delivery.function, "attempt": delivery.attempt}
         match outcome:
             case Done():
-                return Result(delivery, "done")
-            case Refused(reason):
+                return DeliveryResult(delivery, "done")
+            case DeliveryRefused(reason):
                 log.warning("delivery rejected, it is a dead letter", extra={"fields": {**fields, "reason": reason}})
-                return Result(delivery, "dead", _storable(reason))
+                return DeliveryResult(delivery, "dead", _storable(reason))
             case Unreached(reason) if self._targets.shared:
                 self._pause(reason)
-                return Result(delivery, "ready", _storable(reason), counted=False)
+                return DeliveryResult(delivery, "ready", _storable(reason), counted=False)
             case Unreached(reason) | Failed(reason):
                 delay = retry_delay(delivery.attempt)
                 if delay is None:
                     log.error("delivery given up, it is a dead letter", extra={"fields": {**fields, "reason": reason}})
-                    return Result(delivery, "dead", _storable(reason))
+                    return DeliveryResult(delivery, "dead", _storable(reason))
                 log.warning(
                     "delivery failed, it is tried again", extra={"fields": {**fields, "seconds": round(delay, 1), "reason": reason}}
                 )
                 self._retry_at = min(self._retry_at, time.monotonic() + delay + 0.02)
-                return Result(delivery, "waiting", _storable(reason), delay=delay)
+                return DeliveryResult(delivery, "waiting", _storable(reason), delay=delay)
 
     def _give_up(self, lost: list[Delivery]) -> None:
         """Forgets deliveries whose lease is gone: someone else runs them now."""

@@ -6,10 +6,11 @@ same records as `{"Records": [record]}`; both are understood, alone or in arrays
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
-from uuid import UUID
+
+from shared.events.catalogue import BucketNotification
+from shared.storage.object_keys import OriginalKey
 
 MAX_PAYLOAD_BYTES = 2**20
 UNTOLD_SIZE = -1
@@ -22,52 +23,7 @@ class Unintelligible(Exception):
     """The payload is not a bucket notification."""
 
 
-@dataclass(frozen=True)
-class Notification:
-    """One thing that happened to one object. `size` in bytes; None where the store did not tell."""
-
-    event_name: str
-    bucket: str
-    key: str
-    size: int | None
-    etag: str | None
-    content_type: str | None
-    sequencer: str | None
-    event_time: str | None
-
-    @property
-    def internal(self) -> bool:
-        """Whether the object is one of our own making (`.derived/`, `.audit/`), which wakes nothing."""
-        return self.key.startswith(".")
-
-    @property
-    def owner_id(self) -> UUID | None:
-        """The key's first segment, where it is an account's id."""
-        try:
-            return UUID(self.key.partition("/")[0])
-        except ValueError:
-            return None
-
-    @property
-    def dedup_key(self) -> str:
-        """Equal for the same notification received twice."""
-        return f"{self.bucket}/{self.key}/{self.sequencer or f'{self.event_time}/{self.etag}'}"
-
-    def data(self) -> dict[str, Any]:
-        """The event's data."""
-        return {
-            "bucket": self.bucket,
-            "key": self.key,
-            "size": self.size,
-            "etag": self.etag,
-            "content_type": self.content_type,
-            "sequencer": self.sequencer,
-            "event_name": self.event_name,
-            "event_time": self.event_time,
-        }
-
-
-def parse(payload: bytes) -> list[Notification]:
+def parse(payload: bytes) -> list[BucketNotification]:
     """The notifications of one list entry, at least one. Raises Unintelligible."""
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise Unintelligible(f"larger than {MAX_PAYLOAD_BYTES} bytes")
@@ -96,7 +52,7 @@ def _records(entry: Any) -> Iterator[dict[str, Any]]:
             raise Unintelligible("not a notification")
 
 
-def _notification(record: dict[str, Any]) -> Notification:
+def _notification(record: dict[str, Any]) -> BucketNotification:
     try:
         s3 = record["s3"]
         event_name = _text(record["eventName"])
@@ -114,7 +70,9 @@ def _notification(record: dict[str, Any]) -> Notification:
         raise Unintelligible("a key no object can have")
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**53):
         raise Unintelligible("a size no object can have")
-    return Notification(
+    original = OriginalKey.parse(key)
+    return BucketNotification(
+        owner_id=original and original.owner_id,
         event_name=event_name if event_name.startswith("s3:") else f"s3:{event_name}",
         bucket=bucket,
         key=key,

@@ -18,6 +18,7 @@ from infra.broker import deliveries
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
+from shared.events.catalogue import Tick
 from shared.events.subscriptions import SCHEDULES, SUBSCRIPTIONS, Subscription
 
 log = logging.getLogger("docuvault.broker")
@@ -82,22 +83,13 @@ class Clock:
             )
             if not advanced or previous is None:
                 return False
-            event_type = f"schedule.{name}"
-            queues = [target.queue for target in self._subscriptions.get(event_type, ())]
+            event = Tick(name=name, tick=tick)
+            queues = [target.queue for target in self._subscriptions.get(event.type, ())]
             await deliveries.begin(tx)
             if await _still_waits(tx, name, queues):
                 return False
             await _supersede(tx, name)
-            stamp = tick.isoformat().replace("+00:00", "Z")
-            published = await publish(
-                tx,
-                event_type,
-                owner_id=None,
-                subject=name,
-                data={"tick": stamp},
-                dedup_key=f"{name}@{stamp}",
-                subscriptions=self._subscriptions,
-            )
+            published = await publish(tx, event, subscriptions=self._subscriptions)
         if published is not None:
             self._published()
         return published is not None

@@ -28,7 +28,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Refused:
+class DeliveryRefused:
     """The function says it will never succeed, or the event cannot be sent at all."""
 
     reason: str
@@ -48,7 +48,7 @@ class Unreached:
     reason: str
 
 
-Outcome = Done | Refused | Failed | Unreached
+DeliveryOutcome = Done | DeliveryRefused | Failed | Unreached
 
 
 class Targets:
@@ -66,7 +66,7 @@ class Targets:
         """Where `function` takes its events."""
         return self._template.replace("{service}", function.replace("_", "-"))
 
-    async def call(self, delivery: Delivery, seconds: float) -> Outcome:
+    async def call(self, delivery: Delivery, seconds: float) -> DeliveryOutcome:
         """POSTs the event, signed; waits `seconds` for the function."""
         try:
             headers, body = request_for(
@@ -80,7 +80,7 @@ class Targets:
                 now=now(),
             )
         except Unsignable as never:
-            return Refused(str(never))
+            return DeliveryRefused(str(never))
         session = self._session or self._open()
         try:
             timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
@@ -91,7 +91,7 @@ class Targets:
                 if 200 <= answer.status < 300:
                     return Done()
                 if answer.status == 422 and REJECTED_HEADER in answer.headers:
-                    return Refused(detail)
+                    return DeliveryRefused(detail)
                 if answer.status == 503 and NOT_BEGUN_HEADER in answer.headers:
                     return Unreached(detail)
                 return Failed(f"{answer.status} {detail}".strip())

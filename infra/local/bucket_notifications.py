@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote_plus, unquote, urlsplit
 
-from infra.local.metadata_log import Change, LogUnavailable, MetadataLog
+from infra.local.metadata_log import LogUnavailable, MetadataLog, ObjectChange
+from infra.notification_list import LIST
+from shared.storage.object_keys import is_internal
 
 log = logging.getLogger("docuvault.local.notifications")
 
-LIST = "docuvault:bucket-events"
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 _REDIS_SECONDS = 5.0
@@ -49,7 +50,7 @@ async def forward(source: MetadataLog, *, bucket: str, redis_url: str, position:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def entry(change: Change, bucket: str) -> bytes | None:
+def entry(change: ObjectChange, bucket: str) -> bytes | None:
     """The list entry for a change of the log, in MinIO's shape; None where no object was put."""
     root = f"/buckets/{bucket}"
     new, old = change.new, change.old
@@ -58,7 +59,7 @@ def entry(change: Change, bucket: str) -> bytes | None:
     if old is not None and (old.etag, old.modified_ns, old.size) == (new.etag, new.modified_ns, new.size):
         return None  # tags or metadata changed, not the object
     key = f"{change.folder[len(root) :]}/{new.name}".lstrip("/")
-    if key.startswith("."):
+    if is_internal(key):
         return None
     time = datetime.fromtimestamp(change.time_ns / 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     metadata = {name: value.decode(errors="replace") for name, value in new.extended.items() if name.lower().startswith("x-amz-meta-")}

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.environment import LIBPQ
+from infra.local.private_files import write_private
 from infra.processes import StartError, working_in
 
 ROOM_BYTES = 256 * 2**20
@@ -45,12 +47,14 @@ class DataFolder:
         missing = {name: value for name, value in generated.items() if name not in known}
         if missing:
             text = file.read_text() if file.exists() else _HEADER
-            _write_private(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
+            write_private(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
         return known | missing
 
     def offer(self, environ: Mapping[str, str]) -> None:
-        """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack."""
-        _write_private(self.path / "functions.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items()))
+        """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack, and forgets what would
+        bend it."""
+        lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items())
+        write_private(self.path / "functions.env", f"unset {' '.join(LIBPQ)}\n{lines}")
 
     def end_leftovers(self) -> None:
         """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force where it does not."""
@@ -128,17 +132,6 @@ def fresh_keys() -> dict[str, str]:
         "MINIO_ROOT_USER": "docuvault",
         "MINIO_ROOT_PASSWORD": secrets.token_hex(20),
     }
-
-
-def _write_private(file: Path, text: str) -> None:
-    # Beside it and renamed: an interrupted start leaves the old content or all of the new one, never half a file.
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-        new.write(text)
-        new.flush()
-        os.fsync(new.fileno())
-    fresh.rename(file)
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.local.environment import forget_other_programs
+from infra.local.ports import free_port_block
 from infra.local.serve import asked_port, folder_name, port_number, require_free, run, serve
-from infra.local.services import free_port_block
 from infra.local.stack import ROOT, Stack
 from infra.processes import StartError
 
@@ -125,7 +125,7 @@ class Tour:
 
         try:
             return await self._take(stack)
-        except (Refused, httpx.TransportError) as problem:
+        except (RequestRefused, httpx.TransportError) as problem:
             raise StartError(f"The demo cannot go on: {problem or type(problem).__name__}") from None
 
     async def _take(self, stack: Stack) -> int | None:
@@ -199,7 +199,7 @@ class Tour:
                 await self._check_original(api, journey)
         except TimeoutError:
             journey.problem = f"still {journey.status}, and no news of any document for {PATIENCE_SECONDS:.0f} s"
-        except (Refused, httpx.TransportError) as refused:
+        except (RequestRefused, httpx.TransportError) as refused:
             journey.status, journey.problem = "refused", str(refused) or type(refused).__name__
         except OSError as unreadable:
             journey.status, journey.problem = "refused", f"the file cannot be read ({unreadable.strerror})"
@@ -356,7 +356,7 @@ class Display:
         return f"{mark} {name:{self._name_width}}  {' · '.join(steps)}"
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """The server refused something; the message is its own."""
 
 
@@ -392,15 +392,15 @@ async def _checked(request: Any) -> Any:
         return answer.json() if answer.content else None
     try:
         problem = answer.json()
-        raise Refused(str(problem.get("detail") or problem.get("title")))
+        raise RequestRefused(str(problem.get("detail") or problem.get("title")))
     except ValueError:
-        raise Refused(f"the server answered {answer.status_code}") from None
+        raise RequestRefused(f"the server answered {answer.status_code}") from None
 
 
 async def _stored(request: Any) -> None:
     answer = await request
     if not answer.is_success:
-        raise Refused(f"the store answered {answer.status_code}: {' '.join(answer.text.split())[:200]}")
+        raise RequestRefused(f"the store answered {answer.status_code}: {' '.join(answer.text.split())[:200]}")
 
 
 async def _document_events(api: "httpx.AsyncClient") -> AsyncIterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ class LogUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class Entry:
+class MetadataEntry:
     """A file as the filer knows it."""
 
     name: str
@@ -32,13 +32,13 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Change:
+class ObjectChange:
     """One line of the log. `new` without `old` is a creation, both an update, `old` alone a removal, neither a heartbeat."""
 
     time_ns: int
     folder: str
-    old: Entry | None
-    new: Entry | None
+    old: MetadataEntry | None
+    new: MetadataEntry | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MetadataLog:
 
     peer: Peer
 
-    async def changes(self, *, path_prefix: str, since_ns: int) -> AsyncGenerator[Change, None]:
+    async def changes(self, *, path_prefix: str, since_ns: int) -> AsyncGenerator[ObjectChange, None]:
         """What changed under `path_prefix` after `since_ns` (nanoseconds since 1970), then what changes, as it does.
 
         Now and then a heartbeat says how far the log has been read. Ends by raising LogUnavailable only.
@@ -75,7 +75,7 @@ def _subscription(path_prefix: str, since_ns: int) -> bytes:
     )
 
 
-def _changes(message: bytes) -> Iterator[Change]:
+def _changes(message: bytes) -> Iterator[ObjectChange]:
     """SubscribeMetadataResponse: directory, event_notification, ts_ns, and more of the same in `events`."""
     folder, time_ns, old, new = "", 0, None, None
     later: list[bytes] = []
@@ -94,12 +94,12 @@ def _changes(message: bytes) -> Iterator[Change]:
             time_ns = value
         elif number == 4:
             later.append(value)
-    yield Change(time_ns, folder, old, new)
+    yield ObjectChange(time_ns, folder, old, new)
     for further in later:
         yield from _changes(further)
 
 
-def _entry(message: bytes) -> Entry:
+def _entry(message: bytes) -> MetadataEntry:
     name, is_directory, content, chunk_end = "", False, b"", 0
     attributes: dict[int, Any] = {}
     extended: dict[str, bytes] = {}
@@ -118,7 +118,7 @@ def _entry(message: bytes) -> Entry:
             extended[pair.get(1, b"").decode()] = pair.get(2, b"")
         elif number == 9:
             content = value
-    return Entry(
+    return MetadataEntry(
         name=name,
         is_directory=is_directory,
         size=max(attributes.get(1, 0), chunk_end, len(content)),

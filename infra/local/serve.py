@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from infra.local.data_folder import cannot_write, held
 from infra.local.environment import forget_other_programs
 from infra.local.stack import ROOT, Stack
+from infra.port_probe import check_port
 from infra.processes import StartError
 
 DEFAULT_PORT = 8080
@@ -91,12 +91,10 @@ async def serve(port: int, data_dir: Path, during: Callable[[Stack], Awaitable[i
 
 
 def require_free(port: int) -> None:
-    """Raises StartError where another program listens on the port, or may not be listened on."""
+    """Raises StartError if another program listens on the port, or may not be listened on."""
     host = os.environ.get("HOST", "").strip() or "127.0.0.1"
     try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
+        check_port(host, port)
     except PermissionError:
         raise StartError(f"Port {port} is reserved for root: choose one from 1024 up with --port.") from None
     except OSError as refused:

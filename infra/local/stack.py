@@ -16,20 +16,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from infra import processes
 from infra.local.child_logs import Warnings, keep_small
 from infra.local.data_folder import DataFolder, fresh_keys
-from infra.local.services import (
-    Postgres,
-    SeaweedFS,
-    Service,
-    Valkey,
-    exchange,
-    free_port_block,
-    port_is_free,
-    same_port_block,
-)
+from infra.local.ports import free_port_block, port_is_free, same_port_block
+from infra.local.postgres import Postgres
+from infra.local.probes import get
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
 from infra.postgres.migrate import MigrationError, migrate
 from infra.processes import StartError
 from shared.web_origin import origin_of
@@ -56,6 +52,24 @@ _HEALTHY_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
 Say = Callable[[str], None]
+
+
+class Service(Protocol):
+    """A server process."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Returns once the server responds. Raises StartError."""
+
+    async def stop(self) -> None:
+        """Ends it the way its makers mean it to be ended."""
+
+    async def kill(self) -> None:
+        """Ends it as `kill -9` does."""
+
+    @property
+    def process(self) -> asyncio.subprocess.Process | None: ...
 
 
 @dataclass
@@ -225,13 +239,12 @@ class Stack:
             await asyncio.sleep(0.02)
 
     async def _missing(self) -> str:
-        """What it still takes to be ready; empty where it is."""
+        """What it still takes to be ready; empty if nothing is missing."""
         host = self.environ["HOST"]
-        request = f"GET /health HTTP/1.1\r\nHost: {host}:{self.port}\r\nConnection: close\r\n\r\n"
-        answer = await exchange(self.port, request.encode(), b"}}}", host="127.0.0.1" if host in ("0.0.0.0", "") else host)  # noqa: S104
-        if not answer.startswith(b"HTTP/1.1 200 "):
+        status, body = await get(self.port, "/health", host="127.0.0.1" if host in ("0.0.0.0", "") else host)  # noqa: S104
+        if status != 200:
             return "the gateway does not answer yet"
-        health = json.loads(answer.partition(b"\r\n\r\n")[2])
+        health = json.loads(body)
         wrong = [f"{name} {check['detail']}, see {_SETTINGS_OF[name]}" for name, check in health["checks"].items() if not check["ok"]]
         if wrong:
             return "; ".join(wrong)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.worker.discovery import EVENT_FOLDERS
+from shared import temporary
 from shared.config import SettingsError, settings
 
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return 1
+    temporary.remove_stale()
     from infra.serving import CannotListen, serve_until_stopped
     from infra.worker.app import Worker
     from infra.worker.discovery import load_event_functions

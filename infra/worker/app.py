@@ -2,18 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
 
 from cloudevents.http import from_http
 from starlette.exceptions import HTTPException
 
 from shared.events.signing import NOT_BEGUN_HEADER
+from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.event_functions import CloudEventFunction
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("docuvault.worker")
 
@@ -41,7 +37,7 @@ class Worker:
         self._draining = True
         await self._idle.wait()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
             return
@@ -57,7 +53,7 @@ class Worker:
             log.exception("a function crashed outside its handler", extra={"fields": {"path": scope["path"]}})
             await _answer(send, 500, b"Internal Server Error", [(b"x-google-status", b"crash")])
 
-    async def _run(self, scope: Scope, receive: Receive) -> None:
+    async def _run(self, scope: AsgiScope, receive: Receive) -> None:
         function = self._functions.get(scope["path"])
         if function is None:
             if scope["path"] == HEALTH_PATH:

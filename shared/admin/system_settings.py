@@ -1,15 +1,18 @@
 """The settings that an admin changes while the system runs: so far those of AI."""
 
 from decimal import Decimal
-from uuid import UUID
+
+from pydantic import Field
 
 from shared import audit
 from shared.ai.provider import ProviderName
 from shared.api.models import RequestModel, ResponseModel
-from shared.assistant import choices, circuits, tasks
-from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model
+from shared.assistant import choices, circuits, destination, tasks
+from shared.assistant.choices import ApiKey, BaseUrl, Budget, BudgetAnswer, Model, SystemRow
+from shared.assistant.destination import Author, Destination
 from shared.audit import AuditAction
 from shared.db import Database, Transaction
+from shared.identity.passwords import OptionalPassword
 
 
 class SystemAI(ResponseModel):
@@ -40,9 +43,14 @@ class NewSystemAI(RequestModel):
 
 
 class NewSystemSettings(RequestModel):
-    """What is to hold for everyone."""
+    """What is to hold for everyone.
+
+    `password`, and `code` with a second factor: for a session that signed in more than ten minutes ago, if documents are to go elsewhere.
+    """
 
     ai: NewSystemAI
+    password: OptionalPassword = None
+    code: str | None = Field(default=None, max_length=64, repr=False)
 
 
 async def get(db: Database) -> SystemSettings:
@@ -62,26 +70,49 @@ async def get(db: Database) -> SystemSettings:
     )
 
 
-async def update(db: Database, new: NewSystemSettings, *, actor: UUID, address: str, user_agent: str) -> SystemSettings:
-    """Changes it, on the record; whatever waits for the system's provider is tried again. Raises AddressNotAllowed for what is no address
-    at all."""
+async def update(db: Database, new: NewSystemSettings, author: Author) -> SystemSettings:
+    """Changes it, on the record; whatever waits for the system's provider is tried again.
+
+    Raises AddressNotAllowed for what is no address at all, and what `destination.confirm` raises if documents are to go elsewhere; that is
+    told by mail.
+    """
     choices.check_form(new.ai.base_url)
-    async with db.system() as tx:
-        await _change(tx, new)
-        await audit.record(
-            tx,
-            AuditAction.ADMIN_SETTINGS_UPDATED,
-            actor=actor,
-            owner=actor,
-            address=address,
-            user_agent=user_agent,
-            detail={"ai": {"provider": new.ai.provider, "model": new.ai.model or ""}},
-        )
+    changed = False
+    while not changed:
+        async with db.system() as tx:
+            seen = await choices.system_row(tx)
+        elsewhere = (await _destination(seen)).is_left_by(new.ai.provider, new.ai.base_url, new.ai.api_key)
+        if elsewhere:
+            await destination.confirm(db, author)
+        async with db.system() as tx:
+            changed = await _change(tx, new, seen)
+            if changed:
+                await audit.record(
+                    tx,
+                    AuditAction.ADMIN_SETTINGS_UPDATED,
+                    actor=author.user_id,
+                    owner=author.user_id,
+                    origin=author.client,
+                    detail={"ai": {"provider": new.ai.provider, "model": new.ai.model or ""}},
+                )
+    if elsewhere:
+        await destination.tell(db, author, everybody=True)
     return await get(db)
 
 
-async def _change(tx: Transaction, new: NewSystemSettings) -> None:
+async def _destination(row: SystemRow | None) -> Destination:
+    """Where the documents of those go who chose nothing; without an address of the admin's, to the environment's."""
+    if row is None or row.provider is None:
+        return Destination((await choices.system_choice(fresh=True)).provider, None)
+    return Destination(row.provider, row.base_url, row.api_key is not None)
+
+
+async def _change(tx: Transaction, new: NewSystemSettings, seen: SystemRow | None) -> bool:
+    """False if they are not those that were `seen` any more."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('ai system settings', 0))")
     before = await choices.system_row(tx)
+    if before != seen:
+        return False
     same = before is not None and (before.provider, before.base_url) == (new.ai.provider, new.ai.base_url)
     sealed, hint = (before.api_key, before.key_hint) if before is not None and same else (None, None)
     if new.ai.api_key is not None:
@@ -107,3 +138,4 @@ async def _change(tx: Transaction, new: NewSystemSettings) -> None:
     await tasks.hasten_all(tx)
     await circuits.forget_in(tx, None)
     tx.after_commit(choices.forget_system_choice)
+    return True

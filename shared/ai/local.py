@@ -24,7 +24,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from shared.ai.concepts import Lexicon, lexicon, phrase_index
-from shared.ai.provider import Classification, DocumentText, Ideas, ProviderHealth, ProviderName, TopicExample, TopicOption
+from shared.ai.provider import Classification, DetailName, DocumentText, ProviderHealth, ProviderName, TopicExample, TopicIdeas, TopicOption
 from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
 from shared.ai.verification import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 
@@ -118,8 +118,13 @@ class LocalProvider:
         self._term_counts = term_counts
 
     async def classify(
-        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+        self,
+        document: DocumentText,
+        topics: Sequence[TopicOption],
+        examples: Sequence[TopicExample] = (),
+        wanted: Sequence[DetailName] = (),
     ) -> Classification:
+        # No details: word statistics know none, and what can be read without a model has been read (shared/extraction).
         reading = _read(document)
         learned = await self._learned(reading, topics)
         judged = []
@@ -144,7 +149,7 @@ class LocalProvider:
         ]
         return Classification(checked_matches(claims, document, topics), MODEL)
 
-    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> TopicIdeas:
         reading, known = _read(document), lexicon()
         covered = {concept for topic in topics for part in _parts(topic.name) for factor in part for concept in factor.concepts}
         found = []
@@ -154,7 +159,7 @@ class LocalProvider:
                 name = entry.concept.german if document.language == "de" else entry.concept.english
                 quote, _ = reading.quote(entry.weights)
                 found.append((-points, name, ClaimedIdea(name, quote or "")))
-        return Ideas(checked_ideas((idea for *_, idea in sorted(found, key=lambda one: one[:2])), topics), MODEL)
+        return TopicIdeas(checked_ideas((idea for *_, idea in sorted(found, key=lambda one: one[:2])), topics), MODEL)
 
     async def health_check(self) -> ProviderHealth:
         started = perf_counter()
@@ -162,7 +167,7 @@ class LocalProvider:
         ok = _read(probe).points(lexicon().entries["invoices"].weights) > 0
         return ProviderHealth(ok, (perf_counter() - started) * 1000, "The built-in provider works." if ok else "The lexicon is damaged.")
 
-    async def _learned(self, reading: "_Reading", topics: Sequence[TopicOption]) -> dict[UUID, "_Evidence"]:
+    async def _learned(self, reading: "_CountedWords", topics: Sequence[TopicOption]) -> dict[UUID, "_Evidence"]:
         taught = [topic for topic in topics if topic.accepted or topic.refused]
         salient = reading.salient()
         if not taught or not salient:
@@ -211,7 +216,7 @@ class _Zone:
         return self.positions.get(word, ())
 
 
-class _Reading:
+class _CountedWords:
     """A document's words, counted."""
 
     def __init__(self, zones: list[_Zone], language: str | None) -> None:
@@ -311,7 +316,7 @@ class _Reading:
 
 
 @lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
-def _read(document: DocumentText) -> _Reading:
+def _read(document: DocumentText) -> _CountedWords:
     zones = [_zone(None, text) for text in dict.fromkeys((document.title[:1000], document.filename[:1000])) if text]
     left = CHARACTERS_READ
     for page in document.pages:
@@ -320,7 +325,7 @@ def _read(document: DocumentText) -> _Reading:
         text = page.text if len(page.text) <= left else page.text[:left]
         left -= len(text)
         zones.append(_zone(page.number, text))
-    return _Reading(zones, document.language)
+    return _CountedWords(zones, document.language)
 
 
 def _zone(page: int | None, text: str) -> _Zone:
@@ -476,7 +481,7 @@ def _phrases_of(topic: TopicOption) -> set[str]:
     return named | set(_description(topic.description))
 
 
-def _lexical(reading: _Reading, topic: TopicOption) -> _Evidence:
+def _lexical(reading: _CountedWords, topic: TopicOption) -> _Evidence:
     """Points by name and description, whose phrases were counted: the best alternative, whose factors must all have some."""
     best = _Evidence(0.0)
     for factors in _parts(topic.name):

@@ -12,6 +12,9 @@ from uuid import UUID
 
 ProviderName = Literal["local", "anthropic", "openai", "ollama", "lmstudio"]
 
+DetailName = Literal["title", "sender", "issued_on"]
+"""What a provider may read from a document beside its topics; `issued_on` is the date on the paper."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageText:
@@ -65,6 +68,16 @@ class TopicMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedDetail:
+    """What the document says of itself: a date in ISO 8601, the rest one line of text. `quote` proves it, as `TopicMatch` has it."""
+
+    name: DetailName
+    value: str
+    quote: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TopicIdea:
     """A topic the owner does not have yet and might want."""
 
@@ -83,17 +96,18 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The answer to `classify`: matches, surest first; the model that gave them, what it cost, and a sentence for the history if something
-    about the call was odd."""
+    """The answer to `classify`: matches, surest first; the details that were wanted and found; the model that gave them, what it cost, and
+    a sentence for the history if something about the call was odd."""
 
     matches: tuple[TopicMatch, ...]
     model: str
     usage: Usage = Usage()
     note: str = ""
+    details: tuple[ProposedDetail, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Ideas:
+class TopicIdeas:
     """The answer to `suggest_topics`: at most five, best first."""
 
     ideas: tuple[TopicIdea, ...]
@@ -250,12 +264,16 @@ class AIProvider(Protocol):
     """Whether it answers within milliseconds in this process, so that a transaction may stay open meanwhile."""
 
     async def classify(
-        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+        self,
+        document: DocumentText,
+        topics: Sequence[TopicOption],
+        examples: Sequence[TopicExample] = (),
+        wanted: Sequence[DetailName] = (),
     ) -> Classification:
-        """Which of `topics` the document belongs to, each judged on its own; none is a good answer."""
+        """Which of `topics` the document belongs to, each judged on its own, and the `wanted` details; none is a good answer."""
         ...
 
-    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> TopicIdeas:
         """Topics that would fit the document and that `topics` does not have."""
         ...
 

@@ -18,13 +18,14 @@ from time import perf_counter
 from typing import Any, ClassVar, TypeVar
 
 from shared.ai import prices, prompts
+from shared.ai.detail_checks import checked_details
 from shared.ai.orders import speaks_to_models
 from shared.ai.prices import Price
 from shared.ai.prompts import Prompt
 from shared.ai.provider import (
     Classification,
+    DetailName,
     DocumentText,
-    Ideas,
     ProviderAddressRefused,
     ProviderAnswerInvalid,
     ProviderAnswerTruncated,
@@ -42,6 +43,7 @@ from shared.ai.provider import (
     ProviderTimedOut,
     ProviderUnavailable,
     TopicExample,
+    TopicIdeas,
     TopicOption,
     Usage,
 )
@@ -53,7 +55,7 @@ from shared.outbound.clients import ResponseTooLarge
 TOKENS_BELIEVED = 10_000_000
 """More than any model reads in one call: a larger number in a response is none."""
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
 RETRY_AFTER_MAX_SECONDS = 24 * 3600.0
 
@@ -120,21 +122,28 @@ class RemoteProvider(ABC):
         return prices.price_of(self.name, self._access.model, self._access.base_url, at_home=self._access.at_home)
 
     async def classify(
-        self, document: DocumentText, topics: Sequence[TopicOption], examples: Sequence[TopicExample] = ()
+        self,
+        document: DocumentText,
+        topics: Sequence[TopicOption],
+        examples: Sequence[TopicExample] = (),
+        wanted: Sequence[DetailName] = (),
     ) -> Classification:
-        if not topics:
+        if not topics and not wanted:
             return Classification((), self._access.model)
-        prompt = prompts.classification(document, topics, examples)
-        done, claims = await self._complete(prompt, lambda text: prompts.matches_of(text, prompt))
+        prompt = prompts.classification(document, topics, examples, wanted)
+        done, (claims, details) = await self._complete(
+            prompt, lambda text: (prompts.matches_of(text, prompt), prompts.details_of(text, prompt))
+        )
         matches, note = checked_matches(claims, document, topics), self._note(prompt, done)
         if speaks_to_models(document):
             matches = tuple(replace(match, confidence=min(match.confidence, UNPROVEN_CONFIDENCE)) for match in matches)
             note = f"{note} The document seems to give orders to an AI, so nothing was filed by itself.".strip()
-        return Classification(matches, done.model, done.usage, note)
+            details = []
+        return Classification(matches, done.model, done.usage, note, checked_details(details, document))
 
-    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> Ideas:
+    async def suggest_topics(self, document: DocumentText, topics: Sequence[TopicOption]) -> TopicIdeas:
         done, claims = await self._complete(prompts.ideas(document, topics), prompts.ideas_of)
-        return Ideas(checked_ideas(claims, topics), done.model, done.usage)
+        return TopicIdeas(checked_ideas(claims, topics), done.model, done.usage)
 
     async def health_check(self) -> ProviderHealth:
         started = perf_counter()
@@ -147,7 +156,7 @@ class RemoteProvider(ABC):
             return ProviderHealth(False, _milliseconds(started), str(failed))
         return ProviderHealth(True, _milliseconds(started), f"{self.title} answers with {done.model}.")
 
-    async def _complete(self, prompt: Prompt, read: Callable[[str], Read]) -> tuple[Completion, Read]:
+    async def _complete(self, prompt: Prompt, read: Callable[[str], Parsed]) -> tuple[Completion, Parsed]:
         """Makes the call and reads its answer, all of it within the gate: an answer that cannot be read is a call that failed."""
         await asyncio.to_thread(importlib.import_module, self.sdk)
         async with self._gate(prompt, self._access, self.price) as report:

@@ -76,7 +76,7 @@ def checked_ideas(claims: Iterable[ClaimedIdea], topics: Sequence[TopicOption]) 
     taken = {topic.name.casefold() for topic in topics}
     kept: list[TopicIdea] = []
     for claim in claims:
-        name, reason = _line(claim.name, IDEA_NAME_CHARACTERS), _line(claim.reason, IDEA_REASON_CHARACTERS)
+        name, reason = one_line(claim.name, IDEA_NAME_CHARACTERS), one_line(claim.reason, IDEA_REASON_CHARACTERS)
         if name and name.casefold() not in taken:
             taken.add(name.casefold())
             kept.append(TopicIdea(name, reason))
@@ -104,13 +104,12 @@ def _proven(topic_id: UUID, confidence: float, claim: ClaimedMatch, document: Do
         return TopicMatch(topic_id, min(confidence, UNPROVEN_CONFIDENCE))
     if not isinstance(quote, str):
         return None
-    claimed_page = claim.page if isinstance(claim.page, int) and not isinstance(claim.page, bool) else None
-    found = _stands_in(quote, claimed_page, document)
+    found = stands_in(quote, claim.page, document)
     return None if found is None else TopicMatch(topic_id, confidence, found[0], found[1])
 
 
-def _stands_in(quote: str, claimed_page: int | None, document: DocumentText) -> tuple[str, int | None] | None:
-    """The quote as the document has it, and its page (None: the title or the filename)."""
+def stands_in(quote: str, claimed_page: object, document: DocumentText) -> tuple[str, int | None] | None:
+    """The quote as the document has it, and its page (None: the title or the filename); where it stands on several, `claimed_page`."""
     if len(quote) < QUOTE_MINIMUM_CHARACTERS or len(quote) > 20 * QUOTE_CHARACTERS:
         return None
     pages = sorted(document.pages, key=lambda page: (page.number != claimed_page, page.number))
@@ -167,7 +166,8 @@ def shortened(quote: str) -> str:
 _WHITE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
-def _line(value: object, length: int) -> str:
+def one_line(value: object, length: int) -> str:
+    """A claimed text as one line of at most `length` characters; empty if it is no text."""
     if not isinstance(value, str):
         return ""
     return _WHITE_OR_CONTROL.sub(" ", value[: 4 * length]).strip()[:length].strip()

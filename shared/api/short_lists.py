@@ -1,13 +1,11 @@
 """Pages of lists that are short enough to be made whole each time."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from shared.api import cursors
-from shared.api.models import Page, PageQuery
+from shared.api.models import Item, Page, PageQuery
 from shared.errors import InvalidCursor
-
-Item = TypeVar("Item")
 
 
 def page(items: Sequence[Item], query: PageQuery, binding: Mapping[str, Any]) -> Page[Item]:

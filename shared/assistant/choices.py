@@ -1,7 +1,8 @@
 """Which provider reads an owner's documents: the owner's choice, else the admin's, else DEFAULT_AI_PROVIDER.
 
 API keys are sealed at rest and never given back; `key_hint` shows their last characters. A key belongs to one provider at one address: if
-either changes, the key that was there is dropped, so that nobody who may change settings can have it sent elsewhere.
+either changes, the key that was there is dropped, so that nobody who may change settings can have it sent elsewhere. Who may send
+documents elsewhere is told in `destination.py`.
 """
 
 import time
@@ -16,9 +17,12 @@ from shared.ai import registry
 from shared.ai.provider import ProviderName
 from shared.ai.registry import PROVIDERS, Mode, ProviderChoice
 from shared.api.models import RequestModel, ResponseModel, SingleLine
+from shared.assistant import destination
+from shared.assistant.destination import Author, Destination
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
 from shared.errors import DomainError
+from shared.identity.passwords import OptionalPassword
 from shared.outbound import HostNotAllowed, UrlNotAllowed
 from shared.outbound.guard import parts_of
 from shared.sealing import SealBroken, seal, unseal
@@ -61,7 +65,10 @@ class AISettings(ResponseModel):
 
 
 class NewAISettings(RequestModel):
-    """The caller's choice. Without `api_key` the key stays while provider and address do; an empty one removes it."""
+    """The caller's choice. Without `api_key` the key stays while provider and address do; an empty one removes it.
+
+    `password`, and `code` with a second factor: for a session that signed in more than ten minutes ago, if documents are to go elsewhere.
+    """
 
     provider: ProviderName
     model: Model | None = None
@@ -69,10 +76,12 @@ class NewAISettings(RequestModel):
     api_key: ApiKey | None = None
     mode: Mode = "apply"
     monthly_budget_usd: Budget | None = None
+    password: OptionalPassword = None
+    code: str | None = Field(default=None, max_length=64, repr=False)
 
 
 @dataclass(frozen=True)
-class _Row:
+class _ChoiceRow:
     provider: ProviderName
     model: str
     base_url: str | None
@@ -95,14 +104,44 @@ async def get(db: TenantDatabase) -> AISettings:
     return AISettings(provider=choice.provider, model=choice.model, mode=choice.mode)
 
 
-async def update(db: TenantDatabase, new: NewAISettings) -> AISettings:
-    """Makes it the owner's choice; documents that wait for a provider are tried at once. Raises AddressNotAllowed."""
+async def update(db: TenantDatabase, new: NewAISettings, author: Author | None = None) -> AISettings:
+    """Makes it the owner's choice; documents that wait for a provider are tried at once.
+
+    Raises AddressNotAllowed, and what `destination.confirm` raises if documents are to go elsewhere; that is told by mail. Without an
+    author it is the system's own doing: nobody is asked or told.
+    """
+    await check_address(new.base_url)
+    while True:
+        async with db.transaction() as tx:
+            seen = await _row(tx, db.owner_id)
+        elsewhere = (await _destination(seen)).is_left_by(new.provider, new.base_url, new.api_key)
+        if elsewhere and author is not None:
+            await destination.confirm(database(), author)
+        changed = await _change(db, new, seen)
+        if changed is not None:
+            break  # else somebody else changed it meanwhile, and this may be another question now
+    if elsewhere and author is not None:
+        await destination.tell(database(), author)
+    return changed
+
+
+async def _destination(row: "_ChoiceRow | None") -> Destination:
+    """Where the owner's documents go; without an address of the owner's, to the system's."""
+    if row is None:
+        return Destination((await system_choice(fresh=True)).provider, None)
+    return Destination(row.provider, row.base_url, row.api_key is not None)
+
+
+async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | None") -> AISettings | None:
+    """None if the owner's choice is not the one that was `seen` any more."""
     from shared.assistant import circuits, tasks
 
-    await check_address(new.base_url)
     model = new.model or PROVIDERS[new.provider].default_model
     async with db.transaction() as tx:
+        await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(what)s, 0))", {"what": f"ai settings {db.owner_id}"})
         before = await _row(tx, db.owner_id)
+        if before != seen:
+            return None
         same = before is not None and (before.provider, before.base_url) == (new.provider, new.base_url)
         sealed, hint = (before.api_key, before.key_hint) if before is not None and same else (None, None)
         if new.api_key is not None:
@@ -245,11 +284,11 @@ def forget_system_choice() -> None:
     _remembered = None
 
 
-async def _row(tx: Transaction, owner_id: UUID) -> _Row | None:
-    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_Row)
+async def _row(tx: Transaction, owner_id: UUID) -> _ChoiceRow | None:
+    return await tx.fetch_one(f"SELECT {_COLUMNS} FROM ai_settings WHERE owner_id = %(owner)s", {"owner": owner_id}, row=_ChoiceRow)
 
 
-def _opened(row: _Row, owner_id: UUID) -> str:
+def _opened(row: _ChoiceRow, owner_id: UUID) -> str:
     return "" if row.api_key is None else _unsealed(row.api_key, owner_id)
 
 
@@ -261,7 +300,7 @@ def _unsealed(sealed: bytes, owner: UUID | str) -> str:
         return ""
 
 
-def _shown(row: _Row) -> AISettings:
+def _shown(row: _ChoiceRow) -> AISettings:
     return AISettings(
         provider=row.provider,
         model=row.model,

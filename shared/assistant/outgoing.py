@@ -64,7 +64,7 @@ POLICY = """
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallSubject:
     """For whom a call goes out, about which document; `counted` if it is one of those that a document gets by itself."""
 
     owner_id: UUID
@@ -72,7 +72,7 @@ class Caller:
     counted: bool = False
 
 
-def gate_for(caller: Caller, choice: ProviderChoice) -> Gate:
+def gate_for(caller: CallSubject, choice: ProviderChoice) -> Gate:
     """The gate for calls of `choice` on behalf of `caller`."""
 
     @asynccontextmanager
@@ -116,6 +116,8 @@ async def _end(call_id: UUID, circuit: str, report: CallReport, failure: Provide
         usage = Usage()
         cost = reserved if failure is not None and failure.may_cost and price is not FREE else Decimal(0)
     async with database().system() as tx:
+        # Lost with the database's last moments, the call counts as `lost` and its reserve as spent: no budget is passed for it.
+        await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")
         await call_log.end(tx, call_id, failure.outcome if failure is not None else "done", usage, cost)
         if failure is None:
             await circuits.succeeded(tx, circuit)
@@ -123,7 +125,7 @@ async def _end(call_id: UUID, circuit: str, report: CallReport, failure: Provide
             await circuits.failed(tx, circuit, failure)
 
 
-async def _check_policies(tx: Transaction, caller: Caller, choice: ProviderChoice, prompt: Prompt) -> None:
+async def _check_policies(tx: Transaction, caller: CallSubject, choice: ProviderChoice, prompt: Prompt) -> None:
     documents = [*([caller.document_id] if caller.document_id is not None else []), *prompt.sources]
     if not documents:
         return

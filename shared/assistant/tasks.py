@@ -1,8 +1,9 @@
 """Documents that wait for a provider: who is next, how many at a time, how often.
 
-The backlog stands in `ai_tasks`. A delivery of `classification.due` takes one task of its owner, and publishes the next one when it is
-done; one that finds as many running as the owner may have just ends. So however much waits and however slow the owner's provider is, it
-holds no more than its few places of the queue. What was lost with a process is found again by `requeue`, every minute.
+The backlog stands in `ai_tasks`. A delivery of `ClassificationDue` takes tasks of its owner, one after the other for `TURN_SECONDS`, and
+publishes the next one when it is done; one that finds as many running as the owner may have just ends. So however much waits and however
+slow the owner's provider is, it holds no more than its few places of the queue. What was lost with a process is found again by `requeue`,
+every minute.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from shared.db import Database, Transaction
 from shared.events import publish
+from shared.events.catalogue import ClassificationDue
 
 ATTEMPTS = 5
 """Calls that one request for a classification gets."""
@@ -19,6 +21,10 @@ ATTEMPTS_EVER = 20
 
 PLACES = 4
 """The most that one owner has at once, whatever the provider."""
+
+TURN_SECONDS = 5.0
+"""For so long a function goes on with an owner's tasks before others have their turn: a delivery for each would cost a quick provider a
+tenth of its time."""
 
 LEASE_MARGIN_SECONDS = 60.0
 FIRST_RETRY_SECONDS = 60.0
@@ -81,7 +87,7 @@ async def park(tx: Transaction, owner_id: UUID, document_id: UUID, revision: int
 
 async def wake(tx: Transaction, owner_id: UUID) -> None:
     """Wakes a function to take the owner's next task."""
-    await publish(tx, "classification.due", owner_id=owner_id, subject=str(owner_id), data={"owner_id": str(owner_id)})
+    await publish(tx, ClassificationDue(owner_id=owner_id))
 
 
 async def claim(tx: Transaction, owner_id: UUID, *, at_once: int, seconds: float) -> Task | None:
@@ -117,8 +123,11 @@ async def count_attempt(tx: Transaction, document_id: UUID) -> bool:
     )
 
 
-async def finish(tx: Transaction, owner_id: UUID, task: Task, *, retry_in: float | None = None, gave_up: bool = False) -> None:
-    """The task is done, or waits for `retry_in` seconds, or is given up; and the owner's next one is due."""
+async def finish(
+    tx: Transaction, owner_id: UUID, task: Task, *, retry_in: float | None = None, gave_up: bool = False, wake_next: bool = True
+) -> None:
+    """The task is done, or waits for `retry_in` seconds, or is given up; and a function is woken for the owner's next one, unless the
+    caller goes on to `claim` it in this transaction."""
     await lock(tx, owner_id)
     await tx.execute(
         """
@@ -129,7 +138,7 @@ async def finish(tx: Transaction, owner_id: UUID, task: Task, *, retry_in: float
         """,
         {"owner": owner_id, "document": task.document_id, "revision": task.revision, "retry_in": retry_in, "gave_up": gave_up},
     )
-    if await tx.fetch_value(
+    if wake_next and await tx.fetch_value(
         "SELECT true FROM ai_tasks WHERE owner_id = %(owner)s AND state = 'waiting' AND not_before <= now() LIMIT 1", {"owner": owner_id}
     ):
         await wake(tx, owner_id)

@@ -64,4 +64,6 @@ class AuditAction(StrEnum):
     ADMIN_SETTINGS_UPDATED = "admin:settings_updated"
     ADMIN_DELIVERY_RETRIED = "admin:delivery_retried"
     AUDIT_VERIFIED = "admin:audit_verified"
+    """A failure's `detail.first_bad` is the first line, place or export that does not fit."""
     AUDIT_EXPORT_DOWNLOADED = "admin:audit_export_downloaded"
+    """`detail.date` is the day."""

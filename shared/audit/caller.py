@@ -5,7 +5,16 @@ from typing import Protocol
 from uuid import UUID
 
 
-class _Principal(Protocol):
+class Origin(Protocol):
+    """Where a call came from: the client's address and its User-Agent."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def user_agent(self) -> str: ...
+
+
+class _AuditedPrincipal(Protocol):
     @property
     def user_id(self) -> UUID: ...
     @property
@@ -14,12 +23,12 @@ class _Principal(Protocol):
     def token_id(self) -> UUID: ...
 
 
-class _Call(Protocol):
+class _AuditedCall(Protocol):
     client_address: str
     user_agent: str
 
     @property
-    def user(self) -> _Principal: ...
+    def user(self) -> _AuditedPrincipal: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Caller:
     api_token: UUID | None = None
 
     @classmethod
-    def of(cls, call: _Call) -> "Caller":
+    def of(cls, call: _AuditedCall) -> "Caller":
         """From an HTTP call. Raises Unauthenticated if nobody is signed in."""
         principal = call.user
         return cls(principal.user_id, call.client_address, call.user_agent, None if principal.scopes is None else principal.token_id)

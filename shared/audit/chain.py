@@ -23,6 +23,8 @@ log = logging.getLogger("docuvault.audit")
 
 INTERVAL_SECONDS = 0.5
 BATCH = 1000
+CHECKED_AT_ONCE = 50_000
+"""Lines of one statement of `verify`: about a second."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,12 @@ class Verification:
     ok: bool
     checked: int
     first_bad: str | None
+
+
+@dataclass(frozen=True)
+class _ChainPlace:
+    seq: int
+    hash: bytes
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class _Sealed:
 
 
 @dataclass(frozen=True)
-class _End:
+class _ChainEnd:
     seq: int
     hash: bytes
     signature: bytes | None
@@ -109,31 +117,18 @@ async def keep_sealing(db: Database, stop: asyncio.Event) -> None:
             continue
 
 
-async def verify(tx: Transaction) -> Verification:
-    """Checks the whole chain, that no line was slipped in beside it, and the personal data that is still there (system transaction)."""
+async def verify(tx: Transaction, *, at_once: int = CHECKED_AT_ONCE) -> Verification:
+    """Checks the whole chain, that no line was slipped in beside it, and the personal data that is still there (system transaction).
+
+    Reads the chain `at_once` lines a statement, so that no statement runs longer however long the log is.
+    """
     checked: int = await tx.fetch_value("SELECT count(*) FROM audit_seals")
-    bad = await tx.fetch_one(
-        """
-        WITH chain AS (
-            SELECT seq, line_id, hash, lag(seq, 1, 0::bigint) OVER by_seq AS before, lag(hash, 1, '\\x'::bytea) OVER by_seq AS prior
-            FROM audit_seals WINDOW by_seq AS (ORDER BY seq)
-        )
-        SELECT seq, chain.line_id
-        FROM chain
-        LEFT JOIN audit_lines AS line ON line.id = chain.line_id
-        LEFT JOIN audit_personal AS personal ON personal.line_id = chain.line_id
-        WHERE seq <> before + 1
-           OR line.id IS NULL
-           OR hash <> sha256(prior || convert_to(audit_line_text(line, seq), 'UTF8'))
-           OR (personal.line_id IS NOT NULL
-               AND line.commitment IS DISTINCT FROM audit_commitment(personal.salt, personal.ip, personal.user_agent, personal.email))
-        ORDER BY seq
-        LIMIT 1
-        """,
-        row=_Bad,
-    )
-    if bad is not None:
-        return Verification(False, checked, str(bad.line_id))
+    prior = _ChainPlace(0, b"")
+    while (reached := await _range_end(tx, prior.seq, at_once)) is not None:
+        bad = await _first_bad(tx, prior, reached.seq)
+        if bad is not None:
+            return Verification(False, checked, str(bad.line_id))
+        prior = reached
     beside = await tx.fetch_value(
         """
         SELECT id FROM audit_lines
@@ -152,9 +147,47 @@ async def verify(tx: Transaction) -> Verification:
         LEFT JOIN LATERAL (SELECT seq, hash, signature FROM audit_head ORDER BY seq DESC LIMIT 1) AS head ON true
         LEFT JOIN LATERAL (SELECT seq, hash FROM audit_seals ORDER BY seq DESC LIMIT 1) AS last ON true
         """,
-        row=_End,
+        row=_ChainEnd,
     )
     assert end is not None
     if (end.seq, end.hash) != (end.last_seq, end.last_hash) or not _is_signed(end.seq, end.hash, end.signature):
         return Verification(False, checked, f"after {end.last_seq}")
     return Verification(True, checked, None)
+
+
+async def _range_end(tx: Transaction, after: int, most: int) -> _ChainPlace | None:
+    """The last line of the range that follows `after`; None if there is none."""
+    return await tx.fetch_one(
+        """
+        SELECT seq, hash FROM (SELECT seq, hash FROM audit_seals WHERE seq > %(after)s ORDER BY seq LIMIT %(most)s) AS following
+        ORDER BY seq DESC LIMIT 1
+        """,
+        {"after": after, "most": most},
+        row=_ChainPlace,
+    )
+
+
+async def _first_bad(tx: Transaction, prior: _ChainPlace, last: int) -> _Bad | None:
+    """The first line after `prior`, up to `last`, that does not follow from the one before it or is not what was committed to."""
+    return await tx.fetch_one(
+        """
+        WITH chain AS (
+            SELECT seq, line_id, hash, lag(seq, 1, %(prior_seq)s::bigint) OVER by_seq AS before,
+                   lag(hash, 1, %(prior_hash)s::bytea) OVER by_seq AS prior
+            FROM audit_seals WHERE seq > %(prior_seq)s AND seq <= %(last)s WINDOW by_seq AS (ORDER BY seq)
+        )
+        SELECT seq, chain.line_id
+        FROM chain
+        LEFT JOIN audit_lines AS line ON line.id = chain.line_id
+        LEFT JOIN audit_personal AS personal ON personal.line_id = chain.line_id
+        WHERE seq <> before + 1
+           OR line.id IS NULL
+           OR hash <> sha256(prior || convert_to(audit_line_text(line, seq), 'UTF8'))
+           OR (personal.line_id IS NOT NULL
+               AND line.commitment IS DISTINCT FROM audit_commitment(personal.salt, personal.ip, personal.user_agent, personal.email))
+        ORDER BY seq
+        LIMIT 1
+        """,
+        {"prior_seq": prior.seq, "prior_hash": prior.hash, "last": last},
+        row=_Bad,
+    )

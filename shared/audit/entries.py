@@ -10,11 +10,11 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.audit.actions import AuditAction, AuditOutcome
-from shared.audit.caller import Caller
+from shared.audit.caller import Caller, Origin
 from shared.db import Transaction
 from shared.ids import new_id
 
-_AFTER_ALL = UUID(int=2**128 - 1)
+AFTER_ALL = UUID(int=2**128 - 1)
 """Stands for no line to begin before: with `IS NULL OR` a prepared statement reads all lines before the page's first one again."""
 MAX_PERSONAL = 512
 """Characters kept of an address, a user agent, a mail address."""
@@ -45,6 +45,7 @@ async def record(
     actor: UUID | None = None,
     owner: UUID | None = None,
     target: str | None = None,
+    origin: Origin | None = None,
     address: str | None = None,
     user_agent: str | None = None,
     email: str | None = None,
@@ -52,9 +53,11 @@ async def record(
 ) -> None:
     """Writes a line in the caller's transaction; one round trip.
 
-    `actor` did it, `owner` is the account it concerns (in a tenant's transaction: the tenant). `address`, `user_agent` and `email` are
-    personal and go beside the line; `detail` (JSON) and `target` go into it for good: nothing personal, and never a secret.
+    `actor` did it, `owner` is the account it concerns (in a tenant's transaction: the tenant). `origin` and `email` are personal
+    and go beside the line; `detail` (JSON) and `target` go into it for good: nothing personal, and never a secret.
     """
+    if origin is not None:
+        address, user_agent = origin.address, origin.user_agent
     await tx.execute(
         """
         WITH line AS (
@@ -84,8 +87,8 @@ async def record(
     )
 
 
-async def record_call(tx: Transaction, caller: Caller | None, event: AuditAction, *, target: UUID) -> None:
-    """Writes that the caller did this to something of its own; nothing if nobody asked for it (the system tidies up)."""
+async def record_call(tx: Transaction, caller: Caller | None, event: AuditAction, *, target: UUID | None = None) -> None:
+    """Writes that the caller did this to something of its own, or to its account; nothing if nobody asked for it (the system tidies up)."""
     if caller is None:
         return
     await record(
@@ -93,9 +96,8 @@ async def record_call(tx: Transaction, caller: Caller | None, event: AuditAction
         event,
         actor=caller.user_id,
         owner=caller.user_id,
-        target=str(target),
-        address=caller.address,
-        user_agent=caller.user_agent,
+        target=None if target is None else str(target),
+        origin=caller,
         detail={} if caller.api_token is None else {"api_token": str(caller.api_token)},
     )
 
@@ -110,7 +112,7 @@ async def of_account(tx: Transaction, owner: UUID, *, limit: int, before: UUID |
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"owner": owner, "before": before or _AFTER_ALL, "limit": limit},
+        {"owner": owner, "before": before or AFTER_ALL, "limit": limit},
         row=AuditEntry,
     )
 

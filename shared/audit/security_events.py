@@ -1,12 +1,13 @@
 """Audit lines as their account's owner sees them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from shared.api import cursors
 from shared.api.models import Page, ResponseModel
 from shared.audit import entries
+from shared.audit.entries import AuditEntry
 from shared.db import TenantDatabase
 from shared.errors import InvalidCursor
 
@@ -24,6 +25,21 @@ class SecurityEvent(ResponseModel):
     user_agent: str | None
     detail: dict[str, Any]
 
+    @classmethod
+    def of(cls, entry: AuditEntry) -> Self:
+        """As the API shows it."""
+        return cls(
+            id=entry.id,
+            at=entry.at,
+            actor=entry.actor_id,
+            action=entry.action,
+            target=entry.target,
+            outcome=entry.outcome,
+            ip=entry.ip,
+            user_agent=entry.user_agent,
+            detail=entry.detail,
+        )
+
 
 async def of_account(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[SecurityEvent]:
     """A page of the account's own lines, newest first. Raises InvalidCursor."""
@@ -37,19 +53,6 @@ async def of_account(db: TenantDatabase, *, limit: int, cursor: str | None) -> P
             raise InvalidCursor from None
     async with db.transaction() as tx:
         found = await entries.of_account(tx, db.owner_id, limit=limit + 1, before=before)
-    items = [
-        SecurityEvent(
-            id=line.id,
-            at=line.at,
-            actor=line.actor_id,
-            action=line.action,
-            target=line.target,
-            outcome=line.outcome,
-            ip=line.ip,
-            user_agent=line.user_agent,
-            detail=line.detail,
-        )
-        for line in found[:limit]
-    ]
+    items = [SecurityEvent.of(line) for line in found[:limit]]
     more = len(found) > limit
     return Page[SecurityEvent](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if more else None)

@@ -21,7 +21,7 @@ from shared.ai.provider import (
 from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
 from shared.api.models import RequestModel, ResponseModel
 from shared.assistant import choices, tasks
-from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, Caller, PolicyForbids, gate_for
+from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, CallSubject, PolicyForbids, gate_for
 from shared.db import TenantDatabase
 from shared.documents import classify_step, library, lifecycle, listing, topics
 from shared.documents.listing import DocumentFilter
@@ -100,7 +100,7 @@ class Ideas(ResponseModel):
     suggestions: list[Idea]
 
 
-class Health(ResponseModel):
+class AIHealth(ResponseModel):
     """Whether the chosen provider answers just now."""
 
     ok: bool
@@ -132,7 +132,7 @@ class EstimateRequest(RequestModel):
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _DocumentState:
     status: Status
     revision: int
     policy: Policy
@@ -149,7 +149,7 @@ async def classify_now(db: TenantDatabase, document_id: UUID) -> Document:
             WHERE d.owner_id = %(owner)s AND d.id = %(document)s FOR NO KEY UPDATE
             """,
             {"owner": db.owner_id, "document": document_id},
-            row=_Standing,
+            row=_DocumentState,
         )
         if standing is None:
             raise NotFound
@@ -187,28 +187,28 @@ async def suggest_topics(db: TenantDatabase, document_id: UUID, *, system: Provi
     async with db.transaction() as tx:
         learned = topics.term_counts(tx, db.owner_id)
         if not choice.remote:
-            found = await registry.open_provider(choice, gate_for(Caller(db.owner_id), choice), learned).suggest_topics(
+            found = await registry.open_provider(choice, gate_for(CallSubject(db.owner_id), choice), learned).suggest_topics(
                 work.document(), work.options(choice)
             )
             return Ideas(suggestions=[Idea(name=idea.name, reason=idea.reason) for idea in found.ideas])
     try:
-        provider = registry.open_provider(choice, gate_for(Caller(db.owner_id, document_id), choice))
+        provider = registry.open_provider(choice, gate_for(CallSubject(db.owner_id, document_id), choice))
         found = await provider.suggest_topics(work.document(), work.options(choice))
     except ProviderError as failed:
         raise _problem(failed) from None
     return Ideas(suggestions=[Idea(name=idea.name, reason=idea.reason) for idea in found.ideas])
 
 
-async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) -> Health:
+async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) -> AIHealth:
     """Asks the chosen provider for a word."""
     system = system or await choices.system_choice()
     async with db.transaction() as tx:
         choice = await choices.effective(tx, db.owner_id, system)
     try:
-        found = await registry.open_provider(choice, gate_for(Caller(db.owner_id), choice)).health_check()
+        found = await registry.open_provider(choice, gate_for(CallSubject(db.owner_id), choice)).health_check()
     except ProviderError as failed:
         found = ProviderHealth(False, 0.0, str(failed))
-    return Health(ok=found.ok, latency_ms=found.latency_ms, detail=found.detail)
+    return AIHealth(ok=found.ok, latency_ms=found.latency_ms, detail=found.detail)
 
 
 class Provider(ResponseModel):
@@ -239,7 +239,7 @@ async def providers(db: TenantDatabase) -> list[Provider]:
 
 
 @dataclass(frozen=True)
-class _Read:
+class _DocumentsRead:
     language: str
     documents: int
     characters: int
@@ -271,7 +271,7 @@ async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: Prov
             GROUP BY 1
             """,
             parameters | {"local": choice.facts.local},
-            row=_Read,
+            row=_DocumentsRead,
         )
     documents = sum(row.documents for row in read)
     if not choice.remote or choice.mode == "off":

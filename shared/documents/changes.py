@@ -10,7 +10,7 @@ Each process has one hub: one connection that LISTENs, and once a second one que
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ import psycopg
 from shared.clock import now
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
-from shared.db.liveness import LIVENESS
+from shared.db.listen import listen
 from shared.documents.lifecycle import CHANGES_CHANNEL
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Unavailable
@@ -84,7 +84,7 @@ async def prune(tx: Transaction) -> None:
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _KnownChanges:
     newest: int
     oldest: int | None
 
@@ -99,7 +99,7 @@ async def _position(db: TenantDatabase, last_event_id: str | None) -> tuple[int,
             FROM account_usage WHERE owner_id = %(owner)s
             """,
             {"owner": db.owner_id},
-            row=_Numbers,
+            row=_KnownChanges,
         )
     if numbers is None or last_event_id is None:
         return (numbers.newest if numbers else 0), False
@@ -111,7 +111,7 @@ async def _position(db: TenantDatabase, last_event_id: str | None) -> tuple[int,
 
 
 @dataclass(frozen=True)
-class _Change:
+class _NumberedChange:
     seq: int
     document_id: UUID
     removed: bool
@@ -127,7 +127,7 @@ async def _events_after(db: TenantDatabase, position: int) -> tuple[int, list[by
             ORDER BY seq LIMIT %(batch)s
             """,
             {"owner": db.owner_id, "position": position, "batch": BATCH},
-            row=_Change,
+            row=_NumberedChange,
         )
         if not changes:
             return position, [], False
@@ -172,7 +172,10 @@ class Hub:
         changed = asyncio.Event()
         self._streams.setdefault(owner_id, set()).add(changed)
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
+            self._tasks = [
+                asyncio.create_task(listen(settings().database_url, CHANGES_CHANNEL, self._heard)),
+                asyncio.create_task(self._poll()),
+            ]
         try:
             yield changed
         finally:
@@ -191,21 +194,9 @@ class Hub:
         for changed in self._streams.get(owner_id, ()):
             changed.set()
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    settings().database_url, autocommit=True, connect_timeout=5, **LIVENESS
-                ) as connection:
-                    await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
-                    async for notification in connection.notifies():
-                        try:
-                            self._tell(UUID(notification.payload))
-                        except ValueError:
-                            continue
-            except (psycopg.Error, OSError) as lost:
-                log.info("not listening for changes, polling: %s", type(lost).__name__)
-            await asyncio.sleep(POLL_SECONDS)
+    def _heard(self, payload: str) -> None:
+        with suppress(ValueError):
+            self._tell(UUID(payload))
 
     async def _poll(self) -> None:
         while True:

@@ -8,6 +8,7 @@ is not proposed again, and what the owner has filed stays.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,12 +31,13 @@ from shared.ai.provider import (
 from shared.ai.registry import Policy, ProviderChoice
 from shared.ai.remote_provider import Gate
 from shared.assistant import choices, tasks
-from shared.assistant.outgoing import POLICY, Caller, NotAdmitted, gate_for
+from shared.assistant.outgoing import POLICY, CallSubject, NotAdmitted, gate_for
 from shared.assistant.tasks import Task
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, step_history, topics
 from shared.events import publish
+from shared.events.catalogue import DocumentReady
 from shared.ids import new_id
 
 FILED_FROM = 0.8
@@ -89,7 +91,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _ClassifyOutcome:
     """How it ended; without a classification nothing read the document, and `detail` says why."""
 
     state: step_history.StepState
@@ -98,7 +100,7 @@ class _Outcome:
     classification: Classification | None = None
 
 
-_OFF = _Outcome("skipped", "AI is switched off for this document.")
+_OFF = _ClassifyOutcome("skipped", "AI is switched off for this document.")
 
 _EXTRACTED = """
     (d.status = 'extracted' OR (d.status = 'failed' AND d.error ->> 'step' = 'classify' AND d.error ->> 'code' = %(gave_up)s))
@@ -136,9 +138,9 @@ async def classify(
         elif not choice.remote:
             outcome = await _ask_here(tx, db.owner_id, choice, work, open_provider)
         elif not work.options(choice):
-            outcome = _Outcome("done", "There are no topics yet.", choice, Classification((), choice.model))
+            outcome = _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
         elif not choice.configured:
-            outcome = _Outcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
+            outcome = _ClassifyOutcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
             await tasks.park(tx, db.owner_id, document_id, revision)
         else:
             since = await tasks.created_at(tx, db.owner_id, document_id, revision)
@@ -150,37 +152,73 @@ async def classify(
     return True
 
 
-_LATE = _Outcome("running", "The AI provider has not answered yet; topics follow when it does.")
+_LATE = _ClassifyOutcome("running", "The AI provider has not answered yet; topics follow when it does.")
 
 
-async def run_task(db: TenantDatabase, *, system: ProviderChoice | None = None, open_provider: Opener = registry.open_provider) -> bool:
-    """Takes the owner's next document in line to a provider; False if none is due, or as many run as may.
+async def run_tasks(
+    db: TenantDatabase,
+    *,
+    seconds: float = 0.0,
+    system: ProviderChoice | None = None,
+    open_provider: Opener = registry.open_provider,
+) -> bool:
+    """Takes the owner's next document in line to a provider, and goes on with those after it for `seconds`; False if none is due, or as
+    many run as may.
 
     No failure of a provider is one of this function: the document becomes ready all the same, and its task waits, or is given up.
     """
-    started = now()
-    system = system or await choices.system_choice()
+    until = time.monotonic() + seconds
     async with db.transaction() as tx:
-        chosen = await choices.effective(tx, db.owner_id, system)
-        task = await tasks.claim(tx, db.owner_id, at_once=chosen.facts.at_once, seconds=chosen.facts.seconds)
-        if task is None:
-            return False
-        work = await _load(tx, db.owner_id, task.document_id, task.revision, _READ, lock=False)
-        choice = registry.under_policy(chosen, work.policy) if work is not None else None
-        examples = (
-            await _examples(tx, db.owner_id, task.document_id, work) if work is not None and choice is not None and choice.remote else []
-        )
+        # A claim that is lost with the database's last moments is one that nobody has acted on: the record of the call is kept after it.
+        await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")
+        turn = await _next_turn(tx, db.owner_id, system or await choices.system_choice())
+    if turn is None:
+        return False
+    while turn is not None:
+        turn = await _take(db, turn, system, open_provider, go_on=time.monotonic() < until)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A task that was claimed; `work` is None if its document has moved on, `choice` if no AI may read it. `chosen` is the owner's choice
+    for all documents."""
+
+    task: Task
+    started: datetime
+    chosen: ProviderChoice
+    work: Work | None = None
+    choice: ProviderChoice | None = None
+    examples: Sequence[TopicExample] = ()
+
+
+async def _next_turn(tx: Transaction, owner_id: UUID, system: ProviderChoice) -> _Turn | None:
+    chosen = await choices.effective(tx, owner_id, system)
+    task = await tasks.claim(tx, owner_id, at_once=chosen.facts.at_once, seconds=chosen.facts.seconds)
+    if task is None:
+        return None
+    work = await _load(tx, owner_id, task.document_id, task.revision, _READ, lock=False)
+    choice = registry.under_policy(chosen, work.policy) if work is not None else None
     if work is None or choice is None or not choice.remote:
-        await _finish_here(db, task, chosen, open_provider, started)
-        return True
-    outcome, retry_in = await _ask_outside(db, task, work, choice, examples, open_provider, started)
+        return _Turn(task, now(), chosen, work, choice)
+    return _Turn(task, now(), chosen, work, choice, await _examples(tx, owner_id, task.document_id, work))
+
+
+async def _take(db: TenantDatabase, turn: _Turn, system: ProviderChoice | None, open_provider: Opener, *, go_on: bool) -> _Turn | None:
+    """Takes a claimed document to its provider, and claims the next one with the same commit if it is to `go_on`."""
+    task, work, choice = turn.task, turn.work, turn.choice
+    if work is None or choice is None or not choice.remote:
+        await _finish_here(db, task, turn.chosen, open_provider, turn.started)
+        return None
+    outcome, retry_in = await _ask_outside(db, task, work, choice, turn.examples, open_provider, turn.started)
+    system = system or await choices.system_choice()
     async with db.transaction() as tx:
         await tasks.lock(tx, db.owner_id)
         if await _load(tx, db.owner_id, task.document_id, task.revision, _READ) is not None:
-            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, started)
+            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, turn.started)
         gave_up = outcome.state == "failed" and retry_in is None
-        await tasks.finish(tx, db.owner_id, task, retry_in=retry_in, gave_up=gave_up)
-    return True
+        await tasks.finish(tx, db.owner_id, task, retry_in=retry_in, gave_up=gave_up, wake_next=not go_on)
+        return await _next_turn(tx, db.owner_id, system) if go_on else None
 
 
 async def _finish_here(db: TenantDatabase, task: Task, chosen: ProviderChoice, open_provider: Opener, started: datetime) -> None:
@@ -199,15 +237,15 @@ async def _finish_here(db: TenantDatabase, task: Task, chosen: ProviderChoice, o
         await tasks.finish(tx, db.owner_id, task)
 
 
-async def _ask_here(tx: Transaction, owner_id: UUID, choice: ProviderChoice, work: Work, open_provider: Opener) -> _Outcome:
+async def _ask_here(tx: Transaction, owner_id: UUID, choice: ProviderChoice, work: Work, open_provider: Opener) -> _ClassifyOutcome:
     options = work.options(choice)
     if not options:
-        return _Outcome("done", "There are no topics yet.", choice, Classification((), choice.model))
+        return _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
     try:
-        provider = open_provider(choice, gate_for(Caller(owner_id), choice), topics.term_counts(tx, owner_id))
-        return _Outcome("done", "", choice, await provider.classify(work.document(), options))
+        provider = open_provider(choice, gate_for(CallSubject(owner_id), choice), topics.term_counts(tx, owner_id))
+        return _ClassifyOutcome("done", "", choice, await provider.classify(work.document(), options))
     except ProviderError as failed:
-        return _Outcome("failed", f"{failed} The document was left without topics.")
+        return _ClassifyOutcome("failed", f"{failed} The document was left without topics.")
 
 
 async def _ask_outside(
@@ -218,9 +256,9 @@ async def _ask_outside(
     examples: Sequence[TopicExample],
     open_provider: Opener,
     started: datetime,
-) -> tuple[_Outcome, float | None]:
+) -> tuple[_ClassifyOutcome, float | None]:
     """Makes the call; how it ended, and in how many seconds to try again (None: not by itself). No transaction is open meanwhile."""
-    gate = gate_for(Caller(db.owner_id, task.document_id, counted=True), choice)
+    gate = gate_for(CallSubject(db.owner_id, task.document_id, counted=True), choice)
     try:
         provider = open_provider(choice, gate, _nothing_learned)
         call = asyncio.ensure_future(provider.classify(work.document(), work.options(choice), examples))
@@ -238,8 +276,8 @@ async def _ask_outside(
             async with db.transaction() as tx:
                 await tasks.postpone_all(tx, db.owner_id, retry_in)
         follows = "It is tried again later." if retry_in is not None else "The document was left without topics."
-        return _Outcome("failed", f"{failed} {follows}"), retry_in
-    return _Outcome("done", "", choice, found), None
+        return _ClassifyOutcome("failed", f"{failed} {follows}"), retry_in
+    return _ClassifyOutcome("done", "", choice, found), None
 
 
 def _retry_seconds(task: Task, failed: ProviderError) -> float | None:
@@ -353,7 +391,7 @@ async def _load(
 
 
 async def _settle(
-    tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, work: Work, outcome: _Outcome, started: datetime
+    tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, work: Work, outcome: _ClassifyOutcome, started: datetime
 ) -> None:
     """Files, suggests, makes the document ready, records the step and tells the world: all in one round trip. The row must be locked."""
     detail = outcome.detail
@@ -388,14 +426,7 @@ async def _settle(
             started_at=started,
             detail=detail,
         )
-        await publish(
-            tx,
-            "document.ready",
-            owner_id=owner_id,
-            subject=str(document_id),
-            data={"document_id": str(document_id), "revision": revision},
-            dedup_key=lifecycle.dedup_key("document.ready", document_id, revision),
-        )
+        await publish(tx, DocumentReady(owner_id=owner_id, document_id=document_id, revision=revision))
     lifecycle.wake_listeners(tx, owner_id)
 
 

@@ -9,18 +9,19 @@ raised, and the broker tries again. Nothing is committed unless the document is 
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import filenames, lifecycle, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentLarge
 from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, extract
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
@@ -29,15 +30,12 @@ from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
 log = logging.getLogger("docuvault.documents")
 
-THUMBNAIL_TYPE = "image/webp"
-
-
 QUICK_BYTES = 2 * MIB
 """A larger file is not tried among the quick ones: fetching and parsing it keeps others waiting."""
 
 
 @dataclass(frozen=True)
-class _Work(Original):
+class _ExtractionWork(Original):
     """A document to read."""
 
     filename: str
@@ -82,19 +80,19 @@ async def read_in_full(
         return await give_up(db, work, OriginalUnusable("extract", failed.code, failed.detail))
 
 
-async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor) -> bool:
+async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget, store: StorageBackend, extractor: Extractor) -> bool:
     """Raises ExtractionTimeout; what else is wrong with the document ends it as failed."""
     try:
         download, extraction = await _fetch_and_extract(work, budget, store, extractor)
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
-    thumbnail_key = None
-    if extraction.thumbnail is not None:
-        thumbnail_key = thumbnails.key(work.owner_id, work.id, work.revision)
-        await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     try:
-        async with db.transaction() as tx:
-            return await _commit(tx, work, download, extraction, thumbnail_key)
+        async with thumbnails.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
+            async with db.transaction() as tx:
+                committed = await _commit(tx, work, download, extraction, thumbnail.key)
+            if committed:
+                await thumbnail.follow()
+        return committed
     except recognize_step.AlreadyBegun:
         return False
     except psycopg.Error as refused:
@@ -104,7 +102,7 @@ async def _read(db: TenantDatabase, work: _Work, budget: ReadingBudget, store: S
     return await give_up(db, work, OriginalUnusable("extract", "document_too_complex", "The text of the document cannot be stored."))
 
 
-async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _Work | None:
+async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_quick: bool = False) -> _ExtractionWork | None:
     """What is to be read, the attempt marked in its history (with `only_quick`, if it is quick to read).
 
     The mark is not worth waiting for the disk: a crash of the database loses at most that this attempt had begun. The row is locked so that
@@ -124,14 +122,14 @@ async def _begin(db: TenantDatabase, document_id: UUID, revision: int, *, only_q
             FOR NO KEY UPDATE OF documents
             """,
             {"owner": db.owner_id, "id": document_id, "revision": revision, "gave_up": lifecycle.GAVE_UP},
-            row=_Work,
+            row=_ExtractionWork,
         )
         if work is not None and (work.quick or not only_quick):
             await step_history.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract")
     return work
 
 
-async def _hand_on(tx: Transaction, work: _Work) -> bool:
+async def _hand_on(tx: Transaction, work: _ExtractionWork) -> bool:
     """Leaves the document to `read_in_full`; it is found by its name from now on."""
     waits = await tx.execute(
         """
@@ -143,23 +141,16 @@ async def _hand_on(tx: Transaction, work: _Work) -> bool:
     if not waits:
         return False
     await search_index.index_name(tx, owner_id=work.owner_id, document_id=work.id)
-    await lifecycle.announce(
-        tx,
-        "document.large",
-        owner_id=work.owner_id,
-        document_id=work.id,
-        revision=work.revision,
-        cost=lifecycle.cost_of(work.size),
-    )
+    event = DocumentLarge(owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, event, cost=lifecycle.cost_of(work.size))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 
 
 async def _fetch_and_extract(
-    work: _Work, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
+    work: _ExtractionWork, budget: ReadingBudget, store: StorageBackend, extractor: Extractor
 ) -> tuple[Download, Extraction]:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+    with temporary.file("original") as path:
         download = await fetch(work, store, path)
         try:
             extraction = await extractor(
@@ -179,14 +170,15 @@ class _Names:
     title: str
 
 
-async def _commit(tx: Transaction, work: _Work, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
-    # A title that the owner has given meanwhile stays.
+async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
+    # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """
         UPDATE documents
         SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
             sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
-            title = CASE WHEN title = %(default_title)s THEN %(title)s ELSE title END
+            title = CASE WHEN title_source IN ('filename', 'metadata') THEN coalesce(%(title)s, title) ELSE title END,
+            title_source = CASE WHEN title_source = 'filename' AND %(title)s::text IS NOT NULL THEN 'metadata' ELSE title_source END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
             AND NOT EXISTS (
                 SELECT FROM document_recognition AS begun
@@ -202,8 +194,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             "sha256": download.sha256,
             "thumbnail_key": thumbnail_key,
             "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
-            "default_title": filenames.title(work.filename),
-            "title": filenames.sane_title(extraction.title) or filenames.title(work.filename),
+            "title": filenames.sane_title(extraction.title),
             "owner": work.owner_id,
             "id": work.id,
             "revision": work.revision,
@@ -248,7 +239,7 @@ async def _commit(tx: Transaction, work: _Work, download: Download, extraction: 
             state="done",
             detail=_in_words(extraction),
         )
-        await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+        await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

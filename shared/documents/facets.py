@@ -1,4 +1,6 @@
-"""How many of the documents found have which topic, type, language and year: counted over the first 10,000."""
+"""How many of the documents found have which topic, sender, type, language and year (of the paper's date, else of the day it came): counted
+over the first 10,000.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +8,7 @@ from uuid import UUID
 
 from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
+from shared.documents.listing import DATED
 
 COUNTED = 10_000
 """Documents that are counted at most: the best of what a query finds, the newest of a list."""
@@ -68,7 +71,7 @@ async def _count(db: TenantDatabase, chosen: str, condition: str, parameters: Ma
         found = await tx.fetch_one(
             f"""
             WITH chosen AS MATERIALIZED ({chosen}), listed AS MATERIALIZED (
-                SELECT d.id, d.content_type, d.language, to_char(d.created_at, 'YYYY') AS year
+                SELECT d.id, d.content_type, d.language, d.sender_id, to_char({DATED}, 'YYYY') AS year
                 FROM chosen JOIN documents AS d ON d.id = chosen.id
                 WHERE d.owner_id = %(owner)s AND {condition}
             )
@@ -83,7 +86,14 @@ async def _count(db: TenantDatabase, chosen: str, condition: str, parameters: Ma
                         GROUP BY t.id, t.name ORDER BY 3 DESC, 2 LIMIT {VALUES}
                     ) AS counted
                 ), '[]') AS topics,
-                '[]'::jsonb AS senders
+                coalesce((
+                    SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'documents', documents) ORDER BY documents DESC, name)
+                    FROM (
+                        SELECT s.id, s.name, count(*) AS documents
+                        FROM listed JOIN senders AS s ON s.owner_id = %(owner)s AND s.id = listed.sender_id
+                        GROUP BY s.id, s.name ORDER BY 3 DESC, 2 LIMIT {VALUES}
+                    ) AS counted
+                ), '[]') AS senders
             """,
             {**parameters, "owner": db.owner_id},
             row=Facets,

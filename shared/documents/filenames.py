@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from shared.storage.backend import Disposition
+from shared.storage.object_keys import EXTENSION
 
 MAX_LENGTH = 255
 MAX_EXTENSION = 20
@@ -18,7 +19,7 @@ MAX_TITLE = 200
 # Joiners stay: emoji and Persian are written with them.
 _INVISIBLE = re.compile("[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 _SPACES = re.compile(r"\s+")
-_SAFE_EXTENSION = re.compile(r"\.[a-z0-9]{1,10}")
+_SAFE_EXTENSION = re.compile(EXTENSION)
 _MEANINGLESS_TITLES = re.compile(
     r"(untitled|unbenannt|ohne titel|no title|sans titre|title|document|dokument|scan|scanned document|image|slide|powerpoint presentation"
     r"|microsoft word|word document|doc|page|seite|book|mappe|workbook|new document|neues dokument|pdf)[\s\d()._-]*",

@@ -17,10 +17,11 @@ from shared.documents import filenames, lifecycle, recognized_pages, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
+from shared.extraction.limits import MAX_THUMBNAIL_BYTES
 from shared.storage import ObjectMissing, object_store
+from shared.storage.object_keys import ThumbnailKey
 
 DOWNLOAD_LIFETIME = timedelta(minutes=5)
-MAX_THUMBNAIL_SIZE = 2 * 2**20
 INLINE_TYPES = frozenset(
     {
         content_types.PDF,
@@ -36,7 +37,7 @@ INLINE_TYPES = frozenset(
 """What a browser may show by itself: nothing in these runs scripts."""
 
 
-class NotStoredYet(Conflict):
+class UploadIncomplete(Conflict):
     code, title = "upload_incomplete", "The document has not arrived yet"
 
 
@@ -68,7 +69,7 @@ class TextPage(ResponseModel):
     words: list[PlacedWord] | None = None
 
 
-class DocumentText(ResponseModel):
+class DocumentPages(ResponseModel):
     """Empty until the document has been read."""
 
     pages: list[TextPage]
@@ -97,7 +98,7 @@ class _TextRow:
     words: bytes | None
 
 
-async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *, boxes: bool = False) -> DocumentText:
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *, boxes: bool = False) -> DocumentPages:
     """The text by page, or that of one page; with `boxes`, where recognised words stand. Raises NotFound for a document or a page that is
     not there."""
     async with db.transaction() as tx:
@@ -126,8 +127,8 @@ async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *
     return await asyncio.to_thread(_document_text, rows) if boxes else _document_text(rows)
 
 
-def _document_text(rows: list[_TextRow]) -> DocumentText:
-    return DocumentText(
+def _document_text(rows: list[_TextRow]) -> DocumentPages:
+    return DocumentPages(
         pages=[
             TextPage(
                 number=row.number,
@@ -162,12 +163,12 @@ async def download(
 ) -> DownloadLink:
     """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only.
 
-    Raises NotFound, NotStoredYet, ObjectRefused.
+    Raises NotFound, UploadIncomplete, ObjectRefused.
     """
     async with db.transaction() as tx:
         kept = await _kept(tx, db.owner_id, document_id)
         if kept.status == "uploading":
-            raise NotStoredYet
+            raise UploadIncomplete
         if kept.error_code == upload_step.OBJECT_MISMATCH:
             raise ObjectRefused
         await audit.record_call(tx, caller, AuditAction.DOCUMENT_DOWNLOADED, target=document_id)
@@ -184,20 +185,17 @@ async def download(
 
 
 async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
-    """The first page's picture as WebP, and a tag that changes with it. Raises NotFound."""
+    """The first page's picture as WebP, and its entity tag (RFC 9110, section 8.8.3), which changes with it. Raises NotFound."""
     async with db.transaction() as tx:
         kept = await _kept(tx, db.owner_id, document_id)
-    if kept.thumbnail_key is None:
+    key = ThumbnailKey.parse(kept.thumbnail_key or "")
+    if key is None:
         raise NotFound("This document has no thumbnail.")
     try:
-        return thumbnail_tag(kept.thumbnail_key), await object_store().read(kept.thumbnail_key, limit=MAX_THUMBNAIL_SIZE)
+        picture = await object_store().read(str(key), limit=MAX_THUMBNAIL_BYTES)
     except ObjectMissing:
         raise NotFound("This document has no thumbnail.") from None
-
-
-def thumbnail_tag(thumbnail_key: str) -> str:
-    """An entity tag (RFC 9110, section 8.8.3): thumbnails are never overwritten, each revision has its own key."""
-    return '"' + thumbnail_key.rpartition("/")[2].removesuffix(".webp") + '"'
+    return f'"{key.revision}"', picture
 
 
 async def trash(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -17,17 +17,33 @@ from shared.search import page as search_page
 from shared.search import query as search_query
 from shared.search.query import QUERY_LIMIT
 
-Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
+Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "issued_on", "-issued_on", "relevance", "-relevance"]
 
 SETTLED: tuple[Status, ...] = ("stored", "extracted", "ready", "failed")
 """What a list shows where no status is asked for: documents still `uploading` only by name."""
 
-SORT_TYPES = {"created_at": "timestamptz", "filename": "text", "size": "bigint"}
+SORTS = {
+    **{
+        sign + name: (f"d.{name}", kind)
+        for name, kind in (("created_at", "timestamptz"), ("filename", "text"), ("size", "bigint"))
+        for sign in ("", "-")
+    },
+    # What is undated comes last, whichever way (migration 0050 has the indexes).
+    "issued_on": ("coalesce(d.issued_on, 'infinity'::date)", "date"),
+    "-issued_on": ("coalesce(d.issued_on, '-infinity'::date)", "date"),
+}
+"""What a list is sorted by, and its type."""
+
+DATED = "coalesce(d.issued_on, (d.created_at AT TIME ZONE 'UTC')::date)"
+"""A document's date as people know it: the one on the paper, else the day it came."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """api.md's filters. Several topics: all of them; several of the others: any; an empty tuple: whatever."""
+    """The filters of a list. Several topics: all of them; several of the others: any; an empty tuple: whatever.
+
+    `issued` is about the date on the paper; `dated` about that or, where there is none, the day it came.
+    """
 
     topic_ids: tuple[UUID, ...] = ()
     statuses: tuple[Status, ...] = ()
@@ -36,6 +52,11 @@ class Filters:
     created_after: datetime | None = None
     created_before: datetime | None = None
     trashed: bool = False
+    sender_ids: tuple[UUID, ...] = ()
+    issued_after: date | None = None
+    issued_before: date | None = None
+    dated_after: date | None = None
+    dated_before: date | None = None
 
     def parameters(self) -> dict[str, Any]:
         """As bound values; None where a filter is not used."""
@@ -47,6 +68,11 @@ class Filters:
             "created_after": self.created_after,
             "created_before": self.created_before,
             "trashed": self.trashed,
+            "senders": list(self.sender_ids) or None,
+            "issued_after": self.issued_after,
+            "issued_before": self.issued_before,
+            "dated_after": self.dated_after,
+            "dated_before": self.dated_before,
         }
 
     def narrow(self) -> bool:
@@ -73,6 +99,9 @@ class DocumentFilter(RequestModel):
     created_after: Moment | None = None
     created_before: Moment | None = None
     trashed: StrictBool = False
+    sender_id: list[UUID] = _SEVERAL
+    issued_after: date | None = None
+    issued_before: date | None = None
 
     def filters(self) -> Filters:
         return Filters(
@@ -83,6 +112,9 @@ class DocumentFilter(RequestModel):
             created_after=self.created_after,
             created_before=self.created_before,
             trashed=self.trashed,
+            sender_ids=tuple(self.sender_id),
+            issued_after=self.issued_after,
+            issued_before=self.issued_before,
         )
 
 
@@ -95,13 +127,13 @@ async def list_documents(
     """
     if sort.endswith("relevance"):
         sort = "-created_at"
-    column, descending = sort.lstrip("-"), sort.startswith("-")
+    (expression, kind), descending = SORTS[sort], sort.startswith("-")
     binding = {"list": "documents", "owner": db.owner_id, "sort": sort, "filters": filters.binding()}
     key, after = _after(cursor, binding)
     parameters = filters.parameters() | {"owner": db.owner_id, "limit": limit + 1, "key": key, "after": after}
     conditions = [*_conditions(parameters)]
     if after is not None:
-        conditions.append(f"(d.{column}, d.id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s)")
+        conditions.append(f"({expression}, d.id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s)")
     direction = "DESC" if descending else "ASC"
     async with db.transaction() as tx:
         found = await tx.fetch_all(
@@ -109,14 +141,14 @@ async def list_documents(
             SELECT {DOCUMENT_COLUMNS}
             FROM documents AS d
             WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
+            ORDER BY {expression} {direction}, d.id {direction}
             LIMIT %(limit)s
             """,
             parameters,
             row=Document,
         )
     items = found[:limit]
-    return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], column), binding) if len(found) > limit else None)
+    return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], sort), binding) if len(found) > limit else None)
 
 
 async def search_documents(
@@ -154,7 +186,7 @@ def source(db: TenantDatabase, filters: Filters) -> search_page.Source[Document]
         conditions=tuple(_conditions(parameters)),
         parameters=parameters,
         narrowed=filters.narrow(),
-        sort_types=SORT_TYPES,
+        sorts=SORTS,
     )
 
 
@@ -163,10 +195,12 @@ def as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
     return DocumentHit.model_construct(**dict(hit.row), snippet=hit.snippet, score=hit.score)
 
 
-def sort_key(document: Document, column: str) -> list[str]:
-    """What a cursor needs to go on behind this document: its value in the column, and its id."""
-    value = getattr(document, column)
-    return [value.isoformat() if isinstance(value, datetime) else str(value), str(document.id)]
+def sort_key(document: Document, sort: Sort) -> list[str]:
+    """What a cursor needs to go on behind this document: its value in the sort's column, and its id."""
+    value = getattr(document, sort.lstrip("-"))
+    if value is None:
+        value = "-infinity" if sort.startswith("-") else "infinity"
+    return [value.isoformat() if isinstance(value, date) else str(value), str(document.id)]
 
 
 def _after(cursor: str | None, binding: Mapping[str, Any]) -> tuple[str | None, UUID | None]:
@@ -189,6 +223,13 @@ def _conditions(parameters: Mapping[str, Any]) -> list[str]:
         conditions.append("d.created_at >= %(created_after)s")
     if parameters["created_before"] is not None:
         conditions.append("d.created_at < %(created_before)s")
+    if parameters["senders"] is not None:
+        conditions.append("d.sender_id = ANY (%(senders)s)")
+    for expression, name in (("d.issued_on", "issued"), (DATED, "dated")):
+        if parameters[f"{name}_after"] is not None:
+            conditions.append(f"{expression} >= %({name}_after)s")
+        if parameters[f"{name}_before"] is not None:
+            conditions.append(f"{expression} < %({name}_before)s")
     for number in range(len(parameters["topics"] or [])):
         conditions.append(
             f"""d.id IN (

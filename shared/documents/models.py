@@ -1,10 +1,10 @@
 """A document as clients see it, and the one piece of SQL that selects it.
 
-`Document` is api.md's `Document`, member for member. Every query that answers documents (get, list, search, server-sent events) selects
+`Document` is what clients get of a document. Every query that answers documents (get, list, search, server-sent events) selects
 `DOCUMENT_COLUMNS` from `documents AS d` with `row=Document`, so that all of them say the same.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +19,13 @@ StorageProvider = Literal["minio", "google_drive", "onedrive", "nextcloud", "web
 
 class TopicRef(ResponseModel):
     """A topic a document is filed under."""
+
+    id: UUID
+    name: str
+
+
+class SenderRef(ResponseModel):
+    """Who a document comes from."""
 
     id: UUID
     name: str
@@ -47,7 +54,7 @@ class StorageRef(ResponseModel):
 
 
 class Document(ResponseModel):
-    """A document; `size` in bytes, `language` as ISO 639-1, `sha256` in lower-case hex."""
+    """A document; `size` in bytes, `language` as ISO 639-1, `sha256` in lower-case hex; `issued_on` is the date on the paper."""
 
     id: UUID
     filename: str
@@ -60,9 +67,13 @@ class Document(ResponseModel):
     page_count: int | None = None
     language: str | None = None
     sha256: str | None = None
+    issued_on: date | None = None
+    sender: SenderRef | None = None
+    notes: str | None = None
     topics: list[TopicRef]
     ai_policy: AIPolicy
     storage: StorageRef
+    version: int
     created_at: datetime
     updated_at: datetime
     trashed_at: datetime | None = None
@@ -83,7 +94,12 @@ class DocumentHit(Document):
 
 DOCUMENT_COLUMNS = """
     d.id, d.filename, d.title, d.size, d.content_type, d.status, d.error, d.warnings, d.page_count, d.language,
-    d.sha256,
+    d.sha256, d.issued_on,
+    (
+        SELECT jsonb_build_object('id', senders.id, 'name', senders.name) FROM senders
+        WHERE senders.owner_id = d.owner_id AND senders.id = d.sender_id
+    ) AS sender,
+    d.notes,
     coalesce((
         SELECT jsonb_agg(jsonb_build_object('id', topics.id, 'name', topics.name) ORDER BY lower(topics.name))
         FROM document_topics JOIN topics ON topics.id = document_topics.topic_id
@@ -91,6 +107,6 @@ DOCUMENT_COLUMNS = """
     ), '[]') AS topics,
     d.ai_policy,
     jsonb_build_object('provider', d.storage_provider, 'connection_id', d.connection_id) AS storage,
-    d.created_at, d.updated_at, d.trashed_at
+    d.version, d.created_at, d.updated_at, d.trashed_at
 """
 """The columns of `Document`, from `documents AS d`; also good in the RETURNING of an UPDATE or INSERT aliased `d`."""

@@ -10,20 +10,21 @@ stands in the document's warnings.
 """
 
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
 from shared.documents import lifecycle, recognized_pages, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.documents.page_numbers import in_words
+from shared.events import publish
+from shared.events.catalogue import DocumentExtracted, DocumentScanned
 from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, RecognizedPage, Scan, language, recognize
 from shared.extraction.limits import Limits
 from shared.search import index as search_index
@@ -78,7 +79,7 @@ class _Slice(Original):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _RecognitionOutcome:
     """What a slice came to: the texts of the first scans (None: not recognised), and how they were recognised, as far as is known."""
 
     texts: list[str | None]
@@ -128,16 +129,15 @@ async def _next(db: TenantDatabase, document_id: UUID, revision: int, done: int)
         )
 
 
-async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _Outcome:
-    with tempfile.NamedTemporaryFile(prefix="docuvault-") as original:
-        path = Path(original.name)
+async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizing) -> _RecognitionOutcome:
+    with temporary.file("original") as path:
         await fetch(work, store, path)
 
-        async def some(scans: Sequence[Scan]) -> _Outcome:
+        async def some(scans: Sequence[Scan]) -> _RecognitionOutcome:
             found = await recognizing(
                 path, filename=work.filename, scans=scans, limits=Limits.within(RECOGNITION), cpu_seconds=SLICE_CPU_SECONDS
             )
-            return _Outcome(found.texts, found.cpu_milliseconds, found.pages)
+            return _RecognitionOutcome(found.texts, found.cpu_milliseconds, found.pages)
 
         spent = 0.0
         # The first page alone a second time: if some page of the slice ends its reader, those before it are not lost.
@@ -153,11 +153,11 @@ async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizi
                 )
             if len(scans) == 1:
                 break
-        return _Outcome([None], spent)
+        return _RecognitionOutcome([None], spent)
 
 
 @dataclass(frozen=True)
-class _Document:
+class _ScannedDocument:
     filename: str
     title: str
     warnings: list[dict[str, Any]]
@@ -165,7 +165,7 @@ class _Document:
     not_recognized: list[int]
 
 
-async def _commit(tx: Transaction, work: _Slice, outcome: _Outcome) -> bool:
+async def _commit(tx: Transaction, work: _Slice, outcome: _RecognitionOutcome) -> bool:
     left = work.left[len(outcome.texts) :]
     done = work.done + len(outcome.texts)
     read = [(scan.page + 1, text) for scan, text in zip(work.left, outcome.texts, strict=False)]
@@ -194,7 +194,7 @@ async def _commit(tx: Transaction, work: _Slice, outcome: _Outcome) -> bool:
             "cpu": round(outcome.cpu_milliseconds),
             "not_recognized": [number for number, text in read if text is None],
         },
-        row=_Document,
+        row=_ScannedDocument,
     )
     if document is None:
         return False
@@ -228,23 +228,22 @@ async def _announce(tx: Transaction, owner_id: UUID, document_id: UUID, revision
         detail=f"{done} of {done + left} scanned page{'' if done + left == 1 else 's'} recognised",
     )
     # An owner's short documents before the long ones.
-    await lifecycle.announce(
-        tx, "document.scanned", owner_id=owner_id, document_id=document_id, revision=revision, done=done, cost=left.bit_length()
-    )
+    event = DocumentScanned(owner_id=owner_id, document_id=document_id, revision=revision, done=done)
+    await publish(tx, event, cost=left.bit_length())
 
 
 @dataclass(frozen=True)
-class _Page:
+class _ScannedPage:
     text: str
 
 
-async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: list[Scan]) -> None:
+async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, left_out: list[Scan]) -> None:
     pages = [
         page.text
         for page in await tx.fetch_all(
             "SELECT text FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s ORDER BY number",
             {"owner": work.owner_id, "id": work.id},
-            row=_Page,
+            row=_ScannedPage,
         )
     ]
     spoken = language.detect("\n".join(pages))
@@ -278,7 +277,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _Document, left_out: 
     await step_history.record(
         tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract", state="done", detail=detail
     )
-    await lifecycle.announce(tx, "document.extracted", owner_id=work.owner_id, document_id=work.id, revision=work.revision)
+    await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
 
 
 def _addresses(scans: Sequence[Scan]) -> list[list[int]]:

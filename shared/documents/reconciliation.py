@@ -9,19 +9,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import changes, lifecycle, upload_step
-from shared.documents.lifecycle import Announcement
 from shared.documents.step_history import StepName
 from shared.documents.upload_step import UPLOAD_COLUMNS, Upload
+from shared.events import publish
+from shared.events.catalogue import DocumentEvent, DocumentExtracted, DocumentLarge, DocumentScanned, DocumentStored
 from shared.storage import object_store
 
 log = logging.getLogger("docuvault.documents")
 
-Item = TypeVar("Item")
+Reconciled = TypeVar("Reconciled")
 
 QUIET_SECONDS = 30
 """How long a document may stand still before it is looked after."""
@@ -54,7 +55,7 @@ async def clean_up() -> None:
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _UnfinishedDocument:
     """A document between two steps; `recognized` is how many of its scans are, if that has begun."""
 
     id: UUID
@@ -65,18 +66,19 @@ class _Standing:
     recognized: int | None
 
     @property
-    def events(self) -> list[tuple[Announcement, int | None]]:
-        """The events that may take it on, the one to publish again first; the number is that of the parts done."""
+    def events(self) -> list[DocumentEvent]:
+        """The events that may take it on, the one to publish again first."""
+        about: dict[str, Any] = {"owner_id": self.owner_id, "document_id": self.id, "revision": self.revision}
         if self.status == "extracted":
-            return [("document.extracted", None)]
+            return [DocumentExtracted(**about)]
         if self.recognized is not None:
-            return [("document.scanned", self.recognized)]
-        return [("document.stored", None), ("document.large", None)]
+            return [DocumentScanned(**about, done=self.recognized)]
+        return [DocumentStored(**about), DocumentLarge(**about)]
 
     @property
     def keys(self) -> list[str]:
         """Under which these events were published."""
-        return [lifecycle.dedup_key(announcement, self.id, self.revision, done) for announcement, done in self.events]
+        return [event.dedup_key for event in self.events]
 
 
 async def _look_after_batch() -> tuple[list[Upload], int]:
@@ -120,7 +122,7 @@ async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> Non
         ORDER BY d.owner_id, d.id
         """,
         {"ids": document_ids, "quiet": QUIET_SECONDS},
-        row=_Standing,
+        row=_UnfinishedDocument,
     )
     found = await tx.fetch_all(
         """
@@ -137,7 +139,7 @@ async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> Non
         await _mend(tx, document, {state for key in document.keys for state in states.get(key, [])})
 
 
-async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
+async def _mend(tx: Transaction, document: _UnfinishedDocument, states: set[str]) -> None:
     """Where nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
     if states & {"ready", "waiting", "running"}:
         return
@@ -158,16 +160,7 @@ async def _mend(tx: Transaction, document: _Standing, states: set[str]) -> None:
         )
         return
     await tx.execute("DELETE FROM events WHERE dedup_key = ANY(%(keys)s)", {"keys": document.keys})
-    announcement, done = document.events[0]
-    await lifecycle.announce(
-        tx,
-        announcement,
-        owner_id=document.owner_id,
-        document_id=document.id,
-        revision=document.revision,
-        done=done,
-        cost=lifecycle.cost_of(document.size),
-    )
+    await publish(tx, document.events[0], cost=lifecycle.cost_of(document.size))
 
 
 async def _settle_if_there(upload: Upload) -> None:
@@ -229,11 +222,11 @@ async def _remove_remains(grave: _Tombstone) -> None:
     await upload_step.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
 
 
-async def _each(items: Sequence[Item], work: Callable[[Item], Awaitable[None]]) -> None:
+async def _each(items: Sequence[Reconciled], work: Callable[[Reconciled], Awaitable[None]]) -> None:
     """Does them a few at a time; all are tried, then the first failure is raised."""
     gate = asyncio.Semaphore(STORE_CALLS_AT_ONCE)
 
-    async def one(item: Item) -> None:
+    async def one(item: Reconciled) -> None:
         async with gate:
             await work(item)
 

@@ -48,7 +48,7 @@ async def receive(
     form = await FileForm.open(stream, content_type)
     filename = filenames.clean(form.filename or "document")
     kind = accepted_type(form.content_type, filename)
-    content = _Content(form.chunks())
+    content = _StreamedContent(form.chunks())
     first = await content.take(HELD)
     if content.complete:
         upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256)
@@ -94,7 +94,7 @@ def _allow_duplicate(form: FileForm) -> bool:
     return value in ("true", "1", "on")
 
 
-class _Content:
+class _StreamedContent:
     """The file's bytes, counted and hashed. Raises DocumentTooLarge as soon as there are too many."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
@@ -132,7 +132,7 @@ class _Receiving:
         self._db = db
         self.upload = upload
 
-    async def passed_on(self, first: bytes, content: _Content) -> AsyncIterator[bytes]:
+    async def passed_on(self, first: bytes, content: _StreamedContent) -> AsyncIterator[bytes]:
         yield first
         kept_at = time.monotonic()
         async for chunk in content.rest():

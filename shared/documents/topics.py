@@ -4,7 +4,6 @@ Filing is the owner's word or a provider's; only the owner's teaches (`topic_exa
 that learned from its own filings would grow surer of its own mistakes.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
@@ -17,6 +16,7 @@ from shared.api.models import Page, RequestModel, ResponseModel, SingleLine
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.models import AIPolicy
+from shared.documents.name_keys import name_key, one_line
 from shared.errors import DomainError, NotFound
 from shared.ids import new_id
 
@@ -35,17 +35,7 @@ class TopicExists(DomainError):
     status, code, title = 409, "topic_exists", "You already have a topic of this name"
 
 
-def _one_line(name: str) -> str:
-    categories = {unicodedata.category(character) for character in name}
-    if "Cc" in categories:
-        raise ValueError("holds control characters")
-    tidy = " ".join(name.split())
-    if all(category[0] in "CZ" for category in categories):
-        raise ValueError("shows no character")
-    return tidy
-
-
-Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(_one_line)]
+Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
 Color = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
 
@@ -88,16 +78,6 @@ class Topic(ResponseModel):
     manual_only: bool
     ai_policy: AIPolicy
     documents: int
-
-
-def name_key(name: str) -> str:
-    """What makes a name unique and gives it its place: without accents first, then as it is, both in folded case.
-
-    Folding follows the Unicode standard's canonical caseless matching (section 3.13, D145).
-    """
-    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return f"{unicodedata.normalize('NFC', plain)}\x01{unicodedata.normalize('NFC', decomposed)}"
 
 
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:

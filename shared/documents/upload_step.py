@@ -9,8 +9,7 @@ No transaction is open while the store is asked: each commits only where the row
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import PurePosixPath
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -21,9 +20,12 @@ from shared.db import TenantDatabase, Transaction, database
 from shared.documents import filenames, lifecycle, quotas, step_history
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
+from shared.events import publish
+from shared.events.catalogue import DocumentStored
 from shared.ids import new_id
 from shared.search import index as search_index
 from shared.storage import StorageUnavailable, StoredObject, object_store
+from shared.storage.object_keys import OriginalKey
 
 log = logging.getLogger("docuvault.documents")
 
@@ -77,7 +79,7 @@ def new_upload(
         status="uploading",
         sha256=sha256,
         revision=1,
-        object_key=f"{owner_id}/{document_id}/{uuid4()}{filenames.extension(filename)}",
+        object_key=str(OriginalKey.new(owner_id, document_id, filenames.extension(filename))),
         upload_method=method,
         upload_id=None,
         upload_expires_at=now() + lifetime,
@@ -203,14 +205,8 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
         detail=wrong,
     )
     if wrong is None:
-        await lifecycle.announce(
-            tx,
-            "document.stored",
-            owner_id=upload.owner_id,
-            document_id=upload.id,
-            revision=upload.revision,
-            cost=lifecycle.cost_of(stored.size),
-        )
+        event = DocumentStored(owner_id=upload.owner_id, document_id=upload.id, revision=upload.revision)
+        await publish(tx, event, cost=lifecycle.cost_of(stored.size))
     else:
         await _leave_tombstone(tx, upload)
         await search_index.index_name(tx, owner_id=upload.owner_id, document_id=upload.id)
@@ -305,19 +301,19 @@ async def object_arrived(object_key: str) -> str:
 
     `early`: bytes that pass through us, which whoever receives them settles. `unknown` objects are left alone and counted in the log.
     """
-    owner_id = _owner_of(object_key)
-    if owner_id is None:
+    original = OriginalKey.parse(object_key)
+    if original is None:
         return _unknown(object_key)
-    db = TenantDatabase(database(), owner_id)
+    db = TenantDatabase(database(), original.owner_id)
     async with db.transaction() as tx:
         upload = await tx.fetch_one(
             f"SELECT {UPLOAD_COLUMNS} FROM documents WHERE owner_id = %(owner)s AND object_key = %(key)s",
-            {"owner": owner_id, "key": object_key},
+            {"owner": db.owner_id, "key": object_key},
             row=Upload,
         )
         buried = (upload is None or upload.status == "failed") and await tx.fetch_value(
             "SELECT true FROM upload_tombstones WHERE owner_id = %(owner)s AND object_key = %(key)s",
-            {"owner": owner_id, "key": object_key},
+            {"owner": db.owner_id, "key": object_key},
         )
     if buried:
         await object_store().delete(object_key)
@@ -332,18 +328,6 @@ async def object_arrived(object_key: str) -> str:
     if stored is None:
         return "gone"
     return "settled" if await settle(db, upload, stored) else "known"
-
-
-def _owner_of(object_key: str) -> UUID | None:
-    """Whose document a key is for, where it is one of ours: `{owner}/{document}/{name}`."""
-    parts = object_key.split("/")
-    if len(parts) != 3:
-        return None
-    try:
-        owner_id, _, _ = UUID(parts[0]), UUID(parts[1]), UUID(PurePosixPath(parts[2]).stem)
-    except ValueError:
-        return None
-    return owner_id
 
 
 def _unknown(object_key: str) -> str:

@@ -16,10 +16,11 @@ from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
 from shared.documents import filenames, library, quotas, upload_step
+from shared.documents.library import UploadIncomplete
 from shared.documents.models import Document
 from shared.documents.upload_step import DuplicateDocument, Upload
 from shared.errors import Conflict, DomainError, NotFound
-from shared.extraction import content_types, refusals
+from shared.extraction import UnsupportedType, content_types, refusals
 from shared.storage import ObjectMissing, Part, PartsRefused, object_store
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 MULTIPART_FROM = 64 * 2**20
-"""Bytes from which a document is uploaded in parts (api.md)."""
+"""Bytes from which a document is uploaded in parts, as clients rely on."""
 PART_SIZE = 16 * 2**20
 MAX_PARTS = 10_000
 """S3's own limit; larger documents get larger parts."""
@@ -109,14 +110,6 @@ _OFFICE = {
 
 class EmptyDocument(DomainError):
     status, code, title = 422, "empty_document", "The document is empty"
-
-
-class UnsupportedType(DomainError):
-    status, code, title = 415, "unsupported_type", "Files of this kind cannot be read"
-
-
-class UploadIncomplete(Conflict):
-    code, title = "upload_incomplete", "The document has not arrived yet"
 
 
 class UploadFinished(Conflict):

@@ -8,7 +8,7 @@ from shared.config import settings
 from shared.db import Transaction
 
 
-class Usage(ResponseModel):
+class StorageUsage(ResponseModel):
     """Bytes kept, bytes promised to uploads under way, bytes allowed; documents kept."""
 
     bytes_used: int
@@ -18,19 +18,19 @@ class Usage(ResponseModel):
 
 
 @dataclass(frozen=True)
-class _Row:
+class _UsageRow:
     bytes_used: int
     bytes_reserved: int
     bytes_quota: int | None
     documents: int
 
 
-async def of(tx: Transaction, owner_id: UUID) -> Usage:
+async def of(tx: Transaction, owner_id: UUID) -> StorageUsage:
     """The owner's usage; the quota is DEFAULT_QUOTA where none was set."""
     row = await tx.fetch_one(
         "SELECT bytes_used, bytes_reserved, bytes_quota, documents FROM account_usage WHERE owner_id = %(owner)s",
         {"owner": owner_id},
-        row=_Row,
-    ) or _Row(0, 0, None, 0)
+        row=_UsageRow,
+    ) or _UsageRow(0, 0, None, 0)
     quota = settings().default_quota if row.bytes_quota is None else row.bytes_quota
-    return Usage(bytes_used=row.bytes_used, bytes_reserved=row.bytes_reserved, bytes_quota=quota, documents=row.documents)
+    return StorageUsage(bytes_used=row.bytes_used, bytes_reserved=row.bytes_reserved, bytes_quota=quota, documents=row.documents)

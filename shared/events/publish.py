@@ -5,12 +5,12 @@ committed together or not at all. Brokers are woken after the commit.
 """
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
+from shared.events.event import Event
 from shared.events.subscriptions import SUBSCRIPTIONS, Subscription
 from shared.ids import new_id
 
@@ -18,23 +18,14 @@ DELIVERIES_CHANNEL = "docuvault_deliveries"
 
 
 async def publish(
-    tx: Transaction,
-    type: str,
-    *,
-    owner_id: UUID | None,
-    subject: str,
-    data: Mapping[str, Any],
-    dedup_key: str | None = None,
-    cost: int = 0,
-    subscriptions: Mapping[str, tuple[Subscription, ...]] = SUBSCRIPTIONS,
+    tx: Transaction, event: Event, *, cost: int = 0, subscriptions: Mapping[str, tuple[Subscription, ...]] = SUBSCRIPTIONS
 ) -> UUID | None:
-    """Writes the event and its deliveries; the event's id, or None where one with `dedup_key` was already published.
+    """Writes the event and its deliveries; the event's id, or None if one with its `dedup_key` was already published.
 
-    `data` is JSON (canonicalised by RFC 8785 when signed: no NaN, integers within 2**53). Of what an owner has waiting in a queue, what has
-    the lowest `cost` is delivered first. One round trip.
+    Of what an owner has waiting in a queue, what has the lowest `cost` is delivered first. One round trip.
     """
     event_id = new_id()
-    targets = subscriptions.get(type, ())
+    targets = subscriptions.get(event.type, ())
     published: UUID | None = await tx.fetch_value(
         """
         WITH event AS (
@@ -51,11 +42,11 @@ async def publish(
         """,
         {
             "id": event_id,
-            "type": type,
-            "owner": owner_id,
-            "subject": subject,
-            "data": Jsonb(dict(data)),
-            "dedup_key": dedup_key,
+            "type": event.type,
+            "owner": event.owner_id,
+            "subject": event.subject,
+            "data": Jsonb(event.data()),
+            "dedup_key": event.dedup_key,
             "cost": cost,
             "ids": [new_id() for _ in targets],
             "functions": [target.function for target in targets],

@@ -21,6 +21,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "email.requested": (Subscription("send_email", "email"),),
     "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
+    "schedule.export_audit_log": (Subscription("export_audit_log", "system"),),
     "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
     "schedule.refresh_search_index": (Subscription("refresh_search_index", "system"),),
@@ -29,6 +30,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
 
 SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
+    "export_audit_log": "0 0 * * *",
     "prune_expired": "0 * * * *",
     "reconcile_uploads": "* * * * *",
     "refresh_search_index": "* * * * *",

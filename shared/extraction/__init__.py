@@ -36,7 +36,7 @@ from shared.extraction.limits import (
     MAX_EMAIL_ATTACHMENTS,
     MAX_PAGES,
     MAX_TEXT_CHARACTERS,
-    MAX_THUMBNAIL,
+    MAX_THUMBNAIL_BYTES,
     MAX_TITLE,
     MAX_WARNINGS,
     MAX_WORDS_OF_PAGE,
@@ -225,7 +225,7 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         and (language is None or (isinstance(language, str) and len(language) == 2 and language.isascii() and language.isalpha()))
         and (title is None or isinstance(title, str))
         and isinstance(milliseconds, dict)
-        and len(blob) <= MAX_THUMBNAIL
+        and len(blob) <= MAX_THUMBNAIL_BYTES
         and (not blob or (blob[:4] == b"RIFF" and blob[8:12] == b"WEBP"))
     ):
         raise ExtractionCrashed()

@@ -12,6 +12,9 @@ from typing import ClassVar
 
 from shared.errors import DomainError, Unavailable
 
+EXIT_NOT_CONFINED = 77
+"""Exit status of a child that could not be locked down and therefore parsed nothing."""
+
 
 class ExtractionFailed(DomainError):
     """The document cannot be read; `code` says why to programs, `detail` to people."""

@@ -32,16 +32,13 @@ from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
 from shared.extraction import confinement, parts
-from shared.extraction.failures import ExtractionFailed
+from shared.extraction.failures import EXIT_NOT_CONFINED, ExtractionFailed
 from shared.extraction.limits import KIB, Limits
-
-EXIT_NOT_CONFINED = 77
-"""Exit status of a child that could not be locked down and therefore parsed nothing."""
 
 _MAX_JOB = 64 * KIB
 _MAX_ERRORS = 4 * KIB
 
-Task = Callable[[BinaryIO, dict[str, Any]], tuple[dict[str, Any], bytes]]
+JobFunction = Callable[[BinaryIO, dict[str, Any]], tuple[dict[str, Any], bytes]]
 
 
 @dataclass
@@ -136,7 +133,7 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         os.dup2(errors, 2)
         _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset.descriptor]))
         module, _, name = job["task"].partition(":")
-        task: Task = getattr(importlib.import_module(module), name)
+        task: JobFunction = getattr(importlib.import_module(module), name)
         limits = Limits(**job["limits"])
         os.nice(limits.niceness)  # before the confinement, which lets nobody change priorities
         try:

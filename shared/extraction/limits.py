@@ -70,7 +70,7 @@ MAX_EMAIL_ATTACHMENTS = 20
 THUMBNAIL_SIDE = 480
 """Longest side of a thumbnail, in pixels."""
 
-MAX_THUMBNAIL = 1 * MIB
+MAX_THUMBNAIL_BYTES = 1 * MIB
 MAX_TITLE = 500
 MAX_WARNINGS = 50
 """Warnings kept of one document."""

@@ -30,6 +30,7 @@ from typing import Any, BinaryIO
 
 from shared.extraction import cleaning, parts
 from shared.extraction.failures import (
+    EXIT_NOT_CONFINED,
     ExtractionCrashed,
     ExtractionFailed,
     ExtractionOutOfMemory,
@@ -46,7 +47,6 @@ _BOOT = (
     "from shared.extraction import forkserver; forkserver.main(int(sys.argv[1]))"
 )  # fmt: skip
 _OUT_OF_MEMORY = re.compile(r"memory allocation of \d+ bytes failed|out of memory|cannot allocate memory|bad_alloc|MemoryError", re.I)
-_EXIT_NOT_CONFINED = 77
 _LONG = 512 * KIB
 
 MAX_CRASHES = 3
@@ -149,7 +149,7 @@ def _cause_of_death(status: int, cpu_ms: float, errors: str, limits: Limits) -> 
     # SIGKILL is the kernel short of memory: we kill only children that nobody waits for
     if number == signal.SIGKILL or _OUT_OF_MEMORY.search(errors):
         return ExtractionOutOfMemory()
-    if os.waitstatus_to_exitcode(status) == _EXIT_NOT_CONFINED:
+    if os.waitstatus_to_exitcode(status) == EXIT_NOT_CONFINED:
         raise SandboxUnavailable(f"Documents are not read because the sandbox cannot be made here: {errors[:200]}")
     return ExtractionCrashed()
 

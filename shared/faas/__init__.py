@@ -3,21 +3,20 @@
 @endpoint("GET", "/api/documents/{document_id}", auth="user", scope="documents:read", returns=Document, errors=["not_found"])
 async def get_document(call: Call) -> Document: ...
 
-@on_event("document.stored", queue="documents")
-async def extract_document(event: Event) -> None: ...
+@on_event(DocumentStored, queue="documents")
+async def extract_document(event: DocumentStored) -> None: ...
 """
 
 from shared.api.models import Moment, Page, PageQuery, RequestModel, ResponseModel, SingleLine
 from shared.api.response import Response
 from shared.faas.call import Call
-from shared.faas.declarations import AtOnce, Event
+from shared.faas.declarations import AtOnce
 from shared.faas.endpoints import endpoint
 from shared.faas.event_functions import Rejected, on_bucket_event, on_event, on_schedule
 
 __all__ = [
     "AtOnce",
     "Call",
-    "Event",
     "Moment",
     "Page",
     "PageQuery",

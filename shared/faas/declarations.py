@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from shared.events.event import Event
 
 Auth = Literal["none", "user", "admin", "cookie"]
 Queue = Literal["documents", "large", "recognition", "email", "system", "ai"]
@@ -64,9 +66,10 @@ class EndpointDeclaration:
 
 @dataclass(frozen=True)
 class EventDeclaration:
-    """A function woken by an event: a domain event, a bucket notification, or the clock."""
+    """A function woken by an event: one of the catalogue, a bucket notification, or the clock. `event_type` may be a pattern."""
 
     name: str
+    event: "type[Event]"
     event_type: str
     queue: Queue
     schedule: str | None
@@ -77,18 +80,6 @@ class EventDeclaration:
     def service(self) -> str:
         """The name it is deployed under."""
         return self.name.replace("_", "-")
-
-
-@dataclass(frozen=True)
-class Event:
-    """What an event function gets: `data` is JSON."""
-
-    id: UUID
-    type: str
-    owner_id: UUID | None
-    subject: str
-    data: Mapping[str, Any]
-    time: datetime
 
 
 class DuplicateName(Exception):

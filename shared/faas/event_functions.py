@@ -1,11 +1,12 @@
 """Event functions: woken by a domain event, a bucket notification, or the clock.
 
-    @on_event("document.stored", queue="documents")
-    async def extract_document(event: Event) -> None: ...
+    @on_event(DocumentStored, queue="documents")
+    async def extract_document(event: DocumentStored) -> None: ...
 
 The decorators record the declaration and build on `functions_framework.aio.cloud_event`, so each function also serves alone. A function
-sees only events that a broker of ours signed within the last five minutes. It returns: done. It raises Rejected: it will never
-succeed, a dead letter at once. It raises anything else: the broker tries again later.
+sees only events that a broker of ours signed within the last five minutes, as the models of `shared.events.catalogue`: what does not fit
+its model is rejected here. It returns: done. It raises Rejected: it will never succeed, a dead letter at once. It raises anything else:
+the broker tries again later.
 """
 
 import logging
@@ -13,19 +14,23 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from fnmatch import fnmatchcase
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from shared.clock import now
 from shared.config import settings
-from shared.faas.declarations import Event, EventDeclaration, Queue, declare
+from shared.faas.declarations import EventDeclaration, Queue, declare
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
     from starlette.exceptions import HTTPException
 
+    from shared.events.catalogue import BucketNotification, Tick
+    from shared.events.event import Event
+
 log = logging.getLogger("docuvault.events")
 
-EventFunction = Callable[[Event], Awaitable[None]]
+E = TypeVar("E", bound="Event")
+EventFunction = Callable[[E], Awaitable[None]]
 CloudEventFunction = Callable[["CloudEvent"], Coroutine[Any, Any, None]]
 
 _DETAIL_LIMIT = 500
@@ -35,44 +40,47 @@ class Rejected(Exception):
     """This event will never succeed; the message says why, for an admin who looks at dead letters."""
 
 
-def on_event(type: str, *, queue: Queue = "documents") -> Callable[[EventFunction], CloudEventFunction]:
-    """Woken by each domain event of `type`, as `shared.events.publish` names it."""
-    return _declared(type, queue, schedule=None)
+def on_event(event: type[E], *, queue: Queue = "documents") -> Callable[[EventFunction[E]], CloudEventFunction]:
+    """Woken by each event of this class of the catalogue."""
+    return _declared(event, event.TYPE, queue)
 
 
-def on_bucket_event(pattern: str, *, queue: Queue = "documents") -> Callable[[EventFunction], CloudEventFunction]:
-    """Woken by bucket notifications whose event name fits `pattern`, e.g. `s3:ObjectCreated:*`; the subject is the object's key.
+def on_bucket_event(pattern: str, *, queue: Queue = "documents") -> "Callable[[EventFunction[BucketNotification]], CloudEventFunction]":
+    """Woken by bucket notifications whose event name fits `pattern`, e.g. `s3:ObjectCreated:*`."""
+    from shared.events.catalogue import BucketNotification
 
-    `data` has bucket, key, size (bytes), etag, content_type, sequencer, event_name and event_time, each None where the store did not tell.
-    """
-    return _declared(pattern, queue, schedule=None)
+    return _declared(BucketNotification, pattern, queue)
 
 
-def on_schedule(cron: str, *, queue: Queue = "system") -> Callable[[EventFunction], CloudEventFunction]:
+def on_schedule(cron: str, *, queue: Queue = "system") -> "Callable[[EventFunction[Tick]], CloudEventFunction]":
     """Woken by the clock at each tick of `cron` (five fields, UTC): once a tick however many brokers run.
 
-    After an outage the last missed tick is made up for, the ones before it are not. `data` has `tick` (RFC 3339).
+    After an outage the last missed tick is made up for, the ones before it are not.
     """
+    from shared.events.catalogue import Tick
 
-    def decorate(function: EventFunction) -> CloudEventFunction:
-        return _declared(f"schedule.{function.__name__}", queue, schedule=cron)(function)
+    def decorate(function: EventFunction[Tick]) -> CloudEventFunction:
+        return _declared(Tick, f"schedule.{function.__name__}", queue, schedule=cron)(function)
 
     return decorate
 
 
-def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callable[[EventFunction], CloudEventFunction]:
-    def decorate(function: EventFunction) -> CloudEventFunction:
+def _declared(
+    event: type[E], event_type: str, queue: Queue, *, schedule: str | None = None
+) -> Callable[[EventFunction[E]], CloudEventFunction]:
+    def decorate(function: EventFunction[E]) -> CloudEventFunction:
         from functions_framework import aio
 
         name: str = function.__name__
 
         @wraps(function)
         async def handler(cloud_event: "CloudEvent") -> None:
-            await _handle(name, event_type, function, cloud_event)
+            await _handle(name, event, event_type, function, cloud_event)
 
         declare(
             EventDeclaration(
                 name=name,
+                event=event,
                 event_type=event_type,
                 queue=queue,
                 schedule=schedule,
@@ -85,25 +93,25 @@ def _declared(event_type: str, queue: Queue, *, schedule: str | None) -> Callabl
     return decorate
 
 
-async def _handle(name: str, event_type: str, function: EventFunction, cloud_event: "CloudEvent") -> None:
+async def _handle(name: str, model: type[E], event_type: str, function: EventFunction[E], cloud_event: "CloudEvent") -> None:
     """Runs the function; its failures become HTTP answers that the broker understands."""
     # Here, not above: HTTP functions import this module too and need nothing of events.
+    from shared.events.event import Malformed
     from shared.events.signing import Untrusted, verify
 
     data: Any = cloud_event.get_data()
     try:
-        said = verify(cloud_event.get_attributes(), data, settings().secret_key, now())
+        envelope = verify(cloud_event.get_attributes(), data, settings().secret_key, now())
     except Untrusted as untrusted:
         log.warning("event refused", extra={"fields": {"function": name, "reason": str(untrusted)}})
         raise _answer(401, str(untrusted)) from None
-    event = Event(id=said.id, type=said.type, owner_id=said.owner_id, subject=said.subject, data=data, time=said.time)
-    fields: dict[str, Any] = {"function": name, "event": str(event.id), "type": event.type}
+    fields: dict[str, Any] = {"function": name, "event": str(envelope.id), "type": envelope.type}
     started = time.perf_counter()
     try:
-        if not fnmatchcase(event.type, event_type):
-            raise Rejected(f"{name} is woken by {event_type}, not by {event.type}")
-        await function(event)
-    except Rejected as rejected:
+        if not fnmatchcase(envelope.type, event_type):
+            raise Rejected(f"{name} is woken by {event_type}, not by {envelope.type}")
+        await function(model.received(owner_id=envelope.owner_id, subject=envelope.subject, data=data))
+    except (Rejected, Malformed) as rejected:
         log.warning("event rejected", extra={"fields": {**fields, "reason": str(rejected)}})
         raise _answer(422, str(rejected), rejected=True) from None
     except Exception as failed:

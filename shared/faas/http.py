@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from shared import rate_limits
 from shared.api.response import Response, problem
 from shared.errors import (
     DomainError,
@@ -58,7 +59,7 @@ Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Resp
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
     """Answers one ASGI `http` request."""
     started = time.perf_counter()
-    headers = requests.headers_of(scope)
+    headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
         request_id = new_id_text()
@@ -72,7 +73,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
     try:
         try:
             path = requests.raw_path(scope)
-            requests.refuse_malformed(scope, path, headers)
+            requests.refuse_malformed(scope, path, headers, header_bytes)
             match = router.find(path)
             if match is None:
                 raise NotFound("There is nothing at this address.")
@@ -129,8 +130,6 @@ async def _call(
     request_id: str,
     held: Slots,
 ) -> Response:
-    from shared import rate_limits
-
     declaration = route.declaration
     address = client_address(scope, headers)
     principal: Principal | None = None
@@ -161,11 +160,12 @@ async def _call(
             getattr(path, parameter)
     stream = requests.stream(receive, declaration.max_body)
     key = headers.get("idempotency-key") if declaration.idempotent and principal is not None else None
-    sent = b"\0".join((scope["path"].encode(), scope["query_string"], raw))
-    fingerprint = None
-    if key is not None and declaration.body == "stream":
-        fingerprint = StreamFingerprint(sent, stream, headers.get("content-type", ""))
-        stream = fingerprint.passed_on()
+    fingerprint: bytes | StreamFingerprint = b""
+    if key is not None:
+        fingerprint = b"\0".join((scope["path"].encode(), scope["query_string"], raw))
+        if declaration.body == "stream":
+            fingerprint = StreamFingerprint(fingerprint, stream, headers.get("content-type", ""))
+            stream = fingerprint.passed_on()
     call: AnyCall = Call(
         request_id=request_id,
         headers=headers,
@@ -180,7 +180,7 @@ async def _call(
         return await _run(declaration, call)
     from shared.faas import idempotency
 
-    return await idempotency.once(call.db, declaration, key, fingerprint or sent, lambda: _run(declaration, call))
+    return await idempotency.once(call.db, declaration, key, fingerprint, lambda: _run(declaration, call))
 
 
 async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Response:
@@ -197,15 +197,15 @@ async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Response:
 
 async def _signed_in(address: str, headers: dict[str, str]) -> "Principal":
     """Who calls. Raises Unauthenticated, or RateLimited instead if the address has sent too many requests without a valid token."""
-    from shared import rate_limits
     from shared.identity.access import authenticate
 
     token = bearer_token(headers)
     try:
         if token is None:
             raise Unauthenticated("Send an access token: `Authorization: Bearer …`.")
-        async with rate_limits.in_turn_if_used_up(address):
-            return await authenticate(token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", ""))
+        return await authenticate(
+            token, user_agent=headers.get("user-agent", ""), accept_language=headers.get("accept-language", ""), address=address
+        )
     except Unauthenticated:
         await rate_limits.count_address(address)
         raise

@@ -47,7 +47,7 @@ class KeyReused(ValidationFailed):
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _StoredResponse:
     request_hash: bytes
     state: str
     status: int | None
@@ -74,7 +74,7 @@ async def once(
             errors=[{"loc": ["header", "Idempotency-Key"], "msg": f"must have 1 to {KEY_LENGTH} printable characters"}],
         )
     kept = await _reserve(db, declaration.name, key, _keyed(request) if isinstance(request, bytes) else _STREAMED)
-    if isinstance(kept, _Kept):
+    if isinstance(kept, _StoredResponse):
         streams = not isinstance(request, bytes)
         if not (streams and kept.state == "running") and not await _is_same(request, kept.request_hash):
             raise KeyReused("Use a new Idempotency-Key for a new request.", errors=[])
@@ -136,7 +136,7 @@ async def prune(db: Database) -> int:
         return await tx.execute(f"DELETE FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_HOURS} hours'")
 
 
-async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _Kept | datetime:
+async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) -> _StoredResponse | datetime:
     """When the key became ours, by which we know it as ours later; else what is kept under it."""
     async with db.transaction() as tx:
         parameters = {"owner": db.owner_id, "operation": operation, "key": key, "hash": digest}
@@ -161,7 +161,7 @@ async def _reserve(db: TenantDatabase, operation: str, key: str, digest: bytes) 
             WHERE owner_id = %(owner)s AND operation = %(operation)s AND key = %(key)s
             """,
             parameters,
-            row=_Kept,
+            row=_StoredResponse,
         )
     if kept is None:
         raise FirstStillRuns("The first request with this key has just failed; repeat this one.", headers={"Retry-After": "1"})

@@ -73,13 +73,18 @@ class Incoming:
         return self._whole.is_set()
 
 
-def headers_of(scope: AsgiScope) -> dict[str, str]:
-    """Headers by lower-case name; repeated ones joined as RFC 9110, section 5.3 has it, cookies as RFC 6265, section 5.4."""
+def headers_of(scope: AsgiScope) -> tuple[dict[str, str], int]:
+    """Headers by lower-case name, and how many bytes all names and values have.
+
+    Repeated ones are joined as RFC 9110, section 5.3 has it, cookies as RFC 6265, section 5.4.
+    """
     headers: dict[str, str] = {}
+    size = 0
     for raw_name, raw_value in scope["headers"]:
+        size += len(raw_name) + len(raw_value)
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in headers else value
-    return headers
+    return headers, size
 
 
 def raw_path(scope: AsgiScope) -> bytes:
@@ -90,11 +95,11 @@ def raw_path(scope: AsgiScope) -> bytes:
     return raw.partition(b"?")[0] if b"?" in raw else raw
 
 
-def refuse_malformed(scope: AsgiScope, path: bytes, headers: Mapping[str, str]) -> None:
+def refuse_malformed(scope: AsgiScope, path: bytes, headers: Mapping[str, str], header_bytes: int) -> None:
     """Raises MalformedRequest unless there is one Host (RFC 9112, section 3.2), UriTooLong, HeadersTooLarge."""
     if len(path) + len(scope["query_string"]) > MAX_URI_BYTES:
         raise UriTooLong(f"An address has at most {MAX_URI_BYTES} bytes.")
-    if sum([len(name) + len(value) for name, value in scope["headers"]]) > MAX_HEADER_BYTES:
+    if header_bytes > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"A request's headers have at most {MAX_HEADER_BYTES} bytes.")
     host = headers.get("host", "")
     # Two of them were joined with a comma and a space; granian gives a request without one an empty one.

@@ -23,7 +23,7 @@ class Slots:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: list[tuple[str, Hashable]] = []
+        self._held: tuple[tuple[str, Hashable], ...] = ()
 
     def take(self, declaration: EndpointDeclaration, address: str, account: UUID | None) -> None:
         """A slot of the account's and one of the address's. Raises RateLimited if either has no more."""
@@ -37,7 +37,7 @@ class Slots:
                 raise RateLimited(RETRY_AFTER_SECONDS, f"No more than {limit} of these may be under way at once; try again later.")
         for subject, _ in wanted:
             _taken[name, subject] += 1
-            self._held.append((name, subject))
+            self._held += ((name, subject),)
 
     def release(self) -> None:
         """Gives back what was taken."""
@@ -45,4 +45,4 @@ class Slots:
             _taken[key] -= 1
             if not _taken[key]:
                 del _taken[key]
-        self._held.clear()
+        self._held = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from shared import rate_limits
 from shared.errors import Unauthenticated
 from shared.identity import api_tokens, tokens
 from shared.identity.client import fingerprint
@@ -33,25 +34,26 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class _VerifiedToken:
     principal: Principal
     fingerprint: str | None
     revocation_keys: tuple[str, ...]
     until: float
 
 
-_verified: OrderedDict[bytes, _Verified] = OrderedDict()
+_verified: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
 
 
-async def authenticate(bearer: str, *, user_agent: str, accept_language: str) -> Principal:
-    """The principal of an access token or an API token.
+async def authenticate(bearer: str, *, user_agent: str, accept_language: str, address: str) -> Principal:
+    """The principal of an access token or an API token, sent from `address`.
 
     Raises Unauthenticated where it is not ours, expired, from another browser, or revoked; Unavailable where that cannot be found out.
     """
     digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
     known = _verified.get(digest)
     if known is None or known.until <= time.time():
-        known = await _verify(bearer, digest)
+        async with rate_limits.in_turn_if_used_up(address):
+            known = await _verify(bearer, digest)
         _verified[digest] = known
         if len(_verified) > CACHED_TOKENS:
             _verified.popitem(last=False)
@@ -62,20 +64,20 @@ async def authenticate(bearer: str, *, user_agent: str, accept_language: str) ->
     return known.principal
 
 
-async def _verify(bearer: str, digest: bytes) -> _Verified:
+async def _verify(bearer: str, digest: bytes) -> _VerifiedToken:
     if bearer.startswith(api_tokens.PREFIX):
         return await _verify_api_token(bearer, digest)
     token = tokens.verify(bearer)
     principal = Principal(token.user_id, token.role, token.session_id, token.token_id, None, token.expires_at)
     keys = (session_key(token.session_id), access_token_key(token.token_id))
-    return _Verified(principal, token.fingerprint, keys, token.expires_at.timestamp())
+    return _VerifiedToken(principal, token.fingerprint, keys, token.expires_at.timestamp())
 
 
-async def _verify_api_token(bearer: str, digest: bytes) -> _Verified:
+async def _verify_api_token(bearer: str, digest: bytes) -> _VerifiedToken:
     found = await api_tokens.find(bearer)
     expires_at = found.expires_at or datetime.max.replace(tzinfo=UTC)
     principal = Principal(found.user_id, found.role, None, found.id, frozenset(found.scopes), expires_at)
     until = time.time() + API_TOKEN_CACHED_SECONDS
     if found.expires_at is not None:
         until = min(until, found.expires_at.timestamp())
-    return _Verified(principal, None, (api_token_key(found.id),), until)
+    return _VerifiedToken(principal, None, (api_token_key(found.id),), until)

@@ -31,7 +31,7 @@ class User(ResponseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class StoredCredentials:
     """What is needed to check a sign-in."""
 
     id: UUID
@@ -59,12 +59,12 @@ async def insert(
     return made
 
 
-async def credentials_by_address(tx: Transaction, email: str) -> Credentials | None:
+async def credentials_by_address(tx: Transaction, email: str) -> StoredCredentials | None:
     """Who signs in with this address (system transaction)."""
     return of_address(await (await ask_by_address(tx, email)).fetchone(), email)
 
 
-def of_address(found: Credentials | None, email: str) -> Credentials | None:
+def of_address(found: StoredCredentials | None, email: str) -> StoredCredentials | None:
     """What was found for `email`, if it is the same address to Python, too.
 
     To some of PostgreSQL's collations `İ` (U+0130) is an `i`: whoever types a look-alike would be counted, or sent mail, as somebody else.
@@ -72,17 +72,17 @@ def of_address(found: Credentials | None, email: str) -> Credentials | None:
     return found if found is not None and found.email.casefold() == email.strip().casefold() else None
 
 
-async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[Credentials]:
+async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[StoredCredentials]:
     """Sends the question, whose answer goes through `of_address`; in a pipeline it travels with others (system transaction)."""
-    cursor = tx.connection.cursor(row_factory=class_row(Credentials))
+    cursor = tx.connection.cursor(row_factory=class_row(StoredCredentials))
     question: Any = f"SELECT {_CREDENTIALS} FROM users WHERE lower(email) = lower(%(email)s)"
     await cursor.execute(question, {"email": email.strip()})
     return cursor
 
 
-async def credentials(tx: Transaction, user_id: UUID) -> Credentials | None:
+async def credentials(tx: Transaction, user_id: UUID) -> StoredCredentials | None:
     """What `user_id` signs in with (system transaction)."""
-    return await tx.fetch_one(f"SELECT {_CREDENTIALS} FROM users WHERE id = %(id)s", {"id": user_id}, row=Credentials)
+    return await tx.fetch_one(f"SELECT {_CREDENTIALS} FROM users WHERE id = %(id)s", {"id": user_id}, row=StoredCredentials)
 
 
 async def lock(tx: Transaction, user_id: UUID) -> None:

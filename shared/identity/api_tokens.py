@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.api.models import ResponseModel
 from shared.db import Transaction, database
 from shared.errors import Unauthenticated
 from shared.identity import revocation
@@ -25,8 +26,7 @@ PATTERN = re.compile(r"dvt_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 
 
-@dataclass(frozen=True)
-class ApiToken:
+class TokenItem(ResponseModel):
     """A token as its owner sees it."""
 
     id: UUID
@@ -48,7 +48,7 @@ class FoundToken:
     expires_at: datetime | None
 
 
-async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> tuple[ApiToken, str]:
+async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> tuple[TokenItem, str]:
     """A new token and, this once, its text. `tx` is a system transaction."""
     text = new_token()
     token = await tx.fetch_one(
@@ -65,13 +65,13 @@ async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[
             "hash": _hash(text),
             "expires": expires_at,
         },
-        row=ApiToken,
+        row=TokenItem,
     )
     assert token is not None
     return token, text
 
 
-async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[ApiToken]:
+async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[TokenItem]:
     """Tokens that are not revoked, newest first, those before the token `before` (system transaction)."""
     return await tx.fetch_all(
         """
@@ -82,7 +82,7 @@ async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | 
         LIMIT %(limit)s
         """,
         {"user": user_id, "before": before, "limit": limit},
-        row=ApiToken,
+        row=TokenItem,
     )
 
 

@@ -28,7 +28,7 @@ class HashedCode:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _CodeRow:
     id: UUID
     code_hash: str
 
@@ -75,7 +75,7 @@ async def find(db: Database, user_id: UUID, text: str) -> UUID | None:
         row = await tx.fetch_one(
             "SELECT id, code_hash FROM backup_codes WHERE user_id = %(user)s AND lookup = %(lookup)s AND used_at IS NULL",
             {"user": user_id, "lookup": code[:_LOOKUP]},
-            row=_Row,
+            row=_CodeRow,
         )
     verdict = await passwords.verify_password(code[_LOOKUP:], row.code_hash if row else None)
     return row.id if row is not None and verdict.right and len(code) == _LENGTH else None

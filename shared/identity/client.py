@@ -12,7 +12,7 @@ MAX_USER_AGENT = 512
 """Characters of a User-Agent that are kept."""
 
 
-class _Call(Protocol):
+class _ClientCall(Protocol):
     client_address: str
     user_agent: str
     accept_language: str
@@ -31,7 +31,7 @@ class Client:
     device: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, call: _Call) -> "Client":
+    def of(cls, call: _ClientCall) -> "Client":
         """From an HTTP call."""
         from shared.identity.cookies import DEVICE_COOKIE
 

@@ -37,8 +37,7 @@ async def require(db: Database, client: Client, user_id: UUID, session_id: UUID 
                 outcome=AuditOutcome.FAILURE,
                 actor=user_id,
                 owner=user_id,
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
                 detail={"reason": "missing"},
             )
     if missing or password is None:

@@ -1,13 +1,12 @@
 """The cookies of identity: the refresh token, and the mark of a known device."""
 
+from shared.api.response import Header
 from shared.config import settings
 
 REFRESH_COOKIE = "docuvault_refresh"
 REFRESH_SECONDS = 30 * 24 * 3600
 DEVICE_COOKIE = "docuvault_device"
 DEVICE_SECONDS = 365 * 24 * 3600
-
-Header = tuple[str, str]
 
 
 def refresh_cookie(token: str) -> Header:

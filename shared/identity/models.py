@@ -1,12 +1,32 @@
-"""What sign-in operations answer: tokens in the body, the refresh token in its cookie."""
+"""Requests and responses that several identity operations share; after a sign-in, tokens in the body, the refresh token in its cookie."""
 
 from typing import Literal
 
-from shared.api.models import ResponseModel
+from pydantic import Field
+
+from shared.api.models import RequestModel, ResponseModel
 from shared.api.response import Response
 from shared.identity.accounts import User
 from shared.identity.cookies import device_cookie, refresh_cookie
+from shared.identity.passwords import Password
 from shared.identity.sign_in import SecondFactorRequired, SignedIn
+
+
+class PasswordAgain(RequestModel):
+    password: Password
+
+
+class PasswordAndCode(RequestModel):
+    password: Password
+    code: str = Field(max_length=64, repr=False)
+
+
+class Accepted(ResponseModel):
+    status: Literal["accepted"] = "accepted"
+
+
+class BackupCodes(ResponseModel):
+    backup_codes: list[str]
 
 
 class SignedInAnswer(ResponseModel):

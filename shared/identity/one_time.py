@@ -11,14 +11,14 @@ from shared.db import Transaction
 from shared.identity.client import Client
 from shared.keys import base64url
 
-Purpose = Literal["second_factor", "password_reset"]
+TokenPurpose = Literal["second_factor", "password_reset"]
 
 MAX_LENGTH = 64
 MAX_FAILURES = 5
 """Wrong codes that a challenge stands."""
 
 
-async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: timedelta) -> str:
+async def create(tx: Transaction, user_id: UUID, purpose: TokenPurpose, lifetime: timedelta) -> str:
     """A new token (system transaction)."""
     text = base64url(secrets.token_bytes(32))
     await tx.execute(
@@ -31,7 +31,7 @@ async def create(tx: Transaction, user_id: UUID, purpose: Purpose, lifetime: tim
     return text
 
 
-async def grant(tx: Transaction, text: str, user_id: UUID, purpose: Purpose, lifetime: timedelta) -> bool:
+async def grant(tx: Transaction, text: str, user_id: UUID, purpose: TokenPurpose, lifetime: timedelta) -> bool:
     """Makes a token of `text`, or, where it is one already, has its time begin anew; False where it is used or void already.
 
     The user's other tokens of that purpose are void from now on. The caller holds the user's row (system transaction).
@@ -55,7 +55,7 @@ async def grant(tx: Transaction, text: str, user_id: UUID, purpose: Purpose, lif
     return bool(granted)
 
 
-async def whose(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+async def whose(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
     """Whose token it is while it is good (system transaction)."""
     found: UUID | None = await tx.fetch_value(
         """
@@ -68,7 +68,7 @@ async def whose(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
     return found
 
 
-async def attempt(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+async def attempt(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
     """Takes one of the token's few attempts, before anything is checked; whose token it is (system transaction)."""
     found: UUID | None = await tx.fetch_value(
         """
@@ -82,7 +82,7 @@ async def attempt(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
     return found
 
 
-async def lock(tx: Transaction, text: str, purpose: Purpose) -> bool:
+async def lock(tx: Transaction, text: str, purpose: TokenPurpose) -> bool:
     """Whether the token is good still; nobody else uses it before this transaction ends (system transaction)."""
     found = await tx.fetch_value(
         """
@@ -95,7 +95,7 @@ async def lock(tx: Transaction, text: str, purpose: Purpose) -> bool:
     return found is not None
 
 
-async def use(tx: Transaction, text: str, purpose: Purpose) -> UUID | None:
+async def use(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
     """Uses the token up; whose it was, or None where it is not good (any more): of many at once, one gets it (system transaction)."""
     found: UUID | None = await tx.fetch_value(
         """

@@ -36,8 +36,7 @@ async def change(
             AuditAction.PASSWORD_CHANGED,
             actor=user_id,
             owner=user_id,
-            address=client.address,
-            user_agent=client.user_agent,
+            origin=client,
             detail={"api_tokens": "kept" if keep_tokens else "ended"},
         )
         user = await accounts.get(tx, user_id)

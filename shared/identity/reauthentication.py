@@ -11,7 +11,7 @@ from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials
 
 
-async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.Credentials:
+async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.StoredCredentials:
     """The account, if the password is right. Raises InvalidCredentials, RateLimited."""
     async with db.system() as tx:
         found = await accounts.credentials(tx, user_id)
@@ -46,7 +46,6 @@ async def _note(tx: Transaction, client: Client, user_id: UUID, failed: str | No
         outcome=AuditOutcome.FAILURE if failed else AuditOutcome.SUCCESS,
         actor=user_id,
         owner=user_id,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail={"reason": failed} if failed else {},
     )

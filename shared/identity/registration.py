@@ -32,8 +32,7 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
                 tx,
                 AuditAction.ACCOUNT_REGISTERED,
                 outcome=AuditOutcome.FAILURE,
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
                 email=email,
                 detail={"reason": "closed"},
             )
@@ -55,8 +54,7 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
             outcome=AuditOutcome.SUCCESS if made else AuditOutcome.FAILURE,
             actor=made,
             owner=made or (taken.id if taken else None),
-            address=client.address,
-            user_agent=client.user_agent,
+            origin=client,
             email=email,
             detail={} if made else {"reason": "address_taken"},
         )

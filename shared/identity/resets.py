@@ -1,4 +1,4 @@
-"""Forgotten passwords: a link by mail, good once, for an hour.
+"""Forgotten passwords: a link by mail, good once.
 
 Asking does the same work for every address: the mail is queued, and only when it is about to be sent is it looked up whether anybody has
 that address. The link's token comes into being then: an HMAC over the mail's id, so that it stands nowhere but in the mail, and a second
@@ -8,7 +8,6 @@ copy of the mail (a server that took it and did not say so) carries the same lin
 import asyncio
 import hashlib
 import hmac
-from datetime import timedelta
 from urllib.parse import quote
 from uuid import UUID
 
@@ -22,9 +21,8 @@ from shared.identity.errors import InvalidToken
 from shared.identity.sign_in import send_alert
 from shared.keys import base64url, internal_keys
 from shared.mail import outbox
+from shared.mail.templates import INVITATION_LIFETIME, RESET_LINK_LIFETIME
 
-LIFETIME = timedelta(hours=1)
-INVITATION_LIFETIME = timedelta(days=7)
 MAILS_AN_HOUR = 5
 """Mails that one address gets, however often somebody asks."""
 
@@ -38,8 +36,7 @@ async def request(db: Database, client: Client, email: str) -> None:
             AuditAction.PASSWORD_RESET_REQUESTED,
             outcome=AuditOutcome.SUCCESS if found else AuditOutcome.FAILURE,
             owner=found.id if found else None,
-            address=client.address,
-            user_agent=client.user_agent,
+            origin=client,
             email=email,
         )
         if await outbox.may_send(tx, "password reset", email, most=MAILS_AN_HOUR):
@@ -61,7 +58,7 @@ async def prepare(tx: Transaction, mail_id: UUID, template: str, to: str, values
     found = await accounts.credentials_by_address(tx, to)
     if found is None or not found.usable:
         return None
-    lifetime = INVITATION_LIFETIME if template == "invitation" else LIFETIME
+    lifetime = INVITATION_LIFETIME if template == "invitation" else RESET_LINK_LIFETIME
     token = base64url(hmac.digest(internal_keys("reset link")[0], mail_id.bytes, hashlib.sha256))
     await accounts.lock(tx, found.id)
     if not await one_time.grant(tx, token, found.id, "password_reset", lifetime):
@@ -92,9 +89,7 @@ async def reset(db: Database, client: Client, token: str, new_password: str) -> 
             await api_tokens.revoke_all(tx, found.id)
             done = await accounts.store_password(tx, found.id, password_hash) is not None
             await one_time.void(tx, found.id)
-            await audit.record(
-                tx, AuditAction.PASSWORD_RESET, actor=found.id, owner=found.id, address=client.address, user_agent=client.user_agent
-            )
+            await audit.record(tx, AuditAction.PASSWORD_RESET, actor=found.id, owner=found.id, origin=client)
             user = await accounts.get(tx, found.id)
             if user is not None:
                 await send_alert(tx, client, user, "password_reset")
@@ -111,7 +106,6 @@ async def _note_refusal(tx: Transaction, client: Client, owner: UUID | None) -> 
         AuditAction.PASSWORD_RESET,
         outcome=AuditOutcome.FAILURE,
         owner=owner,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail={"reason": "invalid_token"},
     )

@@ -34,7 +34,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _SecretRow:
     sealed: bytes
     confirmed: bool
 
@@ -258,7 +258,7 @@ async def _use_totp(tx: Transaction, user_id: UUID, code: str, *, confirmed: boo
 async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: bool) -> tuple[int, bytes] | None:
     """The time step whose code this is, and the secret sealed with today's key."""
     row = await tx.fetch_one(
-        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_Row
+        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_SecretRow
     )
     if row is None or row.confirmed is not confirmed:
         return None
@@ -272,7 +272,7 @@ async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: boo
 async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool) -> None:
     """Raises TotpEnabled or TotpNotEnabled where the state is another one."""
     row = await tx.fetch_one(
-        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_Row
+        "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_SecretRow
     )
     if row is None or (confirmed and not row.confirmed):
         raise TotpNotEnabled
@@ -298,7 +298,6 @@ async def _note(
         # Whoever answers a challenge wrongly is not known to be the account's owner.
         actor=None if event in (AuditAction.LOGIN, AuditAction.LOGIN_DELAYED) else user_id,
         owner=user_id,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail=detail,
     )

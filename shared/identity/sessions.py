@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from uuid import UUID
 
+from shared.api.models import ResponseModel
 from shared.db import Transaction
 from shared.identity import accounts, revocation
 from shared.identity.client import Client
@@ -49,15 +50,15 @@ class EndReason(StrEnum):
     BY_ADMIN = "by_admin"
 
 
-@dataclass(frozen=True)
-class Session:
-    """A session as its owner sees it."""
+class SessionItem(ResponseModel):
+    """A session as its owner sees it; `current` is the one that the request came with."""
 
     id: UUID
     created_at: datetime
     last_used_at: datetime
     user_agent: str
     ip: str
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class RefreshToken:
         return hashlib.sha256(self.text.encode()).digest()
 
 
-class Outcome(Enum):
+class RotationOutcome(Enum):
     """What became of a refresh token that was presented."""
 
     ROTATED = "rotated"
@@ -92,14 +93,14 @@ class Outcome(Enum):
 class Rotation:
     """The outcome of presenting a refresh token; `token` where it was rotated, ids where the session is known."""
 
-    outcome: Outcome
+    outcome: RotationOutcome
     session_id: UUID | None = None
     user_id: UUID | None = None
     token: str | None = None
 
 
 @dataclass(frozen=True)
-class _Row:
+class _SessionRow:
     user_id: UUID
     token_hash: bytes
     previous_hash: bytes | None
@@ -141,7 +142,7 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
     """
     presented = parse(text)
     if presented is None:
-        return Rotation(Outcome.UNKNOWN)
+        return Rotation(RotationOutcome.UNKNOWN)
     row = await tx.fetch_one(
         """
         SELECT sessions.user_id, token_hash, previous_hash, generation, ended_at IS NOT NULL AS ended, expires_at <= now() AS expired,
@@ -151,15 +152,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
         FOR UPDATE OF sessions
         """,
         {"id": presented.session_id, "grace": GRACE},
-        row=_Row,
+        row=_SessionRow,
     )
     if row is None:
-        return Rotation(Outcome.UNKNOWN)
+        return Rotation(RotationOutcome.UNKNOWN)
     session_id, user_id = presented.session_id, row.user_id
     if row.expired and not row.ended:
-        return Rotation(Outcome.EXPIRED, session_id, user_id)
+        return Rotation(RotationOutcome.EXPIRED, session_id, user_id)
     if row.ended or not row.usable:
-        return Rotation(Outcome.ENDED, session_id, user_id)
+        return Rotation(RotationOutcome.ENDED, session_id, user_id)
     if hmac.compare_digest(presented.hash, row.token_hash):
         successor = _successor(presented, internal_keys("refresh token")[0])
         await tx.execute(
@@ -179,15 +180,15 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
                 "ip": client.address,
             },
         )
-        return Rotation(Outcome.ROTATED, session_id, user_id, successor.text)
+        return Rotation(RotationOutcome.ROTATED, session_id, user_id, successor.text)
     # The successor is unused exactly while the token presented is the one just before it.
     if row.in_grace and row.previous_hash is not None and hmac.compare_digest(presented.hash, row.previous_hash):
         for key in internal_keys("refresh token"):
             successor = _successor(presented, key)
             if hmac.compare_digest(successor.hash, row.token_hash):
-                return Rotation(Outcome.ROTATED, session_id, user_id, successor.text)
+                return Rotation(RotationOutcome.ROTATED, session_id, user_id, successor.text)
     await end(tx, user_id, [session_id], EndReason.REUSED)
-    return Rotation(Outcome.REUSED, session_id, user_id)
+    return Rotation(RotationOutcome.REUSED, session_id, user_id)
 
 
 async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
@@ -199,18 +200,18 @@ async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
     return owner
 
 
-async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | None = None) -> list[Session]:
+async def of_user(tx: Transaction, user_id: UUID, current: UUID | None, *, limit: int, before: UUID | None = None) -> list[SessionItem]:
     """Sessions that last, newest first, those before the session `before` (system transaction)."""
     return await tx.fetch_all(
         """
-        SELECT id, created_at, last_used_at, user_agent, ip
+        SELECT id, created_at, last_used_at, user_agent, ip, id IS NOT DISTINCT FROM %(current)s::uuid AS current
         FROM sessions
         WHERE user_id = %(user)s AND ended_at IS NULL AND expires_at > now() AND (%(before)s::uuid IS NULL OR id < %(before)s)
         ORDER BY id DESC
         LIMIT %(limit)s
         """,
-        {"user": user_id, "before": before, "limit": limit},
-        row=Session,
+        {"user": user_id, "current": current, "before": before, "limit": limit},
+        row=SessionItem,
     )
 
 

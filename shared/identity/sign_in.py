@@ -77,8 +77,7 @@ async def with_password(db: Database, client: Client, email: str, password: str)
                 AuditAction.LOGIN,
                 outcome=AuditOutcome.FAILURE,
                 owner=found.id if found else None,
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
                 email=email,
                 detail={"method": "password", "reason": "wrong_password" if usable else "unknown_or_disabled"},
             )
@@ -90,7 +89,7 @@ class _NotEntered(Exception):
     """The password was right, but the door is closed: too many failures meanwhile, or the account changed."""
 
 
-async def _changed_hash(db: Database, found: accounts.Credentials) -> accounts.Credentials | None:
+async def _changed_hash(db: Database, found: accounts.StoredCredentials) -> accounts.StoredCredentials | None:
     """What the account is entered with now, where that is another hash than the one that was found."""
     async with db.system() as tx:
         present = await accounts.credentials(tx, found.id)
@@ -98,7 +97,7 @@ async def _changed_hash(db: Database, found: accounts.Credentials) -> accounts.C
 
 
 async def _enter(
-    db: Database, client: Client, found: accounts.Credentials, verdict: passwords.Verdict, counted: throttle.Buckets
+    db: Database, client: Client, found: accounts.StoredCredentials, verdict: passwords.Verdict, counted: throttle.Buckets
 ) -> SignedIn | SecondFactorRequired:
     """Opens a session, or a challenge where there is a second factor. What has to be written travels together. Raises _NotEntered."""
     async with db.system() as tx:
@@ -113,15 +112,11 @@ async def _enter(
             raise _NotEntered  # nothing of this transaction stays
         if verdict.upgraded is not None:
             await accounts.store_rehashed(tx, user.id, verdict.upgraded)
-            await audit.record(
-                tx, AuditAction.PASSWORD_UPGRADED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
-            )
+            await audit.record(tx, AuditAction.PASSWORD_UPGRADED, actor=user.id, owner=user.id, origin=client)
         await throttle.count_success(tx, counted, standing)
         if user.second_factor:
             challenge = await one_time.create(tx, user.id, "second_factor", CHALLENGE_LIFETIME)
-            await audit.record(
-                tx, AuditAction.SECOND_FACTOR_REQUIRED, actor=user.id, owner=user.id, address=client.address, user_agent=client.user_agent
-            )
+            await audit.record(tx, AuditAction.SECOND_FACTOR_REQUIRED, actor=user.id, owner=user.id, origin=client)
     if user.second_factor:
         return SecondFactorRequired(challenge)
     return _signed_in(client, user, found.password_generation, session_id, refresh_token)
@@ -140,8 +135,7 @@ async def _write_session(tx: Transaction, client: Client, user_id: UUID, method:
         actor=user_id,
         owner=user_id,
         target=str(session_id),
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         detail={"method": method},
     )
     return session_id, refresh_token
@@ -165,7 +159,7 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
     user: User | None = None
     async with db.system() as tx:
         rotation = await sessions.rotate(tx, refresh_token, client)
-        if rotation.outcome is sessions.Outcome.ROTATED:
+        if rotation.outcome is sessions.RotationOutcome.ROTATED:
             assert rotation.user_id is not None
             user = await accounts.get(tx, rotation.user_id)
             await audit.record(
@@ -174,10 +168,9 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
                 actor=rotation.user_id,
                 owner=rotation.user_id,
                 target=str(rotation.session_id),
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
             )
-        elif rotation.outcome is sessions.Outcome.REUSED:
+        elif rotation.outcome is sessions.RotationOutcome.REUSED:
             assert rotation.user_id is not None
             await _alarm(tx, client, rotation.user_id, rotation.session_id)
         elif rotation.user_id is not None:
@@ -187,13 +180,12 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
                 outcome=AuditOutcome.FAILURE,
                 owner=rotation.user_id,
                 target=str(rotation.session_id),
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
                 detail={"reason": rotation.outcome.value},
             )
-    if rotation.outcome is sessions.Outcome.REUSED:
+    if rotation.outcome is sessions.RotationOutcome.REUSED:
         await revocation.settled()
-    if rotation.outcome in (sessions.Outcome.REUSED, sessions.Outcome.ENDED):
+    if rotation.outcome in (sessions.RotationOutcome.REUSED, sessions.RotationOutcome.ENDED):
         raise SessionRevoked
     if user is None or rotation.session_id is None or rotation.token is None:
         raise Unauthenticated("The refresh cookie is unknown or has expired.")
@@ -230,8 +222,7 @@ async def sign_out(db: Database, client: Client, bearer: str | None, refresh_tok
                     actor=user_id,
                     owner=user_id,
                     target=str(session_id),
-                    address=client.address,
-                    user_agent=client.user_agent,
+                    origin=client,
                 )
         await revocation.record(tx, refused)
     await revocation.settled()
@@ -244,8 +235,7 @@ async def _alarm(tx: Transaction, client: Client, user_id: UUID, session_id: UUI
         outcome=AuditOutcome.FAILURE,
         owner=user_id,
         target=str(session_id),
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
     )
     user = await accounts.get(tx, user_id)
     if user is not None:
@@ -269,7 +259,6 @@ async def _record_delay(tx: Transaction, client: Client, email: str, owner: UUID
         AuditAction.LOGIN_DELAYED,
         outcome=AuditOutcome.FAILURE,
         owner=owner,
-        address=client.address,
-        user_agent=client.user_agent,
+        origin=client,
         email=email,
     )

@@ -25,7 +25,7 @@ from psycopg.rows import class_row
 
 from shared.db import Transaction
 from shared.errors import RateLimited
-from shared.identity.accounts import Credentials
+from shared.identity.accounts import StoredCredentials
 from shared.identity.client import Client
 from shared.keys import base64url, from_base64url, internal_keys
 
@@ -71,7 +71,7 @@ class Count:
     fresh: bool
 
 
-def buckets(purpose: str, account: str, client: Client, *, owner: Credentials | None) -> Buckets:
+def buckets(purpose: str, account: str, client: Client, *, owner: StoredCredentials | None) -> Buckets:
     """Where an attempt at `account` (an address, with an `owner` or not) by `client` is counted. Only keyed hashes are stored."""
     device = known_device(client.device, owner.id, owner.password_generation) if owner is not None else None
     name = account.strip().casefold()

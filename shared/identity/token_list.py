@@ -5,25 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from shared import audit, clock
-from shared.api import cursors
-from shared.api.models import Page, ResponseModel
+from shared.api import id_lists
+from shared.api.models import Page
 from shared.audit import AuditAction
 from shared.db import Database
 from shared.errors import Unauthenticated, ValidationFailed
 from shared.identity import accounts, api_tokens, confirmation, revocation, sessions
-from shared.identity.api_tokens import ApiToken
+from shared.identity.api_tokens import TokenItem
 from shared.identity.client import Client
-from shared.identity.session_list import last_id
 from shared.identity.sign_in import send_alert
-
-
-class TokenItem(ResponseModel):
-    id: UUID
-    name: str
-    scopes: list[str]
-    expires_at: datetime | None
-    created_at: datetime
-    last_used_at: datetime | None
 
 
 async def create(
@@ -58,25 +48,22 @@ async def create(
             actor=user_id,
             owner=user_id,
             target=str(token.id),
-            address=client.address,
-            user_agent=client.user_agent,
+            origin=client,
             detail={"scopes": token.scopes},
         )
         user = await accounts.get(tx, user_id)
         if user is not None:
             await send_alert(tx, client, user, "api_token_created")
-    return _item(token), text
+    return token, text
 
 
 async def page(db: Database, user_id: UUID, *, limit: int, cursor: str | None) -> Page[TokenItem]:
     """A page of the tokens that are not revoked, newest first. Raises InvalidCursor."""
     binding = {"list": "api_tokens", "owner": user_id}
-    before = last_id(cursor, binding)
+    before = id_lists.last_id(cursor, binding)
     async with db.system() as tx:
         found = await api_tokens.of_user(tx, user_id, limit=limit + 1, before=before)
-    items = [_item(token) for token in found[:limit]]
-    more = len(found) > limit
-    return Page[TokenItem](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if more else None)
+    return id_lists.page(found, limit, binding)
 
 
 async def revoke(db: Database, client: Client, user_id: UUID, token_id: UUID) -> bool:
@@ -90,19 +77,7 @@ async def revoke(db: Database, client: Client, user_id: UUID, token_id: UUID) ->
                 actor=user_id,
                 owner=user_id,
                 target=str(token_id),
-                address=client.address,
-                user_agent=client.user_agent,
+                origin=client,
             )
     await revocation.settled()
     return ended
-
-
-def _item(token: ApiToken) -> TokenItem:
-    return TokenItem(
-        id=token.id,
-        name=token.name,
-        scopes=token.scopes,
-        expires_at=token.expires_at,
-        created_at=token.created_at,
-        last_used_at=token.last_used_at,
-    )

@@ -1,7 +1,6 @@
 """Time-based one-time passwords (RFC 6238): SHA-1, six digits, 30 s, the values every authenticator app understands."""
 
 import base64
-import hashlib
 import hmac
 import secrets
 from datetime import datetime
@@ -34,10 +33,9 @@ def otpauth_uri(secret: bytes, email: str) -> str:
 
 def code_at(secret: bytes, step: int) -> str:
     """The code of a time step (RFC 4226, section 5.3)."""
-    digest = hmac.digest(secret, step.to_bytes(8, "big"), hashlib.sha1)
-    offset = digest[-1] & 0xF
-    number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
-    return str(number % 10**DIGITS).zfill(DIGITS)
+    import pyotp
+
+    return pyotp.HOTP(encoded(secret), digits=DIGITS).at(step)
 
 
 def step_at(moment: datetime) -> int:

@@ -24,7 +24,7 @@ from shared.config import Settings, settings
 from shared.db import Database, Transaction
 from shared.mail.message import BadAddress, build
 from shared.mail.outbox import PURPOSE
-from shared.mail.templates import Content, UnknownTemplate, render
+from shared.mail.templates import MailContent, UnknownTemplate, render
 from shared.sealing import SealBroken, unseal
 
 log = logging.getLogger("docuvault.mail")
@@ -158,7 +158,7 @@ def _send(message: EmailMessage, config: Settings) -> None:
         raise smtplib.SMTPException(f"{config.smtp_host}:{config.smtp_port}: {failed}") from None
 
 
-def _log(content: Content, config: Settings) -> None:
+def _log(content: MailContent, config: Settings) -> None:
     """Instead of sending: in full for the person at this machine, elsewhere without links."""
     text = content.text
     if not is_loopback(config.backend_url):

@@ -7,7 +7,7 @@ from email.policy import SMTP
 from email.utils import formatdate, parseaddr
 from uuid import UUID
 
-from shared.mail.templates import Content
+from shared.mail.templates import MailContent
 
 SENDER_NAME = "DocuVault"
 
@@ -16,7 +16,7 @@ class BadAddress(ValueError):
     """Not an address that a mail could be sent to, or one that would smuggle headers in."""
 
 
-def build(content: Content, *, to: str, sender: str, mail_id: UUID) -> EmailMessage:
+def build(content: MailContent, *, to: str, sender: str, mail_id: UUID) -> EmailMessage:
     """The message. Its Message-ID is the mail's id, so that a second copy would be known as one. Raises BadAddress."""
     from_address, to_address = _named(sender), _address(to)
     # RFC 6531: only an address whose local part is not ASCII needs a server that takes UTF-8 in headers.

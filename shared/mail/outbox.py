@@ -11,11 +11,11 @@ from uuid import UUID
 
 from shared.db import Transaction
 from shared.events import publish
+from shared.events.catalogue import EmailRequested
 from shared.ids import new_id
 from shared.keys import internal_keys
 from shared.sealing import seal
 
-EVENT = "email.requested"
 PURPOSE = "mail"
 
 
@@ -27,7 +27,7 @@ async def request(tx: Transaction, template: str, to: str, values: Mapping[str, 
         "INSERT INTO mails (id, template, sealed) VALUES (%(id)s, %(template)s, %(sealed)s)",
         {"id": mail_id, "template": template, "sealed": seal(content, user=mail_id, purpose=PURPOSE, row=mail_id)},
     )
-    await publish(tx, EVENT, owner_id=owner, subject=str(mail_id), data={"mail_id": str(mail_id)})
+    await publish(tx, EmailRequested(owner_id=owner, mail_id=mail_id))
     return mail_id
 
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from html import escape
+
+RESET_LINK_LIFETIME = timedelta(hours=1)
+INVITATION_LIFETIME = timedelta(days=7)
 
 
 class UnknownTemplate(Exception):
@@ -10,7 +14,7 @@ class UnknownTemplate(Exception):
 
 
 @dataclass(frozen=True)
-class Content:
+class MailContent:
     """Subject and paragraphs; `link` is shown as a button and in full."""
 
     subject: str
@@ -43,7 +47,7 @@ class Content:
         )
 
 
-def render(template: str, values: Mapping[str, str]) -> Content:
+def render(template: str, values: Mapping[str, str]) -> MailContent:
     """The content of a mail. Raises UnknownTemplate, and KeyError where a value is missing."""
     try:
         make = _TEMPLATES[template]
@@ -52,8 +56,8 @@ def render(template: str, values: Mapping[str, str]) -> Content:
     return make(values)
 
 
-def _welcome(values: Mapping[str, str]) -> Content:
-    return Content(
+def _welcome(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "Your DocuVault account",
         (
             "An account was made for this address.",
@@ -65,8 +69,8 @@ def _welcome(values: Mapping[str, str]) -> Content:
     )
 
 
-def _already_registered(values: Mapping[str, str]) -> Content:
-    return Content(
+def _already_registered(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "You already have a DocuVault account",
         (
             "Somebody, perhaps you, tried to register with this address. You have an account already; nothing was changed.",
@@ -77,11 +81,11 @@ def _already_registered(values: Mapping[str, str]) -> Content:
     )
 
 
-def _password_reset(values: Mapping[str, str]) -> Content:
-    return Content(
+def _password_reset(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "Choose a new password",
         (
-            "Somebody, perhaps you, asked for a new password for this address. The link is good for an hour, once:",
+            f"Somebody, perhaps you, asked for a new password for this address. The link is good once, for {_time(RESET_LINK_LIFETIME)}:",
             "All sessions and API tokens end when a new password is set. If it was not you, there is nothing to do: nothing was changed.",
         ),
         values["url"],
@@ -89,13 +93,18 @@ def _password_reset(values: Mapping[str, str]) -> Content:
     )
 
 
-def _invitation(values: Mapping[str, str]) -> Content:
-    return Content(
+def _invitation(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
         "You are invited to DocuVault",
-        ("An account was made for you. Choose a password to begin:", "The link is good once, for a limited time."),
+        ("An account was made for you. Choose a password to begin:", f"The link is good once, for {_time(INVITATION_LIFETIME)}."),
         values["url"],
         "Choose a password",
     )
+
+
+def _time(lifetime: timedelta) -> str:
+    count, unit = (lifetime.days, "day") if lifetime.days else (lifetime.seconds // 3600, "hour")
+    return f"{count} {unit}{'s' if count > 1 else ''}"
 
 
 _ALERTS = {
@@ -107,19 +116,21 @@ _ALERTS = {
     "backup_codes_regenerated": "New backup codes were made for your account; the old ones are void.",
     "backup_code_used": "A backup code was used to sign in to your account.",
     "api_token_created": "An API token was made for your account. A program can use it until it expires or you revoke it.",
+    "ai_provider_changed": "Your documents are read by another AI provider, address or account from now on: the AI settings were changed.",
+    "system_ai_provider_changed": "The AI provider, address or account for all who chose none was changed in the settings of the system.",
     "account_deleted": "Your account was deleted at your request; your documents are being erased.",
 }
 
 
-def _security_alert(values: Mapping[str, str]) -> Content:
+def _security_alert(values: Mapping[str, str]) -> MailContent:
     where = f"It happened at {values['at']} UTC, from the address {values['address']} with “{values['user_agent']}”."
-    return Content(
+    return MailContent(
         "Security alert for your DocuVault account",
         (_ALERTS[values["what"]], where, "If this was not you, choose a new password at once."),
     )
 
 
-_TEMPLATES: dict[str, Callable[[Mapping[str, str]], Content]] = {
+_TEMPLATES: dict[str, Callable[[Mapping[str, str]], MailContent]] = {
     "welcome": _welcome,
     "already_registered": _already_registered,
     "password_reset": _password_reset,

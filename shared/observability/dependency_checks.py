@@ -16,13 +16,10 @@ READ_SECONDS = 1.5
 """A store that looks for the bytes of an object in vain may take long to give up."""
 WRITTEN_EVERY_SECONDS = 60.0
 """How often something is stored to see whether it can be: each time costs the store a sync of its disk."""
-READ_PROBE, WRITE_PROBE = ".health/read", ".health/write"
-"""Objects of our own; nobody is notified of keys that begin with a dot. The first is written only if it is missing: it gets lost when
-documents do, and then stays unreadable for everybody to see."""
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """`detail` says what is wrong in words that give nothing away (no addresses, no credentials)."""
 
     ok: bool
@@ -37,7 +34,7 @@ class Unhealthy(Exception):
 @dataclass
 class _Remembered:
     at: float
-    checks: dict[str, Check]
+    checks: dict[str, CheckResult]
 
 
 _written_at: "WeakKeyDictionary[StorageBackend, float]" = WeakKeyDictionary()
@@ -45,7 +42,7 @@ _remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKey
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
-async def check_all() -> dict[str, Check]:
+async def check_all() -> dict[str, CheckResult]:
     """`database`, `object_store` and `redis`, each within two seconds."""
     loop = asyncio.get_running_loop()
     async with _locks.setdefault(loop, asyncio.Lock()):
@@ -57,7 +54,7 @@ async def check_all() -> dict[str, Check]:
         return known.checks
 
 
-async def _timed(check: Callable[[], Awaitable[None]]) -> Check:
+async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:
     started = time.perf_counter()
     detail = None
     checking = asyncio.ensure_future(check())
@@ -75,7 +72,7 @@ async def _timed(check: Callable[[], Awaitable[None]]) -> Check:
         detail = f"cannot be reached ({type(wrong).__name__})"
     finally:
         checking.cancel()
-    return Check(detail is None, round((time.perf_counter() - started) * 1000, 2), detail)
+    return CheckResult(detail is None, round((time.perf_counter() - started) * 1000, 2), detail)
 
 
 async def _database() -> None:
@@ -93,18 +90,20 @@ async def _object_store() -> None:
 async def check_store(store: "StorageBackend") -> None:
     """Raises Unhealthy if objects cannot be read or stored, though the bucket is there, and StorageUnavailable if it cannot be reached."""
     from shared.storage import ObjectMissing, StorageUnavailable
+    from shared.storage.object_keys import HEALTH_READ, HEALTH_WRITE
 
     await store.ping()
     try:
         async with asyncio.timeout(READ_SECONDS):
-            await store.read(READ_PROBE, limit=1024)
+            await store.read(HEALTH_READ, limit=1024)
     except ObjectMissing:
-        await _write(store, READ_PROBE)
+        # Only then: it gets lost when documents do, and then stays unreadable for everybody to see.
+        await _write(store, HEALTH_READ)
     except (StorageUnavailable, TimeoutError):
         raise Unhealthy("answers, but its objects cannot be read") from None
     written_at = _written_at.get(store)
     if written_at is None or time.monotonic() - written_at >= WRITTEN_EVERY_SECONDS:
-        await _write(store, WRITE_PROBE)
+        await _write(store, HEALTH_WRITE)
         _written_at[store] = time.monotonic()
 
 

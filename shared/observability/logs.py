@@ -9,7 +9,9 @@ import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+from pydantic_core import to_json
+
+_encode_anything = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 @lru_cache(maxsize=2)
@@ -31,7 +33,10 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(name, value)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _encode(line)
+        try:
+            return to_json(line, fallback=str).decode()
+        except ValueError:  # what is no Unicode text, or contains itself
+            return _encode_anything(line)
 
 
 class ConsoleFormatter(logging.Formatter):

@@ -51,45 +51,45 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
-Row = TypeVar("Row")
+SourceRow = TypeVar("SourceRow")
 
 
 @dataclass(frozen=True)
-class Source(Generic[Row]):
+class Source(Generic[SourceRow]):
     """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
 
-    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_types` are the columns that
-    a list may be sorted by.
+    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sorts` are what a list may be
+    sorted by, each an expression and its type.
     """
 
     columns: str
-    row: type[Row]
+    row: type[SourceRow]
     conditions: tuple[str, ...]
     parameters: Mapping[str, Any]
     narrowed: bool
-    sort_types: Mapping[str, str]
+    sorts: Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Hit(Generic[Row]):
+class Hit(Generic[SourceRow]):
     """A document found: its row, how well it matches (above 1: it has all the words), and where, as HTML."""
 
-    row: Row
+    row: SourceRow
     score: float
     snippet: str
 
 
 @dataclass(frozen=True)
-class Found(Generic[Row]):
+class Found(Generic[SourceRow]):
     """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets."""
 
-    hits: list[Hit[Row]]
+    hits: list[Hit[SourceRow]]
     next_cursor: str | None
     matched: list[int]
 
 
 @dataclass(frozen=True)
-class _Position:
+class Position:
     """Where a page begins: behind the document with this key and number (or id, with another sort than relevance)."""
 
     key: str | float
@@ -97,7 +97,7 @@ class _Position:
 
 
 @dataclass(frozen=True)
-class _Added:
+class Added:
     """The words added to a question, and the score from which documents are ranked by them."""
 
     lexemes: tuple[str, ...] = ()
@@ -105,11 +105,11 @@ class _Added:
     least: float = 0.0
 
 
-NOTHING_ADDED = _Added()
+NOTHING_ADDED = Added()
 
 
 @dataclass
-class _Page:
+class _PageRow:
     """A row of the second statement, beside the document's own columns."""
 
     document: dict[str, Any]
@@ -128,13 +128,13 @@ class _Page:
 async def find(
     db: TenantDatabase,
     query: Query,
-    source: Source[Row],
+    source: Source[SourceRow],
     sort: str,
     limit: int,
     cursor: str | None,
     binding: Mapping[str, Any],
     facets: int = 0,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     """A page of what the query finds, and the best `facets` matches' numbers. Raises InvalidCursor."""
     if not query.groups:
         return Found([], None, [])
@@ -142,7 +142,7 @@ async def find(
     if sort == "-relevance" and not all(group.wanted for group in query.groups):
         sort = "-created_at"
     binding = dict(binding) | {"sorted": sort}
-    plan, added, position = _decoded(cursor, binding) if cursor is not None else (None, None, None)
+    plan, added, position = decoded(cursor, binding) if cursor is not None else (None, None, None)
     narrowed = " AND ".join(source.conditions) if source.narrowed else None
     parameters = {**source.parameters, "owner": db.owner_id}
     async with db.transaction() as tx:
@@ -167,13 +167,13 @@ async def by_relevance(
     query: Query,
     matches: Matches,
     ranked: Ranked,
-    source: Source[Row],
+    source: Source[SourceRow],
     limit: int,
-    added: _Added | None,
-    position: _Position | None,
+    added: Added | None,
+    position: Position | None,
     binding: Mapping[str, Any],
     facets: int,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     """A page of what is ranked, best first; a question's words are added to unless they are `added` already."""
     question = plans.is_question(query, matches.plan) and not any(unit.quoted for unit in query.units())
     numbers, scores = ranked.numbers, ranked.scores
@@ -190,7 +190,7 @@ async def by_relevance(
     if len(numbers) == 0:
         return Found([], None, matched)
     if added is None:
-        added = _Added(least=float(scores[min(RERANKED, len(scores)) - 1]))
+        added = Added(least=float(scores[min(RERANKED, len(scores)) - 1]))
         extra = _ADDED_NOW if question else _ADDED_BEFORE
     else:
         extra = _ADDED_BEFORE
@@ -247,15 +247,15 @@ async def by_relevance(
             "after": int(position.after) if position else None,
             "page": limit + 1,
         },
-        row=_Page,
+        row=_PageRow,
     )
     if rows and rows[0].added is not None:
-        added = _Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
+        added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
     following = None
     if len(rows) > limit:
-        following = _Position(rows[limit - 1].score, rows[limit - 1].number)
+        following = Position(rows[limit - 1].score, rows[limit - 1].number)
     elif len(numbers) == CANDIDATES:
-        following = _Position(float(scores[-1]), int(numbers[-1]))
+        following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
         [_hit(row, source) for row in rows[:limit]],
         None if following is None else _encoded(matches.plan, added, following, binding),
@@ -362,18 +362,18 @@ async def _sorted(
     query: Query,
     matches: Matches,
     ranked: Ranked,
-    source: Source[Row],
+    source: Source[SourceRow],
     sort: str,
     limit: int,
-    position: _Position | None,
+    position: Position | None,
     binding: Mapping[str, Any],
     facets: int,
-) -> Found[Row]:
+) -> Found[SourceRow]:
     numbers = ranked.numbers
     if ranked.whole.any():
         numbers = numbers[ranked.whole]
     without = plans.excluded(query, matches)
-    column = sort.lstrip("-")
+    column, kind = source.sorts[sort]
     direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     matched = numbers[:facets].tolist() if facets and not without else []
     if not len(numbers) and not without:
@@ -383,7 +383,7 @@ async def _sorted(
     chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
     conditions = list(source.conditions)
     if position is not None:
-        conditions.append(f"(d.{column}, d.id) {beyond} (%(key)s::{source.sort_types[column]}, %(after)s::uuid)")
+        conditions.append(f"({column}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
     check = _check(query, matches.plan)
     if without or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents:
         page = f"""
@@ -395,7 +395,7 @@ async def _sorted(
                 OFFSET 0
             ) AS s
             WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
+            ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     else:
@@ -408,14 +408,14 @@ async def _sorted(
             ) AS s
             JOIN documents AS d ON d.id = s.document_id
             WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
+            ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     rows = await tx.fetch_all(
         f"""
         WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
-        {_SHOWN.format(columns=_document(source.columns), sort_key=f"d.{column}::text")}
-        ORDER BY d.{column} {direction}, d.id {direction}
+        {_SHOWN.format(columns=_document(source.columns), sort_key=f"({column})::text")}
+        ORDER BY {column} {direction}, d.id {direction}
         """,
         {
             **source.parameters,
@@ -428,14 +428,14 @@ async def _sorted(
             "after": position.after if position else None,
             "page": limit + 1,
         },
-        row=_Page,
+        row=_PageRow,
     )
     following = None
     if len(rows) > limit:
-        following = _Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
+        following = Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
     return Found(
         [_hit(row, source) for row in rows[:limit]],
-        None if following is None else _encoded(matches.plan, _Added(), following, binding),
+        None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
     )
 
@@ -520,7 +520,7 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
     }
 
 
-def _hit(row: _Page, source: Source[Row]) -> Hit[Row]:
+def _hit(row: _PageRow, source: Source[SourceRow]) -> Hit[SourceRow]:
     return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row))
 
 
@@ -531,7 +531,7 @@ def _shown_score(score: float) -> float:
     return round(whole + relevance / (1 + relevance), 6)
 
 
-def _snippet(row: _Page) -> str:
+def _snippet(row: _PageRow) -> str:
     if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
         return snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
     if row.name_positions:
@@ -543,15 +543,15 @@ def _snippet(row: _Page) -> str:
     return snippets.cut(row.excerpt or row.title, ())
 
 
-def _encoded(plan: Plan, added: _Added, position: _Position, binding: Mapping[str, Any]) -> str:
+def _encoded(plan: Plan, added: Added, position: Position, binding: Mapping[str, Any]) -> str:
     return cursors.encode([plan.packed(), [list(added.lexemes), list(added.weights), added.least], [position.key, position.after]], binding)
 
 
-def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[Plan, _Added, _Position]:
+def decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[Plan, Added, Position]:
     values = cursors.decode(cursor, binding)
     try:
         plan, (lexemes, weights, least), (key, after) = values
-        return Plan.unpacked(plan), _Added(tuple(lexemes), tuple(weights), float(least)), _Position(key, after)
+        return Plan.unpacked(plan), Added(tuple(lexemes), tuple(weights), float(least)), Position(key, after)
     except (TypeError, ValueError, AttributeError):
         # Signed by us, but by another version of this module.
         raise InvalidCursor from None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shared.storage import minio_accounts
 from shared.storage.backend import StorageUnavailable
+from shared.storage.object_keys import INTERNAL_PREFIX
 from shared.storage.presigning import KeyPair, Signer
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def policy(purpose: Purpose, bucket: str) -> dict[str, Any]:
     statements = [statement("Allow", "*")]
     if purpose == "upload":
         statements += [
-            # No document's key ends with a slash; what unpacks archives asks for its prefix, which is empty or does. Dots are our own.
-            statement("Deny", "", "*/", ".*"),
+            # No document's key ends with a slash; what unpacks archives asks for its prefix, which is empty or does.
+            statement("Deny", "", "*/", f"{INTERNAL_PREFIX}*"),
             # Bodies in signed or unsigned chunks: of the latter MinIO checks no signature that stands in the URL.
             statement("Deny", "*", condition={"StringLike": {"s3:x-amz-content-sha256": ["STREAMING-*"]}}),
             statement("Deny", "*", condition={"Null": {"s3:x-amz-copy-source": ["false"]}}),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from shared.ai.provider import AIProvider, DocumentText, PageText, TopicOption
+from shared.ai.provider import AIProvider, DetailName, DocumentText, PageText, TopicOption
 from shared.ai.verification import QUOTE_CHARACTERS
 from shared.ids import new_id
 
@@ -61,6 +61,17 @@ class ProviderContract:
 
     async def test_without_topics_there_are_no_matches(self, provider: AIProvider) -> None:
         assert (await provider.classify(INVOICE, ())).matches == ()
+
+    async def test_details_come_only_if_they_are_wanted_and_with_a_quote(self, provider: AIProvider) -> None:
+        assert (await provider.classify(INVOICE, TOPICS)).details == ()
+        wanted: tuple[DetailName, ...] = ("title", "issued_on")
+        for document in (INVOICE, INJECTION, EMPTY):
+            details = (await provider.classify(document, TOPICS, (), wanted)).details
+            assert len({detail.name for detail in details}) == len(details)
+            for detail in details:
+                assert detail.name in wanted
+                places = [page.text for page in document.pages if page.number == detail.page] or [document.title, document.filename]
+                assert any(detail.quote in place for place in places)
 
     async def test_ideas_are_new_names_of_one_line(self, provider: AIProvider) -> None:
         answer = await provider.suggest_topics(INVOICE, (GARDEN,))

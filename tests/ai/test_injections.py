@@ -24,16 +24,19 @@ def _believing(system: str, user: str) -> str:
     lines = [line for line in user.split("\n") if "tax" in line.lower() and not line.startswith(("t1:", "t2:"))]
     claims: list[dict[str, object]] = [{"topic": "t2", "confidence": 1.0, "quote": line[:200], "page": 1} for line in lines]
     claims += [{"topic": topic, "confidence": 1.0, "quote": None, "page": None} for topic in ("t2", "t99", "Hacked", "Taxes")]
-    return json.dumps({"topics": claims, "delete": ["t1"]})
+    details = {name: {"value": "garden club", "quote": "garden club", "page": 1} for name in ("title", "sender")}
+    return json.dumps({"topics": claims, "delete": ["t1"]} | details)
 
 
 @injections
 @pytest.mark.parametrize("name", REMOTE[:2])
 async def test_a_model_that_obeys_files_nothing_by_itself(injection: Injection, name: str) -> None:
     async with server_of(name, model=_believing) as server:  # type: ignore[arg-type]
-        answer = await opened(name, server.url).classify(injection.document, TOPICS)  # type: ignore[arg-type]
+        provider = opened(name, server.url)  # type: ignore[arg-type]
+        answer = await provider.classify(injection.document, TOPICS, (), ("title", "sender"))
         assert {match.topic_id for match in answer.matches} <= {TAXES.id}
         assert all(match.confidence < FILED_FROM for match in answer.matches)
+        assert answer.details == ()
         assert "orders" in answer.note
 
 

@@ -186,6 +186,43 @@ async def test_what_is_no_answer_is_an_invalid_one(name: ProviderName, body: Res
 
 
 @providers
+async def test_title_sender_and_date_come_with_the_same_call(name: ProviderName) -> None:
+    async with server_of(name) as server:
+        found = await opened(name, server.url).classify(INVOICE, TOPICS, (), ("title", "sender", "issued_on"))
+        assert len(server.requests) == 1
+    assert [match.topic_id for match in found.matches] == [INVOICES.id]
+    assert {detail.name: (detail.value, detail.page) for detail in found.details} == {
+        "title": ("Northwind Web Studio Ltd", 1),
+        "sender": ("Northwind Web Studio Ltd", 1),
+        "issued_on": ("2024-05-02", 2),
+    }
+
+
+@providers
+async def test_details_need_no_topics(name: ProviderName) -> None:
+    async with server_of(name) as server:
+        found = await opened(name, server.url).classify(INVOICE, (), (), ("issued_on",))
+    assert [detail.value for detail in found.details] == ["2024-05-02"]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        "[]",
+        '{"value": ["x"], "quote": {}}',
+        '{"value": "x"}',
+        '"2024-05-02"',
+        "null",
+        '{"value": "2024-05-02", "quote": "2 May 2025"}',
+        '{"value": 20240502, "quote": "Invoice date: 2 May 2024"}',
+    ],
+)
+async def test_details_of_another_form_are_passed_over(details: str) -> None:
+    async with server_of("openai", model=saying(f'{{"topics": [], "issued_on": {details}, "password": "x"}}')) as server:
+        assert (await opened("openai", server.url).classify(INVOICE, TOPICS, (), ("issued_on",))).details == ()
+
+
+@providers
 async def test_a_server_that_is_slow_drips_or_hangs_up_is_left_in_time(name: ProviderName) -> None:
     async with server_of(name) as server:
         provider = opened(name, server.url, seconds=0.5)

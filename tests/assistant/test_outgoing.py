@@ -23,7 +23,7 @@ from shared.ai.provider import (
 from shared.ai.registry import ProviderChoice
 from shared.assistant import call_log, circuits
 from shared.assistant.call_log import AICall
-from shared.assistant.outgoing import BudgetExceeded, Caller, PolicyForbids, ProviderResting, gate_for
+from shared.assistant.outgoing import BudgetExceeded, CallSubject, PolicyForbids, ProviderResting, gate_for
 from shared.db import Database, TenantDatabase
 from shared.documents import topics
 from shared.documents.topics import NewTopic
@@ -38,7 +38,7 @@ TOPICS = [TopicOption(new_id(), "Invoices")]
 
 
 def _opened(owner: UUID, choice: ProviderChoice, document: UUID | None = None) -> AIProvider:
-    return registry.open_provider(choice, gate_for(Caller(owner, document), choice))
+    return registry.open_provider(choice, gate_for(CallSubject(owner, document), choice))
 
 
 async def _calls(db: Database, owner: UUID) -> list[AICall]:

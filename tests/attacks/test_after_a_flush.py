@@ -9,7 +9,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from infra.local.services import Valkey
+from infra.local.valkey import Valkey
 from shared.config import settings
 from shared.db import Database, database
 from shared.identity import resets

@@ -19,7 +19,7 @@ import pytest
 
 from infra.local.certificates import ensure_certificate
 from infra.local.grpc import Peer, text_field
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from tests.infra.local.test_serve import PATIENCE_SECONDS, Serve, health, open_files, until
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")

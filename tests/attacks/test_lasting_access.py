@@ -1,7 +1,8 @@
 """What an access token that somebody else got hold of is good for: a quarter of an hour, and nothing that lasts longer.
 
 Each operation that gives lasting access, or changes how one signs in, is on LASTING: none of them does anything for a bare access token of
-a session that is not fresh. All others of identity are on HARMLESS, with the reason. A new one must be put on one of the two lists.
+a session that is not fresh. Those on REDIRECTING decide where documents go: such a token changes anything else about them. All others of
+identity and AI are on HARMLESS, with the reason. A new one must be put on one of the lists.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from infra import functions
+from shared.assistant import choices
 from shared.db import Database
 from shared.faas.declarations import ENDPOINTS
 from shared.identity import confirmation
@@ -27,6 +29,7 @@ LASTING = {
     "disable_totp",
     "regenerate_backup_codes",
 }
+REDIRECTING = {"update_ai_settings", "update_settings"}
 HARMLESS = {
     "login": "needs the password",
     "register": "makes an account of its own",
@@ -39,10 +42,15 @@ HARMLESS = {
     "revoke_other_sessions": "takes access away; whoever is signed out can sign in",
     "revoke_api_token": "takes access away",
     "update_account": "changes the display name alone",
-    "update_settings": "chooses the AI provider of those who chose none; opens no account, and keys are never given back",
+    "check_ai_health": "asks the provider that was chosen",
+    "classify_now": "asks the provider that was chosen",
+    "decide_suggestion": "files a document under a topic, which can be undone",
+    "estimate_classification": "counts",
+    "suggest_topics": "asks the provider that was chosen",
+    "undo_classification": "takes a document out of topics",
     "choose_storage": "chooses among storage that the owner has connected",
 }
-AREAS = {"auth", "account", "cloud", "admin"}
+AREAS = {"auth", "account", "ai", "cloud", "admin"}
 REFUSED = {"reauthentication_required", "invalid_credentials", "invalid_code"}
 
 BY_NAME = {operation.name: operation for operation in operations()}
@@ -57,8 +65,9 @@ def test_every_operation_of_identity_is_known_as_lasting_or_harmless() -> None:
     concerned = {
         name for name, operation in BY_NAME.items() if (areas[name] in AREAS and operation.method != "GET") or ENDPOINTS[name].secret_answer
     }
-    assert concerned == LASTING | set(HARMLESS), "say in LASTING or HARMLESS what a stolen access token can do with it"
+    assert concerned == LASTING | REDIRECTING | set(HARMLESS), "say in LASTING, REDIRECTING or HARMLESS what a stolen token can do with it"
     assert not LASTING & set(HARMLESS)
+    assert not REDIRECTING & (LASTING | set(HARMLESS))
 
 
 async def _make_old(db: Database, person: Person) -> None:
@@ -148,3 +157,104 @@ async def test_guessing_the_password_for_an_api_token_is_slowed_down(db: Databas
         return await _make_token(person.browser, password=password)
 
     assert await guess(db, person.browser, person.email, ask) == HELD_UP
+
+
+ELSEWHERE: list[dict[str, Any]] = [
+    {"provider": "openai", "api_key": "sk-of-the-thief-1234"},
+    {"provider": "openai", "base_url": "https://8.8.8.8/v1"},
+    {"provider": "anthropic"},
+    {"provider": "ollama", "base_url": "https://8.8.8.8/v1"},
+]
+
+
+async def _choose(browser: Browser, wanted: dict[str, Any], **proof: str) -> httpx.Response:
+    return await browser.put("/api/ai/settings", json={**wanted, **proof})
+
+
+async def _alerts(db: Database, person: Person) -> list[str]:
+    return [mail.values["what"] for mail in await mails_to(db, person.email) if mail.template == "security_alert"]
+
+
+@pytest.mark.parametrize("wanted", ELSEWHERE, ids=lambda wanted: "-".join(wanted))
+async def test_a_bare_access_token_of_an_old_session_sends_no_document_elsewhere(db: Database, wanted: dict[str, Any]) -> None:
+    person = await new_person()
+    await _make_old(db, person)
+    await person.browser.refresh()
+    thief = _thief(person)
+    before = (await thief.get("/api/ai/settings")).json()
+    refused = await _choose(thief, wanted)
+    assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication_required")
+    wrong = await _choose(thief, wanted, password="wrong password!")
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
+    assert (await thief.get("/api/ai/settings")).json() == before
+    assert await _alerts(db, person) == []
+    assert (await _choose(thief, wanted, password=person.password)).status_code == 200
+    assert await _alerts(db, person) == ["ai_provider_changed"]
+
+
+async def test_another_key_sends_documents_to_another_account(db: Database) -> None:
+    person = await new_person()
+    browser = _thief(person)
+    mine = {"provider": "openai", "api_key": "sk-of-my-own-1234"}
+    assert (await _choose(browser, mine)).status_code == 200
+    await _make_old(db, person)
+    for key in ("sk-of-the-thief-1234", ""):
+        assert (await _choose(browser, {"provider": "openai", "api_key": key})).status_code == 403
+    assert (await browser.get("/api/ai/settings")).json()["key_hint"] == "…1234"
+
+
+async def test_what_sends_nothing_elsewhere_takes_no_password(db: Database) -> None:
+    person = await new_person()
+    browser = _thief(person)
+    assert (await _choose(browser, {"provider": "openai", "api_key": "sk-of-my-own-1234"})).status_code == 200
+    await _make_old(db, person)
+    for change in ({"mode": "suggest"}, {"monthly_budget_usd": 3}, {"model": "gpt-4o-mini"}):
+        assert (await _choose(browser, {"provider": "openai", **change})).status_code == 200
+    assert (await _choose(browser, {"provider": "local"})).status_code == 200
+    assert await _alerts(db, person) == ["ai_provider_changed"]
+    assert (await _choose(browser, {"provider": "openai"})).status_code == 403
+
+
+async def test_with_a_second_factor_another_provider_takes_its_code_too(db: Database) -> None:
+    person = await new_person()
+    app, _ = await enrol(db, person)
+    await _make_old(db, person)
+    browser = _thief(person)
+    assert (await _choose(browser, ELSEWHERE[0], password=person.password)).json()["code"] == "reauthentication_required"
+    assert (await _choose(browser, ELSEWHERE[0], password=person.password, code=app.wrong_code())).json()["code"] == "invalid_code"
+    assert (await _choose(browser, ELSEWHERE[0], password=person.password, code=app.code())).status_code == 200
+
+
+async def test_an_api_token_that_may_write_ai_settings_changes_them_and_its_owner_is_told(db: Database) -> None:
+    person = await new_person()
+    made = await person.browser.post("/api/auth/tokens", json={"name": "x", "scopes": ["ai:read", "ai:write"]})
+    await _make_old(db, person)
+    program = Browser(app=gateway())
+    program.headers["authorization"] = f"Bearer {made.json()['token']}"
+    assert (await _choose(program, ELSEWHERE[0])).status_code == 200
+    assert await _alerts(db, person) == ["api_token_created", "ai_provider_changed"]
+
+
+async def test_an_admins_stolen_token_sends_nobodys_documents_elsewhere(db: Database) -> None:
+    person = await new_person()
+    async with db.system() as tx:
+        await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (person.id,))
+    await _make_old(db, person)
+    await person.browser.refresh()
+    thief = _thief(person)
+
+    async def choose(wanted: dict[str, Any], **proof: str) -> httpx.Response:
+        return await thief.put("/api/admin/settings", json={"ai": wanted, **proof})
+
+    try:
+        assert (await choose({"provider": "local", "monthly_budget_usd": 7})).status_code == 200
+        refused = await choose(ELSEWHERE[0])
+        assert (refused.status_code, refused.json()["code"]) == (403, "reauthentication_required")
+        assert (await thief.get("/api/admin/settings")).json()["ai"]["provider"] == "local"
+        assert await _alerts(db, person) == []
+        assert (await choose(ELSEWHERE[0], password=person.password)).status_code == 200
+        assert await _alerts(db, person) == ["system_ai_provider_changed"]
+    finally:
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM ai_system_settings")
+        choices.forget_system_choice()

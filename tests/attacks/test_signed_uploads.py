@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import httpx
 import pytest
 
-from infra.local.services import Services, Store
 from shared.storage import ObjectStore
 from tests import services as run_services
 from tests.attacks.signed_requests import (
@@ -29,6 +28,7 @@ from tests.attacks.signed_requests import (
     copies,
     in_chunks,
 )
+from tests.services import Services, Store
 from tests.system.stack import Stack
 
 StartServices = Callable[..., Awaitable[Services]]

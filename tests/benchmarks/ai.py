@@ -7,18 +7,22 @@ import asyncio
 import os
 import resource
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
+from shared import temporary
 from shared.ids import new_id
 from tests.ai.household import KEPT_ASIDE, NAMES, Taught, lessons
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.models import saying
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.services import Services
 from tests.system.stack import Stack, until
 
 CALLS = 200
@@ -33,8 +37,7 @@ def run() -> None:
 
 
 async def _run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = _services(folder)
         await services.start()
         try:
@@ -75,7 +78,7 @@ async def _overhead(server: OpenAIServer) -> None:
     """The same bytes to the same server: by httpx2 alone, through provider and SDK, and through the gate as well."""
     from shared.ai import registry
     from shared.ai.remote_provider import open_gate
-    from shared.assistant.outgoing import Caller, gate_for
+    from shared.assistant.outgoing import CallSubject, gate_for
     from shared.config import settings
     from shared.db import database
     from shared.outbound import UrlGuard
@@ -96,7 +99,7 @@ async def _overhead(server: OpenAIServer) -> None:
     async def plain() -> object:
         return (await client.post(f"{choice.base_url}/chat/completions", content=body, headers=headers)).json()
 
-    gated = registry.open_provider(choice, gate_for(Caller(owner), choice))
+    gated = registry.open_provider(choice, gate_for(CallSubject(owner), choice))
     base = await _median(plain)
     through = await _median(lambda: provider.classify(document, options))
     whole = await _median(lambda: gated.classify(document, options))
@@ -154,8 +157,10 @@ def _cpu_seconds(pid: int) -> float:
 async def _documents(owner: UUID, count: int) -> None:
     """Documents of a new owner, just read, and the news of it."""
     from shared.db import TenantDatabase, database
-    from shared.documents import lifecycle, topics
+    from shared.documents import topics
     from shared.documents.topics import NewTopic
+    from shared.events import publish
+    from shared.events.catalogue import DocumentExtracted
 
     async with database().system() as tx:
         await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (owner, f"{owner.hex}@example.org"))
@@ -175,7 +180,7 @@ async def _documents(owner: UUID, count: int) -> None:
             await tx.execute(
                 "INSERT INTO document_pages (document_id, owner_id, number, text) VALUES (%s, %s, 1, %s)", (document, owner, text)
             )
-            await lifecycle.announce(tx, "document.extracted", owner_id=owner, document_id=document, revision=1)
+            await publish(tx, DocumentExtracted(owner_id=owner, document_id=document, revision=1))
 
 
 def _services(folder: Path) -> Services:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,11 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from infra.local.services import Postgres, Valkey, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
+from shared import temporary
 from shared.db import Database
 from shared.events import publish
 from shared.events.subscriptions import Subscription
+from tests.benchmarks.events import Latency, Nothing
 from tests.infra.broker.waiting import until
+from tests.services import random_keys
 
 JOBS = 4000
 ROUNDS = 3
@@ -31,9 +35,9 @@ FUNCTIONS = Path(__file__).parent / "functions"
 
 
 def run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:
@@ -66,14 +70,7 @@ async def _our_rate(database: Database, postgres: Postgres, valkey: Valkey) -> f
     async with database.system() as tx:
         await tx.execute("DELETE FROM events")
         for _ in range(JOBS):
-            await publish(
-                tx,
-                "bench.nothing",
-                owner_id=None,
-                subject="nothing",
-                data={"number": 1},
-                subscriptions={"bench.nothing": (Subscription("do_nothing", "documents"),)},
-            )
+            await publish(tx, Nothing(), subscriptions={Nothing.TYPE: (Subscription("do_nothing", "documents"),)})
     async with _processes(postgres, valkey):
         await _until_done(database, 1)
         began, first = time.perf_counter(), await _done(database)
@@ -85,14 +82,8 @@ async def _latencies(database: Database, postgres: Postgres, valkey: Valkey, fil
     async with _processes(postgres, valkey):
         for number in range(CALLS + 1):
             async with database.system() as tx:
-                await publish(
-                    tx,
-                    "bench.latency",
-                    owner_id=None,
-                    subject="latency",
-                    data={"at": time.monotonic_ns(), "file": str(file)},
-                    subscriptions={"bench.latency": (Subscription("tell_latency", "documents"),)},
-                )
+                event = Latency(at=time.monotonic_ns(), file=str(file))
+                await publish(tx, event, subscriptions={event.type: (Subscription("tell_latency", "documents"),)})
             await until(lambda: len(_lines(file)) > number)  # noqa: B023  awaited at once
             await asyncio.sleep(0.03)
     return [int(line) / 1e6 for line in _lines(file)[1:]]  # the first waited for the processes to start

@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,8 +17,13 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
+from shared import temporary
 from tests.benchmarks import papers
+from tests.services import Services
 from tests.system.stack import Person, Stack
 
 IDLE_DOCUMENTS = 60
@@ -34,8 +38,7 @@ def run() -> None:
 
 
 async def _run() -> None:
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        folder = Path(name)
+    with temporary.folder("benchmark") as folder:
         services = services_in(folder)
         stack = Stack(services, folder, {"LOG_LEVEL": "warning"})
         await services.start()
@@ -157,10 +160,10 @@ async def _unfinished(person: Person) -> bool:
 
 def _plain_loop(documents: Sequence[Paper]) -> float:
     """Seconds the extractor takes for all of them in as many processes as there are cores, started and warm."""
-    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+    with temporary.folder("benchmark") as folder, ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         jobs = []
         for filename, content, declared_type in documents:
-            path = Path(name) / filename
+            path = folder / filename
             path.write_bytes(content)
             jobs.append((str(path), filename, declared_type))
         list(pool.map(_extract, jobs[:4]))

@@ -13,17 +13,18 @@ import math
 import os
 import re
 import sqlite3
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from infra.local.services import Postgres, random_keys
+from infra.local.postgres import Postgres
 from infra.programs import postgres_programs
+from shared import temporary
 from shared.ids import new_id
 from tests.benchmarks import judged
+from tests.services import random_keys
 
 SHARED = Path(os.environ.get("JUDGED_COLLECTIONS") or Path(__file__).resolve().parents[2].parent / "shared" / "judged")
 DEPTH = 100
@@ -53,9 +54,9 @@ Search = Callable[[str], Awaitable[list[str]]]
 
 def run() -> None:
     """Measures and prints."""
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        asyncio.run(_run(Path(folder)))
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        asyncio.run(_run(folder))
 
 
 async def _run(folder: Path) -> None:

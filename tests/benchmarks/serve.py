@@ -3,11 +3,11 @@
 import os
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
+from shared import temporary
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_COUNTED = {"postgres": "PostgreSQL", "weed": "S3 store"}
@@ -16,9 +16,9 @@ NOT_COUNTED = {"postgres": "PostgreSQL", "weed": "S3 store"}
 def run() -> None:
     """Measures and prints; the environment is there already."""
     subprocess.run([ROOT / "scripts" / "environment", "requirements.lock"], check=True)
-    with tempfile.TemporaryDirectory(prefix="docuvault-benchmark-") as name:
-        first, _ = _start(Path(name))
-        second, memory = _start(Path(name))
+    with temporary.folder("benchmark") as folder:
+        first, _ = _start(folder)
+        second, memory = _start(folder)
     print(f"from ./scripts/serve to ready: first time {first:.1f} s, second time {second:.1f} s (ratio {second / first:.2f})")
     counted = {what: figures for what, figures in memory.items() if what not in NOT_COUNTED.values()}
     resident, proportional = (sum(figures[column] for figures in counted.values()) for column in (0, 1))

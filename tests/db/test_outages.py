@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.ids import new_id

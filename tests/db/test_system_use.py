@@ -56,4 +56,4 @@ def test_only_one_place_takes_the_system_role_or_sets_the_tenant() -> None:
 
 def test_only_the_database_package_the_listeners_and_the_migrations_connect_by_themselves() -> None:
     connects = [str(path.relative_to(ROOT)) for path in _modules() if "AsyncConnection.connect(" in path.read_text()]
-    assert set(connects) <= {"shared/db/wake.py", "shared/documents/changes.py", "infra/broker/listener.py", "infra/postgres/migrate.py"}
+    assert set(connects) <= {"shared/db/wake.py", "shared/db/listen.py", "infra/postgres/migrate.py"}

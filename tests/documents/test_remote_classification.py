@@ -37,7 +37,7 @@ async def _step(db: Database, owner: UUID, document: UUID, choice: ProviderChoic
 
 
 async def _turn(db: Database, owner: UUID, choice: ProviderChoice) -> bool:
-    return await classify_step.run_task(TenantDatabase(db, owner), system=choice)
+    return await classify_step.run_tasks(TenantDatabase(db, owner), system=choice)
 
 
 async def _status(db: Database, owner: UUID, document: UUID) -> str:
@@ -92,6 +92,33 @@ async def test_a_document_gets_in_line_is_asked_about_and_filed(db: Database, ow
     assert (suggestion.provider, suggestion.model, suggestion.page, suggestion.state) == ("openai", "gpt-4o", 2, "accepted")
     assert (suggestion.quote or "?") in INVOICE
     assert await _detail(db, owner, document) == ("done", "Filed under Invoices.")
+
+
+async def test_a_turn_goes_on_with_the_owners_next_documents_for_a_while(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    async with _server() as (server, choice):
+        documents = [await papers.extracted(db, owner, INVOICE) for _ in range(3)]
+        for document in documents:
+            await _step(db, owner, document, choice)
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM events WHERE owner_id = %s AND type = 'classification.due'", (owner,))
+        assert await classify_step.run_tasks(TenantDatabase(db, owner), seconds=600, system=choice)
+        assert len(server.requests) == 3
+    for document in documents:
+        assert await _filed(db, owner, document) == [invoices]
+    async with db.system() as tx:
+        assert await tx.execute("DELETE FROM events WHERE owner_id = %s AND type = 'classification.due'", (owner,)) == 0
+
+
+async def test_turns_that_go_on_run_no_more_at_once_than_the_owner_may(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    async with _server(seconds=0.05) as (server, choice):
+        for _ in range(4 * AT_ONCE):
+            await _step(db, owner, await papers.extracted(db, owner, INVOICE), choice)
+        turns = (classify_step.run_tasks(TenantDatabase(db, owner), seconds=600, system=choice) for _ in range(AT_ONCE + 3))
+        assert sum(await asyncio.gather(*turns)) == AT_ONCE
+        assert len(server.requests) == 4 * AT_ONCE
+        assert server.most_at_once == AT_ONCE
 
 
 async def test_one_wakes_the_next_until_none_is_due(db: Database, owner: UUID) -> None:

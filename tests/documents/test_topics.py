@@ -15,7 +15,8 @@ from shared.ai.registry import LOCAL
 from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
 from shared.documents import classify_step, suggestions, topics
-from shared.documents.topics import NewTopic, TopicExists, name_key
+from shared.documents.name_keys import name_key
+from shared.documents.topics import NewTopic, TopicExists
 from shared.errors import InvalidCursor, NotFound
 from shared.ids import new_id
 from tests.documents import papers

@@ -376,7 +376,7 @@ async def test_what_could_run_scripts_is_never_shown_inline(vault: TenantDatabas
 
 async def test_what_has_not_arrived_cannot_be_downloaded(vault: TenantDatabase) -> None:
     created = await create(vault)
-    with pytest.raises(library.NotStoredYet):
+    with pytest.raises(library.UploadIncomplete):
         await library.download(vault, created.document.id, "attachment")
     assert (await library.text(vault, created.document.id)).pages == []
     with pytest.raises(NotFound):

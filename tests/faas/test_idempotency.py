@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared.db import Database, TenantDatabase
 from shared.errors import Conflict
 from shared.faas import Call, RequestModel, Response, ResponseModel, idempotency

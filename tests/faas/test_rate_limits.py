@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from infra.local.services import Valkey
+from infra.local.valkey import Valkey
 from shared import rate_limits
 from shared.config import settings
 from shared.errors import RateLimited

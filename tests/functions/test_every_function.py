@@ -15,7 +15,7 @@ import pytest
 from infra import processes
 from infra.functions import EVENT_AREAS, FUNCTIONS, ROOT, event_functions, files, http_functions
 from infra.gateway.app import Gateway
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from shared.faas.routing import Router
 from tests.faas.asgi import ask
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from infra.local.services import Valkey
+from infra.local.valkey import Valkey
 from infra.postgres.migrate import migrate
 from shared.db import Database, database
 from shared.db.database import _databases

@@ -11,9 +11,9 @@ import pytest
 from shared.audit import AuditAction, AuditOutcome
 from shared.config import read_settings, settings
 from shared.db import Database
-from shared.identity import bootstrap, deletion, resets
+from shared.identity import bootstrap, resets
 from shared.ids import new_id
-from shared.storage import object_store
+from tests import accounts
 from tests.identity.authenticator import challenge, enrol, forget_steps
 from tests.identity.browser import PASSWORD, Browser, Person, new_address, new_person
 
@@ -207,7 +207,7 @@ async def test_codes_refused_for_too_many_failures_are_written_too(db: Database)
 async def test_what_the_system_does_is_written_without_a_person(db: Database) -> None:
     person = await new_person()
     await person.browser.post("/api/account/delete", json={"password": person.password})
-    await deletion.erase(db, object_store(), UUID(person.id))
+    await accounts.erase(UUID(person.id))
     assert {(line.action, line.actor, line.ip) for line in await _lines(db, person)} >= {
         (AuditAction.ACCOUNT_DELETED, UUID(person.id), None),
         (AuditAction.ACCOUNT_DATA_ERASED, None, None),

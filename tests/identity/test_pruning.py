@@ -5,6 +5,7 @@ import asyncio
 from shared.db import Database
 from shared.events import pruning as event_pruning
 from shared.events import publish
+from shared.events.catalogue import EmailRequested
 from shared.identity import pruning, sessions
 from shared.identity.client import Client
 from shared.ids import new_id
@@ -59,8 +60,8 @@ async def test_revocations_go_once_no_token_can_need_them(own_instance: Database
 async def test_deliveries_go_a_week_after_they_were_done_and_dead_letters_stay(db: Database) -> None:
     async with db.system() as tx:
         events = [
-            await publish(tx, "email.requested", owner_id=None, subject="pruning", data={}),
-            await publish(tx, "email.requested", owner_id=None, subject="pruning", data={}),
+            await publish(tx, EmailRequested(owner_id=None, mail_id=new_id())),
+            await publish(tx, EmailRequested(owner_id=None, mail_id=new_id())),
         ]
         await tx.execute("UPDATE events SET created_at = now() - interval '8 days' WHERE id = ANY(%s)", (events,))
         for event, state in zip(events, ("done", "dead"), strict=True):

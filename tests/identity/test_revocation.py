@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from infra.local.services import Valkey
+from infra.local.valkey import Valkey
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.identity import revocation

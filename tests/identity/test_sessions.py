@@ -13,7 +13,7 @@ from shared import keys
 from shared.db import Database
 from shared.identity import revocation, sessions
 from shared.identity.client import Client
-from shared.identity.sessions import Outcome, Rotation
+from shared.identity.sessions import Rotation, RotationOutcome
 
 
 async def _new(db: Database, owner: UUID, browser: Client) -> str:
@@ -31,7 +31,7 @@ async def test_two_hundred_sessions_refresh_at_once_and_none_is_lost(db: Databas
     tokens = [await _new(db, owner, browser) for _ in range(200)]
     for _ in range(3):
         rotations = await asyncio.gather(*(_rotate(db, token, browser) for token in tokens))
-        assert {rotation.outcome for rotation in rotations} == {Outcome.ROTATED}
+        assert {rotation.outcome for rotation in rotations} == {RotationOutcome.ROTATED}
         renewed = [rotation.token for rotation in rotations if rotation.token]
         assert len(set(renewed)) == 200
         tokens = renewed
@@ -54,8 +54,8 @@ async def test_once_the_successor_is_used_the_predecessor_is_a_thiefs(db: Databa
     assert second is not None
     third = (await _rotate(db, second, browser)).token
     assert third is not None
-    assert (await _rotate(db, first, browser)).outcome is Outcome.REUSED
-    assert (await _rotate(db, third, browser)).outcome is Outcome.ENDED
+    assert (await _rotate(db, first, browser)).outcome is RotationOutcome.REUSED
+    assert (await _rotate(db, third, browser)).outcome is RotationOutcome.ENDED
     async with db.system() as tx:
         session = sessions.parse(first)
         assert session is not None
@@ -76,7 +76,7 @@ async def test_owner_and_thief_at_once_end_with_nobody_signed_in_twice(db: Datab
         assert first.token is not None
         # From here on the two part: the one goes on, the other comes back with what it has.
         await _rotate(db, first.token, browser)
-        assert (await _rotate(db, a.token, thief)).outcome is Outcome.REUSED
+        assert (await _rotate(db, a.token, thief)).outcome is RotationOutcome.REUSED
 
 
 async def test_a_made_up_token_ends_nothing(db: Database, owner: UUID, browser: Client) -> None:
@@ -86,8 +86,8 @@ async def test_a_made_up_token_ends_nothing(db: Database, owner: UUID, browser: 
     for position in (0, 16, 20, 40, 60):
         forged = bytearray(raw)
         forged[position] ^= 1
-        assert (await _rotate(db, keys.base64url(bytes(forged)), browser)).outcome is Outcome.UNKNOWN
-    assert (await _rotate(db, token, browser)).outcome is Outcome.ROTATED
+        assert (await _rotate(db, keys.base64url(bytes(forged)), browser)).outcome is RotationOutcome.UNKNOWN
+    assert (await _rotate(db, token, browser)).outcome is RotationOutcome.ROTATED
 
 
 async def test_a_session_that_was_not_used_for_thirty_days_is_over(db: Database, owner: UUID, browser: Client) -> None:
@@ -95,7 +95,7 @@ async def test_a_session_that_was_not_used_for_thirty_days_is_over(db: Database,
     async with db.system() as tx:
         assert await tx.fetch_value("SELECT expires_at - created_at = interval '30 days' FROM sessions WHERE user_id = %s", (owner,))
         await tx.execute("UPDATE sessions SET expires_at = now() WHERE user_id = %s", (owner,))
-    assert (await _rotate(db, token, browser)).outcome is Outcome.EXPIRED
+    assert (await _rotate(db, token, browser)).outcome is RotationOutcome.EXPIRED
 
 
 @pytest.mark.parametrize(("age", "lasts"), [(59, 30), (61, 29), (89, 1)])
@@ -107,7 +107,7 @@ async def test_a_session_is_over_ninety_days_after_its_sign_in_however_much_it_i
         await tx.execute("UPDATE sessions SET created_at = now() - %s * interval '1 day' WHERE user_id = %s", (age, owner))
         rotated = await sessions.rotate(tx, token, browser)
         left = await tx.fetch_value("SELECT expires_at - now() FROM sessions WHERE user_id = %s", (owner,))
-    assert rotated.outcome is Outcome.ROTATED
+    assert rotated.outcome is RotationOutcome.ROTATED
     assert left == timedelta(days=lasts)
 
 
@@ -134,4 +134,4 @@ async def test_the_second_tab_gets_the_successor_also_while_the_key_rotates(
     second = await _rotate(db, token, browser)
     assert first.token == second.token
     assert second.token is not None
-    assert (await _rotate(db, second.token, browser)).outcome is Outcome.ROTATED
+    assert (await _rotate(db, second.token, browser)).outcome is RotationOutcome.ROTATED

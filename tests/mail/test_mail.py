@@ -18,7 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from shared import clock
 from shared.config import settings
 from shared.db import Database

@@ -9,7 +9,7 @@ from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters, Sort
 from shared.documents.models import DocumentHit
-from shared.documents.topics import name_key
+from shared.documents.name_keys import name_key
 from shared.ids import new_id
 from shared.search import index as search_index
 
@@ -74,6 +74,12 @@ class Vault:
                     [document_id, self.db.owner_id, name],
                 )
         return document_id
+
+    async def merge(self) -> None:
+        """Takes what is indexed over into the postings, as a writer or the schedule does after a while."""
+        async with self.db.transaction() as tx:
+            while await tx.fetch_value("SELECT merge_search_changes(%s, 1)", [self.db.owner_id]):
+                pass
 
     async def topic(self, name: str) -> UUID:
         """The id of one of the owner's topics."""

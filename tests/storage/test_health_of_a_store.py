@@ -4,6 +4,7 @@ import pytest
 
 from shared.observability import dependency_checks
 from shared.storage import ObjectMissing, ObjectStore, StorageUnavailable, StoredObject
+from shared.storage.object_keys import HEALTH_READ, HEALTH_WRITE
 
 
 class Broken(ObjectStore):
@@ -32,17 +33,17 @@ class Broken(ObjectStore):
 
 async def test_a_store_that_reads_and_writes_is_well_and_is_written_to_once_a_minute(store: ObjectStore) -> None:
     await dependency_checks.check_store(store)
-    written = await store.stat(dependency_checks.WRITE_PROBE)
+    written = await store.stat(HEALTH_WRITE)
     await dependency_checks.check_store(store)
-    assert await store.read(dependency_checks.READ_PROBE, limit=10) == b"ok"
-    assert await store.stat(dependency_checks.WRITE_PROBE) == written
+    assert await store.read(HEALTH_READ, limit=10) == b"ok"
+    assert await store.stat(HEALTH_WRITE) == written
 
 
 async def test_a_store_is_written_to_at_the_first_check_only() -> None:
     store = Broken(reads=True, writes=True)
     for _ in range(3):
         await dependency_checks.check_store(store)
-    assert store.written == [dependency_checks.READ_PROBE, dependency_checks.WRITE_PROBE]
+    assert store.written == [HEALTH_READ, HEALTH_WRITE]
 
 
 @pytest.mark.parametrize(

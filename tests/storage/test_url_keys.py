@@ -12,12 +12,12 @@ import httpx
 import pytest
 from aiohttp import ClientSession, web
 
-from infra.local.services import Services, Store
 from infra.minio.bucket import BucketError, prepare
 from shared.config import SettingsError, read_settings
 from shared.storage import ObjectStore, StorageUnavailable, minio_accounts, url_keys
 from shared.storage.presigning import KeyPair, Signer
 from shared.storage.url_keys import UrlKeys
+from tests.services import Services, Store
 
 StartServices = Callable[..., Awaitable[Services]]
 

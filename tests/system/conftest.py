@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services import Services
+from tests.services import Services
 from tests.system.stack import Stack
 
 StartStack = Callable[..., Awaitable[Stack]]

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from infra import processes
-from infra.local.services import Services, free_port_block, random_keys
+from infra.local.ports import free_port_block
+from tests.services import Services, random_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60.0

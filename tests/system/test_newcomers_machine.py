@@ -16,9 +16,10 @@ import pytest
 
 from infra import processes
 from infra.local.environment import OTHERS, OURS
-from infra.local.services import Services, free_port_block
+from infra.local.ports import free_port_block
 from infra.local.stack import ROOT
 from tests.infra.local.test_serve import PATIENCE_SECONDS, until
+from tests.services import Services
 from tests.system.stack import Stack
 
 ODD = "my papers % \" \\ # ' $x `y` ü , ; & (1)"

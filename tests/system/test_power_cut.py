@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from infra.local.services import Postgres, SeaweedFS, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
 from tests.infra.local.test_presigned import client
 from tests.system.stack import until
 

@@ -43,10 +43,10 @@ def read(file: BinaryIO, content_type: str) -> Reading:
     with contextlib.ExitStack() as closing:
         flat = is_flat(file)
         archive = _Flat(file) if flat else closing.enter_context(zipfile.ZipFile(file))
-        document = _Document(archive, content_type)
+        document = _OpenDocument(archive, content_type)
         if not flat:
             document.refuse_encrypted()
-        content = _Content(document)
+        content = _ContentReader(document)
         styles = _Styles(document)
         if not document.walk(content, "content.xml", needed=True):
             raise damaged
@@ -83,7 +83,7 @@ class _Flat:
         return io.BytesIO(self._data)
 
 
-class _Document(Parts):
+class _OpenDocument(Parts):
     """One archive and its parts."""
 
     def __init__(self, archive: Archive, content_type: str) -> None:
@@ -106,7 +106,7 @@ class _Document(Parts):
         if folder in self._objects or folder.startswith((".", "/")) or nested >= _MAX_NESTED_OBJECTS:
             return ""
         self._objects.add(folder)
-        reader = _Content(self, folder, nested + 1)
+        reader = _ContentReader(self, folder, nested + 1)
         self.walk(reader, f"{folder}/content.xml")
         return "\n\n".join(page for page in reader.pages() if page.strip())
 
@@ -123,7 +123,7 @@ class _Manifest(PartReader):
         self.encrypted = True
 
 
-class _Text(PartReader):
+class _TextReader(PartReader):
     """Whatever holds paragraphs."""
 
     NAMESPACES = _NAMESPACES
@@ -136,7 +136,7 @@ class _Text(PartReader):
     )  # fmt: skip
     _FORMULA = frozenset({"math:mi", "math:mn", "math:mo", "math:mtext", "math:ms"})
 
-    def __init__(self, document: _Document, folder: str = "", nested: int = 0) -> None:
+    def __init__(self, document: _OpenDocument, folder: str = "", nested: int = 0) -> None:
         super().__init__()
         self._document = document
         self._folder = folder
@@ -238,12 +238,12 @@ class _Text(PartReader):
                 self.flow.end_paragraph()
 
 
-class _Content(_Text):
+class _ContentReader(_TextReader):
     """The body: with pages where paragraphs or slides say so, the values of cells, and what was entered into forms."""
 
-    SKIPPED = _Text.SKIPPED | {"office:master-styles"}
+    SKIPPED = _TextReader.SKIPPED | {"office:master-styles"}
 
-    def __init__(self, document: _Document, folder: str = "", nested: int = 0) -> None:
+    def __init__(self, document: _OpenDocument, folder: str = "", nested: int = 0) -> None:
         super().__init__(document, folder, nested)
         self._style = ""
         self._breaking: dict[str, str] = {}
@@ -333,12 +333,18 @@ def _stored(cell: Attributes) -> str | None:
     return value(cell, "string-value") if kind == "string" else None
 
 
-class _Styles(_Text):
+class _Styles(_TextReader):
     """The page headers and footers, which hold a letter's sender or its bank account; each different one once."""
 
-    SKIPPED = _Text.SKIPPED | {"office:styles", "office:automatic-styles", "office:font-face-decls", "office:body", "style:handout-master"}
+    SKIPPED = _TextReader.SKIPPED | {
+        "office:styles",
+        "office:automatic-styles",
+        "office:font-face-decls",
+        "office:body",
+        "style:handout-master",
+    }
 
-    def __init__(self, document: _Document) -> None:
+    def __init__(self, document: _OpenDocument) -> None:
         super().__init__(document)
         self.headers: list[str] = []
         self.footers: list[str] = []

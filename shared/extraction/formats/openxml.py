@@ -18,8 +18,8 @@ from xml.parsers import expat
 
 from shared.extraction.failures import DocumentCorrupt, ExtractionFailed
 from shared.extraction.formats.numbers import NumberFormat
+from shared.extraction.formats.xml_parts import Attributes
 
-Attributes = dict[str, str]
 Start = Callable[[str, Attributes], None]
 End = Callable[[str], None]
 

@@ -68,7 +68,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class PageText:
+class PdfPageText:
     """The text layer of a page, whether it makes sense, and what one sees besides: None where so much is told that it must be all."""
 
     text: str
@@ -91,7 +91,7 @@ class PageText:
         return sight.segments >= _SEGMENTS_OF_OUTLINES and _covered(sight.outlines, sight.text) < _TEXT_SHARE
 
 
-def read(page: "PdfPage") -> PageText:
+def read(page: "PdfPage") -> PdfPageText:
     """The text layer of the page, in words, and what one sees besides."""
     textpage = page.get_textpage()
     try:
@@ -108,7 +108,7 @@ def read(page: "PdfPage") -> PageText:
         # U+FFFE stands for a hyphen at the end of a line, the line break after it left out: "Haftpflichtver\ufffesicherung", "E\ufffeMail"
         text = _HYPHEN.sub("", text).replace("\ufffe", "-")
         sensible = makes_sense(text)
-        return PageText(text, sensible, None if sensible and len(text) > _MANY_CHARACTERS else _look(page, boxes))
+        return PdfPageText(text, sensible, None if sensible and len(text) > _MANY_CHARACTERS else _look(page, boxes))
     finally:
         textpage.close()
 

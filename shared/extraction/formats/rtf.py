@@ -81,14 +81,14 @@ def read(file: BinaryIO) -> Reading:
     if size > MAX_OFFICE_FILE:
         raise DocumentTooComplex(f"The {NAMES[RTF]} is larger than {MAX_OFFICE_FILE // MIB} MiB.")
     file.seek(0)
-    reader = _Text()
+    reader = _RtfText()
     reader.feed(file.read())
     return Reading(pages=as_one_page(reader.parts()), title=reader.written("title") or None, truncated=reader.full)
 
 
 def text(data: bytes) -> str:
     """The text of RTF that stands in another document; empty if it is damaged."""
-    reader = _Text()
+    reader = _RtfText()
     try:
         reader.feed(data)
     except ExtractionFailed:
@@ -96,7 +96,7 @@ def text(data: bytes) -> str:
     return as_one_page(reader.parts())[0]
 
 
-class _Text:
+class _RtfText:
     def __init__(self) -> None:
         self._written: dict[str, list[str]] = {"title": [], "header": [], "text": [], "note": []}
         self.full = False

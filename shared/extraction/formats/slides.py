@@ -7,7 +7,8 @@ on the layout. Pictures are not looked at here at all.
 from typing import BinaryIO
 
 from shared.extraction.formats import Reading
-from shared.extraction.formats.openxml import Attributes, Package, PartDamaged, Relationship, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.openxml import Package, PartDamaged, Relationship, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.xml_parts import Attributes
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS
 
 _KIND = "PowerPoint presentation"

@@ -14,7 +14,8 @@ from xml.parsers import expat
 from shared.extraction.failures import UnsupportedType
 from shared.extraction.formats import Reading
 from shared.extraction.formats.numbers import NumberFormat
-from shared.extraction.formats.openxml import Attributes, Package, PartDamaged, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.openxml import Package, PartDamaged, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.xml_parts import Attributes
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_SECONDS
 
 _KIND = "Excel workbook"

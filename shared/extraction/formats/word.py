@@ -53,7 +53,7 @@ def read(file: BinaryIO, *, _nested: int = 0) -> Reading:
 
     Raises DocumentCorrupt."""
     with zipfile.ZipFile(file) as package:
-        document = _Document(package, _nested)
+        document = _WordDocument(package, _nested)
         pages = document.read()
     reading = document.reading
     reading.pages = pages
@@ -61,7 +61,7 @@ def read(file: BinaryIO, *, _nested: int = 0) -> Reading:
     return reading
 
 
-class _Document(Parts):
+class _WordDocument(Parts):
     """One archive: its parts, and what they refer to."""
 
     def __init__(self, archive: zipfile.ZipFile, nested: int) -> None:
@@ -223,7 +223,7 @@ class _Body(PartReader):
         }
     )  # fmt: skip
 
-    def __init__(self, document: _Document, relations: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, document: _WordDocument, relations: dict[str, tuple[str, str]]) -> None:
         super().__init__()
         self.notes: dict[tuple[str, str], str] = {}
         self._document = document
@@ -418,7 +418,7 @@ class _Body(PartReader):
 class _Notes(_Body):
     """Footnotes, endnotes or comments, each by itself."""
 
-    def __init__(self, document: _Document, relations: dict[str, tuple[str, str]], kind: str) -> None:
+    def __init__(self, document: _WordDocument, relations: dict[str, tuple[str, str]], kind: str) -> None:
         super().__init__(document, relations)
         self.texts: dict[tuple[str, str], str] = {}
         self._kind = kind

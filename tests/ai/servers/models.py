@@ -27,7 +27,23 @@ def careful(system: str, user: str) -> str:
             if lines:
                 found.append({"topic": alias, "confidence": 0.93, "quote": max(lines, key=len)[:200], "page": int(number)})
                 break
-    return json.dumps({"topics": found})
+    return json.dumps({"topics": found} | _details(system, document))
+
+
+_DATED = re.compile(r"date: (\d+) May (\d{4})")
+
+
+def _details(system: str, document: str) -> dict[str, object]:
+    """What is asked for beside the topics: the first line of the first page as title and sender, a date in May."""
+    first = document.partition("--- page 1 ---\n")[2].partition("\n")[0]
+    said: dict[str, object] = {name: None for name in ("title", "sender", "issued_on") if f'- "{name}" is' in system}
+    for name in said.keys() & {"title", "sender"}:
+        if first and not first.startswith("[document "):
+            said[name] = {"value": first[:80], "quote": first[:200], "page": 1}
+    dated = _DATED.search(document)
+    if "issued_on" in said and dated:
+        said["issued_on"] = {"value": f"{dated[2]}-05-{int(dated[1]):02}", "quote": dated[0], "page": None}
+    return said
 
 
 def obedient(system: str, user: str) -> str:

@@ -1,8 +1,9 @@
 """OpenAI's Chat Completions API, and the servers that speak it: which forms of answers they take differs (`forms`)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.ai.servers.anthropic_server import wrong_schema
@@ -51,8 +52,20 @@ class OpenAIServer:
     tokens_counted: int | None = None
     key: str = KEY
     usage: bool = True
+    at_work: int = 0
+    most_at_once: int = 0
 
     async def handle(self, request: Request) -> Response:
+        self.at_work += 1
+        self.most_at_once = max(self.most_at_once, self.at_work)
+        try:
+            response = self._response(request)
+            await asyncio.sleep(response.delay)
+            return replace(response, delay=0.0)
+        finally:
+            self.at_work -= 1
+
+    def _response(self, request: Request) -> Response:
         self.requests.append(request)
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return error(401)

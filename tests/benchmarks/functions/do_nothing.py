@@ -1,8 +1,9 @@
 """For the benchmark of deliveries: an empty event function."""
 
-from shared.faas import Event, on_event
+from shared.faas import on_event
+from tests.benchmarks.events import Nothing
 
 
-@on_event("bench.nothing")
-async def do_nothing(event: Event) -> None:
+@on_event(Nothing)
+async def do_nothing(event: Nothing) -> None:
     """Returns."""

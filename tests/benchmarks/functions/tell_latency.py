@@ -3,13 +3,14 @@
 import os
 import time
 
-from shared.faas import Event, on_event
+from shared.faas import on_event
+from tests.benchmarks.events import Latency
 
 
-@on_event("bench.latency")
-async def tell_latency(event: Event) -> None:
+@on_event(Latency)
+async def tell_latency(event: Latency) -> None:
     """Appends the nanoseconds to a file, in one write."""
-    spent = time.monotonic_ns() - event.data["at"]
-    descriptor = os.open(event.data["file"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    spent = time.monotonic_ns() - event.at
+    descriptor = os.open(event.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, f"{spent}\n".encode())
     os.close(descriptor)

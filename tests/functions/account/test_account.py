@@ -10,9 +10,10 @@ import pytest
 from shared.audit import chain
 from shared.config import read_settings, settings
 from shared.db import Database
-from shared.identity import bootstrap, deletion
+from shared.identity import bootstrap
 from shared.ids import new_id
 from shared.storage import object_store
+from tests import accounts
 from tests.audit.sealing import seal_all
 from tests.identity.authenticator import challenge, enrol
 from tests.identity.browser import Browser, Person, new_address, new_person
@@ -111,8 +112,8 @@ async def test_a_deleted_account_is_closed_at_once_and_gone_soon(person: Person,
     assert (await Browser().post("/api/auth/register", json={"email": person.email, "password": "an all new password"})).status_code == 202
     assert (await Browser().login(person.email, "an all new password")).json()["user"]["id"] != person.id
 
-    await deletion.erase(db, object_store(), owner)
-    await deletion.erase(db, object_store(), owner)
+    await accounts.erase(owner)
+    await accounts.erase(owner)
     assert [await object_store().stat(key) for key in keys] == [None] * 4
     async with db.system() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM users WHERE id = %s", (owner,)) == 0
@@ -162,7 +163,7 @@ async def test_nothing_of_a_deleted_account_is_left_in_any_table_but_lines_witho
     assert (await person.browser.post("/api/account/delete", json={"password": person.password})).status_code == 202
     # At once nothing says whose address it was.
     assert await _rows_that_name(db, person.email) == {}
-    await deletion.erase(db, object_store(), owner)
+    await accounts.erase(owner)
     # What happened, and what is still to be delivered, names a number that belongs to nobody any more.
     assert set(await _rows_that_name(db, person.id)) <= {"audit_lines", "events", "deliveries"}
     async with db.system() as tx:
@@ -186,7 +187,7 @@ async def test_a_document_that_joins_while_the_account_is_erased_goes_too(person
             """,
             {"id": new_id(), "owner": owner, "key": key},
         )
-        erasing = asyncio.create_task(deletion.erase(db, object_store(), owner))
+        erasing = asyncio.create_task(accounts.erase(owner))
         await until_others_wait(db, joining, 1)
     await erasing
     assert await object_store().stat(key) is None
@@ -195,7 +196,7 @@ async def test_a_document_that_joins_while_the_account_is_erased_goes_too(person
 
 
 async def test_a_living_account_is_not_erased(person: Person, db: Database) -> None:
-    await deletion.erase(db, object_store(), UUID(person.id))
+    await accounts.erase(UUID(person.id))
     assert (await person.browser.get("/api/account")).status_code == 200
 
 

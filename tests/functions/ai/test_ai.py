@@ -13,9 +13,9 @@ from shared.clock import now
 from shared.config import settings
 from shared.db import Database, TenantDatabase
 from shared.documents import classify_step
-from shared.faas import Event
+from shared.events.catalogue import ClassificationDue
 from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS
-from shared.identity import tokens
+from shared.identity import sessions, tokens
 from shared.identity.client import Client
 from shared.ids import new_id
 from tests.ai.servers import openai_server as openai_api
@@ -28,12 +28,14 @@ BROWSER = Client("192.0.2.1", "tests", "en")
 Asking = Callable[..., Awaitable[Heard]]
 
 
-def _asking(owner: UUID, role: str = "user") -> Asking:
+async def _asking(db: Database, owner: UUID, role: str = "user") -> Asking:
     for folder in ("ai", "admin", "topics"):
         for file in sorted((FUNCTIONS / folder).glob("*.py")):
             importlib.import_module(f"functions.{folder}.{file.stem}")
     app = serving(*ENDPOINTS.values())
-    token, _ = tokens.issue(owner, "admin" if role == "admin" else "user", new_id(), BROWSER)
+    async with db.system() as tx:
+        session_id, _ = await sessions.create(tx, owner, BROWSER)
+    token, _ = tokens.issue(owner, "admin" if role == "admin" else "user", session_id, BROWSER)
     headers = {"authorization": f"Bearer {token}", "user-agent": BROWSER.user_agent, "accept-language": BROWSER.accept_language}
 
     async def send(method: str, path: str, json: Any = None) -> Heard:
@@ -43,9 +45,9 @@ def _asking(owner: UUID, role: str = "user") -> Asking:
 
 
 @pytest.fixture
-def asking(db: Database, owner: UUID) -> Asking:
-    """`await asking("GET", "/api/ai/settings")` as the owner."""
-    return _asking(owner)
+async def asking(db: Database, owner: UUID) -> Asking:
+    """`await asking("GET", "/api/ai/settings")` as the owner, who has just signed in."""
+    return await _asking(db, owner)
 
 
 @pytest.fixture
@@ -70,10 +72,9 @@ async def _choose(asking: Asking, server: OpenAIServer, **members: Any) -> Heard
 
 
 async def _turn(owner: UUID) -> None:
-    """What a worker does on `classification.due`."""
+    """What a worker does on ClassificationDue."""
     importlib.import_module("functions.events.ask_ai_provider")
-    event = Event(id=new_id(), type="classification.due", owner_id=owner, subject=str(owner), data={}, time=now())
-    await EVENT_FUNCTIONS["ask_ai_provider"].handler(event)
+    await EVENT_FUNCTIONS["ask_ai_provider"].handler(ClassificationDue(owner_id=owner))
 
 
 async def test_the_five_providers_are_listed(asking: Asking) -> None:
@@ -215,7 +216,7 @@ async def test_failures_of_a_call_made_by_hand_are_told(db: Database, owner: UUI
 
 
 async def test_an_admin_chooses_for_everyone_and_sees_no_key_either(db: Database, owner: UUID) -> None:
-    admin = _asking(owner, "admin")
+    admin = await _asking(db, owner, "admin")
     async with db.system() as tx:
         await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (owner,))
     before = (await admin("GET", "/api/admin/settings")).json()

@@ -15,8 +15,8 @@ from tests.functions.documents.conftest import Person
 
 LETTER = b"Dear heron, the waterworks send their invoice."
 DOCUMENT_MEMBERS = {
-    "id", "filename", "title", "size", "content_type", "status", "error", "warnings", "page_count", "language", "sha256", "topics",
-    "ai_policy", "storage", "created_at", "updated_at", "trashed_at",
+    "id", "filename", "title", "size", "content_type", "status", "error", "warnings", "page_count", "language", "sha256",
+    "issued_on", "sender", "notes", "topics", "ai_policy", "storage", "version", "created_at", "updated_at", "trashed_at",
 }  # fmt: skip
 
 

@@ -14,14 +14,16 @@ import psycopg
 import pytest
 from aiohttp import web
 
-from infra.broker.deliveries import Lease
+from infra.broker.deliveries import DeliveryLease
 from infra.broker.dispatcher import Dispatcher, QueueLimit
 from infra.broker.targets import Targets
-from infra.local.services import Postgres, free_port_block
+from infra.local.ports import free_port_block
+from infra.local.postgres import Postgres
 from shared.config import settings
 from shared.db import Database, Transaction
 from shared.events import publish
 from shared.events.subscriptions import SCHEDULES, Subscription
+from tests.infra.broker.events import Happened
 from tests.infra.broker.waiting import until
 
 Handler = Callable[[Mapping[str, str], Any], Awaitable[web.Response]]
@@ -76,15 +78,8 @@ class Outbox:
     ) -> None:
         async with self.database.system() as tx:
             for number in range(times):
-                await publish(
-                    tx,
-                    "test.happened",
-                    owner_id=owner,
-                    subject="subject",
-                    data=data or {"number": number},
-                    cost=cost,
-                    subscriptions={"test.happened": (Subscription(function, queue),)},
-                )
+                event = Happened.received(owner_id=owner, subject="subject", data=data or {"number": number})
+                await publish(tx, event, cost=cost, subscriptions={event.type: (Subscription(function, queue),)})
 
     async def states(self) -> dict[str, int]:
         """How many deliveries are in each state."""
@@ -238,7 +233,7 @@ def dispatching(outbox: Outbox, functions: Functions) -> StartDispatcher:
         concurrency: int = 4,
         seconds: float = 30,
         shared: bool = False,
-        lease: Lease | None = None,
+        lease: DeliveryLease | None = None,
         template: str = "",
         name: str = "a",
         database: Database | None = None,

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from infra.broker.bucket_events import LIST
-from infra.local.services import Valkey
+from infra.local.valkey import Valkey
+from infra.notification_list import LIST
 from shared.ids import new_id
 from tests.infra.broker.conftest import Functions, Outbox
 from tests.infra.broker.test_bucket_events import entry, record

@@ -12,12 +12,15 @@ import pytest
 from redis.asyncio import Redis
 
 from infra.broker import bucket_events, cancellation
-from infra.broker.bucket_events import BROKERS, LIST, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
+from infra.broker.bucket_events import BROKERS, BucketEvents, heartbeat_key, in_flight_list, subscriptions_for
 from infra.broker.cancellation import end
 from infra.broker.notification_format import Unintelligible, parse
-from infra.local.services import Postgres, Valkey
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
+from infra.notification_list import LIST
 from shared.db import Database
 from shared.ids import new_id
+from shared.storage.object_keys import OriginalKey
 from tests.infra.broker.conftest import Outbox
 from tests.infra.broker.waiting import until
 
@@ -142,7 +145,7 @@ def test_patterns_choose_the_functions() -> None:
 
 async def test_a_notification_becomes_an_event_of_its_owner(outbox: Outbox, list_client: Redis) -> None:
     owner = new_id()
-    key = f"{owner}/{new_id()}/file.pdf"
+    key = str(OriginalKey.new(owner, new_id(), ".pdf"))
     await list_client.rpush(LIST, entry(record(key)))
     async with taking(outbox, list_client) as batches:
         await until(lambda: batches)

@@ -8,17 +8,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from aiohttp import web
 
 from infra.broker.cancellation import end
-from infra.broker.deliveries import Lease, Shares, begin, claim
+from infra.broker.deliveries import DeliveryLease, Shares, begin, claim
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
+from infra.worker.app import Worker
+from infra.worker.discovery import load_event_functions
 from shared.clock import now
 from shared.config import settings
 from shared.db import Database
-from shared.events.signing import verify
+from shared.events.signing import REJECTED_HEADER, verify
 from shared.ids import new_id
 from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher, analyse, rows_read
 from tests.infra.broker.waiting import until
@@ -191,7 +194,7 @@ async def test_owners_take_turns_when_there_are_more_of_them_than_places(outbox:
     after = NOBODY
     for _ in range(7):
         async with outbox.database.system() as tx:
-            claimed = await claim(tx, "a", "documents", 3, after, Lease())
+            claimed = await claim(tx, "a", "documents", 3, after, DeliveryLease())
         after = max(claimed, key=lambda delivery: delivery.turn).lane
         served += [delivery.lane for delivery in sorted(claimed, key=lambda delivery: delivery.turn)]
     assert sorted(served) == sorted(owners * 3)
@@ -227,7 +230,7 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
         await tx.execute(f"SET LOCAL plan_cache_mode = {plan}")
         for turn in range(5):  # prepared at the third
             before = await rows_read(tx)
-            claimed = await claim(tx, "a", "documents", 10, NOBODY, Lease())
+            claimed = await claim(tx, "a", "documents", 10, NOBODY, DeliveryLease())
             assert Counter(delivery.lane for delivery in claimed) == ({owner: 5, other: 5} if turn == 0 else {owner: 10})
             assert await rows_read(tx) - before < 10 * len(claimed)
 
@@ -239,9 +242,9 @@ async def test_a_claim_passes_over_owners_without_a_share_and_reads_nothing_of_t
     async with outbox.database.system() as tx:
         await begin(tx)
         before = await rows_read(tx)
-        claimed = await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 0}))
+        claimed = await claim(tx, "a", "documents", 4, NOBODY, DeliveryLease(), Shares(2, {greedy: 0}))
         assert Counter(delivery.lane for delivery in claimed) == {patient: 2}
-        claimed += await claim(tx, "a", "documents", 4, NOBODY, Lease(), Shares(2, {greedy: 1}))
+        claimed += await claim(tx, "a", "documents", 4, NOBODY, DeliveryLease(), Shares(2, {greedy: 1}))
         assert Counter(delivery.lane for delivery in claimed) == {patient: 4, greedy: 1}
         assert await rows_read(tx) - before < 100
 
@@ -283,6 +286,25 @@ async def test_a_rejection_is_a_dead_letter_at_once(outbox: Outbox, functions: F
     row = await outbox.one()
     assert (row["attempts"], row["last_error"]) == (1, "no such document")
     assert row["finished_at"] is not None
+
+
+async def test_an_event_that_is_malformed_is_a_dead_letter_at_once(
+    outbox: Outbox, functions: Functions, dispatching: StartDispatcher
+) -> None:
+    worker = httpx.AsyncClient(transport=httpx.ASGITransport(Worker(load_event_functions())), base_url="http://worker")
+
+    async def hosted(headers: Mapping[str, str], body: Any) -> web.Response:
+        answer = await worker.post("/extract-document", headers=headers, json=body)
+        return web.Response(status=answer.status_code, text=answer.text, headers={REJECTED_HEADER: answer.headers[REJECTED_HEADER]})
+
+    functions.handlers["extract-document"] = hosted
+    await outbox.publish("extract_document", owner=new_id(), data={"document_id": "none"})
+    await outbox.execute("UPDATE events SET type = 'document.stored'")
+    async with worker, dispatching():
+        await outbox.until_all_are("dead")
+    row = await outbox.one()
+    assert row["attempts"] == 1
+    assert row["last_error"].startswith("the event is no DocumentStored: document_id: ")
 
 
 async def test_the_last_attempt_that_fails_makes_a_dead_letter(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
@@ -374,7 +396,7 @@ async def test_a_lease_is_extended_while_the_function_runs(outbox: Outbox, funct
     release = functions.hold("work")
     await outbox.publish()
     # So long that none runs out while others on this machine hold us up; brokers look for such every second.
-    async with dispatching(name="a", lease=Lease(60, 0.2)), dispatching(name="b", lease=Lease(60, 0.2)):
+    async with dispatching(name="a", lease=DeliveryLease(60, 0.2)), dispatching(name="b", lease=DeliveryLease(60, 0.2)):
         await until(lambda: len(functions.calls) == 1)
         first = (await outbox.one())["lease_until"]
 
@@ -390,7 +412,7 @@ async def test_a_lease_is_extended_while_the_function_runs(outbox: Outbox, funct
 async def test_the_result_of_a_lost_lease_is_ignored(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
     release = functions.hold("work")
     await outbox.publish()
-    async with dispatching(name="a", lease=Lease(30, 0.2)):
+    async with dispatching(name="a", lease=DeliveryLease(30, 0.2)):
         await until(lambda: len(functions.calls) == 1)
         await outbox.execute("UPDATE deliveries SET leased_by = 'b', attempts = 2, lease_until = now() + interval '1 hour'")
         release.set()
@@ -464,7 +486,7 @@ async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(
 
 
 async def test_a_busy_broker_is_woken_by_a_publisher_elsewhere(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
-    from infra.broker.listener import listen
+    from shared.db.listen import listen
     from shared.events import DELIVERIES_CHANNEL
 
     async with dispatching() as running:

@@ -9,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from infra.broker.bucket_events import BROKERS
-from infra.broker.deliveries import Lease
-from infra.local.services import Postgres, Valkey
+from infra.broker.deliveries import DeliveryLease
+from infra.local.postgres import Postgres
+from infra.local.valkey import Valkey
 from tests.infra.broker.conftest import Outbox
 from tests.infra.broker.waiting import until
 from tests.infra.worker.process import Started, WorkerProcess
@@ -73,7 +74,7 @@ async def test_deliveries_go_on_within_moments_of_a_killed_worker_s_return(stack
     await stack.worker.start()
     await until(stack.worker.serves)
     # Under a second when nothing else runs; in any case before leases run out, which would help as well.
-    await stack.outbox.until_all_are("done", seconds=Lease().seconds - 1)
+    await stack.outbox.until_all_are("done", seconds=DeliveryLease().seconds - 1)
     # Four were cut off; of the others those that reached it in the moment in which it died.
     assert await stack.attempts() in ([1] * unharmed + [2] * (8 - unharmed) for unharmed in range(5))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.services import Postgres
+from infra.local.postgres import Postgres
 from shared.events import pruning
 from tests.infra.broker.conftest import Outbox, analyse
 

@@ -17,7 +17,7 @@ from infra.broker.deliveries import Delivery
 from infra.broker.targets import Done, Targets
 from infra.functions import ROOT
 from infra.gateway import remote
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from shared.clock import now
 from shared.config import settings
 from shared.ids import new_id

@@ -12,7 +12,7 @@ import pytest
 
 from infra import processes
 from infra.functions import ROOT
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 
 FUNCTIONS = Path(__file__).with_name("functions.py")
 

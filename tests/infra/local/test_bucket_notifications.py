@@ -11,9 +11,11 @@ import pytest
 from botocore.config import Config
 from redis.asyncio import Redis
 
-from infra.local.bucket_notifications import LIST, entry
-from infra.local.metadata_log import Change, Entry
-from infra.local.services import SeaweedFS, Services, Store
+from infra.local.bucket_notifications import entry
+from infra.local.metadata_log import MetadataEntry, ObjectChange
+from infra.local.seaweedfs import SeaweedFS
+from infra.notification_list import LIST
+from tests.services import Services, Store
 
 StartServices = Callable[..., Awaitable[Services]]
 KEY = "0198/überraschung & mehr/scan+1 (2).pdf"
@@ -149,11 +151,11 @@ async def test_the_store_restarted_goes_on_announcing(own_services: Services) ->
     assert unquote_plus((await next_record(own_services))["s3"]["object"]["key"]) == "u/b.txt"
 
 
-def change(folder: str, new: Entry | None, old: Entry | None = None) -> Change:
-    return Change(1_795_493_266_182_415_731, folder, old, new)
+def change(folder: str, new: MetadataEntry | None, old: MetadataEntry | None = None) -> ObjectChange:
+    return ObjectChange(1_795_493_266_182_415_731, folder, old, new)
 
 
-FILE = Entry("a.pdf", False, 10, "application/pdf", "abc", 1, {})
+FILE = MetadataEntry("a.pdf", False, 10, "application/pdf", "abc", 1, {})
 
 
 @pytest.mark.parametrize(
@@ -162,12 +164,12 @@ FILE = Entry("a.pdf", False, 10, "application/pdf", "abc", 1, {})
         change("/buckets/docuvault/.derived/u", FILE),
         change("/buckets/docuvault/.uploads/x", FILE),
         change("/buckets/docuvault-other/u", FILE),
-        change("/buckets/docuvault/u", Entry("d", True, 0, "", "", 1, {})),
+        change("/buckets/docuvault/u", MetadataEntry("d", True, 0, "", "", 1, {})),
         change("/buckets/docuvault/u", FILE, FILE),
         change("/buckets/docuvault/u", None, FILE),
         change("", None),
     ],
     ids=["derived", "parts", "another bucket", "folder", "tags only", "removed", "heartbeat"],
 )
-def test_what_is_no_new_object_is_passed_over(passed_over: Change) -> None:
+def test_what_is_no_new_object_is_passed_over(passed_over: ObjectChange) -> None:
     assert entry(passed_over, "docuvault") is None

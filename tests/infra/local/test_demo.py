@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 from infra.local.stack import ROOT
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from botocore.config import Config
 
-from infra.local.services import Store
+from tests.services import Store
 
 BODY = b"%PDF-1.7 what was declared"
 ORIGIN = "http://127.0.0.1:8080"

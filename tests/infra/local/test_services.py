@@ -19,13 +19,17 @@ import psycopg
 import pytest
 
 from infra.local.certificates import ensure_certificate
-from infra.local.services import Postgres, SeaweedFS, Services, Valkey, free_port_block, same_port_block
+from infra.local.ports import free_port_block, same_port_block
+from infra.local.postgres import Postgres
+from infra.local.seaweedfs import SeaweedFS
+from infra.local.valkey import Valkey
 from infra.postgres.migrate import dbmate_url
 from infra.processes import StartError, run, unprivileged_user
 from infra.programs import copied_in_the_open, postgres_programs
 from shared.config import settings
 from shared.db import Database
 from tests.infra.local.test_presigned import client
+from tests.services import Services
 
 
 async def test_a_tenant_sees_only_its_own_user(db: Database, owner: UUID, other_owner: UUID) -> None:
@@ -233,7 +237,7 @@ def test_a_libpq_url_becomes_one_that_dbmate_understands(libpq: str, dbmate: str
 def test_ports_are_given_to_one_process_only() -> None:
     given = [free_port_block(6) for _ in range(20)]
     assert len(set(given)) == 20
-    asked = "from infra.local.services import free_port_block; print(*(free_port_block(6) for _ in range(20)))"
+    asked = "from infra.local.ports import free_port_block; print(*(free_port_block(6) for _ in range(20)))"
     other = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     assert not set(map(int, other)) & set(given)
 
@@ -244,13 +248,13 @@ def test_ports_are_given_again_unless_somebody_has_them_now() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", mine + 3))
         assert same_port_block(mine, 6) != mine
-    again = f"from infra.local.services import same_port_block; print(same_port_block({mine + 5}, 1))"
+    again = f"from infra.local.ports import same_port_block; print(same_port_block({mine + 5}, 1))"
     other = subprocess.run([sys.executable, "-c", again], capture_output=True, text=True, check=True).stdout
     assert int(other) != mine + 5, "nobody listens there yet, but it was given to us"
 
 
 def test_ports_of_a_process_that_is_gone_are_given_again() -> None:
-    asked = "from infra.local.services import free_port_block; print(free_port_block(6))"
+    asked = "from infra.local.ports import free_port_block; print(free_port_block(6))"
     first = int(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout)
     assert same_port_block(first + 5, 1) == first + 5
     assert same_port_block(first, 5) == first
@@ -295,14 +299,18 @@ async def test_a_folder_that_somebody_else_made_beforehand_is_refused(tmp_path: 
     postgres = Postgres(long / "postgresql", tmp_path, durable=False)
     assert postgres.sockets.parent == Path(tempfile.gettempdir())
     make(postgres.sockets)
-    with pytest.raises(StartError, match="remove it") as refused:
-        await postgres.start()
+    try:
+        with pytest.raises(StartError, match="remove it") as refused:
+            await postgres.start()
+    finally:
+        for path in Path(tempfile.gettempdir()).glob(f"{postgres.sockets.name}*"):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     assert str(postgres.sockets) in str(refused.value)
 
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     make(temporary / f"docuvault-ports-{os.geteuid()}")
-    asked = "from infra.local.services import free_port_block; free_port_block(1)"
+    asked = "from infra.local.ports import free_port_block; free_port_block(1)"
     code, output = await run([sys.executable, "-c", asked], environ=os.environ | {"TMPDIR": str(temporary)})
     assert code != 0
     assert "StartError" in output

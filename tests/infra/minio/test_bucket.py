@@ -7,8 +7,8 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from infra.functions import ROOT
-from infra.local.services import Services
 from infra.minio.bucket import ARN, ID
+from tests.services import Services
 
 
 def prepare(**environ: str) -> subprocess.CompletedProcess[str]:

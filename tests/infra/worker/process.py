@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from infra.local.services import free_port_block
+from infra.local.ports import free_port_block
 
 FUNCTIONS = Path(__file__).parent / "functions"
 

@@ -6,16 +6,17 @@ from pathlib import Path
 import psycopg
 
 from shared.errors import NotFound
-from shared.faas import Event, Rejected, on_event
+from shared.faas import Rejected, on_event
+from tests.infra.broker.events import Happened
 from tests.infra.broker.waiting import until
 
 
-@on_event("test.*")
-async def take_note(event: Event) -> None:
+@on_event(Happened)
+async def take_note(event: Happened) -> None:
     """Does what the event says."""
-    told = event.data
+    told = event.data()
     if "write" in told:
-        _write(Path(told["write"]), f"{event.id} {event.owner_id} {event.subject} {os.getpid()}\n")
+        _write(Path(told["write"]), f"{event.owner_id} {event.subject} {os.getpid()}\n")
     if "until" in told:
         await until(Path(told["until"]).exists, seconds=60)
     match told.get("raise"):

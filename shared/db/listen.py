@@ -9,7 +9,7 @@ import psycopg.sql
 
 from shared.db.liveness import LIVENESS
 
-log = logging.getLogger("docuvault.broker")
+log = logging.getLogger("docuvault.db")
 
 RECONNECT_SECONDS = 1.0
 

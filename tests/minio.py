@@ -8,9 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from infra import processes
-from infra.local.bucket_notifications import LIST
-from infra.local.services import START_SECONDS, is_ok, until_answers
+from infra.local.probes import START_SECONDS, is_ok, until_ready
 from infra.minio.bucket import prepare
+from infra.notification_list import LIST
 
 
 @dataclass
@@ -56,7 +56,7 @@ class MinIO:
             },
             directory=self.folder,
         )
-        await until_answers(self.name, self.process, self.logs / "minio.log", self._answers)
+        await until_ready(self.name, self.process, self.logs / "minio.log", self._is_ready)
         await asyncio.to_thread(prepare, self.endpoint, self.access_key, self.secret_key, self.bucket, wait_seconds=START_SECONDS)
 
     async def stop(self) -> None:
@@ -67,5 +67,5 @@ class MinIO:
         if self.process is not None:
             await processes.stop(self.process, with_signal=signal.SIGKILL)
 
-    async def _answers(self) -> bool:
-        return await is_ok(self.port, "GET /minio/health/live")
+    async def _is_ready(self) -> bool:
+        return await is_ok(self.port, "/minio/health/live")

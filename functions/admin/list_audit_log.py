@@ -1,0 +1,12 @@
+"""GET /api/admin/audit: what happened, of everyone, newest first."""
+
+from shared.audit import audit_log
+from shared.audit.audit_log import AuditQuery
+from shared.audit.security_events import SecurityEvent
+from shared.db import database
+from shared.faas import Call, Page, endpoint
+
+
+@endpoint("GET", "/api/admin/audit", auth="admin", query=AuditQuery, returns=Page[SecurityEvent], errors=["invalid_cursor"])
+async def list_audit_log(call: Call[None, AuditQuery]) -> Page[SecurityEvent]:
+    return await audit_log.list_page(database(), call.query)

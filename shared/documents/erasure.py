@@ -1,0 +1,81 @@
+"""Erasing what a deleted account holds: every document, its original, its thumbnail, and what is still on its way."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.db import TenantDatabase, Transaction
+from shared.storage import ObjectStore
+from shared.storage.object_keys import ThumbnailKey
+
+BATCH = 100
+TOMBSTONE_HOURS = 25
+"""How long what comes late is removed: a PUT to a URL that was signed before, a thumbnail of what was just being read. Longer than either
+takes."""
+
+
+@dataclass(frozen=True)
+class _OwnedDocument:
+    id: UUID
+    revision: int
+    storage_provider: str
+    object_key: str
+    thumbnail_key: str | None
+    upload_id: str | None
+    uploading: bool
+    was_read: bool
+
+
+async def erase_all(db: TenantDatabase, store: ObjectStore) -> None:
+    """Erases every document that the owner has. Raises StorageUnavailable: what is left is erased at the next try."""
+    while documents := await _some_of(db):
+        late = [key for document in documents for key in await _erase_objects(db.owner_id, document, store)]
+        # Objects first, rows after: a failure in between leaves the row to try again by.
+        await _erase_rows(db, documents, late)
+
+
+async def any_left(tx: Transaction, owner_id: UUID) -> bool:
+    """Whether the owner has a document."""
+    left: bool = await tx.fetch_value("SELECT EXISTS (SELECT FROM documents WHERE owner_id = %(owner)s)", {"owner": owner_id})
+    return left
+
+
+async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
+    async with db.transaction() as tx:
+        return await tx.fetch_all(
+            """
+            SELECT id, revision, storage_provider, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
+                status IN ('extracted', 'ready') AS was_read
+            FROM documents WHERE owner_id = %(owner)s ORDER BY id LIMIT %(limit)s
+            """,
+            {"owner": db.owner_id, "limit": BATCH},
+            row=_OwnedDocument,
+        )
+
+
+async def _erase_objects(owner_id: UUID, document: _OwnedDocument, store: ObjectStore) -> list[str]:
+    """Removes what the store has of a document; the keys under which something may still arrive."""
+    if document.storage_provider == store.provider:
+        if document.upload_id is not None:
+            await store.abort_parts(document.object_key, document.upload_id)
+        await store.delete(document.object_key)
+    # Its reader stores it before the row names it, and may be about to.
+    thumbnail = document.thumbnail_key or str(ThumbnailKey(owner_id, document.id, document.revision))
+    await store.delete(thumbnail)
+    late = [document.object_key] if document.uploading else []
+    return late if document.thumbnail_key or document.was_read else [*late, thumbnail]
+
+
+async def _erase_rows(db: TenantDatabase, documents: list[_OwnedDocument], late: list[str]) -> None:
+    async with db.transaction() as tx:
+        await tx.execute(
+            f"""
+            INSERT INTO upload_tombstones (object_key, owner_id, expires_at)
+            SELECT object_key, %(owner)s, now() + interval '{TOMBSTONE_HOURS} hours' FROM unnest(%(keys)s::text[]) AS object_key
+            ON CONFLICT (object_key) DO UPDATE SET expires_at = excluded.expires_at
+            """,
+            {"owner": db.owner_id, "keys": late},
+        )
+        await tx.execute(
+            "DELETE FROM documents WHERE owner_id = %(owner)s AND id = ANY(%(ids)s)",
+            {"owner": db.owner_id, "ids": [document.id for document in documents]},
+        )
