@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from tesserocr import PyTessBaseAPI
 
-_UPSIDE_DOWN = 55
-"""Mean confidence (0 to 100) below which the page may lie on its side. Upright print gives 85 and more, sideways print 20 to 45."""
+_UPSIDE_DOWN = 75
+"""Mean confidence (0 to 100) below which the page may lie on its side: upright print has 85 and more, that on its side or head 20 to 65."""
 
 _SOMETHING = 10
 """Characters below which there is nothing to turn."""
