@@ -120,7 +120,7 @@ def _large() -> dict[str, bytes]:
 
 def run() -> None:
     """Measures and prints."""
-    from infra.local.services import random_keys
+    from tests.services import random_keys
 
     unused = dict.fromkeys(("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"), "http://127.0.0.1:1")
     os.environ.update(random_keys() | unused | {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "REDIS_URL": "redis://127.0.0.1:1"})
