@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared import audit
-from shared.api.models import RequestModel, SingleLine
+from shared.api.models import Day, RequestModel, SingleLine
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, library, lifecycle, senders, topics
@@ -40,18 +40,19 @@ class ChangedMeanwhile(DomainError):
     status, code, title = 412, "changed_meanwhile", "The document was changed meanwhile"
 
 
-def _line(length: int) -> Any:
-    return Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=length), AfterValidator(one_line)]
+DocumentTitle = Annotated[
+    SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=filenames.MAX_TITLE), AfterValidator(one_line)
+]
 
 
 class DocumentChange(RequestModel):
     """What to change of a document; what is absent stays. Null takes notes, date or sender away; `topic_ids` are all there shall be."""
 
     filename: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    title: _line(filenames.MAX_TITLE) | None = None  # type: ignore[valid-type]
+    title: DocumentTitle | None = None
     notes: Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTES_CHARACTERS, pattern=r"^[^\x00]*$")] | None = None
-    issued_on: date | None = None
-    sender: _line(senders.NAME_CHARACTERS) | None = None  # type: ignore[valid-type]
+    issued_on: Day | None = None
+    sender: senders.SenderName | None = None
     topic_ids: Annotated[list[UUID], Field(max_length=topics.AT_ONCE)] | None = None
     ai_policy: AIPolicy | None = None
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, StrictBool
 
 from shared.api import cursors
-from shared.api.models import Moment, Page, RequestModel, SingleLine
+from shared.api.models import Day, Moment, Page, RequestModel, SingleLine
 from shared.db import TenantDatabase
 from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentHit, Status
 from shared.errors import InvalidCursor
@@ -17,12 +17,20 @@ from shared.search import page as search_page
 from shared.search import query as search_query
 from shared.search.query import QUERY_LIMIT
 
-Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
+Sort = Literal["created_at", "-created_at", "issued_on", "-issued_on", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
 
 SETTLED: tuple[Status, ...] = ("stored", "extracted", "ready", "failed")
 """What a list shows where no status is asked for: documents still `uploading` only by name."""
 
-SORT_TYPES = {"created_at": "timestamptz", "filename": "text", "size": "bigint"}
+SORT_KEYS = {
+    f"{sign}{column}": (f"d.{column}", kind)
+    for column, kind in (("created_at", "timestamptz"), ("filename", "text"), ("size", "bigint"))
+    for sign in ("", "-")
+} | {
+    "issued_on": ("coalesce(d.issued_on, 'infinity'::date)", "date"),
+    "-issued_on": ("coalesce(d.issued_on, '-infinity'::date)", "date"),
+}
+"""What a list is sorted by, as SQL about documents AS d, and its type. What has no date comes last, whichever way it is sorted."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ class Filters:
     created_after: datetime | None = None
     created_before: datetime | None = None
     trashed: bool = False
+    sender_ids: tuple[UUID, ...] = ()
+    issued_after: date | None = None
+    issued_before: date | None = None
 
     def parameters(self) -> dict[str, Any]:
         """As bound values; None where a filter is not used."""
@@ -47,6 +58,9 @@ class Filters:
             "created_after": self.created_after,
             "created_before": self.created_before,
             "trashed": self.trashed,
+            "senders": list(self.sender_ids) or None,
+            "issued_after": self.issued_after,
+            "issued_before": self.issued_before,
         }
 
     def narrow(self) -> bool:
@@ -73,6 +87,9 @@ class DocumentFilter(RequestModel):
     created_after: Moment | None = None
     created_before: Moment | None = None
     trashed: StrictBool = False
+    sender_id: list[UUID] = _SEVERAL
+    issued_after: Day | None = None
+    issued_before: Day | None = None
 
     def filters(self) -> Filters:
         return Filters(
@@ -83,6 +100,9 @@ class DocumentFilter(RequestModel):
             created_after=self.created_after,
             created_before=self.created_before,
             trashed=self.trashed,
+            sender_ids=tuple(self.sender_id),
+            issued_after=self.issued_after,
+            issued_before=self.issued_before,
         )
 
 
@@ -95,28 +115,35 @@ async def list_documents(
     """
     if sort.endswith("relevance"):
         sort = "-created_at"
-    column, descending = sort.lstrip("-"), sort.startswith("-")
     binding = {"list": "documents", "owner": db.owner_id, "sort": sort, "filters": filters.binding()}
-    key, after = _after(cursor, binding)
-    parameters = filters.parameters() | {"owner": db.owner_id, "limit": limit + 1, "key": key, "after": after}
-    conditions = [*_conditions(parameters)]
-    if after is not None:
-        conditions.append(f"(d.{column}, d.id) {'<' if descending else '>'} (%(key)s::{SORT_TYPES[column]}, %(after)s)")
-    direction = "DESC" if descending else "ASC"
+    sql, parameters = statement(db.owner_id, filters, sort, limit + 1, _after(cursor, binding))
     async with db.transaction() as tx:
-        found = await tx.fetch_all(
-            f"""
-            SELECT {DOCUMENT_COLUMNS}
-            FROM documents AS d
-            WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
-            LIMIT %(limit)s
-            """,
-            parameters,
-            row=Document,
-        )
+        found = await tx.fetch_all(sql, parameters, row=Document)
     items = found[:limit]
-    return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], column), binding) if len(found) > limit else None)
+    return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], sort), binding) if len(found) > limit else None)
+
+
+def statement(
+    owner_id: UUID, filters: Filters, sort: str, limit: int, after: tuple[str | None, UUID | None] = (None, None)
+) -> tuple[str, dict[str, Any]]:
+    """The one statement of a page, and its parameters; `after` is the sort key and the id of the document before it."""
+    expression, kind = SORT_KEYS[sort]
+    parameters = filters.parameters() | {"owner": owner_id, "limit": limit, "key": after[0], "after": after[1]}
+    conditions = [*_conditions(parameters)]
+    descending = sort.startswith("-")
+    if after[1] is not None:
+        conditions.append(f"({expression}, d.id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s)")
+    direction = "DESC" if descending else "ASC"
+    return (
+        f"""
+        SELECT {DOCUMENT_COLUMNS}
+        FROM documents AS d
+        WHERE {" AND ".join(conditions)}
+        ORDER BY {expression} {direction}, d.id {direction}
+        LIMIT %(limit)s
+        """,
+        parameters,
+    )
 
 
 async def search_documents(
@@ -154,7 +181,7 @@ def source(db: TenantDatabase, filters: Filters) -> search_page.Source[Document]
         conditions=tuple(_conditions(parameters)),
         parameters=parameters,
         narrowed=filters.narrow(),
-        sort_types=SORT_TYPES,
+        sort_keys=SORT_KEYS,
     )
 
 
@@ -163,10 +190,12 @@ def as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
     return DocumentHit.model_construct(**dict(hit.row), snippet=hit.snippet, score=hit.score)
 
 
-def sort_key(document: Document, column: str) -> list[str]:
-    """What a cursor needs to go on behind this document: its value in the column, and its id."""
-    value = getattr(document, column)
-    return [value.isoformat() if isinstance(value, datetime) else str(value), str(document.id)]
+def sort_key(document: Document, sort: str) -> list[str]:
+    """What a cursor needs to go on behind this document: what it is sorted by, and its id."""
+    value = getattr(document, sort.lstrip("-"))
+    if value is None:
+        value = "-infinity" if sort.startswith("-") else "infinity"
+    return [value.isoformat() if isinstance(value, date) else str(value), str(document.id)]
 
 
 def _after(cursor: str | None, binding: Mapping[str, Any]) -> tuple[str | None, UUID | None]:
@@ -189,6 +218,14 @@ def _conditions(parameters: Mapping[str, Any]) -> list[str]:
         conditions.append("d.created_at >= %(created_after)s")
     if parameters["created_before"] is not None:
         conditions.append("d.created_at < %(created_before)s")
+    if parameters["senders"] is not None:
+        # One by itself: then an index has them in the order in which they are listed.
+        one = len(parameters["senders"]) == 1
+        conditions.append("d.sender_id = " + ("(%(senders)s::uuid[])[1]" if one else "ANY (%(senders)s::uuid[])"))
+    for name, beyond in (("issued_after", ">="), ("issued_before", "<")):
+        if parameters[name] is not None:
+            # In both forms, which differ for what has no date alone: whichever way a list is sorted, its index knows where to begin.
+            conditions += [f"{SORT_KEYS[sort][0]} {beyond} %({name})s" for sort in ("issued_on", "-issued_on")]
     for number in range(len(parameters["topics"] or [])):
         conditions.append(
             f"""d.id IN (

@@ -58,8 +58,8 @@ SourceRow = TypeVar("SourceRow")
 class Source(Generic[SourceRow]):
     """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
 
-    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_types` are the columns that
-    a list may be sorted by.
+    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_keys` are what a
+    list may be sorted by: as SQL, and its type.
     """
 
     columns: str
@@ -67,7 +67,7 @@ class Source(Generic[SourceRow]):
     conditions: tuple[str, ...]
     parameters: Mapping[str, Any]
     narrowed: bool
-    sort_types: Mapping[str, str]
+    sort_keys: Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -376,7 +376,7 @@ async def _sorted(
     if ranked.whole.any():
         numbers = numbers[ranked.whole]
     without = plans.excluded(query, matches)
-    column = sort.lstrip("-")
+    sort_key, kind = source.sort_keys[sort]
     direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     matched = numbers[:facets].tolist() if facets and not without else []
     if not len(numbers) and not without:
@@ -386,7 +386,7 @@ async def _sorted(
     chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
     conditions = list(source.conditions)
     if position is not None:
-        conditions.append(f"(d.{column}, d.id) {beyond} (%(key)s::{source.sort_types[column]}, %(after)s::uuid)")
+        conditions.append(f"({sort_key}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
     check = _check(query, matches.plan)
     if without or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents:
         page = f"""
@@ -398,7 +398,7 @@ async def _sorted(
                 OFFSET 0
             ) AS s
             WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
+            ORDER BY {sort_key} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     else:
@@ -411,14 +411,14 @@ async def _sorted(
             ) AS s
             JOIN documents AS d ON d.id = s.document_id
             WHERE {" AND ".join(conditions)}
-            ORDER BY d.{column} {direction}, d.id {direction}
+            ORDER BY {sort_key} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     rows = await tx.fetch_all(
         f"""
         WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
-        {_SHOWN.format(columns=_document(source.columns), sort_key=f"d.{column}::text")}
-        ORDER BY d.{column} {direction}, d.id {direction}
+        {_SHOWN.format(columns=_document(source.columns), sort_key=f"({sort_key})::text")}
+        ORDER BY {sort_key} {direction}, d.id {direction}
         """,
         {
             **source.parameters,
