@@ -19,7 +19,7 @@ from shared.ai.registry import PROVIDERS, ProviderChoice
 from shared.ai.remote_provider import open_gate
 from shared.documents.classify_step import FILED_FROM
 from shared.ids import new_id
-from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, HouseholdPaper, Taught, lessons
+from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, SETS, HouseholdPaper, Taught, lessons
 from tests.ai.injections import INJECTIONS
 from tests.ai.scores import Answer, scores
 
@@ -96,7 +96,7 @@ def _question(
 async def _labelled(asked: argparse.Namespace) -> _Run:
     choice = _choice(asked)
     taught = Taught(lessons(asked.examples))
-    papers: Sequence[HouseholdPaper] = KEPT_ASIDE if not asked.all else [*AT_HAND, *KEPT_ASIDE]
+    papers: Sequence[HouseholdPaper] = [*AT_HAND, *KEPT_ASIDE] if asked.all else SETS[asked.set]
     papers = [paper for paper in papers if paper not in taught.papers][: asked.papers]
     provider = registry.open_provider(choice, open_gate, taught.term_counts)
     return await _ask(
@@ -199,6 +199,12 @@ def main() -> int:
     parser.add_argument("--owner", metavar="EMAIL", help="the owner's own decided documents in place of the labelled set")
     parser.add_argument("--papers", type=int, default=240, help="how many, at most")
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="papers of each topic that count as filed already")
+    parser.add_argument(
+        "--set",
+        choices=list(SETS),
+        default="kept",
+        help="the third that was kept aside, the same as a bad scan has it, or papers in other styles by another hand",
+    )
     parser.add_argument("--all", action="store_true", help="the whole labelled set, not only the third that was kept aside")
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--injections", action="store_true")

@@ -172,9 +172,16 @@ class Settings(BaseModel):
     google_client_id: str = ""
     google_client_secret: Secret = ""
     google_drive_scope: str = "https://www.googleapis.com/auth/drive.file"
+    google_api_url: str = "https://www.googleapis.com"
+    google_auth_url: str = "https://accounts.google.com/o/oauth2/auth"
+    google_token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105
+    """These three differ where tests stand in for Google."""
     onedrive_client_id: str = ""
     onedrive_client_secret: Secret = ""
     onedrive_tenant_id: str = "common"
+    onedrive_login_url: str = "https://login.microsoftonline.com"
+    onedrive_graph_url: str = "https://graph.microsoft.com/v1.0"
+    """Both differ in the national clouds, and where tests stand in for Microsoft."""
 
     admin_email: str = ""
     admin_password: Secret = ""

@@ -28,6 +28,7 @@ SLOW_TO_IMPORT = {
     "jwt",
     "cryptography",
 }
+SLOW_TO_IMPORT |= {"requests", "urllib3", "webdav3", "lxml", "msal", "googleapiclient", "google_auth_oauthlib", "httplib2", "oauthlib"}
 SLOW_TO_IMPORT |= {"anthropic", "openai", "httpx2", "genai_prices", "google", "apscheduler", "charset_normalizer", "rfc8785"}
 DATABASE_ONLY = {"psycopg", "psycopg_pool"}
 

@@ -8,9 +8,10 @@ from shared.faas import Call, RequestModel, endpoint
 
 
 class TextQuery(RequestModel):
-    """One page, or without it all of them."""
+    """One page, or without it all of them; with `boxes`, where recognised words stand on the pictures of their pages."""
 
     page: int | None = Field(default=None, ge=1, lt=2**31)
+    boxes: bool = False
 
 
 @endpoint(
@@ -23,4 +24,4 @@ class TextQuery(RequestModel):
     errors=["not_found"],
 )
 async def get_document_text(call: Call[None, TextQuery]) -> DocumentPages:
-    return await library.text(call.db, call.path.document_id, call.query.page)
+    return await library.text(call.db, call.path.document_id, call.query.page, boxes=call.query.boxes)

@@ -1,4 +1,4 @@
-"""Every minute: indexes some documents anew that an older version indexed, until none is left."""
+"""Every minute: merges what waits to be merged, and indexes some documents anew that an older version indexed, until none is left."""
 
 from shared.documents import reindexing
 from shared.events.catalogue import Tick
@@ -10,4 +10,5 @@ AT_MOST = 300
 
 @on_schedule("* * * * *", queue="system")
 async def refresh_search_index(tick: Tick) -> None:
+    await reindexing.merge_waiting()
     await reindexing.reindex(at_most=AT_MOST)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
 from shared.api.response import Response
+from shared.config import settings
 from shared.errors import Unavailable
 from shared.faas import requests
 from shared.faas.asgi import AsgiScope, Receive
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 5.0
 ANSWER_TIMEOUT_SECONDS = 60.0
 """How long a service may say nothing; longer than streams are silent, shorter than people wait."""
+CONNECTIONS = 500
+"""To the services, for what is quick."""
+LASTING_SHARE = 4
+"""One of so many of the gateway's own connections may be handed on at once for what lasts (event streams, uploads), over connections of
+its own: however many accounts listen, they take none from those who ask."""
+LASTING_WAIT_SECONDS = 1.0
 KEEP_ALIVE_SECONDS = 1.0
 """Shorter than the services' own (functions-framework: 2 s), so that they never close a connection just as it is used again."""
 
@@ -38,13 +45,14 @@ class RemoteFunctions:
 
     def __init__(self, template: str) -> None:
         self._template = template.rstrip("/")
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+        """By whether their requests last."""
 
     async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
         """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
-        client = self._http()
+        client = self._http(lasting=declaration.at_once is not None)
         request = self._request(scope, receive, declaration, request_id)
         try:
             answer = await client.send(request, stream=True)
@@ -56,9 +64,8 @@ class RemoteFunctions:
 
     async def close(self) -> None:
         """Closes the connections to the services."""
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.aclose()
+        while self._clients:
+            await self._clients.popitem()[1].aclose()
 
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
@@ -78,20 +85,23 @@ class RemoteFunctions:
         # Not by the client's build_request: that adds headers which the caller has not sent (an Accept-Encoding it does not understand).
         return httpx.Request(scope["method"], url, headers=headers, content=content)
 
-    def _http(self) -> "httpx.AsyncClient":
-        if self._client is None:
+    def _http(self, *, lasting: bool) -> "httpx.AsyncClient":
+        client = self._clients.get(lasting)
+        if client is None:
             from http.cookiejar import CookieJar, DefaultCookiePolicy
 
             import httpx
 
-            self._client = httpx.AsyncClient(
+            connections = max(1, settings().max_connections // LASTING_SHARE) if lasting else CONNECTIONS
+            wait = LASTING_WAIT_SECONDS if lasting else ANSWER_TIMEOUT_SECONDS
+            client = self._clients[lasting] = httpx.AsyncClient(
                 # One client serves everybody: a cookie that it kept of one caller's answer would go out with the next one's request.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-                limits=httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
+                timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS, pool=wait),
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
                 trust_env=False,
             )
-        return self._client
+        return client
 
 
 class _ServiceBody:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.environment import LIBPQ
 from infra.local.private_files import write_private
 from infra.processes import StartError, working_in
 
@@ -50,8 +51,10 @@ class DataFolder:
         return known | missing
 
     def offer(self, environ: Mapping[str, str]) -> None:
-        """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack."""
-        write_private(self.path / "functions.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items()))
+        """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack, and forgets what would
+        bend it."""
+        lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in environ.items())
+        write_private(self.path / "functions.env", f"unset {' '.join(LIBPQ)}\n{lines}")
 
     def end_leftovers(self) -> None:
         """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force where it does not."""

@@ -60,5 +60,4 @@ class AnthropicProvider(RemoteProvider):
                 raise truncated(self.title, usage)
             case "model_context_window_exceeded":
                 raise too_long(self.title, usage)
-        model = body.get("model")
-        return Completion(text, model[:100] if isinstance(model, str) and model else self._access.model, usage)
+        return Completion(text, self.model_named(body), usage)

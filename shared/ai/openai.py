@@ -94,8 +94,7 @@ class OpenAIProvider(RemoteProvider):
             if usage.output_tokens < prompt.max_tokens // 2:
                 raise too_long(self.title, usage)  # it had hardly begun: the context was full of the question
             raise truncated(self.title, usage)
-        model = body.get("model")
-        return Completion(text, model[:100] if isinstance(model, str) and model else self._access.model, usage)
+        return Completion(text, self.model_named(body), usage)
 
 
 def _text(message: dict[str, Any], way: Way) -> str:

@@ -7,13 +7,14 @@ topics exist and come once each, confidences lie between 0 and 1, quotes stand i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 from uuid import UUID
 
 ProviderName = Literal["local", "anthropic", "openai", "ollama", "lmstudio"]
 
 DetailName = Literal["title", "sender", "issued_on"]
 """What a provider may read from a document beside its topics; `issued_on` is the date on the paper."""
+DETAILS: tuple[DetailName, ...] = get_args(DetailName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal, cast
 
 from shared.ai.local import MODEL, LocalProvider, TermCounts, nothing_learned
-from shared.ai.provider import AIProvider, ProviderKeyRefused, ProviderName
+from shared.ai.provider import AIProvider, DetailName, ProviderKeyRefused, ProviderName
 from shared.ai.remote_provider import Access, Gate, RemoteProvider
 from shared.config import Settings, settings
 from shared.outbound import UrlGuard
@@ -70,6 +70,8 @@ class ProviderChoice:
     own: bool = False
     own_address: bool = False
     at_home: bool = False
+    propose: tuple[DetailName, ...] = ()
+    """The details to read with the topics."""
 
     @property
     def facts(self) -> ProviderFacts:
@@ -119,7 +121,7 @@ def under_policy(choice: ProviderChoice, policy: Policy) -> ProviderChoice | Non
         return None
     if policy == "local_only" and choice.remote:
         if not choice.facts.local or "cloud" in choice.model.lower():
-            return ProviderChoice("local", MODEL, choice.mode)
+            return ProviderChoice("local", MODEL, choice.mode, propose=choice.propose)
         return replace(choice, at_home=True)
     return choice
 

@@ -47,13 +47,15 @@ from shared.ai.provider import (
     TopicOption,
     Usage,
 )
-from shared.ai.verification import UNPROVEN_CONFIDENCE, checked_ideas, checked_matches
+from shared.ai.verification import UNPROVEN_CONFIDENCE, checked_ideas, checked_matches, one_line
 from shared.clock import now
 from shared.outbound import HostNotAllowed, UrlGuard, UrlNotAllowed
 from shared.outbound.clients import ResponseTooLarge
 
 TOKENS_BELIEVED = 10_000_000
 """More than any model reads in one call: a larger number in a response is none."""
+
+MODEL_CHARACTERS = 100
 
 Parsed = TypeVar("Parsed")
 
@@ -197,6 +199,10 @@ class RemoteProvider(ABC):
 
     def _note(self, prompt: Prompt, done: Completion) -> str:
         return ""
+
+    def model_named(self, body: Mapping[str, Any]) -> str:
+        """The model that a response names; a server may write anything there."""
+        return one_line(body.get("model"), MODEL_CHARACTERS) or self._access.model
 
     def usage(self, input_tokens: object, output_tokens: object, prompt: Prompt, text: str = "") -> Usage:
         """What a response says it cost; what it does not say, or cannot be, is estimated."""

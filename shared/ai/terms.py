@@ -13,7 +13,10 @@ _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"  # scripts without spaces: a character is a word, phrases do the rest
     r"|(?<!\d)(?:19|20)\d\d(?!\d)"  # a year, for topics such as "Taxes 2024"
     r"|[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{2,40}"
+    r"(?:[-\u00ad\u2010]\n[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{1,40})?"  # broken at a line's end, as narrow columns have it
 )
+
+_BREAK = re.compile(r"[-\u00ad\u2010]\n")
 
 _ENDINGS = ("ern", "es", "en", "er", "em", "e", "s", "n")
 
@@ -39,8 +42,8 @@ def folded(word: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def term(word: str) -> str:
-    """A word's term: folded, its ending cut."""
-    plain = folded(word)
+    """A word's term: folded, in one piece, its ending cut."""
+    plain = folded(word) if "\n" not in word else folded(_BREAK.sub("", word))
     length = len(plain)
     if length <= 3:
         return plain

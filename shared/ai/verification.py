@@ -164,10 +164,12 @@ def shortened(quote: str) -> str:
 
 
 _WHITE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+_UNFIT = re.compile("[\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""Halves of characters, which nothing stores, and marks that turn the direction of what follows."""
 
 
 def one_line(value: object, length: int) -> str:
     """A claimed text as one line of at most `length` characters; empty if it is no text."""
     if not isinstance(value, str):
         return ""
-    return _WHITE_OR_CONTROL.sub(" ", value[: 4 * length]).strip()[:length].strip()
+    return _WHITE_OR_CONTROL.sub(" ", _UNFIT.sub("", value[: 4 * length])).strip()[:length].strip()

@@ -1,5 +1,8 @@
 """The record of every call out: who was asked, how much, at what cost and with what outcome; a hash of what was sent, never the text."""
 
+import csv
+import io
+from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -17,6 +20,11 @@ from shared.ids import new_id
 
 LOST_AFTER_SECONDS = 120.0
 """Beyond the time that a call may take: then its process is gone, and what it reserved counts as spent."""
+
+
+ExportFormat = Literal["jsonl", "csv"]
+CONTENT_TYPES: dict[ExportFormat, str] = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
+EXPORTED_AT_A_TIME = 1_000
 
 
 class AICall(ResponseModel):
@@ -124,19 +132,48 @@ async def page(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[AI
         if len(values) != 1:
             raise InvalidCursor
         before = UUID(values[0])
+    found = await _before(db, before, limit + 1)
+    items = found[:limit]
+    return Page[AICall](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if len(found) > limit else None)
+
+
+async def exported(db: TenantDatabase, form: ExportFormat) -> AsyncIterator[bytes]:
+    """All of the owner's calls, newest first: a line each, as `AICall` names its members; CSV has the names in its first line."""
+    before: UUID | None = None
+    if form == "csv":
+        yield _csv_lines([list(AICall.model_fields)])
+    while calls := await _before(db, before, EXPORTED_AT_A_TIME):
+        if form == "csv":
+            yield _csv_lines([[_cell(value) for value in call.model_dump(mode="json").values()] for call in calls])
+        else:
+            yield "".join(f"{call.model_dump_json()}\n" for call in calls).encode()
+        before = calls[-1].id
+
+
+def _csv_lines(rows: list[list[str]]) -> bytes:
+    written = io.StringIO()
+    csv.writer(written).writerows(rows)  # by RFC 4180
+    return written.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    """What a spreadsheet would take for a formula (a model's name is free text) begins with an apostrophe."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+async def _before(db: TenantDatabase, before: UUID | None, limit: int) -> list[AICall]:
     async with db.transaction() as tx:
-        found = await tx.fetch_all(
+        return await tx.fetch_all(
             """
             SELECT id, at, document_id, kind, provider, model, characters, sha256, input_tokens, output_tokens, cost_usd::float8, outcome
             FROM ai_calls
             WHERE owner_id = %(owner)s AND (%(before)s::uuid IS NULL OR id < %(before)s)
             ORDER BY id DESC LIMIT %(limit)s
             """,
-            {"owner": db.owner_id, "before": before, "limit": limit + 1},
+            {"owner": db.owner_id, "before": before, "limit": limit},
             row=AICall,
         )
-    items = found[:limit]
-    return Page[AICall](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if len(found) > limit else None)
 
 
 async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[MonthlyUsage]:

@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from shared.ai import registry
-from shared.ai.provider import ProviderName
+from shared.ai.provider import DETAILS, DetailName, ProviderName
 from shared.ai.registry import PROVIDERS, Mode, ProviderChoice
 from shared.api.models import RequestModel, ResponseModel, SingleLine
 from shared.assistant import destination
@@ -54,13 +54,14 @@ BudgetAnswer = Annotated[float, Field(ge=0)]
 
 
 class AISettings(ResponseModel):
-    """What holds for the caller: the caller's own choice, or the system's."""
+    """What holds for the caller: the caller's own choice, or the system's. `propose` names what is read from documents beside topics."""
 
     provider: ProviderName
     model: str
     base_url: str | None = None
     key_hint: str | None = None
     mode: Mode
+    propose: tuple[DetailName, ...] = ()
     monthly_budget_usd: BudgetAnswer | None = None
 
 
@@ -75,6 +76,7 @@ class NewAISettings(RequestModel):
     base_url: BaseUrl | None = None
     api_key: ApiKey | None = None
     mode: Mode = "apply"
+    propose: tuple[DetailName, ...] = Field(default=(), max_length=len(DETAILS))
     monthly_budget_usd: Budget | None = None
     password: OptionalPassword = None
     code: str | None = Field(default=None, max_length=64, repr=False)
@@ -88,10 +90,11 @@ class _ChoiceRow:
     api_key: bytes | None
     key_hint: str | None
     mode: Mode
+    propose: list[DetailName]
     monthly_budget_usd: Decimal | None
 
 
-_COLUMNS = "provider, model, base_url, api_key, key_hint, mode, monthly_budget_usd"
+_COLUMNS = "provider, model, base_url, api_key, key_hint, mode, propose, monthly_budget_usd"
 
 
 async def get(db: TenantDatabase) -> AISettings:
@@ -137,6 +140,7 @@ async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | No
     from shared.assistant import circuits, tasks
 
     model = new.model or PROVIDERS[new.provider].default_model
+    propose = tuple(name for name in DETAILS if name in new.propose)
     async with db.transaction() as tx:
         await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%(what)s, 0))", {"what": f"ai settings {db.owner_id}"})
         before = await _row(tx, db.owner_id)
@@ -148,11 +152,12 @@ async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | No
             sealed, hint = sealed_key(new.api_key, db.owner_id)
         await tx.execute(
             """
-            INSERT INTO ai_settings (owner_id, provider, model, base_url, api_key, key_hint, mode, monthly_budget_usd)
-            VALUES (%(owner)s, %(provider)s, %(model)s, %(base_url)s, %(key)s, %(hint)s, %(mode)s, %(budget)s)
+            INSERT INTO ai_settings (owner_id, provider, model, base_url, api_key, key_hint, mode, propose, monthly_budget_usd)
+            VALUES (%(owner)s, %(provider)s, %(model)s, %(base_url)s, %(key)s, %(hint)s, %(mode)s, %(propose)s, %(budget)s)
             ON CONFLICT (owner_id) DO UPDATE
             SET provider = excluded.provider, model = excluded.model, base_url = excluded.base_url, api_key = excluded.api_key,
-                key_hint = excluded.key_hint, mode = excluded.mode, monthly_budget_usd = excluded.monthly_budget_usd, updated_at = now()
+                key_hint = excluded.key_hint, mode = excluded.mode, propose = excluded.propose,
+                monthly_budget_usd = excluded.monthly_budget_usd, updated_at = now()
             """,
             {
                 "owner": db.owner_id,
@@ -162,6 +167,7 @@ async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | No
                 "key": sealed,
                 "hint": hint,
                 "mode": new.mode,
+                "propose": list(propose),
                 "budget": new.monthly_budget_usd,
             },
         )
@@ -173,6 +179,7 @@ async def _change(db: TenantDatabase, new: NewAISettings, seen: "_ChoiceRow | No
         base_url=new.base_url,
         key_hint=hint,
         mode=new.mode,
+        propose=propose,
         monthly_budget_usd=None if new.monthly_budget_usd is None else float(new.monthly_budget_usd),
     )
 
@@ -182,17 +189,17 @@ async def effective(tx: Transaction, owner_id: UUID, system: ProviderChoice) -> 
     row = await _row(tx, owner_id)
     if row is None:
         return system
-    if row.api_key is not None or row.base_url is not None:
-        own_address = row.base_url is not None
-        base_url = row.base_url
-        if not own_address and PROVIDERS[row.provider].local:
-            base_url = system.base_url if row.provider == system.provider else registry.system_access(settings(), row.provider)[1]
-        key = _opened(row, owner_id)
-        return ProviderChoice(row.provider, row.model, row.mode, base_url, key, own=True, own_address=own_address)
+    own_address = row.base_url is not None
+    own = own_address or row.api_key is not None
     if row.provider == system.provider:
-        return ProviderChoice(row.provider, row.model, row.mode, system.base_url, system.api_key)
-    key, base_url = registry.system_access(settings(), row.provider)
-    return ProviderChoice(row.provider, row.model, row.mode, base_url, key)
+        key, base_url = system.api_key, system.base_url
+    else:
+        key, base_url = registry.system_access(settings(), row.provider)
+    if own:
+        key = _opened(row, owner_id)
+        if own_address or not PROVIDERS[row.provider].local:
+            base_url = row.base_url
+    return ProviderChoice(row.provider, row.model, row.mode, base_url, key, own=own, own_address=own_address, propose=tuple(row.propose))
 
 
 def system_can(provider: ProviderName, system: ProviderChoice) -> bool:
@@ -307,5 +314,6 @@ def _shown(row: _ChoiceRow) -> AISettings:
         base_url=row.base_url,
         key_hint=row.key_hint,
         mode=row.mode,
+        propose=tuple(row.propose),
         monthly_budget_usd=None if row.monthly_budget_usd is None else float(row.monthly_budget_usd),
     )

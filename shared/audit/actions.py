@@ -62,6 +62,17 @@ class AuditAction(StrEnum):
     """Removed for good. Without an actor: it had been in the trash for long enough. What a job did has its id in `detail.job`."""
     DOCUMENT_REPROCESSED = "document:reprocess"
 
+    DOCUMENT_MOVE_REQUESTED = "document:move"
+    """Its owner wants it to live elsewhere; that it does is in the document's history."""
+    DOCUMENT_IMPORTED = "document:import"
+    """From a cloud of the owner's."""
+    DOCUMENT_EXPORTED = "document:export"
+    """A copy to a cloud of the owner's."""
+
+    CLOUD_CONNECTED = "cloud:connect"
+    """The target of every `cloud:` line is the connection."""
+    CLOUD_DISCONNECTED = "cloud:disconnect"
+
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"
     ADMIN_USER_DELETED = "admin:user_deleted"

@@ -11,6 +11,7 @@ from shared.ai import prices, prompts, registry, token_counts
 from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.prices import Price
 from shared.ai.provider import (
+    DetailName,
     DocumentText,
     ProviderAnswerInvalid,
     ProviderError,
@@ -30,6 +31,12 @@ from shared.errors import Conflict, DomainError, NotFound, Unavailable
 
 OUTPUT_TOKENS = 150
 """Tokens of an ordinary classification's answer: two topics with their quotes."""
+
+TOPIC_TOKENS = 12
+"""Tokens of a topic's alias and brackets, and of the alias in the schema."""
+
+DETAIL_OUTPUT_TOKENS = 50
+"""Tokens of a title, sender or date with its quote."""
 
 _TOKENS_A_CHARACTER = {
     "zh": 1.4,
@@ -169,8 +176,8 @@ async def preview(db: TenantDatabase, document_id: UUID, *, system: ProviderChoi
     choice, work, examples = await _loaded(db, document_id, system)
     if not choice.remote:
         return Preview(provider=choice.provider, model=choice.model, messages=[], characters=0, cost_usd=0.0)
-    prompt = prompts.classification(work.document(), work.options(choice), examples)
-    cost = price_of(choice).cost(prompt.input_tokens, OUTPUT_TOKENS)
+    prompt = prompts.classification(work.document(), work.options(choice), examples, choice.propose)
+    cost = price_of(choice).cost(prompt.input_tokens, _output_tokens(choice))
     return Preview(
         provider=choice.provider,
         model=choice.model,
@@ -253,19 +260,24 @@ async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: Prov
     if ids is None and chosen_filter.q is not None and chosen_filter.q.strip():
         ids = await _found(db, chosen_filter)
     parameters = chosen_filter.filters().parameters() | {"owner": db.owner_id, "ids": ids, "most": MAX_AI_CHARS}
+    parameters |= {"examples": prompts.EXAMPLES_SENT, "example": prompts.EXAMPLE_CHARACTERS}
     conditions = ["d.owner_id = %(owner)s", "d.id = ANY (%(ids)s)"] if ids is not None else listing.conditions_of(chosen_filter.filters())
     async with db.transaction() as tx:
         choice = await choices.effective(tx, db.owner_id, system)
-        options = await topics.names(tx, db.owner_id) if choice.remote else []
+        options = await topics.described(tx, db.owner_id) if choice.remote else []
         read = await tx.fetch_all(
             f"""
             SELECT coalesce(language, '') AS language, count(*)::integer AS documents, coalesce(sum(characters), 0)::bigint AS characters
             FROM (
                 SELECT d.language, {POLICY} AS policy, (
-                    SELECT least(coalesce(sum(length(p.text)), 0), %(most)s) FROM document_pages AS p
+                    SELECT least(coalesce(sum(length(p.text)), 0) + shown.characters, %(most)s) FROM document_pages AS p
                     WHERE p.owner_id = d.owner_id AND p.document_id = d.id
                 ) AS characters
-                FROM documents AS d WHERE {" AND ".join(conditions)}
+                FROM documents AS d CROSS JOIN (
+                    SELECT %(example)s * count(*) AS characters
+                    FROM (SELECT FROM topic_examples WHERE owner_id = %(owner)s LIMIT %(examples)s) AS decided
+                ) AS shown
+                WHERE {" AND ".join(conditions)}
             ) AS read
             WHERE policy = 'inherit' OR (policy = 'local_only' AND %(local)s)
             GROUP BY 1
@@ -276,9 +288,9 @@ async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: Prov
     documents = sum(row.documents for row in read)
     if not choice.remote or choice.mode == "off":
         return Estimate(documents=documents if choice.mode != "off" else 0, calls=0, input_tokens=0, output_tokens=0, cost_usd=0.0)
-    frame = _frame_tokens(options)
+    frame = _frame_tokens(options, choice.propose)
     text = sum(row.characters * _TOKENS_A_CHARACTER.get(row.language, _TOKENS_A_CHARACTER_OTHERS) for row in read)
-    input_tokens, output_tokens = int(text) + frame * documents, OUTPUT_TOKENS * documents
+    input_tokens, output_tokens = int(text) + frame * documents, _output_tokens(choice) * documents
     cost: Decimal = price_of(choice).cost(input_tokens, output_tokens)
     return Estimate(
         documents=documents, calls=documents, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=round(float(cost), 6)
@@ -290,10 +302,17 @@ def price_of(choice: ProviderChoice) -> Price:
     return prices.price_of(choice.provider, choice.model, choice.base_url, at_home=choice.facts.local)
 
 
-def _frame_tokens(names: Sequence[str]) -> int:
+def _output_tokens(choice: ProviderChoice) -> int:
+    return OUTPUT_TOKENS + DETAIL_OUTPUT_TOKENS * len(choice.propose)
+
+
+def _frame_tokens(described: Sequence[str], wanted: Sequence[DetailName]) -> int:
     """Tokens of everything in a call that is not the document."""
-    empty = prompts.classification(DocumentText("", "", None, ()), ())
-    return empty.input_tokens + sum(token_counts.estimate(name) + 8 for name in names[: prompts.TOPICS_SENT])
+    empty = prompts.classification(DocumentText("", "", None, ()), (), (), wanted)
+    return empty.input_tokens + sum(
+        token_counts.estimate(topic[: topics.NAME_CHARACTERS + prompts.DESCRIPTION_CHARACTERS]) + TOPIC_TOKENS
+        for topic in described[: prompts.TOPICS_SENT]
+    )
 
 
 async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:

@@ -21,6 +21,7 @@ from shared.ai.prompts import EXAMPLE_CHARACTERS, EXAMPLES_SENT
 from shared.ai.provider import (
     AIProvider,
     Classification,
+    DetailName,
     DocumentText,
     PageText,
     ProviderError,
@@ -34,8 +35,9 @@ from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, CallSubject, NotAdmitted, gate_for
 from shared.assistant.tasks import Task
 from shared.clock import now
+from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
-from shared.documents import lifecycle, step_history, topics
+from shared.documents import lifecycle, proposals, step_history, topics
 from shared.events import publish
 from shared.events.catalogue import DocumentReady
 from shared.ids import new_id
@@ -137,7 +139,7 @@ async def classify(
             outcome = _OFF
         elif not choice.remote:
             outcome = await _ask_here(tx, db.owner_id, choice, work, open_provider)
-        elif not work.options(choice):
+        elif not work.options(choice) and not choice.propose:
             outcome = _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
         elif not choice.configured:
             outcome = _ClassifyOutcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
@@ -261,7 +263,7 @@ async def _ask_outside(
     gate = gate_for(CallSubject(db.owner_id, task.document_id, counted=True), choice)
     try:
         provider = open_provider(choice, gate, _nothing_learned)
-        call = asyncio.ensure_future(provider.classify(work.document(), work.options(choice), examples))
+        call = asyncio.ensure_future(provider.classify(work.document(), work.options(choice), examples, choice.propose))
         try:
             patience = (task.created_at + READY_WITHIN - now()).total_seconds()
             done, _ = await asyncio.wait({call}, timeout=max(0.0, patience))
@@ -395,11 +397,23 @@ async def _settle(
 ) -> None:
     """Files, suggests, makes the document ready, records the step and tells the world: all in one round trip. The row must be locked."""
     detail = outcome.detail
+    read: list[DetailName] = []
+    if outcome.classification is not None and outcome.choice is not None and outcome.choice.propose:
+        read = await proposals.keep(
+            tx,
+            owner_id=owner_id,
+            document_id=document_id,
+            revision=revision,
+            provider=outcome.choice.provider,
+            model=outcome.classification.model,
+            found=outcome.classification.details,
+            apply=outcome.choice.mode == "apply",
+        )
     async with tx.connection.pipeline():
         if outcome.classification is not None and outcome.choice is not None:
             kept = [match for match in outcome.classification.matches if match.confidence >= SUGGESTED_FROM]
             applied = [outcome.choice.mode == "apply" and match.confidence >= FILED_FROM for match in kept]
-            detail = detail or f"{_in_words(kept, applied, work)} {outcome.classification.note}".strip()
+            detail = detail or f"{_in_words(kept, applied, read, work)} {outcome.classification.note}".strip()
             await _remember(tx, owner_id, document_id, revision, outcome.choice, outcome.classification.model)
             await _keep(tx, owner_id, document_id, revision, outcome.choice, outcome.classification.model, kept, applied)
             await tx.execute(
@@ -427,6 +441,7 @@ async def _settle(
             detail=detail,
         )
         await publish(tx, DocumentReady(owner_id=owner_id, document_id=document_id, revision=revision))
+    await moves.request_home(tx, owner_id, document_id)
     lifecycle.wake_listeners(tx, owner_id)
 
 
@@ -453,11 +468,13 @@ class _Run:
 
 
 async def undo(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
-    """Takes back what the last classification filed; its suggestions are open again. What the owner decided since stays.
+    """Takes back what the last classification filed and set; its suggestions and proposals are open again. What the owner
+    decided since stays.
 
     A second time nothing changes. Raises NotFound.
     """
     await topics.touch(tx, owner_id, document_id)
+    await proposals.undo(tx, owner_id=owner_id, document_id=document_id)
     given = {"owner": owner_id, "document": document_id}
     run = await tx.fetch_one(
         """
@@ -567,7 +584,10 @@ async def _keep(
     )
 
 
-def _in_words(kept: Sequence[TopicMatch], applied: Sequence[bool], work: Work) -> str:
+_NAMES: dict[DetailName, str] = {"title": "the title", "sender": "the sender", "issued_on": "the date"}
+
+
+def _in_words(kept: Sequence[TopicMatch], applied: Sequence[bool], read: Sequence[DetailName], work: Work) -> str:
     names = {UUID(topic["id"]): str(topic["name"]) for topic in work.topics}
     filed = [names[match.topic_id] for match, yes in zip(kept, applied, strict=True) if yes]
     suggested = [names[match.topic_id] for match, yes in zip(kept, applied, strict=True) if not yes]
@@ -576,4 +596,8 @@ def _in_words(kept: Sequence[TopicMatch], applied: Sequence[bool], work: Work) -
         said.append(f"Filed under {', '.join(filed)}.")
     if suggested:
         said.append(f"Suggested: {', '.join(suggested)}.")
-    return " ".join(said) or "No topic fits."
+    if not said:
+        said.append("No topic fits." if work.topics else "There are no topics yet.")
+    if read:
+        said.append(f"Read from it: {', '.join(_NAMES[name] for name in read)}.")
+    return " ".join(said)

@@ -17,7 +17,6 @@ takes."""
 class _OwnedDocument:
     id: UUID
     revision: int
-    storage_provider: str
     object_key: str
     thumbnail_key: str | None
     upload_id: str | None
@@ -27,10 +26,29 @@ class _OwnedDocument:
 
 async def erase_all(db: TenantDatabase, store: ObjectStore) -> None:
     """Erases every document that the owner has. Raises StorageUnavailable: what is left is erased at the next try."""
+    await _erase_leftovers(db, store)
     while documents := await _some_of(db):
         late = [key for document in documents for key in await _erase_objects(db.owner_id, document, store)]
         # Objects first, rows after: a failure in between leaves the row to try again by.
         await _erase_rows(db, documents, late)
+
+
+async def _erase_leftovers(db: TenantDatabase, store: ObjectStore) -> None:
+    """What moves have left, or begun, in the store; what lies in a cloud of the owner's is the owner's and stays."""
+    async with db.transaction() as tx:
+        keys: list[str] = await tx.fetch_value(
+            """
+            SELECT coalesce(array_agg(key), '{}') FROM (
+                SELECT key FROM storage_leftovers WHERE owner_id = %(owner)s AND connection_id IS NULL
+                UNION
+                SELECT target_key FROM document_moves
+                WHERE owner_id = %(owner)s AND to_connection IS NULL AND target_key IS NOT NULL
+            ) AS left_behind
+            """,
+            {"owner": db.owner_id},
+        )
+    for key in keys:
+        await store.delete(key)
 
 
 async def any_left(tx: Transaction, owner_id: UUID) -> bool:
@@ -43,7 +61,7 @@ async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
     async with db.transaction() as tx:
         return await tx.fetch_all(
             """
-            SELECT id, revision, storage_provider, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
+            SELECT id, revision, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
                 status IN ('extracted', 'ready') AS was_read
             FROM documents WHERE owner_id = %(owner)s ORDER BY id LIMIT %(limit)s
             """,
@@ -54,10 +72,10 @@ async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
 
 async def _erase_objects(owner_id: UUID, document: _OwnedDocument, store: ObjectStore) -> list[str]:
     """Removes what the store has of a document; the keys under which something may still arrive."""
-    if document.storage_provider == store.provider:
-        if document.upload_id is not None:
-            await store.abort_parts(document.object_key, document.upload_id)
-        await store.delete(document.object_key)
+    if document.upload_id is not None:
+        await store.abort_parts(document.object_key, document.upload_id)
+    # Also if it has moved to a cloud: then its former copy may still be there.
+    await store.delete(document.object_key)
     # Its reader stores it before the row names it, and may be about to.
     thumbnail = document.thumbnail_key or str(ThumbnailKey(owner_id, document.id, document.revision))
     await store.delete(thumbnail)

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, warnings
+from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnails, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -26,13 +26,9 @@ from shared.extraction import Extraction, ExtractionFailed, ExtractionTimeout, e
 from shared.extraction.limits import MIB, Limits
 from shared.search import index as search_index
 from shared.storage import Download, StorageBackend, object_store
-from shared.storage.object_keys import ThumbnailKey
 from shared.time_budgets import FULL_READING, QUICK_READING, ReadingBudget
 
 log = logging.getLogger("docuvault.documents")
-
-THUMBNAIL_TYPE = "image/webp"
-
 
 QUICK_BYTES = 2 * MIB
 """A larger file is not tried among the quick ones: fetching and parsing it keeps others waiting."""
@@ -90,13 +86,13 @@ async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget
         download, extraction = await _fetch_and_extract(work, budget, store, extractor)
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
-    thumbnail_key = None
-    if extraction.thumbnail is not None:
-        thumbnail_key = str(ThumbnailKey(work.owner_id, work.id, work.revision))
-        await store.put(thumbnail_key, extraction.thumbnail, content_type=THUMBNAIL_TYPE)
     try:
-        async with db.transaction() as tx:
-            return await _commit(tx, work, download, extraction, thumbnail_key)
+        async with thumbnails.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
+            async with db.transaction() as tx:
+                committed = await _commit(tx, work, download, extraction, thumbnail.key)
+            if committed:
+                await thumbnail.follow()
+        return committed
     except recognize_step.AlreadyBegun:
         return False
     except psycopg.Error as refused:

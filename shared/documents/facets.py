@@ -1,4 +1,6 @@
-"""How many of the documents found have which topic, sender, type, language and year: counted over the first 10,000."""
+"""How many of the documents found have which topic, sender, type, language and year (of the paper's date, else of the day it came): counted
+over the first 10,000.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +8,7 @@ from uuid import UUID
 
 from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
+from shared.documents.listing import DATED
 
 COUNTED = 10_000
 """Documents that are counted at most: the best of what a query finds, the newest of a list."""
@@ -30,7 +33,7 @@ class ValueFacet(ResponseModel):
 
 
 class Facets(ResponseModel):
-    """The facets of a list; what no document has is not there. A year is that of the date on the paper, else of its arrival."""
+    """The facets of a list; what no document has is not there."""
 
     topics: list[NamedFacet]
     senders: list[NamedFacet]
@@ -64,32 +67,33 @@ async def _count(db: TenantDatabase, chosen: str, condition: str, parameters: Ma
             ) AS counted
         ), '[]')"""
 
-    def named(join: str) -> str:
-        return f"""coalesce((
-            SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'documents', documents) ORDER BY documents DESC, name)
-            FROM (
-                SELECT n.id, n.name, count(*) AS documents FROM listed {join}
-                GROUP BY n.id, n.name ORDER BY 3 DESC, 2 LIMIT {VALUES}
-            ) AS counted
-        ), '[]')"""
-
-    of_topics = named(
-        """
-        JOIN document_topics AS f ON f.owner_id = %(owner)s AND f.document_id = listed.id
-        JOIN topics AS n ON n.owner_id = %(owner)s AND n.id = f.topic_id
-        """
-    )
-    of_senders = named("JOIN senders AS n ON n.owner_id = %(owner)s AND n.id = listed.sender_id")
     async with db.transaction() as tx:
         found = await tx.fetch_one(
             f"""
             WITH chosen AS MATERIALIZED ({chosen}), listed AS MATERIALIZED (
-                SELECT d.id, d.content_type, d.language, d.sender_id, to_char(coalesce(d.issued_on, d.created_at), 'YYYY') AS year
+                SELECT d.id, d.content_type, d.language, d.sender_id, to_char({DATED}, 'YYYY') AS year
                 FROM chosen JOIN documents AS d ON d.id = chosen.id
                 WHERE d.owner_id = %(owner)s AND {condition}
             )
             SELECT {values("content_type")} AS content_types, {values("language")} AS languages, {values("year")} AS years,
-                {of_topics} AS topics, {of_senders} AS senders
+                coalesce((
+                    SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'documents', documents) ORDER BY documents DESC, name)
+                    FROM (
+                        SELECT t.id, t.name, count(*) AS documents
+                        FROM listed
+                        JOIN document_topics AS f ON f.owner_id = %(owner)s AND f.document_id = listed.id
+                        JOIN topics AS t ON t.owner_id = %(owner)s AND t.id = f.topic_id
+                        GROUP BY t.id, t.name ORDER BY 3 DESC, 2 LIMIT {VALUES}
+                    ) AS counted
+                ), '[]') AS topics,
+                coalesce((
+                    SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'documents', documents) ORDER BY documents DESC, name)
+                    FROM (
+                        SELECT s.id, s.name, count(*) AS documents
+                        FROM listed JOIN senders AS s ON s.owner_id = %(owner)s AND s.id = listed.sender_id
+                        GROUP BY s.id, s.name ORDER BY 3 DESC, 2 LIMIT {VALUES}
+                    ) AS counted
+                ), '[]') AS senders
             """,
             {**parameters, "owner": db.owner_id},
             row=Facets,

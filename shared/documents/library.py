@@ -1,17 +1,21 @@
 """The owner's documents, once they are there: get, read, look at, download, trash and take back."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from typing_extensions import TypedDict
+
 from shared import audit
 from shared.api.models import ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.clock import now
+from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, upload_step
+from shared.documents import filenames, lifecycle, recognized_pages, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
@@ -43,11 +47,28 @@ class ObjectRefused(Conflict):
     code, title = "object_mismatch", "What arrived is not what was announced, and was removed"
 
 
+class PlacedWord(TypedDict):
+    """A recognised word and where it stands on the picture of its page: left, top, width and height in pixels."""
+
+    text: str
+    x: int
+    y: int
+    w: int
+    h: int
+
+
 class TextPage(ResponseModel):
-    """A page's text; numbers begin with 1."""
+    """A page's text; numbers begin with 1.
+
+    If boxes are asked for, a page whose text was recognised on a picture also has the picture's size in pixels (upright), the mean
+    `confidence` (0 to 100) and its words; otherwise these are null."""
 
     number: int
     text: str
+    width: int | None = None
+    height: int | None = None
+    confidence: int | None = None
+    words: list[PlacedWord] | None = None
 
 
 class DocumentPages(ResponseModel):
@@ -74,23 +95,64 @@ def entity_tag(document: Document) -> str:
     return f'"{hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:32]}"'
 
 
-async def text(db: TenantDatabase, document_id: UUID, page: int | None = None) -> DocumentPages:
-    """The text by page, or that of one page. Raises NotFound for a document or a page that is not there."""
+@dataclass(frozen=True)
+class _TextRow:
+    number: int
+    text: str
+    width: int | None
+    height: int | None
+    confidence: int | None
+    words: bytes | None
+
+
+async def text(db: TenantDatabase, document_id: UUID, page: int | None = None, *, boxes: bool = False) -> DocumentPages:
+    """The text by page, or that of one page; with `boxes`, where recognised words stand. Raises NotFound for a document or a page that is
+    not there."""
     async with db.transaction() as tx:
-        pages = await tx.fetch_all(
+        rows = await tx.fetch_all(
             """
-            SELECT number, text FROM document_pages
+            SELECT number, text, width, height, confidence, words
+            FROM document_pages AS page LEFT JOIN document_recognized_pages AS seen USING (owner_id, document_id, number)
+            WHERE owner_id = %(owner)s AND document_id = %(id)s AND (%(page)s::integer IS NULL OR number = %(page)s)
+            ORDER BY number
+            """
+            if boxes
+            else """
+            SELECT number, text, NULL::integer AS width, NULL::integer AS height, NULL::integer AS confidence, NULL::bytea AS words
+            FROM document_pages
             WHERE owner_id = %(owner)s AND document_id = %(id)s AND (%(page)s::integer IS NULL OR number = %(page)s)
             ORDER BY number
             """,
             {"owner": db.owner_id, "id": document_id, "page": page},
-            row=TextPage,
+            row=_TextRow,
         )
-        if not pages:
+        if not rows:
             await read(tx, db.owner_id, document_id)
             if page is not None:
                 raise NotFound(f"This document has no text of a page {page}.")
-    return DocumentPages(pages=pages)
+    # a book of scans has hundreds of thousands of words
+    return await asyncio.to_thread(_document_text, rows) if boxes else _document_text(rows)
+
+
+def _document_text(rows: list[_TextRow]) -> DocumentPages:
+    return DocumentPages(
+        pages=[
+            TextPage(
+                number=row.number,
+                text=row.text,
+                width=row.width,
+                height=row.height,
+                confidence=row.confidence,
+                words=None if row.words is None else [_placed(word) for word in recognized_pages.unpack(row.words)],
+            )
+            for row in rows
+        ]
+    )
+
+
+def _placed(word: tuple[str, int, int, int, int]) -> PlacedWord:
+    text, x, y, w, h = word
+    return {"text": text, "x": x, "y": y, "w": w, "h": h}
 
 
 @dataclass(frozen=True)
@@ -100,6 +162,7 @@ class _Kept:
     status: str
     error_code: str | None
     object_key: str
+    connection_id: UUID | None
     thumbnail_key: str | None
 
 
@@ -120,6 +183,8 @@ async def download(
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
+    if kept.connection_id is not None:
+        return DownloadLink(url=content.link(db.owner_id, document_id, disposition, expires_at), expires_at=expires_at)
     url = await object_store().presign_get(
         kept.object_key,
         content_type=kept.content_type,
@@ -201,7 +266,7 @@ async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
 async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, thumbnail_key
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key
         FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},

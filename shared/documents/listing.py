@@ -17,25 +17,33 @@ from shared.search import page as search_page
 from shared.search import query as search_query
 from shared.search.query import QUERY_LIMIT
 
-Sort = Literal["created_at", "-created_at", "issued_on", "-issued_on", "filename", "-filename", "size", "-size", "relevance", "-relevance"]
+Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "issued_on", "-issued_on", "relevance", "-relevance"]
 
 SETTLED: tuple[Status, ...] = ("stored", "extracted", "ready", "failed")
 """What a list shows where no status is asked for: documents still `uploading` only by name."""
 
-SORT_KEYS = {
-    f"{sign}{column}": (f"d.{column}", kind)
-    for column, kind in (("created_at", "timestamptz"), ("filename", "text"), ("size", "bigint"))
-    for sign in ("", "-")
-} | {
+SORTS = {
+    **{
+        sign + name: (f"d.{name}", kind)
+        for name, kind in (("created_at", "timestamptz"), ("filename", "text"), ("size", "bigint"))
+        for sign in ("", "-")
+    },
+    # What is undated comes last, whichever way (migration 0050 has the indexes).
     "issued_on": ("coalesce(d.issued_on, 'infinity'::date)", "date"),
     "-issued_on": ("coalesce(d.issued_on, '-infinity'::date)", "date"),
 }
-"""What a list is sorted by, as SQL about documents AS d, and its type. What has no date comes last, whichever way it is sorted."""
+"""What a list is sorted by, and its type."""
+
+DATED = "coalesce(d.issued_on, (d.created_at AT TIME ZONE 'UTC')::date)"
+"""A document's date as people know it: the one on the paper, else the day it came."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """The filters of a list. Several topics: all of them; several of the others: any; an empty tuple: whatever."""
+    """The filters of a list. Several topics: all of them; several of the others: any; an empty tuple: whatever.
+
+    `issued` is about the date on the paper; `dated` about that or, where there is none, the day it came.
+    """
 
     topic_ids: tuple[UUID, ...] = ()
     statuses: tuple[Status, ...] = ()
@@ -47,6 +55,8 @@ class Filters:
     sender_ids: tuple[UUID, ...] = ()
     issued_after: date | None = None
     issued_before: date | None = None
+    dated_after: date | None = None
+    dated_before: date | None = None
 
     def parameters(self) -> dict[str, Any]:
         """As bound values; None where a filter is not used."""
@@ -61,6 +71,8 @@ class Filters:
             "senders": list(self.sender_ids) or None,
             "issued_after": self.issued_after,
             "issued_before": self.issued_before,
+            "dated_after": self.dated_after,
+            "dated_before": self.dated_before,
         }
 
     def narrow(self) -> bool:
@@ -124,13 +136,12 @@ async def list_documents(
 
 
 def statement(
-    owner_id: UUID, filters: Filters, sort: str, limit: int, after: tuple[str | None, UUID | None] = (None, None)
+    owner_id: UUID, filters: Filters, sort: Sort, limit: int, after: tuple[str | None, UUID | None] = (None, None)
 ) -> tuple[str, dict[str, Any]]:
     """The one statement of a page, and its parameters; `after` is the sort key and the id of the document before it."""
-    expression, kind = SORT_KEYS[sort]
+    (expression, kind), descending = SORTS[sort], sort.startswith("-")
     parameters = filters.parameters() | {"owner": owner_id, "limit": limit, "key": after[0], "after": after[1]}
     conditions = [*_conditions(parameters)]
-    descending = sort.startswith("-")
     if after[1] is not None:
         conditions.append(f"({expression}, d.id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s)")
     direction = "DESC" if descending else "ASC"
@@ -181,7 +192,7 @@ def source(db: TenantDatabase, filters: Filters) -> search_page.Source[Document]
         conditions=tuple(_conditions(parameters)),
         parameters=parameters,
         narrowed=filters.narrow(),
-        sort_keys=SORT_KEYS,
+        sorts=SORTS,
     )
 
 
@@ -190,8 +201,8 @@ def as_hit(hit: search_page.Hit[Document]) -> DocumentHit:
     return DocumentHit.model_construct(**dict(hit.row), snippet=hit.snippet, score=hit.score)
 
 
-def sort_key(document: Document, sort: str) -> list[str]:
-    """What a cursor needs to go on behind this document: what it is sorted by, and its id."""
+def sort_key(document: Document, sort: Sort) -> list[str]:
+    """What a cursor needs to go on behind this document: its value in the sort's column, and its id."""
     value = getattr(document, sort.lstrip("-"))
     if value is None:
         value = "-infinity" if sort.startswith("-") else "infinity"
@@ -221,11 +232,14 @@ def _conditions(parameters: Mapping[str, Any]) -> list[str]:
     if parameters["senders"] is not None:
         # One by itself: then an index has them in the order in which they are listed.
         one = len(parameters["senders"]) == 1
-        conditions.append("d.sender_id = " + ("(%(senders)s::uuid[])[1]" if one else "ANY (%(senders)s::uuid[])"))
-    for name, beyond in (("issued_after", ">="), ("issued_before", "<")):
-        if parameters[name] is not None:
-            # In both forms, which differ for what has no date alone: whichever way a list is sorted, its index knows where to begin.
-            conditions += [f"{SORT_KEYS[sort][0]} {beyond} %({name})s" for sort in ("issued_on", "-issued_on")]
+        conditions.append("d.sender_id = " + ("(%(senders)s::uuid[])[1]" if one else "ANY (%(senders)s)"))
+    # In both forms, which differ for what has no date alone: whichever way a list is sorted, its index knows where to begin.
+    issued = [SORTS[sort][0] for sort in ("issued_on", "-issued_on")]
+    for expressions, name in ((issued, "issued"), ([DATED], "dated")):
+        if parameters[f"{name}_after"] is not None:
+            conditions += [f"{expression} >= %({name}_after)s" for expression in expressions]
+        if parameters[f"{name}_before"] is not None:
+            conditions += [f"{expression} < %({name}_before)s" for expression in expressions]
     for number in range(len(parameters["topics"] or [])):
         conditions.append(
             f"""d.id IN (

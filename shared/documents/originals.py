@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from shared.db import TenantDatabase
+from shared.cloud import backends, places
+from shared.db import TenantDatabase, database
 from shared.documents import lifecycle, upload_step
 from shared.documents.step_history import StepName
 from shared.documents.upload_step import OBJECT_MISMATCH
@@ -38,7 +39,7 @@ class OriginalUnusable(Exception):
 async def fetch(original: Original, store: StorageBackend, path: Path) -> Download:
     """Copies the original to `path`. Raises OriginalUnusable where it is gone, or is not what its row says; StorageUnavailable."""
     try:
-        download = await store.download(original.object_key, path, limit=original.size)
+        download = await _download(original, store, path)
     except ObjectMissing:
         raise OriginalUnusable("extract", "object_missing", "The original is no longer in the object store.") from None
     except ObjectTooLarge:
@@ -48,6 +49,19 @@ async def fetch(original: Original, store: StorageBackend, path: Path) -> Downlo
     if original.sha256 is not None and original.sha256 != download.sha256:
         raise OriginalUnusable("upload", OBJECT_MISMATCH, "The bytes that arrived are not those that were announced: their hash differs.")
     return download
+
+
+async def _download(original: Original, store: StorageBackend, path: Path) -> Download:
+    """From the bucket; a document that has moved to a cloud of its owner's is no longer there."""
+    try:
+        return await store.download(original.object_key, path, limit=original.size)
+    except ObjectMissing:
+        db = TenantDatabase(database(), original.owner_id)
+        place = await places.find(db, original.id)
+        if place is None or place.key == original.object_key:
+            raise
+        async with backends.opened(db, place.connection_id) as backend:
+            return await backend.download(place.key, path, limit=original.size)
 
 
 async def give_up(db: TenantDatabase, original: Original, reason: OriginalUnusable) -> bool:

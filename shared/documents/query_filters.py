@@ -6,14 +6,18 @@ Each wrong one is explained: what may stand there, in a sentence.
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import date
+from typing import TypeVar
 from uuid import UUID
 
 from shared.db import TenantDatabase
 from shared.documents.listing import Filters
 from shared.documents.name_keys import name_key
+from shared.documents.senders import alias_key
 from shared.errors import ValidationFailed
 from shared.extraction import content_types
+
+Value = TypeVar("Value")
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
 _KINDS = {
@@ -36,21 +40,21 @@ async def narrowed(db: TenantDatabase, filters: Filters, asked: Iterable[tuple[s
         elif name == "language":
             filters = replace(filters, languages=_both(filters.languages, (value.lower(),), name, value))
         elif name == "after":
-            moment = _moment(name, value)
-            filters = replace(filters, created_after=max(moment, filters.created_after or moment))
+            day = _day(name, value)
+            filters = replace(filters, dated_after=max(day, filters.dated_after or day))
         elif name == "before":
-            moment = _moment(name, value)
-            filters = replace(filters, created_before=min(moment, filters.created_before or moment))
-        elif name == "in":
+            day = _day(name, value)
+            filters = replace(filters, dated_before=min(day, filters.dated_before or day))
+        elif name == "sender":
+            filters = replace(filters, sender_ids=_both(filters.sender_ids, await _senders(db, value), name, value))
+        else:
             if value.lower() != "trash":
                 raise _wrong(name, value, "in:trash is all that can be said with it")
             filters = replace(filters, trashed=True)
-        else:
-            raise _wrong(name, value, "documents cannot be searched by it here")
     return filters
 
 
-def _both(known: tuple[str, ...], added: tuple[str, ...], name: str, value: str) -> tuple[str, ...]:
+def _both(known: tuple[Value, ...], added: tuple[Value, ...], name: str, value: str) -> tuple[Value, ...]:
     if not known:
         return added
     both = tuple(one for one in added if one in known)
@@ -69,6 +73,23 @@ async def _topic(db: TenantDatabase, value: str) -> UUID:
     return topic_id
 
 
+async def _senders(db: TenantDatabase, value: str) -> tuple[UUID, ...]:
+    """Whom the name means, however it is written."""
+    async with db.transaction() as tx:
+        sender_ids: list[UUID] = await tx.fetch_value(
+            """
+            SELECT ARRAY(
+                SELECT sender_id FROM sender_aliases WHERE owner_id = %(owner)s AND alias_key = %(alias)s
+                UNION SELECT id FROM senders WHERE owner_id = %(owner)s AND name_key = %(key)s
+            )
+            """,
+            {"owner": db.owner_id, "alias": alias_key(value), "key": name_key(value)},
+        )
+    if not sender_ids:
+        raise _wrong("sender", value, "no document comes from a sender of this name")
+    return tuple(sender_ids)
+
+
 def _types(value: str) -> tuple[str, ...]:
     if "/" in value:
         return (value.lower(),)
@@ -79,12 +100,12 @@ def _types(value: str) -> tuple[str, ...]:
     return found
 
 
-def _moment(name: str, value: str) -> datetime:
+def _day(name: str, value: str) -> date:
     match = _DATE.fullmatch(value)
     try:
         if match is None:
             raise ValueError(value)
-        return datetime(int(match[1]), int(match[2] or 1), int(match[3] or 1), tzinfo=UTC)
+        return date(int(match[1]), int(match[2] or 1), int(match[3] or 1))
     except ValueError:
         raise _wrong(name, value, f"a date is written {name}:2024, {name}:2024-05 or {name}:2024-05-31") from None
 

@@ -11,7 +11,7 @@ stands in the document's warnings.
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +20,12 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import lifecycle, paper_details, step_history, warnings
+from shared.documents import lifecycle, paper_details, recognized_pages, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
+from shared.documents.page_numbers import in_words
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentScanned
-from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, Scan, language, recognize
+from shared.extraction import ExtractionFailed, ExtractionTimeout, Recognition, RecognizedPage, Scan, language, recognize
 from shared.extraction.limits import Limits
 from shared.search import index as search_index
 from shared.storage import StorageBackend, object_store
@@ -79,10 +80,11 @@ class _Slice(Original):
 
 @dataclass(frozen=True)
 class _RecognitionOutcome:
-    """What a slice came to: the texts of the first scans (None: not recognised)."""
+    """What a slice came to: the texts of the first scans (None: not recognised), and how they were recognised, as far as is known."""
 
     texts: list[str | None]
     cpu_milliseconds: float
+    pages: list[RecognizedPage | None] = field(default_factory=list)
 
 
 async def recognize_slice(
@@ -135,14 +137,14 @@ async def _recognize(work: _Slice, store: StorageBackend, recognizing: Recognizi
             found = await recognizing(
                 path, filename=work.filename, scans=scans, limits=Limits.within(RECOGNITION), cpu_seconds=SLICE_CPU_SECONDS
             )
-            return _RecognitionOutcome(found.texts, found.cpu_milliseconds)
+            return _RecognitionOutcome(found.texts, found.cpu_milliseconds, found.pages)
 
         spent = 0.0
         # The first page alone a second time: if some page of the slice ends its reader, those before it are not lost.
         for scans in (work.left[:SCANS_AT_ONCE], work.left[:1]):
             try:
                 outcome = await some(scans)
-                return _RecognitionOutcome(outcome.texts, outcome.cpu_milliseconds + spent)
+                return replace(outcome, cpu_milliseconds=outcome.cpu_milliseconds + spent)
             except ExtractionFailed as failed:
                 spent += RECOGNITION.cpu_seconds * 1000 if isinstance(failed, ExtractionTimeout) else 0
                 log.warning(
@@ -208,6 +210,8 @@ async def _commit(tx: Transaction, work: _Slice, outcome: _RecognitionOutcome) -
         """,
         {"owner": work.owner_id, "id": work.id, "numbers": [number for number, _ in read], "texts": [text or "" for _, text in read]},
     )
+    if pages := {scan.page + 1: page for scan, page in zip(work.left, outcome.pages, strict=False) if page is not None}:
+        await recognized_pages.keep(tx, owner_id=work.owner_id, document_id=work.id, pages=pages)
     if left and work.cpu_seconds_left > outcome.cpu_milliseconds / 1000:
         await _announce(tx, work.owner_id, work.id, work.revision, done=done, left=len(left))
     else:
@@ -247,7 +251,8 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
     spoken = language.detect("\n".join(pages))
     told = list(document.warnings)
     if missing := [*document.not_recognized, *(scan.page + 1 for scan in left_out)]:
-        told.append({"code": "page_not_recognized", "detail": f"The text on {_in_words(missing)} could not be recognised."})
+        told.append({"code": "page_not_recognized", "detail": f"The text on {in_words(missing)} could not be recognised."})
+    told += await recognized_pages.warnings_of(tx, owner_id=work.owner_id, document_id=work.id)
     await tx.execute(
         """
         UPDATE documents SET status = 'extracted', language = %(language)s, warnings = %(warnings)s
@@ -281,26 +286,13 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
     count = len(pages)
     detail = (
         f"{count} page{'' if count == 1 else 's'} read"
-        + (f", {_in_words(missing)} without text" if missing else "")
+        + (f", {in_words(missing)} without text" if missing else "")
         + (f", {found}" if found else "")
     )
     await step_history.record(
         tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, step="extract", state="done", detail=detail
     )
     await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
-
-
-def _in_words(numbers: Sequence[int]) -> str:
-    """Page numbers for a person: `page 3`, `pages 2, 5-9`."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return f"page{'' if len(numbers) == 1 else 's'} " + ", ".join(
-        str(first) if first == last else f"{first}-{last}" for first, last in runs
-    )
 
 
 def _addresses(scans: Sequence[Scan]) -> list[list[int]]:

@@ -18,6 +18,9 @@ log = logging.getLogger("docuvault.documents")
 AT_ONCE = 200
 """Documents that are looked up at a time."""
 
+OWNERS = 100
+"""Owners whose changes are merged in a run of the schedule."""
+
 
 @dataclass(frozen=True)
 class _Stale:
@@ -68,6 +71,22 @@ async def reindex(*, at_most: int | None = None, everything: bool = False, progr
         if progress is not None:
             progress(Progress(done, await _left()))
     return Progress(done, await _left())
+
+
+async def merge_waiting() -> int:
+    """Takes over into the postings what has been indexed and waits, of OWNERS owners at most; how many documents that were.
+
+    Writers do so once there are MERGE_EVERY; until then, the words of an owner with a few documents are in nobody's counts.
+    """
+    async with database().system() as tx:
+        merged: int = await tx.fetch_value(
+            """
+            SELECT coalesce(sum(merge_search_changes(owner_id, 1)), 0)
+            FROM (SELECT DISTINCT owner_id FROM search_changes LIMIT %(owners)s) AS waiting
+            """,
+            {"owners": OWNERS},
+        )
+    return merged
 
 
 async def _reindex(document: _Stale) -> None:

@@ -1,4 +1,4 @@
-"""What a person may be about to type: words of the documents, titles, topics."""
+"""What a person may be about to type: words of the documents, titles, topics, senders."""
 
 from typing import Literal
 from uuid import UUID
@@ -24,7 +24,7 @@ class SearchSuggestion(ResponseModel):
 
 
 async def suggest(db: TenantDatabase, text: str) -> list[SearchSuggestion]:
-    """Suggestions for what has been typed so far: topics, words that end the last one, titles of the best documents."""
+    """Suggestions for what has been typed so far: topics, senders, words that end the last one, titles of the best documents."""
     typed = words.words(text)
     last = text.split()[-1] if text.split() else ""
     if not typed or not words.words(last):
@@ -35,6 +35,10 @@ async def suggest(db: TenantDatabase, text: str) -> list[SearchSuggestion]:
             """
             SELECT 'topic' AS kind, name AS text, NULL::uuid AS document_id FROM (
                 SELECT name FROM topics WHERE owner_id = %(owner)s AND starts_with(name_key, %(key)s) ORDER BY name_key LIMIT %(each)s
+            ) AS named
+            UNION ALL
+            SELECT 'sender', name, NULL FROM (
+                SELECT name FROM senders WHERE owner_id = %(owner)s AND starts_with(name_key, %(key)s) ORDER BY name_key LIMIT %(each)s
             ) AS named
             UNION ALL
             SELECT 'word', word, NULL FROM (

@@ -4,17 +4,24 @@ A suggestion is `open` where the provider was not sure enough, and `accepted` wi
 decide either way at any time, and otherwise later; the last word counts.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.api import short_lists
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery, RequestModel, ResponseModel
 from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
 from shared.documents.models import TopicRef
-from shared.errors import NotFound
+from shared.errors import DomainError, NotFound
 
 Decision = Literal["accept", "reject"]
+
+DECISIONS_AT_MOST = 1_000
+DECISIONS_BYTES = 256 * 1024
+"""Of a request: each decision takes some 150."""
 
 
 class Suggestion(ResponseModel):
@@ -28,6 +35,34 @@ class Suggestion(ResponseModel):
     provider: str
     model: str
     state: Literal["open", "accepted", "rejected"]
+
+
+class SuggestionDecision(RequestModel):
+    """The owner's word on one suggestion."""
+
+    document_id: UUID
+    suggestion_id: UUID
+    decision: Decision
+
+
+class Decisions(RequestModel):
+    """The owner's word on many."""
+
+    decisions: list[SuggestionDecision] = Field(min_length=1, max_length=DECISIONS_AT_MOST)
+
+
+class DecisionFailure(ResponseModel):
+    """A decision that was not carried out; `code` as the problem of `decide_suggestion` would have it."""
+
+    id: UUID
+    code: str
+
+
+class Decided(ResponseModel):
+    """The suggestions that were decided, by id, in the order of the request, and those that were not."""
+
+    done: list[UUID]
+    failed: list[DecisionFailure]
 
 
 _COLUMNS = """
@@ -100,3 +135,22 @@ async def decide(tx: Transaction, *, owner_id: UUID, document_id: UUID, suggesti
     if decided is None:
         raise NotFound("There is no such suggestion.")
     return decided
+
+
+async def decide_many(db: TenantDatabase, decisions: Sequence[SuggestionDecision]) -> Decided:
+    """Each as `decide` would, in order; one that cannot be carried out keeps no other from it. What was done is kept when this returns."""
+    done: list[UUID] = []
+    failed: list[DecisionFailure] = []
+    for number, one in enumerate(decisions, 1):
+        try:
+            # A transaction each: two requests that meet would otherwise lock topics in different orders.
+            async with db.transaction() as tx:
+                if number < len(decisions):
+                    await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")  # the last one waits for all
+                await decide(tx, owner_id=db.owner_id, document_id=one.document_id, suggestion_id=one.suggestion_id, decision=one.decision)
+            done.append(one.suggestion_id)
+        except DomainError as problem:
+            if problem.status >= 500:
+                raise
+            failed.append(DecisionFailure(id=one.suggestion_id, code=problem.code))
+    return Decided(done=done, failed=failed)

@@ -310,10 +310,14 @@ class _TopicName(ResponseModel):
     name: str
 
 
-async def names(tx: Transaction, owner_id: UUID) -> list[str]:
-    """The names of all topics that may be proposed."""
+async def described(tx: Transaction, owner_id: UUID) -> list[str]:
+    """The names of all topics that may be proposed, each with its description."""
     found = await tx.fetch_all(
-        "SELECT name FROM topics WHERE owner_id = %(owner)s AND NOT manual_only AND ai_policy <> 'never'",
+        """
+        SELECT concat_ws(' ', name, description) AS name FROM topics
+        WHERE owner_id = %(owner)s AND NOT manual_only AND ai_policy <> 'never'
+        ORDER BY accepted_documents DESC, id
+        """,
         {"owner": owner_id},
         row=_TopicName,
     )

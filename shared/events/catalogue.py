@@ -141,6 +141,73 @@ class AccountDeleted(Event):
         return str(self.owner_id)
 
 
+class MoveRequested(Event):
+    """A document's original is to live elsewhere; where, its row in `document_moves` says."""
+
+    TYPE: ClassVar[str] = "document.move"
+
+    owner_id: Owner
+    document_id: UUID
+    move_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return str(self.document_id)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.type}/{self.move_id}"
+
+
+class CloudFileChosen(Event):
+    """A file in a cloud is to become the document whose row waits for its bytes."""
+
+    TYPE: ClassVar[str] = "cloud.file"
+
+    owner_id: Owner
+    document_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return str(self.document_id)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.type}/{self.document_id}"
+
+
+class CloudFolderChosen(Event):
+    """The files of a folder in a cloud are to become documents; `depth` is how deep it lies in the one that was chosen."""
+
+    TYPE: ClassVar[str] = "cloud.folder"
+
+    owner_id: Owner
+    connection_id: UUID
+    path: str
+    depth: int = Field(strict=True, ge=0)
+
+    @property
+    def subject(self) -> str:
+        return str(self.connection_id)
+
+
+class ExportRequested(Event):
+    """A copy of a document is to be made in a cloud; where, its row in `cloud_exports` says."""
+
+    TYPE: ClassVar[str] = "cloud.export"
+
+    owner_id: Owner
+    export_id: UUID
+
+    @property
+    def subject(self) -> str:
+        return str(self.export_id)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.type}/{self.export_id}"
+
+
 class BucketNotification(Event):
     """The object store says that something happened to an object. Fields that are None were not told; `owner_id` is the key's account.
 

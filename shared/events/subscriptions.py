@@ -14,8 +14,12 @@ class Subscription(NamedTuple):
 SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "account.deleted": (Subscription("delete_account_data", "documents"),),
     "classification.due": (Subscription("ask_ai_provider", "ai"),),
+    "cloud.export": (Subscription("export_cloud_file", "documents"),),
+    "cloud.file": (Subscription("import_cloud_file", "documents"),),
+    "cloud.folder": (Subscription("import_cloud_folder", "documents"),),
     "document.extracted": (Subscription("classify_document", "documents"),),
     "document.large": (Subscription("extract_large_document", "large"),),
+    "document.move": (Subscription("move_stored_document", "documents"),),
     "document.purged": (Subscription("erase_document", "documents"),),
     "document.scanned": (Subscription("recognize_pages", "recognition"),),
     "document.stored": (Subscription("extract_document", "documents"),),
@@ -24,6 +28,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "s3:ObjectCreated:*": (Subscription("object_created", "documents"),),
     "schedule.cleanup_abandoned_uploads": (Subscription("cleanup_abandoned_uploads", "system"),),
     "schedule.export_audit_log": (Subscription("export_audit_log", "system"),),
+    "schedule.maintain_clouds": (Subscription("maintain_clouds", "system"),),
     "schedule.prune_expired": (Subscription("prune_expired", "system"),),
     "schedule.purge_trash": (Subscription("purge_trash", "system"),),
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
@@ -34,6 +39,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
 SCHEDULES: dict[str, str] = {
     "cleanup_abandoned_uploads": "*/30 * * * *",
     "export_audit_log": "0 0 * * *",
+    "maintain_clouds": "*/5 * * * *",
     "prune_expired": "0 * * * *",
     "purge_trash": "30 2 * * *",
     "reconcile_uploads": "* * * * *",

@@ -10,10 +10,12 @@ Text recognition (OCR) is slow, so it can be left for later: `extract(…, defer
 does some of them.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ from shared.extraction.limits import (
     MAX_THUMBNAIL_BYTES,
     MAX_TITLE,
     MAX_WARNINGS,
+    MAX_WORDS_OF_PAGE,
     Limits,
 )
 
@@ -56,6 +59,7 @@ __all__ = [
     "ExtractionTimeout",
     "ExtractionWarning",
     "Recognition",
+    "RecognizedPage",
     "SandboxUnavailable",
     "Scan",
     "UnsupportedType",
@@ -63,6 +67,8 @@ __all__ = [
     "extract_unsandboxed",
     "recognize",
 ]
+
+_log = logging.getLogger(__name__)
 
 _READ = "shared.extraction.reading:read"
 _RECOGNIZE = "shared.extraction.reading:recognize"
@@ -97,11 +103,26 @@ class Extraction:
 
 
 @dataclass(frozen=True)
+class RecognizedPage:
+    """How a page was recognised: `confidence` from 0 to 100, the size of its picture, and the words where they stand on it, upright, as
+    [text, left, top, width, height], in pixels. `missing` names the language or script for which there are no data, empty for none."""
+
+    confidence: int
+    width: int
+    height: int
+    words: list[list[Any]]
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Recognition:
-    """The text on the first of some scans, None for one that cannot be decoded, and the CPU time that took in milliseconds."""
+    """The text on the first of some scans, None for one that cannot be decoded, and the CPU time that took in milliseconds.
+
+    `pages` says how each was recognised; None for one on which nothing was looked for."""
 
     texts: list[str | None]
     cpu_milliseconds: float
+    pages: list[RecognizedPage | None] = field(default_factory=list)
 
 
 async def extract(
@@ -127,7 +148,30 @@ async def recognize(path: Path, *, filename: str, scans: Sequence[Scan], limits:
     texts = finished.value.get("texts")
     if not (isinstance(texts, list) and 0 < len(texts) <= len(scans) and all(text is None or _is_text(text) for text in texts)):
         raise ExtractionCrashed()
-    return Recognition(texts, finished.cpu_milliseconds)
+    pages = finished.value.get("pages")
+    if not isinstance(pages, list) or len(pages) != len(texts):
+        raise ExtractionCrashed()
+    return Recognition(texts, finished.cpu_milliseconds, [None if page is None else _recognized_page(page) for page in pages])
+
+
+def _recognized_page(page: object) -> RecognizedPage:
+    if not (isinstance(page, list) and len(page) == 5):
+        raise ExtractionCrashed()
+    confidence, width, height, missing, words = page
+    if not (
+        _are_numbers(confidence, width, height)
+        and isinstance(missing, str)
+        and len(missing) < 50
+        and isinstance(words, list)
+        and len(words) <= MAX_WORDS_OF_PAGE
+        and all(isinstance(word, list) and len(word) == 5 and _is_text(word[0]) and _are_numbers(*word[1:]) for word in words)
+    ):
+        raise ExtractionCrashed()
+    return RecognizedPage(min(confidence, 100), width, height, words, missing)
+
+
+def _are_numbers(*values: object) -> bool:
+    return all(type(value) is int and 0 <= value < 2**31 for value in values)
 
 
 async def _run(task: str, path: Path, arguments: dict[str, Any], limits: Limits | None) -> "Finished":
@@ -149,15 +193,22 @@ def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Ext
 
 
 def _arguments(filename: str, *, defer_recognition: bool = False) -> dict[str, Any]:
-    from shared.config import settings
-    from shared.extraction import sandbox
+    languages, places = _languages()
+    return {"filename": filename[-255:], "ocr_languages": languages, "tessdata": places, "defer_recognition": defer_recognition}
 
-    return {
-        "filename": filename[-255:],
-        "ocr_languages": list(settings().ocr_languages),
-        "tessdata": sandbox.tessdata(),
-        "defer_recognition": defer_recognition,
-    }
+
+@cache
+def _languages() -> tuple[list[str], str]:
+    """The languages of text recognition and the folders of their data; told in the log, once."""
+    from shared.config import settings
+    from shared.extraction import ocr_languages
+
+    languages, places = list(settings().ocr_languages), ocr_languages.folders()
+    known, missing = ocr_languages.in_words(languages, places)
+    _log.info("text recognition knows %s; others are installed as tesseract-ocr-fra and the like", known or "no language")
+    if missing:
+        _log.warning("OCR_LANGUAGES names %s, for which there are no data in %s", missing, places)
+    return languages, places
 
 
 def _checked(value: dict[str, Any], blob: bytes) -> Extraction:

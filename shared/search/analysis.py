@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from itertools import pairwise
 from math import log2
 
@@ -42,6 +43,9 @@ HEADING_WORDS, HEADING_WEIGHT = 25, 2
 LEXEMES, LEXEMES_WITH_DIGITS = 200_000, 150_000
 """Different words of a document that can be found: of those with digits fewer, so that a table's numbers do not use up the room of words,
 of which a language has so many and no more."""
+
+KNOWN_WORDS = 32_768
+"""Words whose stems a process remembers."""
 
 NEW_WORDS = 5_000
 """Different words of a document that are kept as they are written, for typos and suggestions."""
@@ -89,15 +93,13 @@ def analyse(pages: Sequence[str], *, language: str, filename: str, title: str, n
 class _Analyser:
     def __init__(self, language: str) -> None:
         self.language = language
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
         self.positions: dict[str, list[int]] = {}
         self.unplaced: set[str] = set()
         self.written: dict[str, str] = {}
-        self.known: dict[str, tuple[str, ...]] = {}
         self.size = 0
         self.length = 0
         self.telling = 0
-        self.small_words = small_words(language)
         self.positions_lost = False
         self.is_cut = False
 
@@ -110,21 +112,18 @@ class _Analyser:
             self._page(number, page, passages)
         if pages:
             self._heading(pages[0])
-        # The first block keeps the weight D, which snippets go by.
-        contents = [
-            _entry(lexeme, [f"{place % POSITIONS + 1}{'' if place < POSITIONS else 'C'}" for place in places])
-            for lexeme, places in self.positions.items()
-        ]
-        contents += [_entry(lexeme, ()) for lexeme in self.unplaced if lexeme not in self.positions]
+        written = _written_positions()
+        contents = [f"{_quoted(lexeme)}:{','.join([written[place] for place in places])}" for lexeme, places in self.positions.items()]
+        contents += [_quoted(lexeme) for lexeme in self.unplaced if lexeme not in self.positions]
         if self.positions_lost:
-            contents.append(_entry(POSITIONS_LOST, ()))
+            contents.append(_quoted(POSITIONS_LOST))
         lexemes = sorted(self.counts)
         return Analysis(
-            contents=" ".join([*contents, *(_entry(lexeme, (f"{_NAME_AT + at}A" for at in places)) for lexeme, places in name.items())]),
-            name=" ".join(_entry(lexeme, (f"{at}A" for at in places)) for lexeme, places in name.items()),
+            contents=" ".join([*contents, *(_named(lexeme, places, _NAME_AT) for lexeme, places in name.items())]),
+            name=" ".join(_named(lexeme, places, 0) for lexeme, places in name.items()),
             words=self.telling,
             lexemes=lexemes,
-            frequencies=bytes(min(255, self.counts[lexeme]) for lexeme in lexemes),
+            frequencies=bytes([min(255, self.counts[lexeme]) for lexeme in lexemes]),
             new_words=list(self.written),
             new_lexemes=list(self.written.values()),
             passage_words=passages[0],
@@ -134,28 +133,29 @@ class _Analyser:
         )
 
     def _page(self, number: int, page: str, passages: tuple[list[int], list[int], list[int]]) -> None:
-        found = list(words.tokens(page))
+        found, starts = words.cut(page)
         first = self.length
         self.length += len(found)
         if self.size < _POSITIONED_BYTES:
-            for count in range(0, min(len(found), max(0, POSITIONS - first)), PASSAGE_WORDS):
-                for values, value in zip(passages, (first + count + 1, number, found[count][1]), strict=True):
-                    values.append(value)
+            room = max(0, min(len(found), POSITIONS - first))
+            passages[0].extend(range(first + 1, first + room + 1, PASSAGE_WORDS))
+            passages[1].extend([number] * len(range(0, room, PASSAGE_WORDS)))
+            passages[2].extend(starts[:room:PASSAGE_WORDS])
         places: dict[str, list[int]] = {}
-        for place, (token, _) in enumerate(found, first):
+        for place, token in enumerate(found, first):
             if token in places:
                 places[token].append(place)
             else:
                 places[token] = [place]
         for token, here in places.items():
-            if token.lower() not in self.small_words:
+            lexemes, is_telling = self._lexemes(token)
+            if is_telling:
                 self.telling += len(here)
-            for lexeme in self._lexemes(token):
+            for lexeme in lexemes:
                 self._count(lexeme, len(here))
                 self._place(lexeme, here)
         if not page.isascii():
-            self._pairs(found, 1, self._count)
-        starts = [start for _, start in found]
+            self._pairs(list(zip(found, starts, strict=True)), 1, self._count)
         for spelling in spellings(page):
             here = list(range(first + bisect_left(starts, spelling.start), first + bisect_left(starts, spelling.end)))
             for lexeme in spelling.lexemes:
@@ -166,20 +166,19 @@ class _Analyser:
         """Counts each two neighbours of a script in which a run of characters is a word or several."""
         for (left, start), (right, next_start) in pairwise(found):
             if start + len(left) == next_start and words.stands_alone(left) and words.stands_alone(right):
-                count(self._lexemes(left)[0] + self._lexemes(right)[0], weight)
+                count(self._lexemes(left)[0][0] + self._lexemes(right)[0][0], weight)
 
-    def _lexemes(self, token: str) -> tuple[str, ...]:
-        known = self.known.get(token)
-        if known is None:
-            spoken = words.spoken(token)
-            known = self.known[token] = stems(spoken, self.language) or (words.fold(token),)
-            if len(spoken) > 2 and words.is_plain(spoken) and len(self.written) < NEW_WORDS:
-                self.written.setdefault(spoken, known[0])
-        return known
+    def _lexemes(self, token: str) -> tuple[tuple[str, ...], bool]:
+        lexemes, is_telling, spoken = _known(token, self.language)
+        if spoken and len(self.written) < NEW_WORDS:
+            self.written.setdefault(spoken, lexemes[0])
+        return lexemes, is_telling
 
     def _count(self, lexeme: str, times: int = 1) -> None:
-        if lexeme in self.counts or len(self.counts) < (LEXEMES if lexeme.isalpha() else LEXEMES_WITH_DIGITS):
+        if lexeme in self.counts:
             self.counts[lexeme] += times
+        elif len(self.counts) < LEXEMES_WITH_DIGITS or (len(self.counts) < LEXEMES and lexeme.isalpha()):
+            self.counts[lexeme] = times
         else:
             self.is_cut = True
 
@@ -205,9 +204,10 @@ class _Analyser:
         if not rest.split("\n", 1)[0].strip() and len(line) < 20 * HEADING_WORDS:
             heading = [token for token, _ in words.tokens(line)]
             if rest.strip() and len(heading) <= HEADING_WORDS:
-                self.telling += (HEADING_WEIGHT - 1) * sum(token.lower() not in self.small_words for token in heading)
                 for token in heading:
-                    for lexeme in self._lexemes(token):
+                    lexemes, is_telling = self._lexemes(token)
+                    self.telling += (HEADING_WEIGHT - 1) * is_telling
+                    for lexeme in lexemes:
                         self._count(lexeme, HEADING_WEIGHT - 1)
 
     def _name(self, filename: str, title: str) -> dict[str, list[int]]:
@@ -218,7 +218,7 @@ class _Analyser:
             tokens = list(words.tokens(text))[:NAME_WORDS]
             here: Counter[str] = Counter()
             for at, (token, _) in enumerate(tokens, first):
-                for lexeme in self._lexemes(token):
+                for lexeme in self._lexemes(token)[0]:
                     found.setdefault(lexeme, []).append(at)
                     here[lexeme] += NAME_WEIGHT
             self._pairs(tokens, NAME_WEIGHT, lambda lexeme, weight, here=here: here.update({lexeme: weight}))  # type: ignore[misc]
@@ -236,7 +236,30 @@ class _Analyser:
         return found
 
 
-def _entry(lexeme: str, places: Iterable[str]) -> str:
-    quoted = "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
-    listed = ",".join(places)
-    return f"{quoted}:{listed}" if listed else quoted
+@lru_cache(maxsize=KNOWN_WORDS)
+def _known(token: str, language: str) -> tuple[tuple[str, ...], bool, str]:
+    """A word's lexemes, whether it makes a document longer, and as it is spoken where that is kept for typos and suggestions."""
+    spoken = words.spoken(token)
+    lexemes = stems(spoken, language) or (words.fold(token),)
+    return lexemes, token.lower() not in small_words(language), spoken if len(spoken) > 2 and words.is_plain(spoken) else ""
+
+
+class _Positions(dict[int, str]):
+    """How a tsvector's position is written, by place in the text; the first block keeps the weight D, which snippets go by."""
+
+    def __missing__(self, place: int) -> str:
+        return f"{place % POSITIONS + 1}C"
+
+
+@cache
+def _written_positions() -> _Positions:
+    return _Positions({place: str(place + 1) for place in range(POSITIONS)})
+
+
+def _quoted(lexeme: str) -> str:
+    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _named(lexeme: str, places: Iterable[int], first: int) -> str:
+    listed = ",".join([f"{first + at}A" for at in places])
+    return f"{_quoted(lexeme)}:{listed}" if listed else _quoted(lexeme)

@@ -58,8 +58,8 @@ SourceRow = TypeVar("SourceRow")
 class Source(Generic[SourceRow]):
     """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
 
-    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sort_keys` are what a
-    list may be sorted by: as SQL, and its type.
+    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sorts` are what a list may be
+    sorted by, each an expression and its type.
     """
 
     columns: str
@@ -67,7 +67,7 @@ class Source(Generic[SourceRow]):
     conditions: tuple[str, ...]
     parameters: Mapping[str, Any]
     narrowed: bool
-    sort_keys: Mapping[str, tuple[str, str]]
+    sorts: Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Found(Generic[SourceRow]):
 
 
 @dataclass(frozen=True)
-class _Position:
+class Position:
     """Where a page begins: behind the document with this key and number (or id, with another sort than relevance)."""
 
     key: str | float
@@ -97,7 +97,7 @@ class _Position:
 
 
 @dataclass(frozen=True)
-class _Added:
+class Added:
     """The words added to a question, and the score from which documents are ranked by them."""
 
     lexemes: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class _Added:
     least: float = 0.0
 
 
-NOTHING_ADDED = _Added()
+NOTHING_ADDED = Added()
 
 
 @dataclass
@@ -142,7 +142,7 @@ async def find(
     if sort == "-relevance" and not all(group.wanted for group in query.groups):
         sort = "-created_at"
     binding = dict(binding) | {"sorted": sort}
-    plan, added, position = _decoded(cursor, binding) if cursor is not None else (None, None, None)
+    plan, added, position = decoded(cursor, binding) if cursor is not None else (None, None, None)
     narrowed = " AND ".join(source.conditions) if source.narrowed else None
     parameters = {**source.parameters, "owner": db.owner_id}
     async with db.transaction() as tx:
@@ -169,8 +169,8 @@ async def by_relevance(
     ranked: Ranked,
     source: Source[SourceRow],
     limit: int,
-    added: _Added | None,
-    position: _Position | None,
+    added: Added | None,
+    position: Position | None,
     binding: Mapping[str, Any],
     facets: int,
 ) -> Found[SourceRow]:
@@ -190,7 +190,7 @@ async def by_relevance(
     if len(numbers) == 0:
         return Found([], None, matched)
     if added is None:
-        added = _Added(least=float(scores[min(RERANKED, len(scores)) - 1]))
+        added = Added(least=float(scores[min(RERANKED, len(scores)) - 1]))
         extra = _ADDED_NOW if question else _ADDED_BEFORE
     else:
         extra = _ADDED_BEFORE
@@ -250,12 +250,12 @@ async def by_relevance(
         row=_PageRow,
     )
     if rows and rows[0].added is not None:
-        added = _Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
+        added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
     following = None
     if len(rows) > limit:
-        following = _Position(rows[limit - 1].score, rows[limit - 1].number)
+        following = Position(rows[limit - 1].score, rows[limit - 1].number)
     elif len(numbers) == CANDIDATES:
-        following = _Position(float(scores[-1]), int(numbers[-1]))
+        following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
         [_hit(row, source) for row in rows[:limit]],
         None if following is None else _encoded(matches.plan, added, following, binding),
@@ -368,7 +368,7 @@ async def _sorted(
     source: Source[SourceRow],
     sort: str,
     limit: int,
-    position: _Position | None,
+    position: Position | None,
     binding: Mapping[str, Any],
     facets: int,
 ) -> Found[SourceRow]:
@@ -376,7 +376,7 @@ async def _sorted(
     if ranked.whole.any():
         numbers = numbers[ranked.whole]
     without = plans.excluded(query, matches)
-    sort_key, kind = source.sort_keys[sort]
+    column, kind = source.sorts[sort]
     direction, beyond = ("DESC", "<") if sort.startswith("-") else ("ASC", ">")
     matched = numbers[:facets].tolist() if facets and not without else []
     if not len(numbers) and not without:
@@ -386,7 +386,7 @@ async def _sorted(
     chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
     conditions = list(source.conditions)
     if position is not None:
-        conditions.append(f"({sort_key}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
+        conditions.append(f"({column}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
     check = _check(query, matches.plan)
     if without or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents:
         page = f"""
@@ -398,7 +398,7 @@ async def _sorted(
                 OFFSET 0
             ) AS s
             WHERE {" AND ".join(conditions)}
-            ORDER BY {sort_key} {direction}, d.id {direction}
+            ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     else:
@@ -411,14 +411,14 @@ async def _sorted(
             ) AS s
             JOIN documents AS d ON d.id = s.document_id
             WHERE {" AND ".join(conditions)}
-            ORDER BY {sort_key} {direction}, d.id {direction}
+            ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     rows = await tx.fetch_all(
         f"""
         WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
-        {_SHOWN.format(columns=_document(source.columns), sort_key=f"({sort_key})::text")}
-        ORDER BY {sort_key} {direction}, d.id {direction}
+        {_SHOWN.format(columns=_document(source.columns), sort_key=f"({column})::text")}
+        ORDER BY {column} {direction}, d.id {direction}
         """,
         {
             **source.parameters,
@@ -435,10 +435,10 @@ async def _sorted(
     )
     following = None
     if len(rows) > limit:
-        following = _Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
+        following = Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
     return Found(
         [_hit(row, source) for row in rows[:limit]],
-        None if following is None else _encoded(matches.plan, _Added(), following, binding),
+        None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
     )
 
@@ -546,15 +546,15 @@ def _snippet(row: _PageRow) -> str:
     return snippets.cut(row.excerpt or row.title, ())
 
 
-def _encoded(plan: Plan, added: _Added, position: _Position, binding: Mapping[str, Any]) -> str:
+def _encoded(plan: Plan, added: Added, position: Position, binding: Mapping[str, Any]) -> str:
     return cursors.encode([plan.packed(), [list(added.lexemes), list(added.weights), added.least], [position.key, position.after]], binding)
 
 
-def _decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[Plan, _Added, _Position]:
+def decoded(cursor: str, binding: Mapping[str, Any]) -> tuple[Plan, Added, Position]:
     values = cursors.decode(cursor, binding)
     try:
         plan, (lexemes, weights, least), (key, after) = values
-        return Plan.unpacked(plan), _Added(tuple(lexemes), tuple(weights), float(least)), _Position(key, after)
+        return Plan.unpacked(plan), Added(tuple(lexemes), tuple(weights), float(least)), Position(key, after)
     except (TypeError, ValueError, AttributeError):
         # Signed by us, but by another version of this module.
         raise InvalidCursor from None

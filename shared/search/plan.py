@@ -190,10 +190,12 @@ async def prepare(
                 sum(coalesce(t.documents, 0)) OVER (ORDER BY coalesce(t.documents, 0), w.lexeme) AS up_to
             FROM (SELECT lexeme FROM asked UNION SELECT lexeme FROM liked) AS w
             LEFT JOIN search_terms AS t ON t.owner_id = %(owner)s AND t.lexeme = w.lexeme
+        ), waiting AS MATERIALIZED (
+            SELECT * FROM search_waiting_postings(%(owner)s, (SELECT array_agg(lexeme) FROM wanted))
         ), found AS MATERIALIZED (
-            SELECT * FROM search_postings_of(
-                %(owner)s, (SELECT array_agg(lexeme) FROM wanted WHERE up_to <= {POSTINGS} OR up_to = documents)
-            )
+            SELECT lexeme FROM wanted WHERE documents > 0 AND (up_to <= {POSTINGS} OR up_to = documents)
+            UNION
+            SELECT lexeme FROM waiting
         ), missing AS MATERIALIZED (
             SELECT a.word FROM asked AS a
             WHERE a.word = ANY (%(correctable)s)
@@ -204,11 +206,10 @@ async def prepare(
                 SELECT array_agg(said) FROM unnest(%(correctable)s::text[], %(said)s::text[]) AS c (word, said)
                 WHERE c.word IN (SELECT word FROM missing)
             ))
-        ), more AS MATERIALIZED (
-            SELECT * FROM search_postings_of(%(owner)s, (SELECT array_agg(DISTINCT lexeme) FROM near))
-            WHERE lexeme NOT IN (SELECT lexeme FROM found)
-        ), every AS (
-            SELECT * FROM found UNION ALL SELECT * FROM more
+        ), nearer AS MATERIALIZED (
+            SELECT * FROM search_waiting_postings(%(owner)s, (SELECT array_agg(DISTINCT lexeme) FROM near))
+        ), every AS MATERIALIZED (
+            SELECT lexeme FROM found UNION SELECT lexeme FROM near
         ), spoken AS (
             SELECT coalesce(array_agg(language), '{{}}') AS languages FROM totals
         )
@@ -223,7 +224,14 @@ async def prepare(
             coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]') AS similar,
             ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
             {_narrowing(narrowed)} AS narrowed,
-            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes, ARRAY(SELECT postings FROM every ORDER BY lexeme) AS postings
+            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes,
+            -- Made for the response alone: there are megabytes of them.
+            ARRAY(
+                SELECT search_merged_postings(%(owner)s, lexeme) || coalesce(
+                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme),
+                    (SELECT postings FROM nearer WHERE nearer.lexeme = every.lexeme), ''
+                ) FROM every ORDER BY lexeme
+            ) AS postings
         FROM spoken
         """,
         {
@@ -249,7 +257,7 @@ async def prepare(
     )
     if found is None or found.documents <= 0:
         return None
-    postings = dict(zip(found.lexemes, found.postings, strict=True))
+    postings = _postings(found)
     stop_words = frozenset(word for word, said in spoken.items() if said in found.stop_words)
     plan = Plan(
         lexemes=_resolved(query, found, postings),
@@ -275,12 +283,17 @@ async def again(
     """The postings of a plan that a cursor has brought back."""
     found = await tx.fetch_one(
         f"""
-        WITH every AS MATERIALIZED (SELECT * FROM search_postings_of(%(owner)s, %(lexemes)s::text[]))
+        WITH waiting AS MATERIALIZED (SELECT * FROM search_waiting_postings(%(owner)s, %(lexemes)s::text[]))
         SELECT 0 AS documents, 0 AS words, '{{}}'::text[] AS languages, '{{}}'::text[] AS stop_words, '[]'::jsonb AS asked,
             '[]'::jsonb AS liked, '[]'::jsonb AS similar,
             ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
             {_narrowing(narrowed)} AS narrowed,
-            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes, ARRAY(SELECT postings FROM every ORDER BY lexeme) AS postings
+            %(lexemes)s::text[] AS lexemes,
+            ARRAY(
+                SELECT search_merged_postings(%(owner)s, every.lexeme) || coalesce(
+                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme), ''
+                ) FROM unnest(%(lexemes)s::text[]) WITH ORDINALITY AS every (lexeme, place) ORDER BY place
+            ) AS postings
         """,
         {"owner": owner_id, "lexemes": sorted({lexeme for lexemes in plan.lexemes.values() for lexeme, _ in lexemes})}
         | dict(parameters or {}),
@@ -288,8 +301,12 @@ async def again(
         binary=True,
     )
     assert found is not None
-    postings = dict(zip(found.lexemes, found.postings, strict=True))
+    postings = _postings(found)
     return Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
+
+
+def _postings(found: _VaultCounts) -> dict[str, bytes]:
+    return {lexeme: packed for lexeme, packed in zip(found.lexemes, found.postings, strict=True) if packed}
 
 
 def _narrowing(condition: str | None) -> str:

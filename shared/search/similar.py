@@ -1,12 +1,12 @@
 """Documents that are like one: those that share its most telling words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, log2
 from typing import Any
 from uuid import UUID
 
-from shared.db import TenantDatabase
+from shared.db import TenantDatabase, Transaction
 from shared.search import page, plan
 from shared.search.page import Found, Source, SourceRow
 from shared.search.plan import Plan
@@ -26,18 +26,20 @@ class _Word:
     having: int
     documents: int
     words: int
-    number: int
 
 
 async def find_similar(
-    db: TenantDatabase, document_id: UUID, source: Source[SourceRow], limit: int, binding: Mapping[str, Any]
+    db: TenantDatabase, document_id: UUID, source: Source[SourceRow], limit: int, binding: Mapping[str, Any], cursor: str | None = None
 ) -> Found[SourceRow]:
-    """The documents most like this one, without itself; none if it has no words of which others have any."""
+    """The documents most like this one, without itself; none if it has no words of which others have any. Raises InvalidCursor."""
+    source = replace(source, conditions=(*source.conditions, "d.id <> %(itself)s"), parameters={**source.parameters, "itself": document_id})
     async with db.transaction() as tx:
+        if cursor is not None:
+            made, added, position = page.decoded(cursor, binding)
+            return await _page(tx, db.owner_id, made, source, limit, added, position, binding)
         found = await tx.fetch_all(
             """
-            SELECT l.lexeme, l.times, t.documents AS having, all_of_them.documents::bigint AS documents, all_of_them.words::bigint AS words,
-                s.number
+            SELECT l.lexeme, l.times, t.documents AS having, all_of_them.documents::bigint AS documents, all_of_them.words::bigint AS words
             FROM document_search AS s
             CROSS JOIN (
                 SELECT coalesce(sum(documents), 0) AS documents, coalesce(sum(words), 0) AS words
@@ -71,9 +73,21 @@ async def find_similar(
             average_words=max(1.0, found[0].words / documents),
             languages=(),
         )
-        units = tuple(Unit((word.lexeme,), (word.lexeme,)) for word in telling)
-        query = Query((Group(units, (), (1,) * len(units)),))
-        matches = await plan.again(tx, db.owner_id, made)
-        ranked = plan.rank(query, matches)
-        ranked = plan.only(ranked, ranked.numbers != found[0].number)
-        return await page.by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, page.NOTHING_ADDED, None, binding, 0)
+        return await _page(tx, db.owner_id, made, source, limit, page.NOTHING_ADDED, None, binding)
+
+
+async def _page(
+    tx: Transaction,
+    owner_id: UUID,
+    made: Plan,
+    source: Source[SourceRow],
+    limit: int,
+    added: page.Added,
+    position: page.Position | None,
+    binding: Mapping[str, Any],
+) -> Found[SourceRow]:
+    units = tuple(Unit((lexeme,), (lexeme,)) for lexeme in made.lexemes)
+    query = Query((Group(units, (), (1,) * len(units)),))
+    matches = await plan.again(tx, owner_id, made)
+    ranked = plan.rank(query, matches)
+    return await page.by_relevance(tx, owner_id, query, matches, ranked, source, limit, added, position, binding, 0)

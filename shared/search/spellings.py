@@ -57,19 +57,50 @@ _DAY_MONTH = re.compile(
     r"(?<!\w)(\d{1,2})(?:\.|st|nd|rd|th|er|º)?\s(?:de\s|of\s)?([^\W\d_]{3,10})\.?,?\s(?:de\s|del\s)?(\d{4})(?!\w)", re.IGNORECASE
 )
 _MONTH_DAY = re.compile(r"(?<!\w)([^\W\d_]{3,10})\.?\s(\d{1,2})(?:st|nd|rd|th)?,?\s(\d{4})(?!\w)", re.IGNORECASE)
-_DIGIT = re.compile(r"\d")
+_DIGIT = re.compile(r"\d+")
+_WHICH_DIGITS = bytes(chr(code).isdigit() and code < 128 for code in range(256))
+_REACH = 48
+"""Characters without a digit that a spelling has at most on either side of one: an account number may end in nine groups of letters."""
+
 _BETWEEN = re.compile(r"[\W_]+")
 
 
 def spellings(text: str) -> list[Spelling]:
     """Every place that is spelt in one of several ways, in no particular order; places may overlap."""
-    if _DIGIT.search(text) is None:
-        return []
-    return [*_numbers(text), *_dates(text), *_joined(text)]
+    found: list[Spelling] = []
+    for start, end in _around_digits(text):
+        found += _numbers(text, start, end)
+        found += _dates(text, start, end)
+        found += _joined(text, start, end)
+    return found
 
 
-def _numbers(text: str) -> Iterator[Spelling]:
-    for match in _GROUPED.finditer(text):
+def _around_digits(text: str) -> list[tuple[int, int]]:
+    """The parts of the text that stand within REACH of a digit: most of a text needs no looking at."""
+    parts: list[tuple[int, int]] = []
+    for first, last in _digit_runs(text):
+        start, end = max(0, first - _REACH), min(len(text), last + _REACH)
+        if parts and start <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+    return parts
+
+
+def _digit_runs(text: str) -> Iterator[tuple[int, int]]:
+    if not text.isascii():
+        yield from (match.span() for match in _DIGIT.finditer(text))
+        return
+    digits = text.encode().translate(_WHICH_DIGITS) + b"\0"
+    first = digits.find(1)
+    while first >= 0:
+        last = digits.find(0, first)
+        yield first, last
+        first = digits.find(1, last)
+
+
+def _numbers(text: str, start: int, end: int) -> Iterator[Spelling]:
+    for match in _GROUPED.finditer(text, start, end):
         digits = _BETWEEN.sub("", match[1])
         lexemes = [digits.lstrip("0") or "0"]
         if match[4] is not None and match[3] != match[2]:
@@ -77,23 +108,23 @@ def _numbers(text: str) -> Iterator[Spelling]:
         elif match[2] == " ":
             continue  # a row of numbers, for all one can tell
         yield Spelling(match.start(), match.end(), tuple(lexemes))
-    for match in _DECIMAL.finditer(text):
+    for match in _DECIMAL.finditer(text, start, end):
         yield Spelling(match.start(), match.end(), (f"={match[1].lstrip('0') or '0'}.{match[2].ljust(2, '0')}",))
 
 
-def _dates(text: str) -> Iterator[Spelling]:
+def _dates(text: str, start: int, end: int) -> Iterator[Spelling]:
     for pattern in (_ISO_DATE, _HAN_DATE):
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(text, start, end):
             yield from _date(match, (match[1], match[2], match[3]))
-    for match in _SHORT_DATE.finditer(text):
+    for match in _SHORT_DATE.finditer(text, start, end):
         year = match[4] if len(match[4]) == 4 else f"20{match[4]}" if match[4] < "70" else f"19{match[4]}"
         # With strokes, either may be the month: where it is written so, both are found.
         either = [(year, match[3], match[1])] + ([(year, match[1], match[3])] if match[2] == "/" else [])
         yield from _date(match, *either)
-    for match in _DAY_MONTH.finditer(text):
+    for match in _DAY_MONTH.finditer(text, start, end):
         if month := _MONTHS.get(fold(match[2])):
             yield from _date(match, (match[3], str(month), match[1]))
-    for match in _MONTH_DAY.finditer(text):
+    for match in _MONTH_DAY.finditer(text, start, end):
         if month := _MONTHS.get(fold(match[1])):
             yield from _date(match, (match[3], str(month), match[2]))
 
@@ -109,12 +140,12 @@ def _date(match: re.Match[str], *candidates: tuple[str, str, str]) -> Iterator[S
         yield Spelling(match.start(), match.end(), tuple(dict.fromkeys(lexemes)))
 
 
-def _joined(text: str) -> Iterator[Spelling]:
-    for match in _ACCOUNT.finditer(text):
+def _joined(text: str, start: int, end: int) -> Iterator[Spelling]:
+    for match in _ACCOUNT.finditer(text, start, end):
         joined = _BETWEEN.sub("", match[0]).lower()
         if len(joined) < match.end() - match.start() and sum(c.isdigit() for c in joined) >= _DIGITS_AT_LEAST:
             yield Spelling(match.start(), match.end(), (fold(joined),))
-    for match in _DIGITS.finditer(text):
+    for match in _DIGITS.finditer(text, start, end):
         joined = _BETWEEN.sub("", match[0])
         if _DIGITS_AT_LEAST <= len(joined) <= _DIGITS_AT_MOST:
             yield Spelling(match.start(), match.end(), (fold(joined),))

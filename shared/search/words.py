@@ -55,6 +55,18 @@ def tokens(text: str) -> Iterator[tuple[str, int]]:
                 yield match[0][:WORD_LIMIT], match.start()
 
 
+def cut(text: str) -> tuple[list[str], list[int]]:
+    """What `tokens` gives, as two lists."""
+    if text.isascii():
+        lower = text.lower()
+        found = _ASCII_WORD.findall(lower)
+        if len(lower) >= WORD_LIMIT and len(max(found, key=len, default="")) > WORD_LIMIT:
+            found = [word[:WORD_LIMIT] for word in found]
+        return found, [match.start() for match in _ASCII_WORD.finditer(lower)]
+    both = list(tokens(text))
+    return [token for token, _ in both], [start for _, start in both]
+
+
 def spans(text: str) -> Iterator[tuple[int, int]]:
     """Where each word of `words(text)` stands in the text: start and end."""
     if text.isascii():

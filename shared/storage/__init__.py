@@ -1,32 +1,46 @@
 """Where originals are kept: one interface, one module a backend, one contract suite (tests/storage/contract.py) that all of them pass."""
 
 from shared.storage.backend import (
+    CredentialsRejected,
     DirectUploads,
     Download,
+    Entry,
+    NameRefused,
+    NameTaken,
     ObjectMissing,
     ObjectTooLarge,
     Part,
     PartsRefused,
     PartUrl,
+    QuotaFull,
     SignedUpload,
     StorageBackend,
+    StorageRateLimited,
     StorageUnavailable,
     StoredObject,
+    WrongContent,
 )
 from shared.storage.object_store import ObjectStore, object_store
 
 __all__ = [
+    "CredentialsRejected",
     "DirectUploads",
     "Download",
+    "Entry",
+    "NameRefused",
+    "NameTaken",
     "ObjectMissing",
     "ObjectStore",
     "ObjectTooLarge",
     "Part",
     "PartUrl",
     "PartsRefused",
+    "QuotaFull",
     "SignedUpload",
     "StorageBackend",
+    "StorageRateLimited",
     "StorageUnavailable",
     "StoredObject",
+    "WrongContent",
     "object_store",
 ]

@@ -1,24 +1,31 @@
 """What a place that keeps documents must be able to do.
 
-`StorageBackend` is what every backend does (the object store here, later a cloud drive or a WebDAV server): whole objects by key, never
-listing. `DirectUploads` is what a store with presigned URLs does on top: clients send their bytes to it without passing through us.
+`StorageBackend` is what every backend does (the object store here, WebDAV servers, cloud drives): whole objects by key. `DirectUploads`
+is what a store with presigned URLs does on top: clients send their bytes to it without passing through us.
 
-A key is what `put` answered with: backends that name objects themselves (Google Drive) answer another key than the one proposed.
-Every method raises StorageUnavailable where the backend cannot be reached or refuses us: the caller may try again.
+A key is a path with `/` between its segments and none in front. It is what `put` returned: backends that name objects themselves return
+another key than the one proposed.
+
+Whatever goes wrong is one of six things, each an exception with that `reason`: `credentials_rejected`, `not_found`, `quota_full`,
+`rate_limited`, `unreachable`, `name_refused`. All but `not_found` and `name_refused` are StorageUnavailable.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
-from shared.errors import NotFound, Unavailable
+from shared.errors import DomainError, NotFound, Unavailable
 
 Disposition = Literal["attachment", "inline"]
+Reason = Literal["credentials_rejected", "not_found", "quota_full", "rate_limited", "unreachable", "name_refused"]
 
 
 class ObjectMissing(NotFound):
     """There is no object under that key."""
+
+    reason: ClassVar[Reason] = "not_found"
 
 
 class ObjectTooLarge(Exception):
@@ -30,9 +37,52 @@ class PartsRefused(Exception):
 
 
 class StorageUnavailable(Unavailable):
-    """The store cannot be reached, or does not do what it is asked just now."""
+    """The store cannot be reached, or does not do what it is asked just now; `retry_after` in seconds."""
 
     title = "The object store is not available just now"
+    reason: ClassVar[Reason] = "unreachable"
+
+    def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class CredentialsRejected(StorageUnavailable):
+    """The store does not accept the credentials (any more): only its owner can change that."""
+
+    status, code, title = 409, "credentials_rejected", "The cloud does not accept the credentials"
+    reason = "credentials_rejected"
+
+
+class QuotaFull(StorageUnavailable):
+    """The store has no room left; trying again does not help until somebody makes room."""
+
+    status, code, title = 409, "quota_full", "There is no room left in the cloud"
+    reason = "quota_full"
+
+
+class StorageRateLimited(StorageUnavailable):
+    """The store wants fewer requests; again after `retry_after` seconds."""
+
+    title = "The cloud wants fewer requests; try again later"
+    reason = "rate_limited"
+
+
+class NameRefused(DomainError):
+    """The store cannot hold an object of that name."""
+
+    status, code, title = 422, "name_refused", "This name is not possible there"
+    reason: ClassVar[Reason] = "name_refused"
+
+
+class NameTaken(Exception):
+    """There is something under that name already, and it was not to be replaced."""
+
+
+class WrongContent(StorageUnavailable):
+    """What the store has after an upload, or what came before its end, is not what was announced: nothing of it stays."""
+
+    title = "What arrived is not what was sent"
 
 
 @dataclass(frozen=True)
@@ -47,6 +97,19 @@ class StoredObject:
     content_type: str
     etag: str
     readable: bool = True
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a folder holds: `key` is its path, `size` in bytes (None for folders, or if the store does not say)."""
+
+    key: str
+    name: str
+    is_folder: bool
+    size: int | None = None
+    modified_at: datetime | None = None
+    etag: str = ""
+    content_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,11 +154,28 @@ class StorageBackend(Protocol):
     async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
         """Stores a small object in one go, over whatever was there."""
 
-    async def put_stream(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> StoredObject:
-        """Stores what comes, holding a bounded part of it in memory. Where the chunks fail or the caller is cancelled, none of it stays."""
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        size: int | None = None,
+        replace: bool = True,
+        attempt: str | None = None,
+    ) -> StoredObject:
+        """Stores what comes, holding a bounded part of it in memory; the whole object appears under its name at once, or nothing does.
+
+        If the chunks fail or the caller is cancelled, none of it stays. `size` in bytes if it is known: WrongContent if another number
+        comes. Unless `replace`, raises NameTaken if there is something. `attempt` names the unfinished copy: after a crash, the same
+        attempt again replaces what the first has left behind.
+        """
 
     async def stat(self, key: str) -> StoredObject | None:
         """The object's facts, or None where there is none."""
+
+    async def look(self, key: str) -> Entry | None:
+        """The file or folder of that name, or None if there is none."""
 
     async def read(self, key: str, *, limit: int) -> bytes:
         """A small object. Raises ObjectMissing, and ObjectTooLarge beyond `limit` bytes."""
@@ -109,11 +189,23 @@ class StorageBackend(Protocol):
     async def delete(self, key: str) -> None:
         """Removes the object; one that is not there is fine."""
 
+    def entries(self, folder: str) -> AsyncIterator[Entry]:
+        """What is in a folder (`""`: at the top), in no order, as it comes in. Raises ObjectMissing at the first entry."""
+
+    async def sha256(self, key: str) -> str:
+        """The hash, in lower-case hex, of what the store has now: computed by the store, or here by reading it back.
+
+        Raises ObjectMissing.
+        """
+
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str | None:
         """A URL that gives the object to whoever holds it, with these two headers; None where the backend has no such thing."""
 
     async def ping(self) -> None:
         """Returns where the backend answers and lets us in. Raises StorageUnavailable with a sentence for people."""
+
+    async def close(self) -> None:
+        """Closes this event loop's connections."""
 
 
 class DirectUploads(Protocol):

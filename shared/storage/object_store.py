@@ -15,17 +15,21 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 from weakref import WeakKeyDictionary
 
 from shared.config import Settings, settings
 from shared.storage import url_keys
 from shared.storage.backend import (
     Download,
+    Entry,
+    NameTaken,
     ObjectMissing,
     ObjectTooLarge,
     Part,
@@ -36,7 +40,7 @@ from shared.storage.backend import (
     StoredObject,
 )
 from shared.storage.presigning import KeyPair, Signer
-from shared.storage.spooling import Piece, pieces
+from shared.storage.spooling import Piece, exactly, pieces
 from shared.storage.url_keys import NoSafeKeys, UrlKeys
 
 if TYPE_CHECKING:
@@ -76,6 +80,10 @@ class _Unreadable(StorageUnavailable):
     """The object is there, and the store does not give it out."""
 
 
+class _BeyondTheEnd(StorageUnavailable):
+    """The object has no bytes where they were asked for."""
+
+
 class ObjectStore:
     """One bucket."""
 
@@ -108,8 +116,24 @@ class ObjectStore:
         async with self._request("PUT", key, headers={"content-type": content_type}, body=content) as answer:
             return StoredObject(key, len(content), content_type, _etag(answer))
 
-    async def put_stream(self, key: str, chunks: AsyncIterator[bytes], *, content_type: str) -> StoredObject:
-        """The first 8 MiB decide: a stream that ends there is one PUT, a longer one goes in parts, each sent while the next comes in."""
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        size: int | None = None,
+        replace: bool = True,
+        attempt: str | None = None,
+    ) -> StoredObject:
+        """The first 8 MiB decide: a stream that ends there is one PUT, a longer one goes in parts, each sent while the next comes in.
+
+        An object appears when it is complete, so `attempt` needs no name of its own.
+        """
+        if not replace and await self.stat(key) is not None:
+            raise NameTaken(key)
+        if size is not None:
+            chunks = exactly(chunks, size)
         async with aclosing(pieces(chunks, STREAM_PART_SIZE)) as parts:
             first = await anext(parts, None)
             if first is None:
@@ -151,6 +175,17 @@ class ObjectStore:
         except _Unreadable:
             return StoredObject(key, 0, "", "", readable=False)
 
+    async def look(self, key: str) -> Entry | None:
+        stored = await self.stat(key)
+        if stored is not None:
+            return Entry(key, key.rpartition("/")[2], False, stored.size, None, stored.etag, stored.content_type)
+        try:
+            async for _ in self.entries(key):
+                return Entry(key, key.rpartition("/")[2], is_folder=True)
+        except ObjectMissing:
+            pass
+        return None
+
     async def read(self, key: str, *, limit: int) -> bytes:
         content = bytearray()
         async with self._request("GET", key) as answer:
@@ -163,10 +198,13 @@ class ObjectStore:
     async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         if length == 0:
             return
-        end = "" if length is None else start + length - 1
-        async with self._request("GET", key, headers={"range": f"bytes={start}-{end}"}) as answer:
-            async for chunk in answer.content.iter_chunked(CHUNK_SIZE):
-                yield chunk
+        headers = {"range": f"bytes={start}-{'' if length is None else start + length - 1}"} if start or length is not None else {}
+        try:
+            async with self._request("GET", key, headers=headers) as answer:
+                async for chunk in answer.content.iter_chunked(CHUNK_SIZE):
+                    yield chunk
+        except _BeyondTheEnd:
+            return
 
     async def download(self, key: str, into: Path, *, limit: int) -> Download:
         size = 0
@@ -188,6 +226,28 @@ class ObjectStore:
                 pass
         except ObjectMissing:
             pass
+
+    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+        """By ListObjectsV2 with `/` as the delimiter: a page of 1,000 at a time. Folders are what keys say of them."""
+        prefix, empty = f"{folder}/" if folder else "", True
+        query = {"list-type": "2", "prefix": prefix, "delimiter": "/", "encoding-type": "url"}
+        while True:
+            async with self._request("GET", "", query=query) as answer:
+                page = await answer.text()
+            for entry in _entries(page, prefix):
+                empty = False
+                yield entry
+            if _first(page, "IsTruncated") != "true":
+                break
+            query["continuation-token"] = _first(page, "NextContinuationToken")
+        if empty and folder:
+            raise ObjectMissing
+
+    async def sha256(self, key: str) -> str:
+        digest = hashlib.sha256()
+        async for chunk in self.stream(key):
+            digest.update(chunk)
+        return digest.hexdigest()
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str:
         keys = await self._keys_for_urls()
@@ -414,6 +474,8 @@ async def _held_session() -> "AsyncGenerator[ClientSession, None]":
 def _refuse(status: int, code: str) -> None:
     if code in _MISSING or (status == 404 and not code):
         raise ObjectMissing
+    if status == 416:
+        raise _BeyondTheEnd
     if code in _REFUSED_PARTS:
         raise PartsRefused(code)
     if code in _UNREADABLE:
@@ -421,6 +483,19 @@ def _refuse(status: int, code: str) -> None:
     # 403 and the like: wrong keys, no bucket. Nothing a client can mend, and it may be mended at any moment.
     log.error("the object store refused a request", extra={"fields": {"status": status, "code": code}})
     raise StorageUnavailable(f"The object store refused this ({code or status}).")
+
+
+def _entries(page: str, prefix: str) -> Iterator[Entry]:
+    for common in _each(page, "CommonPrefixes"):
+        key = unquote_plus(_first(common, "Prefix")).rstrip("/")
+        yield Entry(key, key.removeprefix(prefix), is_folder=True)
+    for content in _each(page, "Contents"):
+        key = unquote_plus(_first(content, "Key"))
+        if key == prefix:
+            continue  # a folder's own marker, which some clients leave
+        modified_at = datetime.fromisoformat(_first(content, "LastModified"))
+        etag = _first(content, "ETag").strip('"')
+        yield Entry(key, key.removeprefix(prefix), is_folder=False, size=int(_first(content, "Size")), modified_at=modified_at, etag=etag)
 
 
 def _etag(answer: "ClientResponse") -> str:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import IO
 from weakref import WeakKeyDictionary
 
-from shared.storage.backend import StorageUnavailable
+from shared.storage.backend import StorageUnavailable, WrongContent
 
 IN_MEMORY = 64 * 1024
 """Bytes of a piece that are held before there is a file."""
@@ -68,6 +68,18 @@ async def pieces(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Piec
             yield last
     finally:
         piece.drop()
+
+
+async def exactly(chunks: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The same chunks. Raises WrongContent as soon as there are more than `size` bytes, and at the end if there were fewer."""
+    received = 0
+    async for chunk in chunks:
+        received += len(chunk)
+        if received > size:
+            raise WrongContent(f"More than the announced {size} bytes came.")
+        yield chunk
+    if received < size:
+        raise WrongContent(f"{size} bytes were announced, {received} came.")
 
 
 def _turn() -> asyncio.Semaphore:

@@ -1,11 +1,14 @@
 """The labelled set: 240 household papers in three languages under twelve topics (tests/ai/papers), a third of them kept aside.
 
 Whoever tunes something looks at `AT_HAND` only. The first ten of a topic there are what an owner is taken to have filed by hand.
+
+Most of these were written by the hand that wrote the local provider's concepts, in whole sentences. Two harder sets tell what that is
+worth: `SCANNED` are the papers kept aside as a bad scan of a whole letter would have them, `OTHER_STYLES` are 36 more by another hand.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -61,9 +64,60 @@ def _all() -> tuple[HouseholdPaper, ...]:
     return tuple(found)
 
 
+def _other_styles() -> tuple[HouseholdPaper, ...]:
+    found: list[HouseholdPaper] = []
+    topic = ""
+    for line in (FOLDER / "styles.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            topic = line.strip("[]")
+        elif line and not line.startswith("#"):
+            language, _, text = line.partition(" ")
+            found.append(HouseholdPaper(1_000 + len(found), topic, language, text))
+    return tuple(found)
+
+
+LETTERHEADS = {
+    "en": (
+        "Ref: {number} / mb\n14 Station Road, Eastbridge EB3 9QT\n\nDear Customer,\n",
+        "\nYours sincerely,\np.p. M. Bright\nPage 1 of 1",
+    ),
+    "de": (
+        "Unser Zeichen: {number}/mb\nBahnhofstraße 14, 80331 München\n\nSehr geehrte Damen und Herren,\n",
+        "\nMit freundlichen Grüßen\ni. A. M. Hell\nSeite 1",
+    ),
+    "fr": (
+        "Nos réf. : {number}/mb\n14 rue de la Gare, 69003 Lyon\n\nMadame, Monsieur,\n",
+        "\nVeuillez agréer nos salutations distinguées.\nM. Clair\nPage 1/1",
+    ),
+}
+MISREAD = str.maketrans(
+    {"l": "1", "O": "0", "ü": "ii", "ö": "o", "ä": "a", "é": "e", "è": "e", "m": "rn", "S": "5", "B": "8", "e": "c", "n": "u"}
+)
+"""What recognition takes for one another."""
+
+
+def _scanned(paper: HouseholdPaper) -> HouseholdPaper:
+    """As a bad scan has it: a letter around it, lines of 60 characters with words broken at their ends, one character in 30 misread."""
+    begin, end = LETTERHEADS[paper.language]
+    text = begin.format(number=paper.number * 37) + paper.text + end
+    read = "".join(
+        character.translate(MISREAD) if (place * 2654435761 + paper.number) % 30 == 0 else character for place, character in enumerate(text)
+    )
+    broken = "\n".join(
+        "".join(
+            line[start : start + 60] + ("-\n" if line[start + 59 : start + 61].isalpha() else "\n") for start in range(0, len(line), 60)
+        ).rstrip()
+        for line in read.split("\n")
+    )
+    return replace(paper, text=broken)
+
+
 PAPERS = _all()
 KEPT_ASIDE = tuple(paper for paper in PAPERS if paper.number % 3 == 2)
 AT_HAND = tuple(paper for paper in PAPERS if paper.number % 3 != 2)
+SCANNED = tuple(_scanned(paper) for paper in KEPT_ASIDE)
+OTHER_STYLES = _other_styles()
+SETS = {"kept": KEPT_ASIDE, "scanned": SCANNED, "styles": OTHER_STYLES}
 
 
 def lessons(examples: int = EXAMPLES) -> tuple[HouseholdPaper, ...]:

@@ -5,7 +5,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from shared.ai.local import LocalProvider
-from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, NAMES, PAPERS, HouseholdPaper, Taught, lessons
+from tests.ai.household import (
+    AT_HAND,
+    EXAMPLES,
+    IDS,
+    KEPT_ASIDE,
+    NAMES,
+    OTHER_STYLES,
+    PAPERS,
+    SCANNED,
+    HouseholdPaper,
+    Taught,
+    lessons,
+)
 from tests.ai.scores import Answer, Scores, scores
 
 
@@ -37,11 +49,35 @@ def test_the_set_is_what_it_says() -> None:
     assert {paper.topic for paper in AT_HAND} == set(NAMES)
 
 
+def test_the_harder_sets_are_what_they_say() -> None:
+    assert len(OTHER_STYLES) == 36
+    assert set(Counter((paper.topic, paper.language) for paper in OTHER_STYLES).values()) == {1}
+    assert not {paper.text for paper in OTHER_STYLES} & {paper.text for paper in PAPERS}
+    for clean, scanned in zip(KEPT_ASIDE, SCANNED, strict=True):
+        assert (clean.topic, clean.language) == (scanned.topic, scanned.language)
+        assert clean.text not in scanned.text
+        assert scanned.text == SCANNED[KEPT_ASIDE.index(clean)].text
+
+
 def test_after_ten_examples_a_topic_most_papers_are_found() -> None:
     found = _scores(KEPT_ASIDE, EXAMPLES)
     print(found)
     assert found.macro_f1 >= 0.80
     assert found.evidence >= 0.95
+
+
+def test_papers_in_other_styles_by_another_hand_are_found_as_well() -> None:
+    found = _scores(OTHER_STYLES, EXAMPLES)
+    print(found)
+    assert found.macro_f1 >= 0.80
+    assert found.filed_precision >= 0.97
+
+
+def test_bad_scans_are_filed_seldom_and_not_wrongly() -> None:
+    found = _scores(SCANNED, EXAMPLES)
+    print(found)
+    assert found.macro_f1 >= 0.70
+    assert found.filed_precision >= 0.97
 
 
 def test_what_it_files_by_itself_is_right_here_too() -> None:

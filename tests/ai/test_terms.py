@@ -59,3 +59,10 @@ def test_any_text_is_read(text: str) -> None:
 @given(st.text(max_size=40))
 def test_folding_is_idempotent(text: str) -> None:
     assert folded(folded(text)) == folded(text)
+
+
+def test_a_word_broken_at_a_lines_end_is_one_word_where_it_stands() -> None:
+    text = "The Haftpflicht-\nversicherung, a well-known in­\nvoice - \nend"
+    found = words(text)
+    assert terms("Haftpflichtversicherung invoice") == [term for term, _, _ in found if term not in terms("the a well-known end")]
+    assert [text[start:end] for _, start, end in found][1] == "Haftpflicht-\nversicherung"

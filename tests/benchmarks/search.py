@@ -1,4 +1,7 @@
-"""Search and lists at 50,000 documents of one owner among 200,000 (SEARCH_DOCUMENTS says how many otherwise).
+"""Search and lists at 50,000 documents of one owner among 200,000.
+
+SEARCH_DOCUMENTS and SEARCH_OWNERS say how many otherwise (`SEARCH_DOCUMENTS=2000000 SEARCH_OWNERS=2`); SEARCH_CACHE names a folder that
+keeps the documents for the next run.
 
 For each kind of query: p50 and p95 in the database (all statements of the call, over a unix socket) and at the client (HTTP as the
 gateway speaks it: token, limits, validation, JSON and all); then what the index takes on disk.
@@ -6,11 +9,9 @@ gateway speaks it: token, limits, validation, JSON and all); then what the index
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -25,26 +26,30 @@ from infra.local.postgres import Postgres
 from infra.local.valkey import Valkey
 from shared import temporary
 from shared.ids import new_id
-from shared.search.analysis import analyse, length_code
-from tests.benchmarks import vocabulary
+from tests.benchmarks import search_vault
 from tests.services import random_keys
 
-DOCUMENTS, OWNERS = int(os.environ.get("SEARCH_DOCUMENTS", "200000")), 4
-BATCH = 500
-DOCUMENT_COLUMNS = "id, owner_id, filename, title, size, content_type, status, language, page_count, object_key, created_at"
-SEARCH_COLUMNS = "document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, analysis"
+DOCUMENTS, OWNERS = int(os.environ.get("SEARCH_DOCUMENTS", "200000")), int(os.environ.get("SEARCH_OWNERS", "4"))
 ROUNDS = 60
-WORKERS = 2
 
 
 def run() -> None:
-    with temporary.folder("benchmark") as folder:
-        folder.chmod(0o755)
-        asyncio.run(_run(folder))
+    name = os.environ.get("SEARCH_CACHE")
+    if name is None:
+        with temporary.folder("benchmark") as folder:
+            folder.chmod(0o755)
+            asyncio.run(_run(folder))
+    else:
+        kept = Path(name).absolute() / f"{DOCUMENTS}-of-{OWNERS}"
+        kept.mkdir(parents=True, exist_ok=True, mode=0o755)
+        asyncio.run(_run(kept))
 
 
 async def _run(folder: Path) -> None:
-    postgres = Postgres(folder / "postgres", folder)
+    whole = folder / "whole"
+    if not whole.exists():
+        shutil.rmtree(folder / "postgres", ignore_errors=True)
+    postgres = Postgres(folder / "postgres", folder, durable=False)
     valkey = Valkey(folder / "valkey", folder, free_port_block(1), "benchmark")
     await asyncio.gather(postgres.start(), valkey.start())
     try:
@@ -52,111 +57,15 @@ async def _run(folder: Path) -> None:
         os.environ.update(random_keys() | {"DATABASE_URL": postgres.url(), "REDIS_URL": valkey.url, "LOG_LEVEL": "warning"})
         os.environ.update({name: "http://127.0.0.1:1" for name in ("MINIO_ENDPOINT",)})
         os.environ.update({name: "unused" for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")})
-        began = time.perf_counter()
-        owners = generate(postgres.url("postgres"))
-        print(f"{DOCUMENTS} documents of {OWNERS} owners made in {time.perf_counter() - began:.0f} s")
-        await measure(postgres.url("postgres"), owners[0])
+        if not whole.exists():
+            began = time.perf_counter()
+            search_vault.generate(postgres.url("postgres"), DOCUMENTS, OWNERS)
+            print(f"{DOCUMENTS} documents of {OWNERS} owners made in {time.perf_counter() - began:.0f} s")
+            whole.touch()
+        if os.environ.get("SEARCH_ONLY_MAKE") is None:
+            await measure(postgres.url("postgres"))
     finally:
         await asyncio.gather(postgres.stop(), valkey.stop())
-
-
-# The documents
-
-
-def generate(url: str) -> list[UUID]:
-    """Fills an empty database; the owners' ids. Every owner has the same texts, mixed with the others' as they come in.
-
-    `url` is a superuser's: triggers and foreign keys are passed over, and postings are made for the first owner alone.
-    """
-    owners = [new_id() for _ in range(OWNERS)]
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for owner in owners:
-            connection.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", [owner, f"{owner.hex}@example.org"])
-        with ProcessPoolExecutor(WORKERS) as pool:
-            postings: dict[str, bytearray] = {}
-            written: dict[str, str] = {}
-            for made, words in pool.map(_fill, range(WORKERS), [url] * WORKERS, [owners] * WORKERS):
-                written |= words
-                for lexeme, packed in made.items():
-                    postings.setdefault(lexeme, bytearray()).extend(packed)
-        _write(connection, owners[0], postings, written)
-        connection.execute(
-            """
-            VACUUM (ANALYZE) documents, document_search, document_passages, document_pages, search_terms, search_words, search_postings
-            """
-        )
-    return owners
-
-
-def _fill(worker: int, url: str, owners: Sequence[UUID]) -> tuple[dict[str, bytearray], dict[str, str]]:
-    """A share of the documents; the first owner's postings, and the words as they are written with their lexemes."""
-    numbers = range(worker, DOCUMENTS // OWNERS, WORKERS)
-    postings: dict[str, bytearray] = {}
-    written: dict[str, str] = {}
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-        texts = zip(numbers, vocabulary.texts(len(numbers), seed=worker), strict=True)
-        while batch := list(islice(texts, BATCH)):
-            rows: dict[str, list[tuple[Any, ...]]] = {"documents": [], "document_pages": [], "document_passages": [], "made": []}
-            for number, text in batch:
-                filename, title = f"scan {number}.pdf", f"scan {number} {text.partition(' ')[0]}"
-                made = analyse([text], language="english", filename=filename, title=title)
-                written |= dict(zip(made.new_words, made.new_lexemes, strict=True))
-                code = length_code(made.words)
-                for at, owner in enumerate(owners):
-                    document_id, kind = new_id(), "image/png" if number % 5 == 0 else "application/pdf"
-                    created_at = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
-                    rows["documents"].append(
-                        (
-                            *(document_id, owner, filename, title, 1000 + number % 9000, kind),
-                            *("ready", "en", 1, f"{number}/{document_id}", created_at),
-                        )
-                    )
-                    rows["document_pages"].append((document_id, owner, 1, text))
-                    places = (made.passage_words, made.passage_pages, made.passage_offsets)
-                    rows["document_passages"].append((document_id, owner, *places))
-                    key = number * len(owners) + at + 1
-                    rows["made"].append(
-                        (
-                            *(document_id, owner, "english", made.contents, made.name, made.words),
-                            *(key, made.lexemes, made.frequencies, code, 1),
-                        )
-                    )
-                    if at == 0:
-                        head = key.to_bytes(4, "big")
-                        for lexeme, frequency in zip(made.lexemes, made.frequencies, strict=True):
-                            postings.setdefault(lexeme, bytearray()).extend(head + bytes((frequency, code)))
-            _copy(connection, "documents", DOCUMENT_COLUMNS, rows["documents"])
-            _copy(connection, "document_pages", "document_id, owner_id, number, text", rows["document_pages"])
-            _copy(connection, "document_passages", "document_id, owner_id, words, pages, offsets", rows["document_passages"])
-            _copy(connection, "document_search", SEARCH_COLUMNS, rows["made"])
-    return postings, written
-
-
-def _copy(connection: psycopg.Connection[Any], table: str, columns: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    with connection.cursor().copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _write(connection: psycopg.Connection[Any], owner: UUID, postings: dict[str, bytearray], written: dict[str, str]) -> None:
-    """What merging would have left."""
-    full = 6 * 256
-    terms, chunks = [], []
-    for lexeme, packed in postings.items():
-        whole = len(packed) // full * full
-        terms.append((owner, lexeme, len(packed) // 6, bytes(packed[whole:])))
-        for at in range(0, whole, full):
-            keys = [int.from_bytes(packed[place : place + 4], "big") for place in range(at, at + full, 6)]
-            chunks.append((owner, lexeme, min(keys), max(keys), bytes(packed[at : at + full])))
-    _copy(connection, "search_terms", "owner_id, lexeme, documents, tail", terms)
-    _copy(connection, "search_postings", "owner_id, lexeme, lowest, highest, postings", chunks)
-    _copy(connection, "search_words", "owner_id, lexeme, word", [(owner, lexeme, word) for word, lexeme in written.items()])
-    connection.execute(
-        "INSERT INTO search_totals SELECT owner_id, language, count(*), sum(words) FROM document_search WHERE owner_id = %s GROUP BY 1, 2",
-        [owner],
-    )
 
 
 # The measurements
@@ -178,8 +87,8 @@ class Stopwatch:
         return timed
 
 
-async def measure(superuser_url: str, owner: UUID) -> None:
-    """Prints the figures."""
+async def measure(superuser_url: str) -> None:
+    """Prints the figures, of the first owner."""
     from functions.documents.list_documents import list_documents
     from shared.db import Transaction, database
     from shared.faas.declarations import ENDPOINTS
@@ -192,8 +101,7 @@ async def measure(superuser_url: str, owner: UUID) -> None:
         setattr(Transaction, name, watch.wrap(getattr(Transaction, name)))
     app = serving(ENDPOINTS[list_documents.__name__])
     browser = Client("192.0.2.1", "benchmark", "en")
-    token, _ = tokens.issue(owner, "user", new_id(), browser)
-    headers = {"authorization": f"Bearer {token}", "user-agent": browser.user_agent, "accept-language": browser.accept_language}
+    headers: dict[str, str] = {}
 
     async def call(parameters: dict[str, str]) -> tuple[float, float, int]:
         watch.seconds, began = 0.0, time.perf_counter()
@@ -203,6 +111,10 @@ async def measure(superuser_url: str, owner: UUID) -> None:
         return watch.seconds, spent, len(answer.json()["items"])
 
     with psycopg.connect(superuser_url, autocommit=True) as baseline:
+        (owner,) = baseline.execute("SELECT id FROM users ORDER BY email LIMIT 1").fetchone() or (None,)
+        assert owner is not None
+        token, _ = tokens.issue(owner, "user", new_id(), browser)
+        headers |= {"authorization": f"Bearer {token}", "user-agent": browser.user_agent, "accept-language": browser.accept_language}
         kinds = _queries(baseline, owner)
         print(f"{'':34}{'in the database':>22}{'at the client':>22}")
         for kind, parameters in kinds.items():

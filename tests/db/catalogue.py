@@ -107,7 +107,7 @@ def made_up(kind: str) -> Any:
     if kind.startswith("timestamp"):
         return "2026-01-01T00:00:00Z"
     if kind == "date":
-        return "2026-01-01"
+        return f"{2000 + new_id().int % 8000}-01-01"  # one of its own: a day can be a primary key
     if kind == "interval":
         return "1 day"
     if kind == "tsvector":

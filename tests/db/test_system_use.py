@@ -22,6 +22,12 @@ ALLOWED = {
     "shared/events/pruning.py",
     # Forgets kept answers, of everyone.
     "shared/faas/idempotency.py",
+    # Marks a connection as broken and mails its owner, whose address no tenant's transaction sees.
+    "shared/cloud/connections.py",
+    # The browser that comes back from a provider names nobody but its state.
+    "shared/cloud/sign_ins.py",
+    # Finds what is due in everyone's clouds; each piece of work is done as its owner.
+    "shared/cloud/upkeep.py",
     # Looks for stranded documents of everyone.
     "shared/documents/reconciliation.py",
     # Finds what an older version indexed, of everyone; each document is written as its owner.

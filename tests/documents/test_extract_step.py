@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -15,7 +15,7 @@ from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
-from shared.storage import ObjectStore, StorageUnavailable, object_store
+from shared.storage import ObjectStore, StorageBackend, StorageUnavailable, object_store
 from shared.storage.object_keys import ThumbnailKey
 from tests import accounts
 from tests.documents.conftest import PDF, Usage, published, read_through, row, stored, usage
@@ -244,3 +244,58 @@ async def _give_up(vault: TenantDatabase, document_id: UUID) -> None:
             code=lifecycle.GAVE_UP,
             detail="It did not work out.",
         )
+
+
+class SlowToTake:
+    """The store, which takes nothing before `opened`; `fails` when it does."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.opened, self.fails = asyncio.Event(), fails
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object_store(), name)
+
+    async def put(self, key: str, content: bytes, *, content_type: str) -> Any:
+        await self.opened.wait()
+        if self.fails:
+            raise StorageUnavailable
+        return await object_store().put(key, content, content_type=content_type)
+
+
+async def _read_while_the_store_is_slow(vault: TenantDatabase, store: SlowToTake) -> tuple[Any, asyncio.Task[bool]]:
+    """A document that has been read, and the step, which waits for the store to take the thumbnail."""
+    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
+    reading = asyncio.create_task(extract_step.read(vault, document.id, 1, store=cast(StorageBackend, store)))
+    while (await library.get(vault, document.id)).status != "extracted":
+        assert not reading.done()
+        await asyncio.sleep(0.01)
+    return document, reading
+
+
+async def test_a_text_does_not_wait_for_a_store_that_is_slow_to_take_its_thumbnail(vault: TenantDatabase) -> None:
+    store = SlowToTake()
+    document, reading = await _read_while_the_store_is_slow(vault, store)
+    with pytest.raises(NotFound):
+        await library.thumbnail(vault, document.id)
+    store.opened.set()
+    assert await reading
+    assert (await library.thumbnail(vault, document.id))[1][:4] == b"RIFF"
+
+
+async def test_a_thumbnail_that_the_store_does_not_take_costs_the_thumbnail_alone(vault: TenantDatabase) -> None:
+    store = SlowToTake(fails=True)
+    document, reading = await _read_while_the_store_is_slow(vault, store)
+    store.opened.set()
+    assert await reading
+    assert (await library.get(vault, document.id)).status == "extracted"
+    with pytest.raises(NotFound):
+        await library.thumbnail(vault, document.id)
+
+
+async def test_a_thumbnail_that_comes_after_its_account_was_erased_is_removed(db: Database, vault: TenantDatabase) -> None:
+    store = SlowToTake()
+    document, reading = await _read_while_the_store_is_slow(vault, store)
+    await _erase_account(db, vault.owner_id)
+    store.opened.set()
+    await reading
+    assert await object_store().stat(str(ThumbnailKey(vault.owner_id, document.id, 1))) is None

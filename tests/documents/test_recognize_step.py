@@ -14,7 +14,7 @@ from shared.db import Database, TenantDatabase
 from shared.documents import extract_step, library, lifecycle, listing, recognize_step, step_history
 from shared.documents.listing import Filters
 from shared.documents.models import Document
-from shared.extraction import Extraction, ExtractionCrashed, ExtractionTimeout, Recognition, Scan, recognize
+from shared.extraction import Extraction, ExtractionCrashed, ExtractionTimeout, Recognition, RecognizedPage, Scan, recognize
 from shared.extraction.limits import Limits
 from shared.time_budgets import DOCUMENT_RECOGNITION_CPU_SECONDS
 from tests.documents.conftest import PDF, published, read_through, recognized, row, stored
@@ -46,6 +46,11 @@ async def a_scan(vault: TenantDatabase, *texts: str) -> Document:
 
 async def one_at_a_time(path: Path, *, filename: str, scans: Sequence[Scan], limits: Limits, cpu_seconds: float) -> Recognition:
     return await recognize(path, filename=filename, scans=scans, limits=limits, cpu_seconds=0)
+
+
+async def recognize_all(vault: TenantDatabase, document: Document) -> None:
+    while (done := await recognized(vault, document.id)) is not None:
+        assert await recognize_step.recognize_slice(vault, document.id, 1, done)
 
 
 async def find(vault: TenantDatabase, query: str) -> list[Any]:
@@ -285,3 +290,51 @@ async def test_recognition_whose_delivery_is_dead_has_failed_and_can_be_resumed(
     read = await read_through(vault, document.id)
     assert (read.status, read.error) == ("extracted", None)
     assert await find(vault, "heron kingfisher cormorant") == [document.id]
+
+
+async def test_where_the_words_of_a_scan_stand_is_kept_with_its_pages(vault: TenantDatabase) -> None:
+    document = await a_scan(vault)
+    await recognize_all(vault, document)
+    pages = (await library.text(vault, document.id, boxes=True)).pages
+    assert [(page.width, page.height) for page in pages] == [(1400, 900)] * 3
+    for page, bird in zip(pages, BIRDS, strict=True):
+        assert page.words is not None
+        assert page.confidence is not None
+        assert page.confidence > 60
+        places = [word for word in page.words if word["text"] == bird]
+        assert len(places) == 3
+        assert all(100 < place["x"] < 500 and 190 < place["y"] < 520 and place["w"] > place["h"] > 10 for place in places)
+    assert [page.words for page in (await library.text(vault, document.id)).pages] == [None] * 3
+    assert [page.number for page in (await library.text(vault, document.id, 2, boxes=True)).pages] == [2]
+
+
+async def test_pages_that_can_hardly_be_read_are_named(vault: TenantDatabase) -> None:
+    async def badly(path: Path, *, filename: str, scans: Sequence[Scan], limits: Limits, cpu_seconds: float) -> Recognition:
+        seen = [RecognizedPage(35 if scan.page else 90, 1400, 900, [["heron", 1, 2, 30, 10]]) for scan in scans]
+        return Recognition(["heron"] * len(scans), 10, list(seen))
+
+    document = await a_scan(vault)
+    assert await recognize_step.recognize_slice(vault, document.id, 1, 0, recognizing=badly)
+    [warning] = (await library.get(vault, document.id)).warnings
+    assert warning.code == "page_hardly_legible"
+    assert "pages 2-3" in warning.detail
+    assert "Scan it again" in warning.detail
+
+
+async def test_pages_in_letters_without_data_are_named_with_what_to_install(vault: TenantDatabase) -> None:
+    async def in_japanese(path: Path, *, filename: str, scans: Sequence[Scan], limits: Limits, cpu_seconds: float) -> Recognition:
+        return Recognition([""] * len(scans), 10, [RecognizedPage(13, 1400, 900, [], "Japanese") for _ in scans])
+
+    document = await a_scan(vault, "heron")
+    assert await recognize_step.recognize_slice(vault, document.id, 1, 0, recognizing=in_japanese)
+    [warning] = (await library.get(vault, document.id)).warnings
+    assert warning.code == "ocr_language_missing"
+    assert "tesseract-ocr-jpn" in warning.detail
+
+
+async def test_what_was_kept_of_a_page_goes_with_its_text(vault: TenantDatabase) -> None:
+    document = await a_scan(vault, "heron")
+    await recognize_all(vault, document)
+    async with vault.transaction() as tx:
+        await tx.execute("DELETE FROM document_pages WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+        assert await tx.execute("SELECT FROM document_recognized_pages WHERE owner_id = %(owner)s", {"owner": vault.owner_id}) == 0

@@ -1,6 +1,7 @@
 """Documents that a provider outside reads: always ready in time, filed when it answers, tried again when it does not, never for ever."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -14,10 +15,11 @@ from shared.assistant import choices, tasks
 from shared.assistant.choices import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, suggestions, topics
+from shared.documents.ai_requests import EstimateRequest
 from shared.documents.topics import NewTopic
 from shared.errors import NotFound
 from tests.ai.servers import openai_server as openai_api
-from tests.ai.servers.http_server import Response
+from tests.ai.servers.http_server import Response, json_response
 from tests.ai.servers.models import obedient, saying
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
 from tests.documents import papers
@@ -220,6 +222,50 @@ async def test_whatever_the_provider_does_the_document_becomes_ready(db: Databas
     state, detail = await _detail(db, owner, document)
     assert detail
     assert state in ("done", "failed")
+
+
+async def test_a_response_that_no_database_could_hold_is_kept_as_far_as_one_can(db: Database, owner: UUID) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    said = json.dumps(
+        {
+            "topics": [{"topic": "t1", "confidence": 1, "quote": "Invoice number: NW-4471", "page": 10**30}],
+            "title": {"value": "Invoice \ud800 number\x00\u202e", "quote": "Invoice number: NW-4471", "page": "\x00"},
+        }
+    )
+    body = {
+        "model": "gpt\x00-\udfff4o\u202e" + "x" * 5000,
+        "choices": [{"message": {"content": said}, "finish_reason": "stop\x00"}],
+        "usage": {"prompt_tokens": 10**40, "completion_tokens": 1e300},
+    }
+    async with _server(always=json_response(body)) as (server, choice):
+        await _step(db, owner, document, choice)
+        async with db.tenant(owner) as tx:
+            await tx.execute(
+                "INSERT INTO ai_settings (owner_id, provider, model, mode, propose) VALUES (%s, 'openai', 'gpt-4o', 'apply', '{title}')",
+                (owner,),
+            )
+        await _turn(db, owner, choice)
+        assert len(server.requests) == 1
+    assert await _status(db, owner, document) == "ready"
+    assert await _filed(db, owner, document) == [invoices]
+    async with db.tenant(owner) as tx:
+        assert await tx.fetch_value("SELECT title FROM documents WHERE id = %s", (document,)) == "Invoice number"
+        [suggestion] = await suggestions.of_document(tx, owner_id=owner, document_id=document)
+    assert suggestion.model.startswith("gpt -4ox")
+    assert len(suggestion.model) == 100
+
+
+async def test_that_ollama_cut_the_document_stands_in_its_history(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(tokens_counted=40, key="ollama") as (server, _):
+        choice = ProviderChoice("ollama", "llama3.2", base_url=f"{server.url}/v1")
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+    state, detail = await _detail(db, owner, document)
+    assert state == "done"
+    assert "read only a part of the document" in detail
 
 
 async def test_when_the_provider_is_back_the_document_is_filed(db: Database, owner: UUID) -> None:
@@ -446,6 +492,29 @@ async def test_what_is_previewed_is_what_is_sent(db: Database, owner: UUID) -> N
     assert (preview.provider, preview.model, preview.base_url) == ("openai", "gpt-4o", choice.base_url)
     assert preview.characters > len(INVOICE)
     assert 0 < preview.cost_usd < 0.05
+
+
+@pytest.mark.parametrize("length", [1, 8, 60])
+async def test_an_estimate_is_near_what_the_previews_add_up_to(db: Database, owner: UUID, length: int) -> None:
+    vault = TenantDatabase(db, owner)
+    topic_ids = [
+        await papers.topic(db, owner, f"{name} of the house", "What belongs here, and what does not. " * 5)
+        for name in ("Invoices", "Letters", "Taxes", "Clubs", "Travel", "Rent")
+    ]
+    documents = [await papers.extracted(db, owner, f"{INVOICE}\n{POEM}\n" * length, status="ready") for _ in range(6)]
+    async with db.tenant(owner) as tx:
+        for document in documents:
+            await tx.execute(
+                "INSERT INTO topic_examples (document_id, topic_id, owner_id, accepted, terms) VALUES (%s, %s, %s, true, %s)",
+                (document, topic_ids[0], owner, ["invoice", "moon", "harcourt", "bakery", "studio", "northwind"]),
+            )
+    async with _server() as (server, choice):
+        previews = [await ai_requests.preview(vault, document, system=choice) for document in documents]
+        estimate = await ai_requests.estimate(vault, EstimateRequest(ids=documents), system=choice)
+        assert server.requests == []
+    assert all("What the owner decided" in preview.messages[1].content for preview in previews)
+    print(estimate.cost_usd / sum(preview.cost_usd for preview in previews))
+    assert 0.8 <= estimate.cost_usd / sum(preview.cost_usd for preview in previews) <= 1.25
 
 
 async def test_the_answer_is_thrown_away_if_the_document_has_moved_on(db: Database, owner: UUID) -> None:

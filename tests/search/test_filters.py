@@ -1,15 +1,16 @@
 """Filters in a query, facets, suggestions, documents that are alike."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
+from shared.api.models import Page
 from shared.db import Database, TenantDatabase
-from shared.documents import facets, listing, query_filters, search_suggestions
-from shared.documents.listing import Filters
-from shared.errors import ValidationFailed
-from shared.search import index as search_index
+from shared.documents import details, facets, listing, query_filters, reindexing, search_suggestions
+from shared.documents.listing import Filters, Sort
+from shared.errors import InvalidCursor, ValidationFailed
 from shared.search.query import parse
 from shared.search.similar import find_similar
 from tests.search.vault import Vault
@@ -99,8 +100,82 @@ async def test_documents_that_share_telling_words_are_alike(vault: Vault, other_
     first = await vault.add("one", "the heron landed beside the waterworks and the quarterly invoice")
     await vault.add("two", "another heron near the waterworks")
     await other_vault.add("theirs", "heron waterworks")
-    for number in range(search_index.MERGE_EVERY):
+    for number in range(5):
         await vault.add(f"noise {number}", "weather and sports")
+    await reindexing.merge_waiting()
     hits = (await find_similar(vault.db, first, listing.source(vault.db, Filters()), 10, {})).hits
     assert hits[0].row.title == "two"
     assert "one" not in {hit.row.title for hit in hits}
+
+
+async def _detailed(vault: Vault, document_id: UUID, *, sender: str | None = None, issued_on: date | None = None) -> None:
+    """As reading the document, or its owner, says who it comes from and when it was issued."""
+    async with vault.db.transaction() as tx:
+        if sender is not None:
+            await details.propose(tx, owner_id=vault.db.owner_id, document_id=document_id, source="text", sender=sender)
+        if issued_on is not None:
+            await details.propose(tx, owner_id=vault.db.owner_id, document_id=document_id, source="text", issued_on=issued_on)
+
+
+async def test_a_query_may_name_the_sender_and_the_papers_date(vault: Vault, other_vault: Vault) -> None:
+    old = await vault.add("old", "water bill", created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    await _detailed(vault, old, sender="City Works Ltd.", issued_on=date(2024, 6, 30))
+    new = await vault.add("new", "water bill", created_at=datetime(2026, 3, 1, tzinfo=UTC))
+    await _detailed(vault, new, sender="Harbour Services")
+    theirs = await other_vault.add("theirs", "water bill")
+    await _detailed(other_vault, theirs, sender="Bluebell")
+    assert await found(vault, 'bill sender:"city works"') == {"old"}
+    assert await found(vault, 'sender:"City Works Ltd"') == {"old"}
+    assert await found(vault, "bill after:2024-05 before:2026") == {"old"}
+    assert await found(vault, "bill after:2026") == {"new"}
+    assert await found(vault, "after:2024-07-01 before:2026-03-02") == {"new"}
+    with pytest.raises(ValidationFailed, match="no document comes from a sender of this name"):
+        await found(vault, "bill sender:Bluebell")
+    suggested = await search_suggestions.suggest(vault.db, "city")
+    assert ("sender", "City Works Ltd.") in {(one.kind, one.text) for one in suggested}
+    counted = await facets.of_list(vault.db, "d.trashed_at IS NULL", {})
+    assert {(one.name, one.documents) for one in counted.senders} == {("City Works Ltd.", 1), ("Harbour Services", 1)}
+    assert {(one.value, one.documents) for one in counted.years} == {("2024", 1), ("2026", 1)}
+
+
+@pytest.mark.parametrize("text", ["", "bill"])
+async def test_a_list_by_the_papers_date_has_the_undated_last_on_every_page(vault: Vault, text: str) -> None:
+    for title, issued_on in (("b", date(2024, 2, 1)), ("none", None), ("a", date(2024, 1, 1)), ("c", date(2024, 3, 1)), ("nor", None)):
+        await _detailed(vault, await vault.add(title, "bill"), issued_on=issued_on)
+    for sort, dated in (("issued_on", ["a", "b", "c"]), ("-issued_on", ["c", "b", "a"])):
+        titles: list[str] = []
+        cursor = None
+        while True:
+            if text:
+                page: Page[Any] = await listing.search_documents(vault.db, text, Filters(), cast(Sort, sort), 2, cursor)
+            else:
+                page = await listing.list_documents(vault.db, Filters(), cast(Sort, sort), 2, cursor)
+            titles += [one.title for one in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert titles[:3] == dated
+        assert set(titles[3:]) == {"none", "nor"}
+    only = await listing.list_documents(vault.db, Filters(issued_after=date(2024, 2, 1), issued_before=date(2024, 3, 1)))
+    assert [one.title for one in only.items] == ["b"]
+
+
+async def test_similar_documents_come_page_by_page(vault: Vault) -> None:
+    first = await vault.add("one", "the heron landed beside the waterworks")
+    for number in range(7):
+        await vault.add(f"like {number}", f"a heron near the waterworks {number}")
+    await vault.merge()
+    source = listing.source(vault.db, Filters())
+    titles: list[str] = []
+    cursor = None
+    while True:
+        page = await find_similar(vault.db, first, source, 3, {"document": first}, cursor)
+        titles += [hit.row.title for hit in page.hits]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        await vault.add("later", "heron waterworks")
+    assert sorted(title for title in titles if title != "later") == [f"like {number}" for number in range(7)]
+    first_page = await find_similar(vault.db, first, source, 3, {"document": first})
+    with pytest.raises(InvalidCursor):
+        await find_similar(vault.db, first, source, 3, {"document": "another"}, first_page.next_cursor)

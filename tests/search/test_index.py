@@ -121,6 +121,7 @@ async def test_deleting_documents_takes_their_words_back(db: Database, owner: UU
     async with db.tenant(owner) as tx:
         for number in range(search_index.MERGE_EVERY + 5):
             await indexed(tx, owner, f"shared unique{number}", filename="f")
+        await merge(tx, owner)
     async with db.tenant(owner) as tx:
         assert (await counts(tx, owner))["share"] == search_index.MERGE_EVERY + 5
         assert await tx.fetch_value("SELECT count(*) FROM search_terms WHERE owner_id = %s", [owner]) > 0
@@ -158,6 +159,14 @@ async def test_postings_say_the_same_before_and_after_they_are_merged(db: Databa
         assert await postings() == before
         assert len(before["heron"]) == 200
         assert len(before["renamed"]) == 100
+
+
+async def test_writers_merge_what_has_come_now_and_then(db: Database, owner: UUID) -> None:
+    async with db.tenant(owner) as tx:
+        for _ in range(search_index.MERGE_EVERY + 20 * search_index.MERGE_TRIED_EVERY):
+            await indexed(tx, owner, "shared")
+        waiting = await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner])
+        assert waiting < search_index.MERGE_EVERY + 20 * search_index.MERGE_TRIED_EVERY
 
 
 async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> None:

@@ -75,6 +75,12 @@ class Vault:
                 )
         return document_id
 
+    async def merge(self) -> None:
+        """Takes what is indexed over into the postings, as a writer or the schedule does after a while."""
+        async with self.db.transaction() as tx:
+            while await tx.fetch_value("SELECT merge_search_changes(%s, 1)", [self.db.owner_id]):
+                pass
+
     async def topic(self, name: str) -> UUID:
         """The id of one of the owner's topics."""
         async with self.db.transaction() as tx:

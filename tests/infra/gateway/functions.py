@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.gateway.app import Gateway
 from shared.faas import Call, RequestModel, Response, endpoint
 from shared.faas.client_addresses import called_origin
-from shared.faas.declarations import ENDPOINTS
+from shared.faas.declarations import ENDPOINTS, AtOnce
 from shared.faas.routing import Router
 
 
@@ -71,7 +71,7 @@ async def t_small(call: Call) -> Response:
     return Response.content(str(sum([len(chunk) async for chunk in call.stream])).encode(), "text/plain")
 
 
-@endpoint("GET", "/t/ticks", auth="none", returns="text/event-stream")
+@endpoint("GET", "/t/ticks", auth="none", returns="text/event-stream", at_once=AtOnce(account=1000, address=1000))
 async def t_ticks(call: Call) -> Response:
     async def ticks() -> AsyncIterator[bytes]:
         try:

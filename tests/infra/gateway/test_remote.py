@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from infra.gateway.app import Gateway
-from infra.gateway.remote import RemoteFunctions
+from infra.gateway.remote import LASTING_SHARE, RemoteFunctions
 from infra.local.ports import free_port_block
+from shared.config import settings
 from shared.faas.client_addresses import SIGNED_CLIENT_HEADER, signed_client
 from shared.faas.routing import Router
 from tests.faas.asgi import Exchange, ask, declared, scope
@@ -58,7 +59,7 @@ async def test_the_template_names_the_service(to: To) -> None:
             yield b""
 
     class Recording(RemoteFunctions):
-        def _http(self) -> httpx.AsyncClient:
+        def _http(self, *, lasting: bool) -> httpx.AsyncClient:
             def answer(request: httpx.Request) -> httpx.Response:
                 asked.append(f"{request.method} {request.url} {request.headers['host']}")
                 return httpx.Response(204, stream=Nothing())
@@ -230,3 +231,23 @@ async def test_a_service_that_says_nothing_for_too_long_is_503(service: Running,
 async def test_what_no_function_answers_is_404_without_asking_anyone(services: None, to: To) -> None:
     heard = await ask(to(f"http://127.0.0.1:{free_port_block(1)}"), "GET", "/nothing")
     assert (heard.status, heard.code) == (404, "not_found")
+
+
+async def test_event_streams_take_no_connection_from_those_who_ask(service: Running, to: To, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_CONNECTIONS", "64")
+    settings.cache_clear()
+    try:
+        gateway, listening = to(service.url), []
+        for _ in range(64 // LASTING_SHARE):
+            listening.append(Exchange(gateway, scope("GET", "/t/ticks")))
+            listening[-1].send(b"")
+            await listening[-1].until(lambda heard: heard.body == b"data: first\n\n")
+        one_more = await ask(gateway, "GET", "/t/ticks")
+        assert (one_more.status, one_more.code, one_more.header("retry-after")) == (503, "unavailable", "2")
+        assert (await ask(gateway, "GET", "/t/caller")).status == 200
+        for each in listening:
+            each.leave()
+            await each.end()
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()

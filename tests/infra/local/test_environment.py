@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.environment import LIBPQ, OTHERS
 from infra.local.stack import ROOT
 
 
@@ -102,3 +103,10 @@ def test_a_checkout_that_cannot_be_written_is_one_sentence(checkout: Path) -> No
     checkout.chmod(0o755)
     assert answer.returncode == 1
     assert answer.stderr.startswith(f"The environment {checkout}/.venv cannot be made: ")
+
+
+def test_every_variable_of_libpq_is_known() -> None:
+    from psycopg import pq
+
+    assert {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar} <= set(LIBPQ)
+    assert all(OTHERS.fullmatch(name) for name in LIBPQ)

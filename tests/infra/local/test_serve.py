@@ -180,7 +180,14 @@ async def test_what_a_function_needs_to_run_alone_is_left_beside_it(running: Ser
     function = await processes.start(
         ["sh", "-c", f"set -a; . {environ}; exec {program} --asgi --source {source} --target health --port {port}"],
         log=tmp_path / "health.log",
-        environ={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        # Those of the shell are forgotten: without that they would have it knock at another port, and ask for TLS.
+        environ={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "PGPORT": "1",
+            "PGSSLMODE": "verify-full",
+            "PGOPTIONS": "-c nothing=1",
+        },
     )
     try:
         await asyncio.to_thread(until, lambda: healthy(port), "all that it stands on answers")

@@ -1,0 +1,19 @@
+"""GET /api/cloud/onedrive/callback: the browser comes back from Microsoft, and goes on to the settings."""
+
+from shared.cloud import sign_ins
+from shared.cloud.onedrive_account import OneDriveSignIn
+from shared.cloud.sign_ins import Callback
+from shared.faas import AtOnce, Call, Response, endpoint
+
+
+@endpoint(
+    "GET",
+    "/api/cloud/onedrive/callback",
+    auth="none",
+    query=Callback,
+    status=303,
+    at_once=AtOnce(account=4, address=32),
+)
+async def onedrive_callback(call: Call[None, Callback]) -> Response:
+    browser = call.cookies.get(sign_ins.COOKIE, "")
+    return await sign_ins.finish(OneDriveSignIn(), call.query, browser, address=call.client_address, user_agent=call.user_agent)

@@ -1,0 +1,141 @@
+"""Copies of documents in a folder of a cloud, under their human names; the documents stay where they are.
+
+As with moves, the name is chosen and committed before anything is written, and the copy is verified by its hash; so an export that was
+interrupted goes on where it was, and leaves no second copy.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+
+from shared import audit
+from shared.audit import AuditAction, Caller
+from shared.cloud import backends, cloud_names, copying
+from shared.db import TenantDatabase
+from shared.errors import NotFound
+from shared.events import publish
+from shared.events.catalogue import ExportRequested
+from shared.ids import new_id
+from shared.storage import StorageBackend, StorageUnavailable, WrongContent
+from shared.storage.cloud_addresses import segments
+
+NAMES_TRIED = 1000
+
+
+@dataclass(frozen=True)
+class _Export:
+    id: UUID
+    connection_id: UUID
+    folder: str
+    target_key: str | None
+    from_connection: UUID | None
+    source_key: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str | None
+
+
+async def begin(
+    db: TenantDatabase, connection_id: UUID, document_ids: Sequence[UUID], folder: str, *, caller: Caller | None = None
+) -> None:
+    """Asks for copies of the owner's documents. Raises NotFound if the connection or one of them is not there, NameRefused."""
+    folder = folder.strip("/")
+    if folder:
+        segments(folder)
+    wanted = list(dict.fromkeys(document_ids))
+    async with db.transaction() as tx:
+        if not await tx.fetch_value(
+            "SELECT true FROM cloud_connections WHERE owner_id = %(owner)s AND id = %(id)s FOR KEY SHARE",
+            {"owner": db.owner_id, "id": connection_id},
+        ):
+            raise NotFound("You have no such connection.")
+        there = await tx.fetch_value(
+            """
+            SELECT count(*) FROM documents
+            WHERE owner_id = %(owner)s AND id = ANY(%(ids)s) AND status <> 'uploading' AND trashed_at IS NULL
+            """,
+            {"owner": db.owner_id, "ids": wanted},
+        )
+        if there != len(wanted):
+            raise NotFound("One of these documents is not there, or in the trash.")
+        for document_id in wanted:
+            export_id = new_id()
+            await tx.execute(
+                """
+                INSERT INTO cloud_exports (id, owner_id, connection_id, document_id, folder)
+                VALUES (%(id)s, %(owner)s, %(connection)s, %(document)s, %(folder)s)
+                """,
+                {"id": export_id, "owner": db.owner_id, "connection": connection_id, "document": document_id, "folder": folder},
+            )
+            await audit.record_call(tx, caller, AuditAction.DOCUMENT_EXPORTED, target=document_id)
+            await publish(tx, ExportRequested(owner_id=db.owner_id, export_id=export_id))
+
+
+async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:
+    """Makes the copy; False if it is made already, or not wanted any more. Raises StorageUnavailable, NameRefused."""
+    export = await _load(db, export_id)
+    if export is None:
+        return False
+    async with backends.opened(db, export.from_connection) as source, backends.opened(db, export.connection_id) as target:
+        original = copying.Original(export.source_key, export.size, export.sha256, export.content_type)
+        while True:
+            key = export.target_key or await _choose_name(db, export, target)
+            earlier = export.target_key is not None
+            sha256 = await copying.copy(original, source, target, key, earlier=earlier, attempt=export.id.hex)
+            if sha256 is not None:
+                break
+            export = await _give_name_up(db, export)
+            if export is None:
+                return False
+        if await target.sha256(key) != sha256:
+            await target.delete(key)
+            raise WrongContent("The copy is not what was sent; it was removed.")
+    async with db.transaction() as tx:
+        return bool(
+            await tx.execute(
+                "DELETE FROM cloud_exports WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": export_id}
+            )
+        )
+
+
+async def _load(db: TenantDatabase, export_id: UUID) -> _Export | None:
+    async with db.transaction() as tx:
+        return await tx.fetch_one(
+            """
+            SELECT e.id, e.connection_id, e.folder, e.target_key, d.connection_id AS from_connection,
+                coalesce(d.cloud_key, d.object_key) AS source_key, d.filename, d.content_type, d.size, d.sha256
+            FROM cloud_exports AS e JOIN documents AS d ON d.owner_id = e.owner_id AND d.id = e.document_id
+            WHERE e.owner_id = %(owner)s AND e.id = %(id)s
+            """,
+            {"owner": db.owner_id, "id": export_id},
+            row=_Export,
+        )
+
+
+async def _choose_name(db: TenantDatabase, export: _Export, target: StorageBackend) -> str:
+    for number in range(1, NAMES_TRIED):
+        name = cloud_names.name_for(export.filename, number)
+        key = f"{export.folder}/{name}" if export.folder else name
+        if await target.look(key) is not None:
+            continue
+        try:
+            async with db.transaction() as tx:
+                await tx.execute(
+                    "UPDATE cloud_exports SET target_key = %(key)s WHERE owner_id = %(owner)s AND id = %(id)s",
+                    {"key": key, "owner": db.owner_id, "id": export.id},
+                )
+        except psycopg.errors.UniqueViolation:
+            continue
+        return key
+    raise StorageUnavailable(f"There are {NAMES_TRIED} files of this name there.")
+
+
+async def _give_name_up(db: TenantDatabase, export: _Export) -> _Export | None:
+    async with db.transaction() as tx:
+        await tx.execute(
+            "UPDATE cloud_exports SET target_key = NULL WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": export.id}
+        )
+    return await _load(db, export.id)

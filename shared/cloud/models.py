@@ -1,0 +1,72 @@
+"""Connections and what is in them, as clients see them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from shared.api.models import PageQuery, RequestModel, ResponseModel, SingleLine
+from shared.documents.models import Document
+
+Provider = Literal["google_drive", "onedrive", "nextcloud", "webdav"]
+
+CloudPath = Annotated[str, StringConstraints(max_length=4000)]
+
+
+class Connection(ResponseModel):
+    """A cloud of the owner's; `error` is a sentence for people while it is `broken`."""
+
+    id: UUID
+    provider: Provider
+    name: str
+    server_url: str | None = None
+    account: str | None = None
+    state: Literal["ok", "broken"]
+    error: str | None = None
+    created_at: datetime
+
+
+class NewConnection(RequestModel):
+    """A WebDAV or Nextcloud account. Connecting the same account again renews its password, and mends the connection."""
+
+    provider: Literal["webdav", "nextcloud"]
+    server_url: Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+    username: Annotated[SingleLine, StringConstraints(min_length=1, max_length=255, pattern="^[^:]+$")]
+    password: Annotated[SingleLine, StringConstraints(min_length=1, max_length=1000)]
+    name: Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] | None = None
+
+
+class CloudFile(ResponseModel):
+    """A file or folder in the cloud; `path` is what import takes, `size` in bytes."""
+
+    path: str
+    name: str
+    size: int | None = None
+    modified_at: datetime | None = None
+    is_folder: bool
+
+
+class BrowseQuery(PageQuery):
+    """Which folder; without `path` the top one."""
+
+    path: CloudPath = ""
+
+
+class ImportFiles(RequestModel):
+    """Files and folders of the cloud, as `browse_connection` names them."""
+
+    paths: list[CloudPath] = Field(min_length=1, max_length=100)
+
+
+class Imported(ResponseModel):
+    """A document for each file named; those of folders come as the folders are read."""
+
+    documents: list[Document]
+
+
+class ExportDocuments(RequestModel):
+    """Documents of the caller's, and the folder in the cloud that gets the copies; it is made if it is not there."""
+
+    document_ids: list[UUID] = Field(min_length=1, max_length=1000)
+    folder: CloudPath
