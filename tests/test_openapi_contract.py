@@ -99,6 +99,9 @@ def person(url: str, operation: str) -> Person:
         job = client.post("/api/documents/bulk", json={"filter": {}, "action": "restore"}).raise_for_status().json()
         things = {"session_id": session_id, "token_id": token["id"], "topic_id": topic["id"], "document_id": document_id}
         things["job_id"] = job["id"]
+        things["view_id"] = client.post("/api/views", json={"name": "All", "query": {}}).raise_for_status().json()["id"]
+        named = client.patch(f"/api/documents/{document_id}", json={"sender": "City Works"}).raise_for_status().json()
+        things["sender_id"] = named["sender"]["id"]
         return Person(headers, things)
 
 

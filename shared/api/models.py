@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar, get_args
 
@@ -98,3 +98,19 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_by_rfc_3339), AfterValidator(_in_utc)]
 """A point in time, given with its offset from UTC (RFC 3339, section 5.6), held in UTC."""
+
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _written_as_full_date(value: Any) -> Any:
+    # Not by pydantic, which takes a number for seconds since 1970, or a time at midnight.
+    try:
+        if isinstance(value, str) and _ISO_DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("is not a date, e.g. 2026-01-31")
+
+
+Day = Annotated[date, BeforeValidator(_written_as_full_date)]
+"""A day of the calendar, as RFC 3339's full-date."""

@@ -1,12 +1,12 @@
 """What owners change of their documents, of one or of many, and the jobs that go on by themselves."""
 
-from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from shared.api.models import RequestModel, ResponseModel, SingleLine
+from shared.api.models import Day, RequestModel, ResponseModel, SingleLine
 from shared.documents import filenames, senders
 from shared.documents.models import AIPolicy, DocumentFilter
 from shared.documents.name_keys import one_line
@@ -15,18 +15,19 @@ from shared.documents.topic_models import AT_ONCE
 NOTES_CHARACTERS = 10_000
 
 
-def _line(length: int) -> Any:
-    return Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=length), AfterValidator(one_line)]
+DocumentTitle = Annotated[
+    SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=filenames.MAX_TITLE), AfterValidator(one_line)
+]
 
 
 class DocumentChange(RequestModel):
     """What to change of a document; what is absent stays. Null takes notes, date or sender away; `topic_ids` are all there shall be."""
 
     filename: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    title: _line(filenames.MAX_TITLE) | None = None  # type: ignore[valid-type]
+    title: DocumentTitle | None = None
     notes: Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTES_CHARACTERS, pattern=r"^[^\x00]*$")] | None = None
-    issued_on: date | None = None
-    sender: _line(senders.NAME_CHARACTERS) | None = None  # type: ignore[valid-type]
+    issued_on: Day | None = None
+    sender: senders.SenderName | None = None
     topic_ids: Annotated[list[UUID], Field(max_length=AT_ONCE)] | None = None
     ai_policy: AIPolicy | None = None
 

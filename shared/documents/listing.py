@@ -106,28 +106,34 @@ async def list_documents(
     """
     if sort.endswith("relevance"):
         sort = "-created_at"
-    (expression, kind), descending = SORTS[sort], sort.startswith("-")
     binding = {"list": "documents", "owner": db.owner_id, "sort": sort, "filters": filters.binding()}
-    key, after = _after(cursor, binding)
-    parameters = filters.parameters() | {"owner": db.owner_id, "limit": limit + 1, "key": key, "after": after}
-    conditions = [*_conditions(parameters)]
-    if after is not None:
-        conditions.append(f"({expression}, d.id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s)")
-    direction = "DESC" if descending else "ASC"
+    sql, parameters = statement(db.owner_id, filters, sort, limit + 1, _after(cursor, binding))
     async with db.transaction() as tx:
-        found = await tx.fetch_all(
-            f"""
-            SELECT {DOCUMENT_COLUMNS}
-            FROM documents AS d
-            WHERE {" AND ".join(conditions)}
-            ORDER BY {expression} {direction}, d.id {direction}
-            LIMIT %(limit)s
-            """,
-            parameters,
-            row=Document,
-        )
+        found = await tx.fetch_all(sql, parameters, row=Document)
     items = found[:limit]
     return Page[Document](items=items, next_cursor=cursors.encode(sort_key(items[-1], sort), binding) if len(found) > limit else None)
+
+
+def statement(
+    owner_id: UUID, filters: Filters, sort: Sort, limit: int, after: tuple[str | None, UUID | None] = (None, None)
+) -> tuple[str, dict[str, Any]]:
+    """The one statement of a page, and its parameters; `after` is the sort key and the id of the document before it."""
+    (expression, kind), descending = SORTS[sort], sort.startswith("-")
+    parameters = filters.parameters() | {"owner": owner_id, "limit": limit, "key": after[0], "after": after[1]}
+    conditions = [*_conditions(parameters)]
+    if after[1] is not None:
+        conditions.append(f"({expression}, d.id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s)")
+    direction = "DESC" if descending else "ASC"
+    return (
+        f"""
+        SELECT {DOCUMENT_COLUMNS}
+        FROM documents AS d
+        WHERE {" AND ".join(conditions)}
+        ORDER BY {expression} {direction}, d.id {direction}
+        LIMIT %(limit)s
+        """,
+        parameters,
+    )
 
 
 async def search_documents(
@@ -203,12 +209,16 @@ def _conditions(parameters: Mapping[str, Any]) -> list[str]:
     if parameters["created_before"] is not None:
         conditions.append("d.created_at < %(created_before)s")
     if parameters["senders"] is not None:
-        conditions.append("d.sender_id = ANY (%(senders)s)")
-    for expression, name in (("d.issued_on", "issued"), (DATED, "dated")):
+        # One by itself: then an index has them in the order in which they are listed.
+        one = len(parameters["senders"]) == 1
+        conditions.append("d.sender_id = " + ("(%(senders)s::uuid[])[1]" if one else "ANY (%(senders)s)"))
+    # In both forms, which differ for what has no date alone: whichever way a list is sorted, its index knows where to begin.
+    issued = [SORTS[sort][0] for sort in ("issued_on", "-issued_on")]
+    for expressions, name in ((issued, "issued"), ([DATED], "dated")):
         if parameters[f"{name}_after"] is not None:
-            conditions.append(f"{expression} >= %({name}_after)s")
+            conditions += [f"{expression} >= %({name}_after)s" for expression in expressions]
         if parameters[f"{name}_before"] is not None:
-            conditions.append(f"{expression} < %({name}_before)s")
+            conditions += [f"{expression} < %({name}_before)s" for expression in expressions]
     for number in range(len(parameters["topics"] or [])):
         conditions.append(
             f"""d.id IN (

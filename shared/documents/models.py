@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StrictBool, StringConstraints
 from typing_extensions import TypedDict
 
-from shared.api.models import Moment, RequestModel, ResponseModel, SingleLine
+from shared.api.models import Day, Moment, RequestModel, ResponseModel, SingleLine
 
 Status = Literal["uploading", "stored", "extracted", "ready", "failed"]
 AIPolicy = Literal["inherit", "local_only", "never"]
@@ -217,8 +217,8 @@ class DocumentFilter(RequestModel):
     created_before: Moment | None = None
     trashed: StrictBool = False
     sender_id: list[UUID] = _SEVERAL
-    issued_after: date | None = None
-    issued_before: date | None = None
+    issued_after: Day | None = None
+    issued_before: Day | None = None
 
 
 class SearchSuggestion(ResponseModel):

@@ -7,10 +7,18 @@ corrects, renames or merges is remembered as an alias, so that the next document
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
-from shared.db import Transaction
+from psycopg.errors import UniqueViolation
+from pydantic import AfterValidator, StringConstraints
+
+from shared.api import cursors
+from shared.api.models import Page, PageQuery, RequestModel, ResponseModel, SingleLine
+from shared.db import TenantDatabase, Transaction
+from shared.documents import lifecycle
 from shared.documents.name_keys import name_key, one_line
+from shared.errors import DomainError, InvalidCursor, NotFound, ValidationFailed
 from shared.ids import new_id
 
 NAME_CHARACTERS = 200
@@ -23,6 +31,37 @@ _LEGAL_FORM = re.compile(
     "ab|ag|aps|as|asa|bv|co|company|corp|corporation|cv|eg|ev|gbr|gesmbh|ggmbh|gmbh|inc|incorporated|kft|kg|kgaa|limited|llc|llp|ltd|mbh|nv"
     "|ohg|oy|oyj|plc|sa|sarl|sas|se|sl|spa|srl|sro|ug"
 )
+
+
+SenderName = Annotated[
+    SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)
+]
+
+
+class SenderExists(DomainError):
+    """The owner has a sender of this name; upper and lower case are the same."""
+
+    status, code, title = 409, "sender_exists", "You already have a sender of this name"
+
+
+class SenderChange(RequestModel):
+    """A sender's new name."""
+
+    name: SenderName
+
+
+class SenderMerge(RequestModel):
+    """The sender that another one is."""
+
+    into: UUID
+
+
+class Sender(ResponseModel):
+    """Who documents come from; `documents` counts those, the trash left out."""
+
+    id: UUID
+    name: str
+    documents: int
 
 
 def alias_key(name: str) -> str:
@@ -142,3 +181,121 @@ async def drop_unused(tx: Transaction, owner_id: UUID, sender_ids: Sequence[UUID
         """,
         {"owner": owner_id, "senders": list(sender_ids)},
     )
+
+
+async def list_page(db: TenantDatabase, query: PageQuery) -> Page[Sender]:
+    """The owner's senders by name. Raises InvalidCursor."""
+    binding = {"list": "senders", "owner": str(db.owner_id)}
+    after = ""
+    if query.cursor is not None:
+        values = cursors.decode(query.cursor, binding)
+        if len(values) != 1:
+            raise InvalidCursor
+        after = name_key(str(values[0]))
+    async with db.transaction() as tx:
+        found = await tx.fetch_all(
+            f"""
+            SELECT s.id, s.name, {_COUNT} AS documents
+            FROM (
+                SELECT id, owner_id, name, name_key FROM senders WHERE owner_id = %(owner)s AND name_key > %(after)s
+                ORDER BY name_key LIMIT %(limit)s
+            ) AS s
+            ORDER BY s.name_key
+            """,
+            {"owner": db.owner_id, "after": after, "limit": query.limit + 1},
+            row=Sender,
+        )
+    items = found[: query.limit]
+    return Page[Sender](items=items, next_cursor=cursors.encode([items[-1].name], binding) if len(found) > query.limit else None)
+
+
+_COUNT = """
+    (SELECT count(*) FROM documents AS d WHERE d.owner_id = s.owner_id AND d.sender_id = s.id AND d.trashed_at IS NULL)
+"""
+
+
+async def rename(db: TenantDatabase, sender_id: UUID, change: SenderChange) -> Sender:
+    """Gives a sender another name; what is written as before still means it. Raises NotFound, SenderExists."""
+    async with db.transaction() as tx:
+        await _one_at_a_time(tx, db.owner_id)
+        bound = {"owner": db.owner_id, "id": sender_id, "name": change.name, "key": name_key(change.name), "alias": alias_key(change.name)}
+        # Documents first, as everywhere: they show their sender's name.
+        await _touch(tx, db.owner_id, sender_id)
+        try:
+            changed = await tx.execute(
+                """
+                UPDATE senders SET name = %(name)s, name_key = %(key)s, alias_key = %(alias)s, by_owner = true
+                WHERE owner_id = %(owner)s AND id = %(id)s
+                """,
+                bound,
+            )
+        except UniqueViolation:
+            raise SenderExists(f"You already have a sender “{change.name}”. To have one of both, merge them.") from None
+        if not changed:
+            raise NotFound("There is no such sender.")
+        await learn(tx, db.owner_id, written=change.name, sender_id=sender_id)
+        return await _read(tx, db.owner_id, sender_id)
+
+
+async def merge(db: TenantDatabase, sender_id: UUID, into: UUID) -> Sender:
+    """Makes two senders one: documents and spellings of the first are the second's, which stays. Raises NotFound, ValidationFailed."""
+    if sender_id == into:
+        raise ValidationFailed("A sender cannot be merged into itself.", errors=[{"loc": ["body", "into"], "msg": "is the same sender"}])
+    bound = {"owner": db.owner_id, "id": sender_id, "into": into}
+    async with db.transaction() as tx:
+        await _one_at_a_time(tx, db.owner_id)
+        both: int = await tx.fetch_value(
+            "SELECT count(*) FROM senders WHERE owner_id = %(owner)s AND id = ANY (ARRAY[%(id)s, %(into)s]::uuid[])", bound
+        )
+        if both != 2:
+            raise NotFound("There is no such sender.")
+        await _move_documents(tx, bound)
+        # Whoever is just giving a document this sender holds it; what came of that is moved, too.
+        await tx.execute("SELECT FROM senders WHERE owner_id = %(owner)s AND id = %(id)s FOR UPDATE", bound)
+        await _move_documents(tx, bound)
+        await tx.execute("UPDATE sender_aliases SET sender_id = %(into)s WHERE owner_id = %(owner)s AND sender_id = %(id)s", bound)
+        await tx.execute("UPDATE senders SET by_owner = true WHERE owner_id = %(owner)s AND id = %(into)s", bound)
+        await tx.execute("DELETE FROM senders WHERE owner_id = %(owner)s AND id = %(id)s", bound)
+        lifecycle.wake_listeners(tx, db.owner_id)
+        return await _read(tx, db.owner_id, into)
+
+
+async def _move_documents(tx: Transaction, bound: dict[str, UUID]) -> None:
+    await tx.execute(
+        """
+        UPDATE documents SET sender_id = %(into)s, updated_at = now()
+        WHERE owner_id = %(owner)s AND id IN (
+            SELECT id FROM documents WHERE owner_id = %(owner)s AND sender_id = %(id)s ORDER BY id FOR NO KEY UPDATE
+        )
+        """,
+        bound,
+    )
+
+
+async def _touch(tx: Transaction, owner_id: UUID, sender_id: UUID) -> None:
+    await tx.execute(
+        """
+        UPDATE documents SET updated_at = now()
+        WHERE owner_id = %(owner)s AND id IN (
+            SELECT id FROM documents WHERE owner_id = %(owner)s AND sender_id = %(id)s ORDER BY id FOR NO KEY UPDATE
+        )
+        """,
+        {"owner": owner_id, "id": sender_id},
+    )
+    lifecycle.wake_listeners(tx, owner_id)
+
+
+async def _one_at_a_time(tx: Transaction, owner_id: UUID) -> None:
+    """Of an owner's changes to senders the second waits for the first: two merges that cross would wait for each other."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('senders ' || %(owner)s::text, 0))", {"owner": owner_id})
+
+
+async def _read(tx: Transaction, owner_id: UUID, sender_id: UUID) -> Sender:
+    sender = await tx.fetch_one(
+        f"SELECT s.id, s.name, {_COUNT} AS documents FROM senders AS s WHERE s.owner_id = %(owner)s AND s.id = %(id)s",
+        {"owner": owner_id, "id": sender_id},
+        row=Sender,
+    )
+    if sender is None:
+        raise NotFound("There is no such sender.")
+    return sender

@@ -34,25 +34,33 @@ class NewTopic(RequestModel):
     name: Name
     description: Description | None = None
     color: Color | None = Field(default=None, examples=["#2e7d32"])
+    parent_id: UUID | None = None
     manual_only: StrictBool = False
     ai_policy: AIPolicy = "inherit"
 
 
 class TopicChange(RequestModel):
-    """What to change of a topic; what is absent stays. `description` and `color` may be null."""
+    """What to change of a topic; what is absent stays. `description`, `color` and `parent_id` may be null."""
 
     name: Name | None = None
     description: Description | None = None
     color: Color | None = None
+    parent_id: UUID | None = None
     manual_only: StrictBool | None = None
     ai_policy: AIPolicy | None = None
 
     @model_validator(mode="after")
     def _only_these_may_be_null(self) -> "TopicChange":
-        for name in self.model_fields_set - {"description", "color"}:
+        for name in self.model_fields_set - {"description", "color", "parent_id"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null")
         return self
+
+
+class TopicMerge(RequestModel):
+    """The topic that takes over another one's documents."""
+
+    into: UUID
 
 
 class Topic(ResponseModel):
@@ -63,6 +71,7 @@ class Topic(ResponseModel):
     name: str
     description: str | None = None
     color: str | None = None
+    parent_id: UUID | None = None
     manual_only: bool
     ai_policy: AIPolicy
     documents: int

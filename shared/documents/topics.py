@@ -17,7 +17,7 @@ from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.name_keys import name_key
 from shared.documents.topic_models import NewTopic, Topic, TopicChange
-from shared.errors import DomainError, LimitReached, NotFound
+from shared.errors import DomainError, LimitReached, NotFound, ValidationFailed
 from shared.ids import new_id
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ class TopicExists(DomainError):
 
 
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:
-    """Makes a topic. Raises TopicExists, LimitReached."""
+    """Makes a topic. Raises TopicExists, LimitReached, NotFound for its parent, ValidationFailed if that is within another topic."""
     topic = Topic(
         id=new_id(),
         name=new.name,
         description=new.description or None,
         color=new.color,
+        parent_id=new.parent_id,
         manual_only=new.manual_only,
         ai_policy=new.ai_policy,
         documents=0,
@@ -49,10 +50,12 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
     async with db.transaction() as tx:
         if await tx.fetch_value("SELECT count(*) FROM topics WHERE owner_id = %(owner)s", {"owner": db.owner_id}) >= MAX_TOPICS:
             raise LimitReached(f"There may be {MAX_TOPICS} topics: delete or rename one.")
+        if new.parent_id is not None:
+            await _refuse_deeper(tx, db.owner_id, topic.id, new.parent_id)
         made = await tx.execute(
             """
-            INSERT INTO topics (id, owner_id, name, name_key, description, color, manual_only, ai_policy)
-            VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(description)s, %(color)s, %(manual_only)s, %(ai_policy)s)
+            INSERT INTO topics (id, owner_id, name, name_key, description, color, parent_id, manual_only, ai_policy)
+            VALUES (%(id)s, %(owner)s, %(name)s, %(key)s, %(description)s, %(color)s, %(parent)s, %(manual_only)s, %(ai_policy)s)
             ON CONFLICT (owner_id, name_key) DO NOTHING
             """,
             {
@@ -62,6 +65,7 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
                 "key": name_key(topic.name),
                 "description": topic.description,
                 "color": topic.color,
+                "parent": topic.parent_id,
                 "manual_only": topic.manual_only,
                 "ai_policy": topic.ai_policy,
             },
@@ -80,7 +84,7 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
         found = await tx.fetch_all(
             """
             WITH page AS MATERIALIZED (
-                SELECT id, name, name_key, description, color, manual_only, ai_policy
+                SELECT id, name, name_key, description, color, parent_id, manual_only, ai_policy
                 FROM topics
                 WHERE owner_id = %(owner)s AND name_key > %(after)s
                 ORDER BY name_key
@@ -97,7 +101,7 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
                 WHERE d.owner_id = %(owner)s AND d.trashed_at IS NOT NULL
                 GROUP BY f.topic_id
             )
-            SELECT page.id, page.name, page.description, page.color, page.manual_only, page.ai_policy,
+            SELECT page.id, page.name, page.description, page.color, page.parent_id, page.manual_only, page.ai_policy,
                 coalesce(filed.documents, 0) - coalesce(trashed.documents, 0) AS documents
             FROM page
             LEFT JOIN filed ON filed.topic_id = page.id
@@ -112,7 +116,7 @@ async def list_page(db: TenantDatabase, *, limit: int, cursor: str | None = None
 
 
 async def update(db: TenantDatabase, topic_id: UUID, change: TopicChange) -> Topic:
-    """Changes a topic. Raises NotFound, TopicExists."""
+    """Changes a topic. Raises NotFound (for a parent, too), TopicExists, ValidationFailed if it would stand two levels deep."""
     wanted = {name: getattr(change, name) for name in change.model_fields_set}
     if "name" in wanted:
         wanted["name_key"] = name_key(wanted["name"])
@@ -121,35 +125,131 @@ async def update(db: TenantDatabase, topic_id: UUID, change: TopicChange) -> Top
     assignments = ", ".join(f"{column} = %({column})s" for column in sorted(wanted)) or "name = name"
     async with db.transaction() as tx:
         given = {"owner": db.owner_id, "topic": topic_id}
+        if "name" in wanted:
+            await _touch_filed(tx, db.owner_id, topic_id)  # documents show their topics' names
+        if change.parent_id is not None:
+            await _refuse_deeper(tx, db.owner_id, topic_id, change.parent_id)
         try:
-            changed = await tx.fetch_one(
-                f"""
-                UPDATE topics AS t SET {assignments} WHERE t.owner_id = %(owner)s AND t.id = %(topic)s
-                RETURNING t.id, t.name, t.description, t.color, t.manual_only, t.ai_policy, (
-                    SELECT count(*) FROM document_topics AS f JOIN documents AS d ON d.owner_id = f.owner_id AND d.id = f.document_id
-                    WHERE f.owner_id = t.owner_id AND f.topic_id = t.id AND d.trashed_at IS NULL
-                ) AS documents
-                """,
-                {**wanted, **given},
-                row=Topic,
+            changed = await tx.execute(
+                f"UPDATE topics SET {assignments} WHERE owner_id = %(owner)s AND id = %(topic)s", {**wanted, **given}
             )
         except UniqueViolation:
             raise TopicExists(f"You already have a topic “{wanted['name']}”.") from None
-        if changed is None:
+        if not changed:
             raise NotFound("There is no such topic.")
-        if "name" in wanted:
-            # Documents show their topics' names.
-            await tx.execute(
-                """
-                UPDATE documents SET updated_at = now()
-                WHERE owner_id = %(owner)s AND id IN (
-                    SELECT document_id FROM document_topics WHERE owner_id = %(owner)s AND topic_id = %(topic)s
-                )
-                """,
-                given,
-            )
-            lifecycle.wake_listeners(tx, db.owner_id)
-    return changed
+        return await _read(tx, db.owner_id, topic_id)
+
+
+async def delete(db: TenantDatabase, topic_id: UUID) -> None:
+    """Removes a topic; its documents stay, and topics within it stand by themselves. Raises NotFound."""
+    async with db.transaction() as tx:
+        await _touch_filed(tx, db.owner_id, topic_id)
+        if not await tx.execute(
+            "DELETE FROM topics WHERE owner_id = %(owner)s AND id = %(topic)s", {"owner": db.owner_id, "topic": topic_id}
+        ):
+            raise NotFound("There is no such topic.")
+
+
+async def merge(db: TenantDatabase, topic_id: UUID, into: UUID) -> Topic:
+    """Files what is under the first topic under the second, with what it taught, and removes the first.
+
+    Topics within the first are within the second from then on (or stand by themselves, if that is within another). Raises NotFound,
+    ValidationFailed.
+    """
+    if topic_id == into:
+        raise ValidationFailed("A topic cannot be merged into itself.", errors=[{"loc": ["body", "into"], "msg": "is the same topic"}])
+    given = {"owner": db.owner_id, "topic": topic_id, "into": into}
+    async with db.transaction() as tx:
+        await refuse_strange(tx, db.owner_id, [topic_id, into])
+        await _touch_filed(tx, db.owner_id, topic_id)
+        # Whoever is just filing under one of them is waited for; what came of that is moved, too.
+        await tx.execute(
+            "SELECT FROM topics WHERE owner_id = %(owner)s AND id = ANY (ARRAY[%(topic)s, %(into)s]::uuid[]) ORDER BY id FOR UPDATE", given
+        )
+        for statement in _MERGE:
+            await tx.execute(statement, given)
+        return await _read(tx, db.owner_id, into)
+
+
+_MERGE = (
+    """
+    INSERT INTO document_topics AS f (document_id, topic_id, owner_id, source, confidence)
+    SELECT document_id, %(into)s, owner_id, source, confidence FROM document_topics WHERE owner_id = %(owner)s AND topic_id = %(topic)s
+    ON CONFLICT (document_id, topic_id) DO UPDATE SET source = excluded.source, confidence = NULL
+    WHERE f.source = 'ai' AND excluded.source <> 'ai'
+    """,
+    # What was said of the second topic itself counts.
+    """
+    INSERT INTO topic_examples (document_id, topic_id, owner_id, accepted, terms)
+    SELECT document_id, %(into)s, owner_id, accepted, terms FROM topic_examples
+    WHERE owner_id = %(owner)s AND topic_id = %(topic)s AND accepted
+    ON CONFLICT (document_id, topic_id) DO NOTHING
+    """,
+    """
+    UPDATE topic_suggestions AS s SET topic_id = %(into)s
+    WHERE s.owner_id = %(owner)s AND s.topic_id = %(topic)s
+        AND NOT EXISTS (SELECT FROM topic_suggestions AS o WHERE o.document_id = s.document_id AND o.topic_id = %(into)s)
+    """,
+    """
+    UPDATE topics SET parent_id = (SELECT CASE WHEN parent_id IS NULL THEN id END FROM topics WHERE owner_id = %(owner)s AND id = %(into)s)
+    WHERE owner_id = %(owner)s AND parent_id = %(topic)s AND id <> %(into)s
+    """,
+    "UPDATE topics SET parent_id = NULL WHERE owner_id = %(owner)s AND id = %(into)s AND parent_id = %(topic)s",
+    "DELETE FROM topics WHERE owner_id = %(owner)s AND id = %(topic)s",
+)
+
+
+async def _refuse_deeper(tx: Transaction, owner_id: UUID, topic_id: UUID, parent_id: UUID) -> None:
+    """Raises NotFound for a parent that is not the owner's, ValidationFailed if the topic would stand two levels deep.
+
+    Both are locked: of two changes at once that would make it so, the second sees the first.
+    """
+    given = {"owner": owner_id, "topic": topic_id, "parent": parent_id}
+    await lock(tx, owner_id, [topic_id, parent_id])
+    parent = await tx.fetch_one("SELECT parent_id FROM topics WHERE owner_id = %(owner)s AND id = %(parent)s", given, row=_Nesting)
+    if parent is None:
+        raise NotFound("There is no such topic.")
+    has_some = await tx.fetch_value("SELECT true FROM topics WHERE owner_id = %(owner)s AND parent_id = %(topic)s LIMIT 1", given)
+    if parent_id == topic_id or parent.parent_id is not None or has_some:
+        told = "Topics stand within a topic one level deep: that one is within another, or this one has topics of its own."
+        raise ValidationFailed(told, errors=[{"loc": ["body", "parent_id"], "msg": "would be two levels deep"}])
+
+
+@dataclass(frozen=True)
+class _Nesting:
+    parent_id: UUID | None
+
+
+async def _touch_filed(tx: Transaction, owner_id: UUID, topic_id: UUID) -> None:
+    """Marks the documents under a topic as changed, and locks them, before the topic is: in the order that everyone locks them in."""
+    await tx.execute(
+        """
+        UPDATE documents SET updated_at = now()
+        WHERE owner_id = %(owner)s AND id IN (
+            SELECT d.id FROM documents AS d JOIN document_topics AS f ON f.owner_id = d.owner_id AND f.document_id = d.id
+            WHERE f.owner_id = %(owner)s AND f.topic_id = %(topic)s ORDER BY d.id FOR NO KEY UPDATE OF d
+        )
+        """,
+        {"owner": owner_id, "topic": topic_id},
+    )
+    lifecycle.wake_listeners(tx, owner_id)
+
+
+async def _read(tx: Transaction, owner_id: UUID, topic_id: UUID) -> Topic:
+    topic = await tx.fetch_one(
+        """
+        SELECT t.id, t.name, t.description, t.color, t.parent_id, t.manual_only, t.ai_policy, (
+            SELECT count(*) FROM document_topics AS f JOIN documents AS d ON d.owner_id = f.owner_id AND d.id = f.document_id
+            WHERE f.owner_id = t.owner_id AND f.topic_id = t.id AND d.trashed_at IS NULL
+        ) AS documents
+        FROM topics AS t WHERE t.owner_id = %(owner)s AND t.id = %(topic)s
+        """,
+        {"owner": owner_id, "topic": topic_id},
+        row=Topic,
+    )
+    if topic is None:
+        raise NotFound("There is no such topic.")
+    return topic
 
 
 @dataclass(frozen=True)

@@ -182,11 +182,27 @@ async def _job(victim: Person, db: Database) -> str:
     return str(answer.json()["id"])
 
 
+async def _view(victim: Person, db: Database) -> str:
+    answer = await _as(victim).post("/api/views", json={"name": MARK, "query": {"q": MARK}})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def _sender(victim: Person, db: Database) -> str:
+    """Of the victim's document, which was made before it."""
+    document_id = (await _as(victim).get("/api/documents")).json()["items"][0]["id"]
+    answer = await _as(victim).patch(f"/api/documents/{document_id}", json={"sender": MARK})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["sender"]["id"])
+
+
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "document_id": _document,
     "topic_id": _topic,
     "suggestion_id": _suggestion,
     "job_id": _job,
+    "view_id": _view,
+    "sender_id": _sender,
     "session_id": _session,
     "token_id": _api_token,
 }

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from shared.ai.registry import LOCAL
 from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
-from shared.documents import classify_step, suggestions, topics
+from shared.documents import classify_step, library, suggestions, topics
 from shared.documents.name_keys import name_key
-from shared.documents.topic_models import NewTopic
+from shared.documents.topic_models import NewTopic, TopicChange
 from shared.documents.topics import TopicExists
-from shared.errors import InvalidCursor, NotFound
+from shared.errors import InvalidCursor, NotFound, ValidationFailed
 from shared.ids import new_id
 from tests.documents import papers
 from tests.documents.papers import INVOICE, POEM
@@ -309,3 +309,103 @@ async def test_unknown_suggestions_and_those_of_others_are_not_found(db: Databas
         with pytest.raises(NotFound):
             async with db.tenant(who) as tx:
                 await suggestions.decide(tx, owner_id=who, document_id=of, suggestion_id=which, decision="accept")
+
+
+# Nested, deleted, merged
+
+
+async def _names(vault: TenantDatabase, document_id: UUID) -> list[str]:
+    return [topic.name for topic in (await library.get(vault, document_id)).topics]
+
+
+async def test_a_deleted_topic_leaves_its_documents_and_its_children(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    parent = await topics.create(vault, NewTopic(name="House"))
+    child = await topics.create(vault, NewTopic(name="Water", parent_id=parent.id))
+    document = await papers.extracted(db, owner, "text")
+    async with vault.transaction() as tx:
+        await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[parent.id, child.id])
+    await topics.delete(vault, parent.id)
+    assert await _names(vault, document) == ["Water"]
+    assert [(topic.name, topic.parent_id, topic.documents) for topic in (await topics.list_page(vault, limit=5)).items] == [
+        ("Water", None, 1)
+    ]
+    with pytest.raises(NotFound):
+        await topics.delete(vault, parent.id)
+
+
+async def test_topics_stand_within_a_topic_one_level_deep(db: Database, owner: UUID, other_owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    top, other = await topics.create(vault, NewTopic(name="Top")), await topics.create(vault, NewTopic(name="Other"))
+    child = await topics.create(vault, NewTopic(name="Child", parent_id=top.id))
+    for topic_id, parent_id in ((other.id, child.id), (top.id, other.id), (top.id, top.id), (child.id, child.id)):
+        with pytest.raises(ValidationFailed):
+            await topics.update(vault, topic_id, TopicChange(parent_id=parent_id))
+    with pytest.raises(ValidationFailed):
+        await topics.create(vault, NewTopic(name="Deep", parent_id=child.id))
+    theirs = await topics.create(TenantDatabase(db, other_owner), NewTopic(name="Theirs"))
+    with pytest.raises(NotFound):
+        await topics.update(vault, other.id, TopicChange(parent_id=theirs.id))
+    moved = await topics.update(vault, child.id, TopicChange(parent_id=other.id))
+    assert moved.parent_id == other.id
+    assert (await topics.update(vault, child.id, TopicChange(parent_id=None))).parent_id is None
+
+
+async def test_two_changes_at_once_never_nest_two_levels_deep(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    for number in range(5):
+        first, second, third = [await topics.create(vault, NewTopic(name=f"{name}{number}")) for name in "abc"]
+        await asyncio.gather(
+            topics.update(vault, first.id, TopicChange(parent_id=second.id)),
+            topics.update(vault, second.id, TopicChange(parent_id=third.id)),
+            return_exceptions=True,
+        )
+        parents = {topic.id: topic.parent_id for topic in (await topics.list_page(vault, limit=200)).items}
+        assert not (parents[first.id] == second.id and parents[second.id] == third.id)
+
+
+async def test_one_name_at_once_makes_one_topic(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    names = ["Taxes", "TAXES", "taxes", "tAxEs"] * 3
+    outcomes = await asyncio.gather(*(topics.create(vault, NewTopic(name=name)) for name in names), return_exceptions=True)
+    assert sum(isinstance(outcome, TopicExists) for outcome in outcomes) == len(names) - 1
+    other = await topics.create(vault, NewTopic(name="Other"))
+    with pytest.raises(TopicExists):
+        await topics.update(vault, other.id, TopicChange(name="taxeS"))
+
+
+async def test_merged_topics_are_one_with_all_their_documents(db: Database, owner: UUID, other_owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    first, second = await topics.create(vault, NewTopic(name="Bills")), await topics.create(vault, NewTopic(name="Invoices"))
+    child = await topics.create(vault, NewTopic(name="Water", parent_id=first.id))
+    one, two = await papers.extracted(db, owner, "a"), await papers.extracted(db, owner, "b")
+    async with vault.transaction() as tx:
+        await topics.file(tx, owner_id=owner, document_id=one, topic_ids=[first.id])
+        await topics.file(tx, owner_id=owner, document_id=two, topic_ids=[first.id, second.id])
+    merged = await topics.merge(vault, first.id, second.id)
+    assert (merged.id, merged.documents) == (second.id, 2)
+    assert [await _names(vault, document) for document in (one, two)] == [["Invoices"], ["Invoices"]]
+    parents = {topic.id: topic.parent_id for topic in (await topics.list_page(vault, limit=5)).items}
+    assert parents == {second.id: None, child.id: second.id}
+    with pytest.raises(ValidationFailed):
+        await topics.merge(vault, second.id, second.id)
+    theirs = await topics.create(TenantDatabase(db, other_owner), NewTopic(name="Theirs"))
+    for pair in ((second.id, theirs.id), (theirs.id, second.id)):
+        with pytest.raises(NotFound):
+            await topics.merge(vault, *pair)
+    into_its_child = await topics.merge(vault, second.id, child.id)
+    assert (into_its_child.parent_id, into_its_child.documents) == (None, 2)
+
+
+async def test_what_is_filed_while_topics_are_merged_is_not_lost(db: Database, owner: UUID) -> None:
+    vault = TenantDatabase(db, owner)
+    first, second = await topics.create(vault, NewTopic(name="Bills")), await topics.create(vault, NewTopic(name="Invoices"))
+    documents = [await papers.extracted(db, owner, f"text {number}") for number in range(8)]
+
+    async def file(document_id: UUID) -> None:
+        async with vault.transaction() as tx:
+            await topics.file(tx, owner_id=owner, document_id=document_id, topic_ids=[first.id])
+
+    outcomes = await asyncio.gather(*map(file, documents), topics.merge(vault, first.id, second.id), return_exceptions=True)
+    filed = [document for document, outcome in zip(documents, outcomes, strict=False) if outcome is None]
+    assert [await _names(vault, document) for document in filed] == [["Invoices"]] * len(filed)

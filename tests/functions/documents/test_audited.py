@@ -25,6 +25,13 @@ WRITTEN = {
     "purge_document": AuditAction.DOCUMENT_PURGED,
 }
 SILENT = {
+    "list_views": "shows the owner names of lists",
+    "create_view": "keeps a list; nothing happens to documents",
+    "update_view": "keeps a list; nothing happens to documents",
+    "delete_view": "keeps a list no longer; nothing happens to documents",
+    "list_senders": "shows the owner names",
+    "update_sender": "names a sender, as topics are named, for all its documents",
+    "merge_senders": "names a sender, as topics are named, for all its documents",
     "bulk_documents": "each document has the line of the action on it alone (tests/documents/test_bulk.py)",
     "empty_trash": "each document has the line of its purge (tests/documents/test_bulk.py)",
     "list_jobs": "shows the owner what the system does",

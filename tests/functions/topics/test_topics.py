@@ -44,7 +44,15 @@ async def test_a_topic_is_made_and_listed(asking: Asking) -> None:
     made = await asking("POST", "/api/topics", json={"name": " Invoices ", "color": "#2E7D32"})
     assert made.status == 201
     topic = made.json()
-    shown = {"name": "Invoices", "description": None, "color": "#2e7d32", "manual_only": False, "ai_policy": "inherit", "documents": 0}
+    shown = {
+        "name": "Invoices",
+        "description": None,
+        "color": "#2e7d32",
+        "parent_id": None,
+        "manual_only": False,
+        "ai_policy": "inherit",
+        "documents": 0,
+    }
     assert topic == {"id": topic["id"], **shown}
     assert (await asking("GET", "/api/topics")).json() == {"items": [topic], "next_cursor": None}
 
