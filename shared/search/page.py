@@ -152,7 +152,7 @@ async def find(
             matches = await plans.again(tx, db.owner_id, plan, narrowed=narrowed, parameters=parameters if narrowed else None)
         if matches is None:
             return Found([], None, [])
-        ranked = plans.rank(query, matches)
+        ranked = plans.rank(query, matches, wholes=sort != "-relevance")
         if sort == "-relevance":
             return await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
         return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
