@@ -53,7 +53,7 @@ class AIHealth(ResponseModel):
 
 
 class Estimate(ResponseModel):
-    """What classifying documents would take; nothing where nothing leaves this server."""
+    """What classifying documents would take; nothing if nothing leaves this server."""
 
     documents: int
     calls: int

@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.api.models import Day, RequestModel, ResponseModel, SingleLine
-from shared.documents import filenames, senders
+from shared.documents import filenames
 from shared.documents.models import AIPolicy, DocumentFilter
 from shared.documents.name_keys import one_line
+from shared.documents.sender_models import SenderName
 from shared.documents.topic_models import AT_ONCE
 
 NOTES_CHARACTERS = 10_000
@@ -27,7 +28,7 @@ class DocumentChange(RequestModel):
     title: DocumentTitle | None = None
     notes: Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTES_CHARACTERS, pattern=r"^[^\x00]*$")] | None = None
     issued_on: Day | None = None
-    sender: senders.SenderName | None = None
+    sender: SenderName | None = None
     topic_ids: Annotated[list[UUID], Field(max_length=AT_ONCE)] | None = None
     ai_policy: AIPolicy | None = None
 
