@@ -45,7 +45,7 @@ class Ideas(ResponseModel):
 
 
 class AIHealth(ResponseModel):
-    """Whether the chosen provider answers just now."""
+    """Whether the chosen provider responds just now."""
 
     ok: bool
     latency_ms: float
