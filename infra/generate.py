@@ -45,7 +45,7 @@ def generated() -> dict[Path, str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit status 1 where `--check` finds a file stale."""
+    """Exit status 1 if `--check` finds a file stale."""
     check = "--check" in arguments
     stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
     for path in stale:

@@ -40,7 +40,7 @@ class ProcessUser:
 
 
 def unprivileged_user(*paths: Path) -> ProcessUser | None:
-    """Whom to run a program as that refuses to be root, or None where this process is not root.
+    """Whom to run a program as that refuses to be root, or None if this process is not root.
 
     `paths` are what the child must reach.
     """
@@ -100,7 +100,7 @@ async def run(
 
 
 async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signals = signal.SIGTERM, seconds: float = 10.0) -> None:
-    """Asks a child to end, and ends it by force where it has not after `seconds`."""
+    """Asks a child to end, and ends it by force if it has not after `seconds`."""
     if process.returncode is not None:
         return
     try:
@@ -115,7 +115,7 @@ async def stop(process: asyncio.subprocess.Process, *, with_signal: signal.Signa
 
 
 def command_line(pid: int) -> str:
-    """The command line of a running process, words parted by spaces; empty where there is none."""
+    """The command line of a running process, words parted by spaces; empty if there is none."""
     try:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
     except OSError:
@@ -124,7 +124,7 @@ def command_line(pid: int) -> str:
 
 def working_in(folder: Path) -> dict[int, str]:
     """Command lines of the processes that work in the folder or below it, by process id."""
-    found = {}
+    commands = {}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal():
             try:
@@ -132,8 +132,8 @@ def working_in(folder: Path) -> dict[int, str]:
             except OSError:
                 continue
             if inside:
-                found[int(process.name)] = command_line(int(process.name))
-    return found
+                commands[int(process.name)] = command_line(int(process.name))
+    return commands
 
 
 def last_line(log: Path) -> str:

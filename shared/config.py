@@ -264,13 +264,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError.
     """
-    given = {
+    values = {
         name: environ[name.upper()]
         for name in Settings.model_fields
         if environ.get(name.upper(), "").strip() or (name == "hibp_url" and "HIBP_URL" in environ)
     }
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(values)
     except ValidationError as invalid:
         raise SettingsError("\n".join(_sentence(error) for error in invalid.errors())) from None
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as named exceptions; `shared.api.response` turns them into RFC 9457 answers in one place.
+"""What can go wrong, as named exceptions; `shared.api.response` turns them into RFC 9457 responses in one place.
 
 A domain names its own failures by subclassing `DomainError` beside its code:
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 class DomainError(Exception):
     """A failure a caller can understand.
 
-    `detail` is a sentence for people, `members` join the problem's JSON (e.g. `document_id`), `headers` the answer's.
+    `detail` is a sentence for people, `members` join the problem's JSON (e.g. `document_id`), `headers` the response's.
     """
 
     status: ClassVar[int] = 400
@@ -97,6 +97,12 @@ class InvalidCursor(DomainError):
 
 class HeadersTooLarge(DomainError):
     status, code, title = 431, "headers_too_large", "The request's headers are too large"
+
+
+class LimitReached(DomainError):
+    """An account has as many of something as it may: bytes are counted by quotas, but rows take room, too."""
+
+    status, code, title = 409, "limit_reached", "There are as many of these as an account may have"
 
 
 class RateLimited(DomainError):

@@ -4,7 +4,7 @@ A limit holds for windows of the clock: `300/5 minutes` starts anew at :00, :05,
 handful of a window's tokens at once (at most a hundredth, growing with demand) and spends them without asking, so that most requests
 cost no round trip; unspent ones end with their window, so no window ever grants more than it has. Named limits (sign-in, registration and
 the like) are counted one by one. With Redis down every process counts on its own: limits then hold per process, nobody is locked out
-and nothing is unlimited. A process that was started for a request counts it behind the answer (`shared.redis_client.postpone`).
+and nothing is unlimited. A process that was started for a request counts it behind the response (`shared.redis_client.postpone`).
 """
 
 import asyncio
@@ -60,9 +60,9 @@ _AT_ONCE: AbstractAsyncContextManager[None] = nullcontext()
 
 
 class _TokenLease:
-    """What this process holds of one subject's window. `size` is what it took last; `more` is set while somebody takes more."""
+    """What this process holds of one subject's window. `size` is what it took last; `refill` is held by whoever takes more."""
 
-    __slots__ = ("more", "size", "tokens", "used_up", "waiting", "window")
+    __slots__ = ("refill", "size", "tokens", "used_up", "waiting", "window")
 
     def __init__(self, window: int) -> None:
         self.window = window
@@ -70,13 +70,13 @@ class _TokenLease:
         self.size = 0
         self.used_up = False
         self.waiting = 0
-        self.more: asyncio.Event | None = None
+        self.refill = asyncio.Lock()
 
 
 class Limiter:
     """One event loop's view of the limits; `clock` gives seconds since the epoch.
 
-    Redis is left alone for the first `postponed` seconds, and is down where it does not answer within `patience` seconds.
+    Redis is left alone for the first `postponed` seconds, and is down if it does not respond within `patience` seconds.
     """
 
     def __init__(
@@ -122,14 +122,13 @@ class Limiter:
         while not lease.tokens:
             if lease.used_up:
                 raise self._limited(item)
-            if lease.more is None:
-                await self._take_more(lease, item, kind, subject)
-            else:
-                lease.waiting += 1
-                try:
-                    await lease.more.wait()
-                finally:
-                    lease.waiting -= 1
+            lease.waiting += 1
+            try:
+                async with lease.refill:
+                    if not lease.tokens and not lease.used_up:
+                        await self._refill(lease, item, kind, subject)
+            finally:
+                lease.waiting -= 1
         lease.tokens -= 1
 
     async def hit(self, kind: str, rate: str, subject: Hashable) -> None:
@@ -147,16 +146,12 @@ class Limiter:
             await self._take(item, kind, subject, int(self._clock() / item.get_expiry()), spent)
         self._owed.clear()
 
-    async def _take_more(self, lease: _TokenLease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
-        lease.more = asyncio.Event()
-        try:
-            lease.size = min(max(lease.size * 2, lease.waiting, 1), max(1, item.amount // 100))
-            granted = await self._take(item, kind, subject, lease.window, lease.size)
-            lease.tokens += granted
-            lease.used_up = granted < lease.size
-        finally:
-            lease.more.set()
-            lease.more = None
+    async def _refill(self, lease: _TokenLease, item: "RateLimitItem", kind: str, subject: Hashable) -> None:
+        """Takes twice what was taken last, or as many as wait, of at most a hundredth of the window."""
+        lease.size = min(max(lease.size * 2, lease.waiting), max(1, item.amount // 100))
+        granted = await self._take(item, kind, subject, lease.window, lease.size)
+        lease.tokens += granted
+        lease.used_up = granted < lease.size
 
     async def _take(self, item: "RateLimitItem", kind: str, subject: Hashable, window: int, wanted: int) -> int:
         """Counts `wanted` at once; how many of them the window still had."""

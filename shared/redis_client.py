@@ -24,7 +24,7 @@ _postponed_until = 0.0
 
 
 def postpone() -> None:
-    """Keeps Redis out of the first answers of a process that a request is waiting for: loading its client takes as long as all else.
+    """Keeps Redis out of the first responses of a process that a request is waiting for: loading its client takes as long as all else.
 
     Limits are counted a moment later, and what is revoked is looked up in PostgreSQL. Counts from the first call on.
     """
@@ -34,14 +34,14 @@ def postpone() -> None:
 
 
 def postponed() -> float:
-    """For how many more seconds to do without; 0 where nobody has asked for that."""
+    """For how many more seconds to do without; 0 if nobody has asked for that."""
     return max(0.0, _postponed_until - time.monotonic())
 
 
 def redis_client() -> "Redis":
     """The running event loop's client: connects at first use, times out after two seconds.
 
-    What got no answer is sent once more, newly connected: a restarted server costs no error, but a command may be carried out twice.
+    What got no response is sent once more, newly connected: a restarted server costs no error, but a command may be carried out twice.
     """
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)

@@ -1,6 +1,8 @@
 """Lines that hold: who imports whom, how thin functions are, where heavy things are imported."""
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -8,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+import shared
 from infra.functions import FUNCTIONS, ROOT, files
+from shared.api.models import RequestModel, ResponseModel
 
 LINT = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
 THIN = 80
@@ -70,6 +75,16 @@ def test_a_function_imports_the_domain_and_little_else(path: Path) -> None:
     assert {name for name, _ in _imports(path)} <= allowed
 
 
+def test_requests_and_responses_have_one_home() -> None:
+    """What `shared/` names stands in its area's models; only what one function alone names may stand beside that function."""
+    for module in pkgutil.walk_packages(shared.__path__, "shared."):
+        importlib.import_module(module.name)
+    every = {*_descendants(RequestModel), *_descendants(ResponseModel)}
+    declared = [model for model in every if model.__module__.startswith("shared.") and "[" not in model.__name__]
+    homeless = {f"{model.__module__}.{model.__name__}" for model in declared if not re.search(r"\.(\w+_)?models$", model.__module__)}
+    assert homeless == set()
+
+
 def test_what_is_slow_to_import_is_imported_where_it_is_used() -> None:
     eager = [
         f"{path.relative_to(ROOT)}: {name}"
@@ -114,3 +129,9 @@ def _imports(path: Path) -> Iterator[tuple[str, bool]]:
                 yield alias.name.partition(".")[0], top
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield (node.module or "").partition(".")[0], top
+
+
+def _descendants(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for child in model.__subclasses__():
+        yield child
+        yield from _descendants(child)

@@ -18,6 +18,13 @@ SAME_ROLE = {
     "pruning",  # what an area removes for good
 }
 """Modules that may share a name, because they play the same role."""
+WORDS = {
+    "`response`": r"\b(an?|the|its|our|every|same|successful|HTTP) answers?\b",
+    "`responds`": r"\b(PostgreSQL|Redis|MinIO|server|store|service) answers\b",
+    "`if`, for a condition": r"\b(Raises [^.;]*|None|False|empty|[Nn]othing|it) where\b",
+    "`finalize`, `purge`, `repair`": r"\b(settles|bury|buries|buried|mends?|mended|sees? to|keep here)\b",
+}
+"""The field's own words, and what they are used instead of in docstrings; a reader whose first language is not English must not stop."""
 POINTERS = re.compile(r"(?<![\w/.:-])((?:shared|infra|functions|tests|scripts|docs)/[\w./-]*\w|[\w-]+\.(?:py|md))\b(?!\()")
 NOT_HERE = {"functions/documents/count_words.py", "station.py"}
 """What README.md shows how to write, and what a document of tests/ai names."""
@@ -45,6 +52,17 @@ def test_what_comments_and_pages_point_at_exists() -> None:
     assert dangling == []
 
 
+def test_docstrings_use_the_fields_own_words() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: use {word} in: {line.strip()}"
+        for path in _sources()
+        for line in _docstrings(path)
+        for word, pattern in WORDS.items()
+        if re.search(pattern, line)
+    ]
+    assert found == []
+
+
 def _shared_by_many(named: Iterator[tuple[str, Path]]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = defaultdict(list)
     for name, path in named:
@@ -66,6 +84,13 @@ def _classes(path: Path) -> Iterator[str]:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if isinstance(target, ast.Name) and re.match(r"_?[A-Z][a-z]", target.id):
                 yield target.id
+
+
+def _docstrings(path: Path) -> Iterator[str]:
+    """Their lines."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from node.value.value.splitlines()
 
 
 def _prose(path: Path) -> str:

@@ -46,3 +46,17 @@ def test_what_it_names_is_there() -> None:
     for module in set(re.findall(r"-m ((?:infra|tests)[.\w]+)", README)):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+def test_each_promise_of_security_names_tests_that_there_are() -> None:
+    """A row of the table is a promise; its last column names files with tests, or folders of such."""
+    table = README.partition("## Security\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")][2:]
+    assert len(rows) > 15
+    for promised, held_by in rows:
+        named = [Path(name) for name in re.findall(r"`([\w/]+(?:\.py|/))`", held_by)]
+        assert named, promised
+        for name in named:
+            path = ROOT / (name if name.parts[0] == "tests" else named[0].parent / name)
+            files = [path] if path.is_file() else sorted(path.rglob("test_*.py"))
+            assert any(re.search(r"^(async )?def test_", file.read_text(), re.MULTILINE) for file in files), f"{promised}: {name}"

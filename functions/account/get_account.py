@@ -3,7 +3,7 @@
 from shared.errors import Unauthenticated
 from shared.faas import Call, endpoint
 from shared.identity import accounts
-from shared.identity.accounts import User
+from shared.identity.models import User
 
 
 @endpoint("GET", "/api/account", auth="user", scope="account:read", returns=User)

@@ -1,7 +1,7 @@
 """GET /api/account/usage: what the caller's account holds, and may hold."""
 
 from shared.documents import usage
-from shared.documents.usage import StorageUsage
+from shared.documents.models import StorageUsage
 from shared.faas import Call, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/account/security-events: what happened to the caller's account, newest first."""
 
 from shared.audit import security_events
-from shared.audit.security_events import SecurityEvent
+from shared.audit.models import SecurityEvent
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

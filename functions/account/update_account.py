@@ -7,7 +7,8 @@ from shared.audit import AuditAction, Caller
 from shared.errors import Unauthenticated
 from shared.faas import Call, RequestModel, SingleLine, endpoint
 from shared.identity import accounts
-from shared.identity.accounts import MAX_DISPLAY_NAME, User
+from shared.identity.accounts import MAX_DISPLAY_NAME
+from shared.identity.models import User
 
 
 class AccountChange(RequestModel):

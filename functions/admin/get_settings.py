@@ -1,7 +1,7 @@
 """GET /api/admin/settings: what holds for everyone."""
 
 from shared.admin import system_settings
-from shared.admin.system_settings import SystemSettings
+from shared.admin.models import SystemSettings
 from shared.db import database
 from shared.faas import Call, endpoint
 

@@ -1,8 +1,7 @@
 """GET /api/admin/audit: what happened, of everyone, newest first."""
 
 from shared.audit import audit_log
-from shared.audit.audit_log import AuditQuery
-from shared.audit.security_events import SecurityEvent
+from shared.audit.models import AuditQuery, SecurityEvent
 from shared.db import database
 from shared.faas import Call, Page, endpoint
 

@@ -4,7 +4,7 @@ If documents are to go elsewhere, it needs a sign-in of the last ten minutes, or
 """
 
 from shared.admin import system_settings
-from shared.admin.system_settings import NewSystemSettings, SystemSettings
+from shared.admin.models import NewSystemSettings, SystemSettings
 from shared.assistant.destination import Author
 from shared.db import database
 from shared.faas import Call, endpoint

@@ -1,7 +1,7 @@
-"""POST /api/ai/health: whether the chosen AI provider answers just now."""
+"""POST /api/ai/health: whether the chosen AI provider responds just now."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import AIHealth
+from shared.documents.ai_models import AIHealth
 from shared.faas import Call, endpoint
 
 

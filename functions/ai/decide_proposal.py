@@ -1,8 +1,8 @@
 """POST /api/documents/{document_id}/proposals/{proposal_id}: accepts or rejects a title, sender or date that was read from the document."""
 
 from shared.documents import proposals
-from shared.documents.proposals import Proposal
-from shared.documents.suggestions import Decision
+from shared.documents.ai_models import Proposal
+from shared.documents.topic_models import Decision
 from shared.faas import Call, RequestModel, endpoint
 
 

@@ -1,7 +1,7 @@
 """POST /api/documents/{document_id}/suggestions/{suggestion_id}: accepts or rejects a proposed topic."""
 
 from shared.documents import suggestions
-from shared.documents.suggestions import Decision, Suggestion
+from shared.documents.topic_models import Decision, Suggestion
 from shared.faas import Call, RequestModel, endpoint
 
 

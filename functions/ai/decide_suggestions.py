@@ -1,7 +1,7 @@
 """POST /api/ai/suggestions: accepts or rejects many proposed topics, of any documents."""
 
 from shared.documents import suggestions
-from shared.documents.suggestions import Decided, Decisions
+from shared.documents.topic_models import Decided, Decisions
 from shared.faas import Call, endpoint
 
 

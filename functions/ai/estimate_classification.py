@@ -1,7 +1,7 @@
 """POST /api/ai/estimate: what classifying documents would take, before it is done."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Estimate, EstimateRequest
+from shared.documents.ai_models import Estimate, EstimateRequest
 from shared.faas import Call, endpoint
 
 

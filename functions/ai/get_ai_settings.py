@@ -1,7 +1,7 @@
 """GET /api/ai/settings: which AI provider reads the caller's documents."""
 
 from shared.assistant import choices
-from shared.assistant.choices import AISettings
+from shared.assistant.models import AISettings
 from shared.faas import Call, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/ai/usage: what each model cost the caller in each month."""
 
 from shared.assistant import call_log
-from shared.assistant.call_log import MonthlyUsage
+from shared.assistant.models import MonthlyUsage
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

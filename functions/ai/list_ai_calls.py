@@ -1,7 +1,7 @@
 """GET /api/ai/calls: every call to an AI provider on behalf of the caller, newest first."""
 
 from shared.assistant import call_log
-from shared.assistant.call_log import AICall
+from shared.assistant.models import AICall
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

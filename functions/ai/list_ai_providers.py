@@ -2,7 +2,7 @@
 
 from shared.api import short_lists
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Provider
+from shared.documents.ai_models import Provider
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/proposals: the title, sender and date that were read from the document, open ones first."""
 
 from shared.documents import proposals
-from shared.documents.proposals import Proposal
+from shared.documents.ai_models import Proposal
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/suggestions: the topics that were proposed for the document, open ones first."""
 
 from shared.documents import suggestions
-from shared.documents.suggestions import Suggestion
+from shared.documents.topic_models import Suggestion
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/ai-preview: exactly what a classification of this document would send now, and to whom."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Preview
+from shared.documents.ai_models import Preview
 from shared.faas import Call, endpoint
 
 

@@ -1,7 +1,7 @@
 """POST /api/documents/{document_id}/suggest-topics: new topics that would fit the document."""
 
 from shared.documents import ai_requests
-from shared.documents.ai_requests import Ideas
+from shared.documents.ai_models import Ideas
 from shared.faas import Call, endpoint
 
 

@@ -4,8 +4,8 @@ If documents are to go elsewhere, a session needs a sign-in of the last ten minu
 """
 
 from shared.assistant import choices
-from shared.assistant.choices import AISettings, NewAISettings
 from shared.assistant.destination import Author
+from shared.assistant.models import AISettings, NewAISettings
 from shared.faas import Call, endpoint
 from shared.identity.client import Client
 

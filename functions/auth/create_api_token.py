@@ -9,8 +9,8 @@ from shared.db import database
 from shared.faas import Call, Moment, RequestModel, SingleLine, endpoint
 from shared.faas.declarations import Scope
 from shared.identity import token_list
-from shared.identity.api_tokens import TokenItem
 from shared.identity.client import Client
+from shared.identity.models import TokenItem
 from shared.identity.passwords import OptionalPassword
 
 
@@ -33,7 +33,7 @@ class CreatedToken(TokenItem):
     body=NewToken,
     returns=CreatedToken,
     status=201,
-    errors=["reauthentication_required", "invalid_credentials", "invalid_code"],
+    errors=["reauthentication_required", "invalid_credentials", "invalid_code", "limit_reached"],
     idempotent=True,
     secret_answer=True,
 )

@@ -3,7 +3,7 @@
 from shared.db import database
 from shared.faas import Call, Page, PageQuery, endpoint
 from shared.identity import token_list
-from shared.identity.api_tokens import TokenItem
+from shared.identity.models import TokenItem
 
 
 @endpoint("GET", "/api/auth/tokens", auth="user", query=PageQuery, returns=Page[TokenItem], errors=["invalid_cursor"])

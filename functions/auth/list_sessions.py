@@ -3,7 +3,7 @@
 from shared.db import database
 from shared.faas import Call, Page, PageQuery, endpoint
 from shared.identity import session_list
-from shared.identity.sessions import SessionItem
+from shared.identity.models import SessionItem
 
 
 @endpoint("GET", "/api/auth/sessions", auth="user", query=PageQuery, returns=Page[SessionItem], errors=["invalid_cursor"])

@@ -1,10 +1,10 @@
-"""POST /api/auth/login: signs in by address and password. Unknown addresses and wrong passwords take the same time and answer the same."""
+"""POST /api/auth/login: signs in by address and password. Unknown addresses and wrong passwords take as long and get the same response."""
 
 from pydantic import Field, RootModel
 
 from shared.db import database
 from shared.faas import Call, RequestModel, Response, SingleLine, endpoint
-from shared.identity import models, sign_in
+from shared.identity import sign_in, sign_in_responses
 from shared.identity.client import Client
 from shared.identity.models import ChallengeAnswer, SignedInAnswer
 from shared.identity.passwords import Password
@@ -32,5 +32,5 @@ class LoginAnswer(RootModel[SignedInAnswer | ChallengeAnswer]):
 async def login(call: Call[Credentials]) -> Response:
     outcome = await sign_in.with_password(database(), Client.of(call), call.body.email, call.body.password)
     if isinstance(outcome, sign_in.SecondFactorRequired):
-        return models.challenged(outcome)
-    return models.signed_in(outcome)
+        return sign_in_responses.challenged(outcome)
+    return sign_in_responses.signed_in(outcome)

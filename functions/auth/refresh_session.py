@@ -2,7 +2,7 @@
 
 from shared.db import database
 from shared.faas import Call, Response, endpoint
-from shared.identity import models, sign_in
+from shared.identity import sign_in, sign_in_responses
 from shared.identity.client import Client
 from shared.identity.cookies import REFRESH_COOKIE
 from shared.identity.models import RefreshedAnswer
@@ -17,4 +17,4 @@ from shared.identity.models import RefreshedAnswer
     secret_answer=True,
 )
 async def refresh_session(call: Call) -> Response:
-    return models.refreshed(await sign_in.refresh(database(), Client.of(call), call.cookies.get(REFRESH_COOKIE)))
+    return sign_in_responses.refreshed(await sign_in.refresh(database(), Client.of(call), call.cookies.get(REFRESH_COOKIE)))

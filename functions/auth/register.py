@@ -1,4 +1,4 @@
-"""POST /api/auth/register: makes an account. The same answer whether or not the address is taken; its owner learns it by mail."""
+"""POST /api/auth/register: makes an account. The same response whether or not the address is taken; its owner learns it by mail."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""POST /api/auth/password/forgot: mails a link to choose a new password. The same answer and the same work for every address."""
+"""POST /api/auth/password/forgot: mails a link to choose a new password. The same response and the same work for every address."""
 
 from typing import Literal
 

@@ -1,10 +1,10 @@
-"""POST /api/auth/second-factor: answers a challenge with a code of the authenticator or a backup code."""
+"""POST /api/auth/second-factor: meets a challenge with a code of the authenticator or a backup code."""
 
 from pydantic import Field, model_validator
 
 from shared.db import database
 from shared.faas import Call, RequestModel, Response, endpoint
-from shared.identity import models, second_factor
+from shared.identity import second_factor, sign_in_responses
 from shared.identity.client import Client
 from shared.identity.models import SignedInAnswer
 
@@ -34,4 +34,4 @@ async def verify_second_factor(call: Call[SecondFactor]) -> Response:
     session = await second_factor.verify(
         database(), Client.of(call), call.body.challenge_token, code=call.body.code, backup_code=call.body.backup_code
     )
-    return models.signed_in(session)
+    return sign_in_responses.signed_in(session)

@@ -2,7 +2,7 @@
 
 from shared.cloud import sign_ins
 from shared.cloud.google_account import GoogleSignIn
-from shared.cloud.sign_ins import SignInPage
+from shared.cloud.models import SignInPage
 from shared.faas import AtOnce, Call, Response, endpoint
 
 

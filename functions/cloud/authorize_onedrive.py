@@ -1,8 +1,8 @@
 """GET /api/cloud/onedrive/authorize: where the caller lets DocuVault use OneDrive."""
 
 from shared.cloud import sign_ins
+from shared.cloud.models import SignInPage
 from shared.cloud.onedrive_account import OneDriveSignIn
-from shared.cloud.sign_ins import SignInPage
 from shared.faas import AtOnce, Call, Response, endpoint
 
 

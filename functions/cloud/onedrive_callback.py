@@ -1,8 +1,8 @@
 """GET /api/cloud/onedrive/callback: the browser comes back from Microsoft, and goes on to the settings."""
 
 from shared.cloud import sign_ins
+from shared.cloud.models import Callback
 from shared.cloud.onedrive_account import OneDriveSignIn
-from shared.cloud.sign_ins import Callback
 from shared.faas import AtOnce, Call, Response, endpoint
 
 

@@ -2,8 +2,7 @@
 
 from shared.audit import Caller
 from shared.documents import bulk
-from shared.documents.bulk import BulkRequest, BulkResult
-from shared.documents.jobs import Job
+from shared.documents.change_models import BulkRequest, BulkResult, Job
 from shared.faas import Call, Response, endpoint
 
 

@@ -1,7 +1,7 @@
 """DELETE /api/jobs/{job_id}: ends a job; what it has done stays done."""
 
 from shared.documents import jobs
-from shared.documents.jobs import Job
+from shared.documents.change_models import Job
 from shared.faas import Call, endpoint
 
 

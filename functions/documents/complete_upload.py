@@ -1,8 +1,7 @@
 """POST /api/documents/{document_id}/complete: the client says that the bytes are there; a lost notification then costs nothing."""
 
 from shared.documents import uploads
-from shared.documents.models import Document
-from shared.documents.uploads import CompleteUpload
+from shared.documents.models import CompleteUpload, Document
 from shared.faas import Call, endpoint
 
 

@@ -2,7 +2,7 @@
 
 from shared.audit import Caller
 from shared.documents import uploads
-from shared.documents.uploads import CreatedUpload, CreateUpload
+from shared.documents.models import CreatedUpload, CreateUpload
 from shared.faas import Call, endpoint
 
 

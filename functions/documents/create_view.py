@@ -1,7 +1,7 @@
 """POST /api/views: keeps a list."""
 
 from shared.documents import views
-from shared.documents.views import NewView, View
+from shared.documents.view_models import NewView, View
 from shared.faas import Call, endpoint
 
 

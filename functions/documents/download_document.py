@@ -4,7 +4,7 @@ from typing import Literal
 
 from shared.audit import Caller
 from shared.documents import library
-from shared.documents.library import DownloadLink
+from shared.documents.models import DownloadLink
 from shared.faas import Call, RequestModel, endpoint
 
 

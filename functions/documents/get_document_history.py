@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/history: every step taken for a document."""
 
 from shared.documents import step_history
-from shared.documents.step_history import Step
+from shared.documents.models import Step
 from shared.faas import Call, Page, endpoint
 
 

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from shared.documents import library
-from shared.documents.library import DocumentPages
+from shared.documents.models import DocumentPages
 from shared.faas import Call, RequestModel, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/jobs/{job_id}: how far one of the caller's jobs has come."""
 
 from shared.documents import jobs
-from shared.documents.jobs import Job
+from shared.documents.change_models import Job
 from shared.faas import Call, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/documents/{document_id}/upload: an upload under way, freshly signed, to resume it."""
 
 from shared.documents import uploads
-from shared.documents.uploads import ResumableUpload
+from shared.documents.models import ResumableUpload
 from shared.faas import Call, endpoint
 
 

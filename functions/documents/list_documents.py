@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from shared.documents import listing, query_filters
-from shared.documents.facets import COUNTED, Facets, of_found, of_list
-from shared.documents.listing import DocumentFilter, Sort
-from shared.documents.models import Document, DocumentHit
+from shared.documents.facets import COUNTED, of_found, of_list
+from shared.documents.listing import Filters, Sort
+from shared.documents.models import Document, DocumentFilter, DocumentHit, Facets
 from shared.faas import Call, Page, PageQuery, endpoint
 from shared.search import page
 from shared.search.query import parse
@@ -36,7 +36,7 @@ class PlainList(Page[Document]):
 async def list_documents(call: Call[None, ListQuery]) -> DocumentList | PlainList:
     asked, text = call.query, call.query.q or ""
     query = parse(text)
-    filters = await query_filters.narrowed(call.db, asked.filters(), query.filters)
+    filters = await query_filters.narrowed(call.db, Filters.of(asked), query.filters)
     source = listing.source(call.db, filters)
     condition = " AND ".join(source.conditions)
     facets = None

@@ -1,7 +1,7 @@
 """GET /api/jobs: the caller's long work, newest first."""
 
 from shared.documents import jobs
-from shared.documents.jobs import Job
+from shared.documents.change_models import Job
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

@@ -1,7 +1,7 @@
 """GET /api/senders: whom the caller's documents come from, by name."""
 
 from shared.documents import senders
-from shared.documents.senders import Sender
+from shared.documents.sender_models import Sender
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

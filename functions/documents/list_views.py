@@ -1,7 +1,7 @@
 """GET /api/views: the lists that the caller keeps, pinned ones first."""
 
 from shared.documents import views
-from shared.documents.views import View, ViewsQuery
+from shared.documents.view_models import View, ViewsQuery
 from shared.faas import Call, Page, endpoint
 
 

@@ -1,7 +1,7 @@
 """POST /api/senders/{sender_id}/merge: makes two senders one."""
 
 from shared.documents import senders
-from shared.documents.senders import Sender, SenderMerge
+from shared.documents.sender_models import Sender, SenderMerge
 from shared.faas import Call, endpoint
 
 

@@ -7,7 +7,7 @@ from shared.cloud import moves
 from shared.faas import Call, RequestModel, Response, endpoint
 
 
-class Destination(RequestModel):
+class MoveDestination(RequestModel):
     """A connection of the caller's; null: DocuVault's own store."""
 
     connection_id: UUID | None
@@ -18,11 +18,11 @@ class Destination(RequestModel):
     "/api/documents/{document_id}/move",
     auth="user",
     scope="documents:write",
-    body=Destination,
+    body=MoveDestination,
     returns=None,
     status=202,
     errors=["not_found", "not_movable"],
 )
-async def move_document(call: Call[Destination]) -> Response:
+async def move_document(call: Call[MoveDestination]) -> Response:
     await moves.request(call.db, call.path.document_id, call.body.connection_id, caller=Caller.of(call))
     return Response(202)

@@ -1,7 +1,7 @@
 """POST /api/documents/{document_id}/upload/parts: URLs that each take one part of an upload."""
 
 from shared.documents import uploads
-from shared.documents.uploads import SignedParts, SignParts
+from shared.documents.models import SignedParts, SignParts
 from shared.faas import Call, endpoint
 
 

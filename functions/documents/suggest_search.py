@@ -2,7 +2,8 @@
 
 from pydantic import Field
 
-from shared.documents.search_suggestions import SearchSuggestion, suggest
+from shared.documents.models import SearchSuggestion
+from shared.documents.search_suggestions import suggest
 from shared.faas import Call, RequestModel, ResponseModel, endpoint
 
 

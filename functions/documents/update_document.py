@@ -2,7 +2,7 @@
 
 from shared.audit import Caller
 from shared.documents import details, library
-from shared.documents.details import DocumentChange
+from shared.documents.change_models import DocumentChange
 from shared.documents.models import Document
 from shared.faas import Call, Response, endpoint
 

@@ -1,7 +1,7 @@
 """PATCH /api/senders/{sender_id}: gives a sender another name."""
 
 from shared.documents import senders
-from shared.documents.senders import Sender, SenderChange
+from shared.documents.sender_models import Sender, SenderChange
 from shared.faas import Call, endpoint
 
 

@@ -1,7 +1,7 @@
 """PATCH /api/views/{view_id}: changes a list that the caller keeps."""
 
 from shared.documents import views
-from shared.documents.views import View, ViewChange
+from shared.documents.view_models import View, ViewChange
 from shared.faas import Call, endpoint
 
 

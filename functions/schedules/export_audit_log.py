@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from shared.audit import exports
+from shared.audit import daily_exports
 from shared.db import database
 from shared.events.catalogue import Tick
 from shared.faas import on_schedule
@@ -10,4 +10,4 @@ from shared.faas import on_schedule
 
 @on_schedule("0 0 * * *", queue="system")
 async def export_audit_log(tick: Tick) -> None:
-    await exports.export_missing(database(), up_to=tick.tick.date() - timedelta(days=1))
+    await daily_exports.export_missing(database(), up_to=tick.tick.date() - timedelta(days=1))

@@ -1,4 +1,4 @@
-"""Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries that are long done, answers kept for a day."""
+"""Every hour: removes expired sessions and tokens, forgotten failures, mails and deliveries long done, responses kept for a day."""
 
 from shared.db import database
 from shared.documents import jobs

@@ -1,4 +1,4 @@
-"""Every minute: wakes whatever waits for an AI provider and is due, and settles calls whose process is gone."""
+"""Every minute: wakes whatever waits for an AI provider and is due, and ends calls whose process is gone."""
 
 from shared.assistant import call_log, tasks
 from shared.db import database

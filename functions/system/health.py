@@ -1,4 +1,4 @@
-"""GET /health: whether the database, the object store and Redis answer."""
+"""GET /health: whether the database, the object store and Redis respond."""
 
 from typing import Literal
 
@@ -25,10 +25,10 @@ class Health(ResponseModel):
 
 @endpoint("GET", "/health", auth="none", returns=Health)
 async def health(call: Call) -> Health:
-    found = await checks.check_all()
+    results = await checks.check_all()
     return Health.model_validate(
         {
-            "status": "ok" if all(check.ok for check in found.values()) else "degraded",
-            "checks": {name: {"ok": c.ok, "latency_ms": c.latency_ms, "detail": c.detail} for name, c in found.items()},
+            "status": "ok" if all(check.ok for check in results.values()) else "degraded",
+            "checks": {name: {"ok": c.ok, "latency_ms": c.latency_ms, "detail": c.detail} for name, c in results.items()},
         }
     )

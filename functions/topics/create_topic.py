@@ -1,7 +1,7 @@
 """POST /api/topics: a new topic."""
 
 from shared.documents import topics
-from shared.documents.topics import NewTopic, Topic
+from shared.documents.topic_models import NewTopic, Topic
 from shared.faas import Call, endpoint
 
 
@@ -13,7 +13,7 @@ from shared.faas import Call, endpoint
     body=NewTopic,
     returns=Topic,
     status=201,
-    errors=["topic_exists"],
+    errors=["topic_exists", "limit_reached"],
     idempotent=True,
     subject=lambda topic: topic.id,
 )

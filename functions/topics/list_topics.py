@@ -1,7 +1,7 @@
 """GET /api/topics: the caller's topics, by name."""
 
 from shared.documents import topics
-from shared.documents.topics import Topic
+from shared.documents.topic_models import Topic
 from shared.faas import Call, Page, PageQuery, endpoint
 
 

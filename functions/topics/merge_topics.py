@@ -1,7 +1,7 @@
 """POST /api/topics/{topic_id}/merge: files what is under one topic under another, and removes the first."""
 
 from shared.documents import topics
-from shared.documents.topics import Topic, TopicMerge
+from shared.documents.topic_models import Topic, TopicMerge
 from shared.faas import Call, endpoint
 
 

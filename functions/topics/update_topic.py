@@ -1,7 +1,7 @@
 """PATCH /api/topics/{topic_id}: changes a topic."""
 
 from shared.documents import topics
-from shared.documents.topics import Topic, TopicChange
+from shared.documents.topic_models import Topic, TopicChange
 from shared.faas import Call, endpoint
 
 

@@ -17,7 +17,7 @@ async def _run() -> None:
 
 
 def main() -> int:
-    """The process's exit code: 0 after a stop that was asked for, 1 where it could not start."""
+    """The process's exit code: 0 after a stop that was asked for, 1 if it could not start."""
     try:
         chosen = settings()
     except SettingsError as wrong:

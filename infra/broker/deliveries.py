@@ -44,7 +44,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """How a try ended. `delay` in seconds, for `waiting`; `counted` is False where the function was never reached."""
+    """How a try ended. `delay` in seconds, for `waiting`; `counted` is False if the function was never reached."""
 
     delivery: Delivery
     state: Literal["done", "dead", "waiting", "ready"]

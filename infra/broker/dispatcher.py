@@ -142,8 +142,8 @@ class _DeliveryQueue:
         self.used = {lane: used * remains for lane, used in self.used.items() if used * remains > _FORGOTTEN_SECONDS}
 
     def _free_for(self, lane: UUID) -> int:
-        kept = self.limit.concurrency // 8 if self.used.get(lane, 0.0) > HEAVY_SECONDS else 0
-        return self.free - kept
+        reserved = self.limit.concurrency // 8 if self.used.get(lane, 0.0) > HEAVY_SECONDS else 0
+        return self.free - reserved
 
     def _full(self, lane: UUID) -> bool:
         """Whether the owner holds as many slots as are free for it. Deliveries without an owner (schedules) are nobody's share."""
@@ -173,9 +173,9 @@ class Dispatcher:
         self._forgot_at = time.monotonic()
 
     def wake(self, queue: str = "") -> None:
-        """Something may be ready in `queue` (any, where it is empty): look at once."""
-        for known in self._queues.values():
-            known.maybe_more = known.maybe_more or queue in ("", known.name)
+        """Something may be ready in `queue` (any, if it is empty): look at once."""
+        for each in self._queues.values():
+            each.maybe_more = each.maybe_more or queue in ("", each.name)
         self._work.set()
 
     async def run(self) -> None:

@@ -31,10 +31,10 @@ def parse(payload: bytes) -> list[BucketNotification]:
         entry = json.loads(payload)
     except (ValueError, RecursionError) as broken:
         raise Unintelligible(f"not JSON: {type(broken).__name__}") from None
-    found = [_notification(record) for record in _records(entry)]
-    if not found:
+    notifications = [_notification(record) for record in _records(entry)]
+    if not notifications:
         raise Unintelligible("no records")
-    return found
+    return notifications
 
 
 def _records(entry: Any) -> Iterator[dict[str, Any]]:

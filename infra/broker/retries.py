@@ -10,7 +10,7 @@ JITTER = 0.25
 
 
 def retry_delay(attempts: int, chance: float | None = None) -> float | None:
-    """Seconds to wait after the `attempts`-th failure, or None where it was the last.
+    """Seconds to wait after the `attempts`-th failure, or None if it was the last.
 
     0.5 s, 1.5 s, 4.5 s, … up to an hour, each a quarter more or less (`chance` in 0..1 decides): twelve attempts in about three hours.
     """

@@ -125,12 +125,12 @@ async def _supersede(tx: Transaction, name: str) -> None:
 
 def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:
     """The first tick after `moment`."""
-    found: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
-    return found if found is not None else moment + timedelta(days=1)
+    tick: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
+    return tick if tick is not None else moment + timedelta(days=1)
 
 
 def last_tick(trigger: CronTrigger, moment: datetime) -> datetime | None:
-    """The latest tick up to and including `moment`, or None where there was none in a year."""
+    """The latest tick up to and including `moment`, or None if there was none in a year."""
     for window in _LOOK_BACK:
         latest: datetime | None = None
         tick: datetime | None = trigger.get_next_fire_time(None, moment - window)

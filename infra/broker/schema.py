@@ -1,6 +1,6 @@
 """The schema that this code was written for: no broker works before the database has it.
 
-Processes and migrations start side by side, here and on a cluster, and a function of an earlier schema may answer in another shape.
+Processes and migrations start side by side, here and on a cluster, and a function of an earlier schema may respond in another shape.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ def needed_version() -> str:
 
 
 async def until_migrated(database: Database, stop: asyncio.Event) -> bool:
-    """Waits until the database has had all of our migrations (and perhaps later ones); False where `stop` is set before."""
+    """Waits until the database has had all of our migrations (and perhaps later ones); False if `stop` is set before."""
     version, started, told = needed_version(), time.monotonic(), False
     while not await _has(database, version):
         if not told and time.monotonic() - started > WORTH_SAYING_SECONDS:

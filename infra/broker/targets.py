@@ -1,7 +1,7 @@
 """Where functions live, and posting events to them.
 
 FUNCTION_URL_TEMPLATE with `{service}`, or the worker at WORKER_URL. aiohttp was chosen by measurement: at 20 requests at a time it takes
-0.3 ms of processor time each, where httpx and httpcore take 3 ms.
+0.3 ms of processor time each; httpx and httpcore take 3 ms.
 """
 
 import socket
@@ -18,7 +18,7 @@ from shared.events.signing import NOT_BEGUN_HEADER, REJECTED_HEADER, Unsignable,
 CONNECT_SECONDS = 5.0
 KEPT_ALIVE_SECONDS = 1.0
 """Shorter than servers keep an idle connection (functions-framework: 2 s, granian: 30 s), so that none is used in the moment it is closed,
-nor after it, where we stood still meanwhile."""
+nor after it, if we stood still meanwhile."""
 _DETAIL_BYTES = 2048
 
 
@@ -103,7 +103,7 @@ class Targets:
             return Failed(f"the connection was lost: {str(lost) or type(lost).__name__}")
 
     async def reachable(self) -> bool:
-        """Whether what lives behind the one address of all functions takes events: it answers, and not that it is stopping."""
+        """Whether what lives behind the one address of all functions takes events: it responds, and not that it is stopping."""
         session = self._session or self._open()
         timeout = aiohttp.ClientTimeout(total=CONNECT_SECONDS)
         try:
@@ -127,7 +127,7 @@ class Targets:
 
 
 def _watched_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices within half a minute that the other machine is gone: a function may take a quarter of an hour to answer."""
+    """A socket that notices within half a minute that the other machine is gone: a function may take a quarter of an hour to respond."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,7 +1,7 @@
 """Handing a request on to a function's own service, streaming both ways.
 
-The service answers with everything (problems, CORS, security headers); the gateway adds the client's address and the origin it called,
-signed, and the request id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of an answer ends the
+The service responds with everything (problems, CORS, security headers); the gateway adds the client's address and the origin it called,
+signed, and the request id. A service that cannot be reached is 503 `unavailable`; one that dies in the middle of a response ends the
 connection.
 """
 
@@ -49,18 +49,20 @@ class RemoteFunctions:
         """By whether their requests last."""
 
     async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
-        """The service's answer, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
+        """The service's response, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""
         import httpx
 
         client = self._http(lasting=declaration.at_once is not None)
         request = self._request(scope, receive, declaration, request_id)
         try:
-            answer = await client.send(request, stream=True)
+            from_service = await client.send(request, stream=True)
         except httpx.TransportError as lost:
             raise Unavailable("The function behind this address cannot be reached just now.", retry_after=2) from lost
-        raw = [(name.lower(), value) for name, value in answer.headers.raw]
+        raw = [(name.lower(), value) for name, value in from_service.headers.raw]
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in _end_to_end(raw, _HOP_BY_HOP)]
-        return Response(answer.status_code, _ServiceBody(answer), headers)
+        response = Response(from_service.status_code, _ServiceBody(from_service), headers)
+        response.ready_made = True
+        return response
 
     async def close(self) -> None:
         """Closes the connections to the services."""
@@ -70,17 +72,20 @@ class RemoteFunctions:
     def _request(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> "httpx.Request":
         import httpx
 
-        told, _ = requests.headers_of(scope)
-        requests.refuse_length(told, declaration.max_body)
+        by_name, _ = requests.headers_of(scope)
+        requests.refuse_length(by_name, declaration.max_body)
         headers = _end_to_end(scope["headers"], _NOT_HANDED_ON)
         headers.append(
-            (SIGNED_CLIENT_HEADER.encode(), signed_client(client_address(scope, told), called_origin(scope, told)).encode("latin-1"))
+            (
+                SIGNED_CLIENT_HEADER.encode(),
+                signed_client(client_address(scope, by_name), called_origin(scope, by_name)).encode("latin-1"),
+            )
         )
         headers.append((b"x-request-id", request_id.encode()))
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         url = self._template.replace("{service}", declaration.service) + path + query
-        has_body = "transfer-encoding" in told or told.get("content-length", "0") != "0"
+        has_body = "transfer-encoding" in by_name or by_name.get("content-length", "0") != "0"
         content = requests.stream(receive, declaration.max_body) if has_body else None
         # Not by the client's build_request: that adds headers which the caller has not sent (an Accept-Encoding it does not understand).
         return httpx.Request(scope["method"], url, headers=headers, content=content)
@@ -95,7 +100,7 @@ class RemoteFunctions:
             connections = max(1, settings().max_connections // LASTING_SHARE) if lasting else CONNECTIONS
             wait = LASTING_WAIT_SECONDS if lasting else ANSWER_TIMEOUT_SECONDS
             client = self._clients[lasting] = httpx.AsyncClient(
-                # One client serves everybody: a cookie that it kept of one caller's answer would go out with the next one's request.
+                # One client serves everybody: a cookie that it kept of one caller's response would go out with the next one's request.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 timeout=httpx.Timeout(ANSWER_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS, pool=wait),
                 limits=httpx.Limits(max_connections=connections, max_keepalive_connections=100, keepalive_expiry=KEEP_ALIVE_SECONDS),
@@ -105,11 +110,11 @@ class RemoteFunctions:
 
 
 class _ServiceBody:
-    """A service's answer as it comes; `aclose()` lets the connection go even where nothing was read."""
+    """A service's response as it comes; `aclose()` lets the connection go even if nothing was read."""
 
-    def __init__(self, answer: "httpx.Response") -> None:
-        self._answer = answer
-        self._chunks = answer.aiter_raw()
+    def __init__(self, response: "httpx.Response") -> None:
+        self._response = response
+        self._chunks = response.aiter_raw()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -118,7 +123,7 @@ class _ServiceBody:
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
-        await self._answer.aclose()
+        await self._response.aclose()
 
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]], dropped: set[bytes]) -> RawHeaders:

@@ -51,7 +51,7 @@ async def forward(source: MetadataLog, *, bucket: str, redis_url: str, position:
 
 
 def entry(change: ObjectChange, bucket: str) -> bytes | None:
-    """The list entry for a change of the log, in MinIO's shape; None where no object was put."""
+    """The list entry for a change of the log, in MinIO's shape; None if no object was put."""
     root = f"/buckets/{bucket}"
     new, old = change.new, change.old
     if new is None or new.is_directory or not (change.folder == root or change.folder.startswith(f"{root}/")):
@@ -123,17 +123,17 @@ async def _pusher(url: str) -> AsyncIterator[Push]:
         async with asyncio.timeout(_REDIS_SECONDS):
             reader, writer = await _connect(url)
     except (OSError, TimeoutError) as refused:
-        raise RedisUnavailable(f"Redis cannot be reached ({refused or 'no answer'})") from None
+        raise RedisUnavailable(f"Redis cannot be reached ({refused or 'no response'})") from None
 
     async def command(*words: bytes) -> None:
         try:
             async with asyncio.timeout(_REDIS_SECONDS):
                 writer.write(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words))
-                answer = await reader.readuntil(b"\r\n")
+                response = await reader.readuntil(b"\r\n")
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             raise RedisUnavailable("Redis went away") from None
-        if answer.startswith(b"-"):
-            raise RedisUnavailable(answer[1:].decode(errors="replace").strip())
+        if response.startswith(b"-"):
+            raise RedisUnavailable(response[1:].decode(errors="replace").strip())
 
     async def push(entries: Sequence[bytes]) -> None:
         await command(b"RPUSH", LIST.encode(), *entries)

@@ -9,7 +9,7 @@ VALID_DAYS = 365 * 20
 
 
 def ensure_certificate(certificate: Path, key: Path) -> None:
-    """Makes the pair (P-256, PEM; the key readable by its owner alone) where it is not there yet."""
+    """Makes the pair (P-256, PEM; the key readable by its owner alone) if it is not there yet."""
     if certificate.exists() and key.exists():
         return
     from cryptography import x509

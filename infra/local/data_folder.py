@@ -43,12 +43,12 @@ class DataFolder:
     def settings(self, generated: Mapping[str, str]) -> dict[str, str]:
         """What `settings.env` says; what it lacks of `generated` is added to it first."""
         file = self.path / "settings.env"
-        known = dict(_assignments(file.read_text())) if file.exists() else {}
-        missing = {name: value for name, value in generated.items() if name not in known}
+        stored = dict(_assignments(file.read_text())) if file.exists() else {}
+        missing = {name: value for name, value in generated.items() if name not in stored}
         if missing:
             text = file.read_text() if file.exists() else _HEADER
             write_private(file, text + "".join(f"{name}={value}\n" for name, value in missing.items()))
-        return known | missing
+        return stored | missing
 
     def offer(self, environ: Mapping[str, str]) -> None:
         """Leaves `functions.env`, from which a shell takes what a function needs to run alone beside this stack, and forgets what would
@@ -57,7 +57,7 @@ class DataFolder:
         write_private(self.path / "functions.env", f"unset {' '.join(LIBPQ)}\n{lines}")
 
     def end_leftovers(self) -> None:
-        """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force where it does not."""
+        """Waits for what a killed run has left behind to end, as the kernel has told it to; ends it by force if it does not."""
         deadline = time.monotonic() + _LEFTOVER_SECONDS
         while left := list(self._leftovers()):
             if time.monotonic() > deadline:
@@ -76,7 +76,7 @@ class DataFolder:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[DataFolder]:
-    """The folder, made where it is missing, and nobody else's until the end. Raises StartError."""
+    """The folder, made if it is missing, and nobody else's until the end. Raises StartError."""
     path = path.expanduser().resolve()
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise StartError(f"The path of {path} has more than {LONGEST_PATH} bytes: choose a shorter one with --data-dir.")
@@ -136,6 +136,6 @@ def fresh_keys() -> dict[str, str]:
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
     for line in text.splitlines():
-        name, found, value = line.strip().partition("=")
-        if found and not name.startswith("#"):
+        name, equals, value = line.strip().partition("=")
+        if equals and not name.startswith("#"):
             yield name.strip(), value.strip()

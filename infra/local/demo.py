@@ -120,7 +120,7 @@ class Tour:
         self._password = secrets.token_urlsafe(15)
 
     async def take(self, stack: Stack) -> int | None:
-        """An exit code with `--once`; None: keep serving. Raises StartError where the demo cannot go on."""
+        """An exit code with `--once`; None: keep serving. Raises StartError if the demo cannot go on."""
         import httpx
 
         try:
@@ -160,7 +160,7 @@ class Tour:
         api.headers["authorization"] = f"Bearer {signed_in['access_token']}"
 
     async def _watch(self, api: "httpx.AsyncClient") -> None:
-        """Takes what the server tells about documents; comes back where the connection breaks."""
+        """Takes what the server tells about documents; comes back if the connection breaks."""
         import httpx
 
         while True:
@@ -223,8 +223,8 @@ class Tour:
         size = await asyncio.to_thread(_readable_size, journey.path)
         content_type = _TYPES.get(journey.path.suffix.lower()) or mimetypes.guess_type(journey.path.name)[0] or "application/octet-stream"
         journey.began, journey.status = time.perf_counter(), "uploading"
-        asked = {"filename": journey.name, "size": size, "content_type": content_type, "allow_duplicate": True}
-        reserved = await _checked(api.post("/api/documents", json=asked))
+        upload_request = {"filename": journey.name, "size": size, "content_type": content_type, "allow_duplicate": True}
+        reserved = await _checked(api.post("/api/documents", json=upload_request))
         journey.document_id = reserved["document"]["id"]
         self._by_id[journey.document_id] = journey
         upload = reserved["upload"]
@@ -250,8 +250,8 @@ class Tour:
         query = _telling_word(" ".join(page["text"] for page in pages)) or Path(journey.name).stem
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
-                found = await _checked(api.get("/api/documents", params={"q": query, "sort": "-created_at", "limit": 200}))
-                if any(item["id"] == journey.document_id for item in found["items"]):
+                hits = await _checked(api.get("/api/documents", params={"q": query, "sort": "-created_at", "limit": 200}))
+                if any(item["id"] == journey.document_id for item in hits["items"]):
                     journey.reached("searchable")
                     return
                 await asyncio.sleep(0.05)
@@ -272,12 +272,12 @@ class Tour:
             queries = await self._queries_of_their_own(api)
         for query in queries:
             began = time.perf_counter()
-            found = await _checked(api.get("/api/documents", params={"q": query, "limit": 3}))
+            hits = await _checked(api.get("/api/documents", params={"q": query, "limit": 3}))
             took = (time.perf_counter() - began) * 1000
             print(f"\n{bold('Search')} {query}  ({took:.0f} ms)")
-            for item in found["items"]:
+            for item in hits["items"]:
                 print(f"  {printable(item['filename'])}\n      {_snippet(item['snippet'] or '')}")
-            if not found["items"]:
+            if not hits["items"]:
                 print("  nothing found")
 
     async def _queries_of_their_own(self, api: "httpx.AsyncClient") -> list[str]:
@@ -387,20 +387,20 @@ async def alongside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def _checked(request: Any) -> Any:
-    answer = await request
-    if answer.is_success:
-        return answer.json() if answer.content else None
+    response = await request
+    if response.is_success:
+        return response.json() if response.content else None
     try:
-        problem = answer.json()
+        problem = response.json()
         raise RequestRefused(str(problem.get("detail") or problem.get("title")))
     except ValueError:
-        raise RequestRefused(f"the server answered {answer.status_code}") from None
+        raise RequestRefused(f"the server responded with {response.status_code}") from None
 
 
 async def _stored(request: Any) -> None:
-    answer = await request
-    if not answer.is_success:
-        raise RequestRefused(f"the store answered {answer.status_code}: {' '.join(answer.text.split())[:200]}")
+    response = await request
+    if not response.is_success:
+        raise RequestRefused(f"the store responded with {response.status_code}: {' '.join(response.text.split())[:200]}")
 
 
 async def _document_events(api: "httpx.AsyncClient") -> AsyncIterator[dict[str, Any]]:
@@ -456,7 +456,7 @@ def _part(path: Path, start: int, size: int) -> bytes:
 
 
 def _documents(paths: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
+    paths_found: list[Path] = []
     for path in paths:
         try:
             mode = path.stat().st_mode
@@ -465,18 +465,18 @@ def _documents(paths: Sequence[Path]) -> list[Path]:
         except OSError as refused:
             raise StartError(f"{printable(str(path))} cannot be opened ({refused.strerror}).") from None
         if stat.S_ISDIR(mode):
-            found += _documents_in(path)
+            paths_found += _documents_in(path)
         elif stat.S_ISREG(mode):
-            found.append(path)
+            paths_found.append(path)
         else:
             raise StartError(f"{printable(str(path))} is neither a file nor a folder.")
-    if not found:
+    if not paths_found:
         raise StartError(f"There are no documents in {', '.join(printable(str(path)) for path in paths)}; hidden files are passed over.")
-    return found
+    return paths_found
 
 
 def _documents_in(folder: Path) -> Iterable[Path]:
-    """The files in it and below; says which folders it cannot look into. Raises StartError where it is `folder` itself."""
+    """The files in it and below; says which folders it cannot look into. Raises StartError if it is `folder` itself."""
 
     def closed(refused: OSError) -> None:
         said = f"{printable(refused.filename)} cannot be opened ({refused.strerror})"

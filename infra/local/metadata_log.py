@@ -26,7 +26,7 @@ class MetadataEntry:
     size: int
     content_type: str
     etag: str
-    """As S3 shows it; empty where the filer keeps no MD5 (multipart uploads made before an ETag was stored)."""
+    """As S3 shows it; empty if the filer keeps no MD5 (multipart uploads made before an ETag was stored)."""
     modified_ns: int
     extended: dict[str, bytes]
 

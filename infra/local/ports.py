@@ -33,7 +33,7 @@ def free_port_block(size: int) -> int:
 
 
 def same_port_block(first: int, size: int) -> int:
-    """The ports that were given before, perhaps to a process that is gone; others where somebody has them now. Raises StartError."""
+    """The ports that were given before, perhaps to a process that is gone; others if somebody has them now. Raises StartError."""
     free = _lock_block(first) and all(port_is_free(first + offset) for offset in range(size))
     free = free and not any(map(is_foreign, store_sockets(first)))
     return first if free else free_port_block(size)

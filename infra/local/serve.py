@@ -140,7 +140,7 @@ def _stop_signals() -> tuple[asyncio.Event, asyncio.Event]:
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, Any]) -> tuple[Any] | None:
-    """What `work` gives, in a tuple; None where `stop` was set before it was done: then it is cancelled."""
+    """What `work` gives, in a tuple; None if `stop` was set before it was done: then it is cancelled."""
     running = asyncio.create_task(work)
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)

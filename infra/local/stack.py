@@ -122,7 +122,7 @@ class Stack:
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::', '') else f'[{host}]' if ':' in host else host}:{self.port}"  # noqa: S104
 
     async def start(self) -> None:
-        """Returns once GET /health answers that all is well. Raises StartError, with nothing left running."""
+        """Returns once GET /health responds that all is well. Raises StartError, with nothing left running."""
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         try:
             self._plan()
@@ -165,11 +165,11 @@ class Stack:
 
     def _plan(self) -> None:
         """Which services run here, and the settings of everything: what the environment says, then settings.env, then what is usual."""
-        given = {name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"}
-        kept = self.folder.settings(fresh_keys() | _ports())
-        asked = kept | given
+        environment = {name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"}
+        stored = self.folder.settings(fresh_keys() | _ports())
+        settings = stored | environment
         logs, path = self.folder.logs, self.folder.path
-        worker_port = asked.get("WORKER_PORT") or str(free_port_block(1))
+        worker_port = settings.get("WORKER_PORT") or str(free_port_block(1))
         chosen = {
             "HOST": "127.0.0.1",
             "BACKEND_URL": f"http://127.0.0.1:{self.port}",
@@ -178,27 +178,27 @@ class Stack:
             "WORKER_URL": f"http://127.0.0.1:{worker_port}",
             "DEFAULT_AI_PROVIDER": "local",
         }
-        if "DATABASE_URL" not in asked:
+        if "DATABASE_URL" not in settings:
             self._postgres = Postgres(path / "postgresql", logs)
             self._services.append(self._postgres)
             chosen["DATABASE_URL"] = self._postgres.url("docuvault_app")
-        elif "DATABASE_MIGRATE_URL" not in asked:
+        elif "DATABASE_MIGRATE_URL" not in settings:
             raise StartError(
                 "DATABASE_URL is set, so DATABASE_MIGRATE_URL must be too: the migrations run as the role that owns the schema."
             )
-        if "REDIS_URL" not in asked:
-            valkey = Valkey(path / "valkey", logs, same_port_block(int(asked["VALKEY_PORT"]), 1), asked["REDIS_PASSWORD"])
+        if "REDIS_URL" not in settings:
+            valkey = Valkey(path / "valkey", logs, same_port_block(int(settings["VALKEY_PORT"]), 1), settings["REDIS_PASSWORD"])
             self._services.append(valkey)
             chosen["REDIS_URL"] = valkey.url
-        if "MINIO_ENDPOINT" not in asked:
+        if "MINIO_ENDPOINT" not in settings:
             store = SeaweedFS(
                 path / "seaweedfs",
                 logs,
-                same_port_block(int(asked["STORE_PORT"]), 5),
-                asked.get("MINIO_ACCESS_KEY") or asked["MINIO_ROOT_USER"],
-                asked.get("MINIO_SECRET_KEY") or asked["MINIO_ROOT_PASSWORD"],
-                asked.get("MINIO_BUCKET") or "docuvault",
-                _origins(chosen | asked, self.port),
+                same_port_block(int(settings["STORE_PORT"]), 5),
+                settings.get("MINIO_ACCESS_KEY") or settings["MINIO_ROOT_USER"],
+                settings.get("MINIO_SECRET_KEY") or settings["MINIO_ROOT_PASSWORD"],
+                settings.get("MINIO_BUCKET") or "docuvault",
+                _origins(chosen | settings, self.port),
             )
             self._services.append(store)
             chosen |= {
@@ -207,10 +207,10 @@ class Stack:
                 "MINIO_SECRET_KEY": store.secret_key,
                 "MINIO_BUCKET": store.bucket,
             }
-        self.environ = chosen | asked | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        self.environ = chosen | settings | {"PORT": str(self.port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         needed = {name: value for name, value in self.environ.items() if name not in _OURS_ALONE}
         self._programs = [Program(name, path, logs, needed) for name in ("gateway", "worker", "broker")]
-        self.folder.offer({name: value for name, value in needed.items() if name in chosen or name in kept or name in _NEEDED_BY_ALL})
+        self.folder.offer({name: value for name, value in needed.items() if name in chosen or name in stored or name in _NEEDED_BY_ALL})
         for child in self._children():
             keep_small(logs / f"{child.name}.log")
 
@@ -282,8 +282,8 @@ class Stack:
         warnings = [Warnings(program.name, logs[program.name]) for program in self._programs]
         while True:
             await asyncio.sleep(1)
-            for found in warnings:
-                for line in found.new():
+            for warning in warnings:
+                for line in warning.new():
                     self.say(line)
             for log in logs.values():
                 with contextlib.suppress(OSError):  # a full disk takes no copy; it may have room again
@@ -317,11 +317,11 @@ def _is_stray(child: int) -> bool:
 
 
 def _children_of(parent: int) -> set[int]:
-    found = set()
+    children = set()
     for task in Path(f"/proc/{parent}/task").iterdir():
         with contextlib.suppress(OSError):
-            found |= {int(pid) for pid in (task / "children").read_text().split()}
-    return found
+            children |= {int(pid) for pid in (task / "children").read_text().split()}
+    return children
 
 
 def _ports() -> dict[str, str]:
@@ -338,7 +338,7 @@ def _origins(environ: Mapping[str, str], port: int) -> tuple[str, ...]:
 
 
 def _said(log: Path) -> str:
-    """What a program that ended at once said last, on one line where it is one."""
+    """What a program that ended at once said last, on one line if it is one."""
     try:
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines()[-6:] if line.strip()]
     except OSError:
@@ -356,5 +356,5 @@ def _ending(code: int) -> str:
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

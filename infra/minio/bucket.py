@@ -19,7 +19,7 @@ ID = "docuvault"
 """Ours among the bucket's notifications."""
 _UNSIGNED = ".docuvault-probes/unsigned"
 TARGET_SECONDS = 60.0
-"""MinIO answers before it has looked for its targets."""
+"""MinIO responds before it has looked for its targets."""
 
 
 class BucketError(Exception):
@@ -41,8 +41,8 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
                 raise
         if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
             asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket, deadline))
-        known = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
-        wanted = {"QueueConfigurations": [*(other for other in known if other.get("Id") != ID), ours]}
+        configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
+        wanted = {"QueueConfigurations": [*(other for other in configurations if other.get("Id") != ID), ours]}
         while True:
             try:
                 store.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
@@ -131,13 +131,13 @@ def main() -> int:
     if missing:
         sys.stderr.write(f"Missing in the environment: {', '.join(missing)}.\n")
         return 2
-    given = [os.environ[name].strip() for name in names]
+    values = [os.environ[name].strip() for name in names]
     try:
-        prepare(*given, wait_seconds=10)
+        prepare(*values, wait_seconds=10)
     except BucketError as failed:
         sys.stderr.write(f"{failed}\n")
         return 1
-    if takes_unsigned_objects(*given):
+    if takes_unsigned_objects(*values):
         sys.stderr.write(
             "Take care: this MinIO takes objects, without a signature, from whoever knows the name of a key that may write. Give "
             "MINIO_ACCESS_KEY (and the root user) a name that nobody guesses, and another one if older versions of DocuVault have "

@@ -23,10 +23,10 @@ class BuildError(Exception):
 
 
 def built() -> Path | None:
-    """The server, where it has been built already."""
-    kept = _folder() / "minio"
-    if kept.exists():
-        return kept
+    """The server, if it has been built already."""
+    program = _folder() / "minio"
+    if program.exists():
+        return program
     go = shutil.which("go")
     if go is None:
         return None
@@ -37,10 +37,10 @@ def built() -> Path | None:
 
 
 def build() -> Path:
-    """The server; built now where it has not been. Raises BuildError."""
-    found = built()
-    if found is not None:
-        return found
+    """The server; built now if it has not been. Raises BuildError."""
+    program = built()
+    if program is not None:
+        return program
     go = shutil.which("go")
     if go is None:
         raise BuildError("Go is not installed, and MinIO is published as source only.")

@@ -11,7 +11,7 @@ from shared.config import SettingsError, settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The process's exit code: 0 after a stop that was asked for, 1 where it could not start."""
+    """The process's exit code: 0 after a stop that was asked for, 1 if it could not start."""
     options = argparse.ArgumentParser(prog="python -m infra.worker", description=__doc__)
     options.add_argument(
         "--functions", type=Path, action="append", help="a folder of event functions (default: functions/events, functions/schedules)"

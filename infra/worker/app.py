@@ -1,4 +1,4 @@
-"""The worker's ASGI application: what functions-framework answers for one event function, for all of them by path."""
+"""The worker's ASGI application: what functions-framework does for one event function, for all of them by path."""
 
 import asyncio
 import logging
@@ -18,9 +18,9 @@ HEALTH_PATH = "/health"
 
 
 class Worker:
-    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` answers 200.
+    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` is 200.
 
-    While it drains, both answer 503 with a header that tells brokers that nothing was begun.
+    While it drains, both respond with 503 and a header that tells brokers that nothing was begun.
     """
 
     def __init__(self, functions: Mapping[str, CloudEventFunction]) -> None:
@@ -45,13 +45,13 @@ class Worker:
             return
         try:
             await self._run(scope, receive)
-            await _answer(send, 200, b"OK")
-        except HTTPException as answer:
-            headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in (answer.headers or {}).items()]
-            await _answer(send, answer.status_code, str(answer.detail).encode(), headers)
+            await _respond(send, 200, b"OK")
+        except HTTPException as refused:
+            headers = [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in (refused.headers or {}).items()]
+            await _respond(send, refused.status_code, str(refused.detail).encode(), headers)
         except Exception:
             log.exception("a function crashed outside its handler", extra={"fields": {"path": scope["path"]}})
-            await _answer(send, 500, b"Internal Server Error", [(b"x-google-status", b"crash")])
+            await _respond(send, 500, b"Internal Server Error", [(b"x-google-status", b"crash")])
 
     async def _run(self, scope: AsgiScope, receive: Receive) -> None:
         function = self._functions.get(scope["path"])
@@ -96,7 +96,7 @@ async def _body(receive: Receive) -> bytes:
             return body
 
 
-async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     content = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": content + (headers or [])})
     await send({"type": "http.response.body", "body": body})

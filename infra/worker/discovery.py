@@ -13,11 +13,11 @@ EVENT_FOLDERS = tuple(FUNCTIONS / area for area in EVENT_AREAS)
 
 def load_event_functions(folders: Iterable[Path] = EVENT_FOLDERS) -> dict[str, CloudEventFunction]:
     """Event functions by service name. Raises NotOneFunction, and whatever a file raises when it is imported."""
-    found: dict[str, CloudEventFunction] = {}
+    functions: dict[str, CloudEventFunction] = {}
     for folder in folders:
         for path in sorted(folder.glob("[!_]*.py")):
             name = load(path)
             if name not in EVENT_FUNCTIONS:
                 raise NotOneFunction(f"{path} declares no event function named {name}")
-            found[name.replace("_", "-")] = getattr(sys.modules[name], name)
-    return found
+            functions[name.replace("_", "-")] = getattr(sys.modules[name], name)
+    return functions

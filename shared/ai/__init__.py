@@ -1,1 +1,1 @@
-"""AI: the provider interface, the providers, and the check that stands between their answers and the owner's documents."""
+"""AI: the provider interface, the providers, and the check that stands between their responses and the owner's documents."""

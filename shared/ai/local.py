@@ -1,4 +1,4 @@
-"""The provider that always works: no network, no model to download, the same answer every time, a few milliseconds a document.
+"""The provider that always works: no network, no model to download, the same response every time, a few milliseconds a document.
 
 How it judges. Each topic is judged on its own, by points:
 

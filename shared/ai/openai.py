@@ -1,6 +1,6 @@
 """OpenAI's Chat Completions API through the `openai` SDK, imported at the first call; also for servers that speak the same.
 
-How an answer's form is asked for differs between servers, so there are three ways, tried in this order until a server takes one: a strict
+How a response's form is asked for differs between servers, so there are three ways, tried in this order until a server takes one: a strict
 JSON schema, a forced tool call, and only the words of the prompt. A server refuses a way before it has read anything, so trying costs
 nothing. What it took is remembered for its address and model.
 """
@@ -98,7 +98,7 @@ class OpenAIProvider(RemoteProvider):
 
 
 def _text(message: dict[str, Any], way: Way) -> str:
-    """The answer: a tool call's arguments, or the content; servers that do not know forced calls answer in words all the same."""
+    """The response: a tool call's arguments, or the content; servers that do not know forced calls answer in words all the same."""
     calls = message.get("tool_calls")
     if way == "tool" and isinstance(calls, list) and calls and isinstance(calls[0], dict):
         function = calls[0].get("function")

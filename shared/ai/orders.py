@@ -1,6 +1,6 @@
 """Notices when a text speaks to a model instead of to its reader.
 
-Nothing a document says is an instruction here: the answer's form, the topics, the quotes are checked whatever it says. But a paper that
+Nothing a document says is an instruction here: the response's form, the topics, the quotes are checked whatever it says. But a paper that
 gives orders to an AI has been made to be misfiled, so what a model answers about it is at most suggested. This is a second barrier, not
 the first: whoever words it cleverly enough passes it, and meets the others.
 """

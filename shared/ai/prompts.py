@@ -1,4 +1,4 @@
-"""What is sent to a model, and how its answer is read.
+"""What is sent to a model, and how its response is read.
 
 A document is data, never an instruction. It stands between two marks that nobody can know who wrote the document (they are made of the hash
 of the text itself), the instructions stand before it in a message of their own, and whatever the model answers can only name topics by the
@@ -32,12 +32,12 @@ EXAMPLES_SENT = 4
 TOPIC_NAMES_SENT = 200
 
 RESPONSE_CHARACTERS = 64_000
-"""A longer answer than this is no answer to any of our questions."""
+"""A longer response than this is no response to any of our questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One call: what is said, the form of the answer, and what it takes. `characters` are those of documents, the owner's text."""
+    """One call: what is said, the form of the response, and what it takes. `characters` are those of documents, the owner's text."""
 
     kind: CallKind
     system: str
@@ -211,7 +211,7 @@ _IDEAS_SCHEMA = _object({"topics": {"type": "array", "items": _object({"name": {
 
 
 def matches_of(answer: str, prompt: Prompt) -> list[ClaimedMatch]:
-    """The matches an answer claims; an alias that was not given is passed over. Raises ProviderAnswerInvalid."""
+    """The matches a response claims; an alias that was not given is passed over. Raises ProviderAnswerInvalid."""
     claims = []
     for item in _items(answer):
         alias = item.get("topic")
@@ -221,14 +221,14 @@ def matches_of(answer: str, prompt: Prompt) -> list[ClaimedMatch]:
 
 
 def details_of(answer: str, prompt: Prompt) -> list[ClaimedDetail]:
-    """The details an answer claims, of those that were asked for. Raises ProviderAnswerInvalid."""
+    """The details a response claims, of those that were asked for. Raises ProviderAnswerInvalid."""
     said = _json_object(answer)
     found = [(name, said.get(name)) for name in prompt.wanted]
     return [ClaimedDetail(name, one.get("value"), one.get("quote"), one.get("page")) for name, one in found if isinstance(one, dict)]
 
 
 def ideas_of(answer: str) -> list[ClaimedIdea]:
-    """The topics an answer proposes. Raises ProviderAnswerInvalid."""
+    """The topics a response proposes. Raises ProviderAnswerInvalid."""
     return [ClaimedIdea(item.get("name"), item.get("reason", "")) for item in _items(answer)]
 
 
@@ -240,7 +240,7 @@ def _items(answer: str) -> list[dict[str, Any]]:
 
 
 def _json_object(answer: str) -> dict[str, Any]:
-    """The object an answer consists of; models without schemas put it between fences or a few words."""
+    """The object a response consists of; models without schemas put it between fences or a few words."""
     text = answer.strip()[:RESPONSE_CHARACTERS]
     for start in (0, text.find("{")):
         if start < 0:

@@ -27,7 +27,7 @@ class PageText:
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """What a provider reads. `language` is ISO 639-1, None where unknown. All of it is untrusted: never an instruction."""
+    """What a provider reads. `language` is ISO 639-1, None if unknown. All of it is untrusted: never an instruction."""
 
     title: str
     filename: str
@@ -97,7 +97,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The answer to `classify`: matches, surest first; the details that were wanted and found; the model that gave them, what it cost, and
+    """The response to `classify`: matches, surest first; the wanted details that were found; the model that gave them, what it cost, and
     a sentence for the history if something about the call was odd."""
 
     matches: tuple[TopicMatch, ...]
@@ -109,7 +109,7 @@ class Classification:
 
 @dataclass(frozen=True, slots=True)
 class TopicIdeas:
-    """The answer to `suggest_topics`: at most five, best first."""
+    """The response to `suggest_topics`: at most five, best first."""
 
     ideas: tuple[TopicIdea, ...]
     model: str
@@ -118,7 +118,7 @@ class TopicIdeas:
 
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """Whether a provider answers just now; `latency_ms` in milliseconds, `detail` a sentence for people."""
+    """Whether a provider responds just now; `latency_ms` in milliseconds, `detail` a sentence for people."""
 
     ok: bool
     latency_ms: float
@@ -146,7 +146,7 @@ CallOutcome = Literal[
 
 
 class ProviderError(Exception):
-    """A provider could not answer; the message is for people and holds no secret. The document becomes ready without topics.
+    """A provider could not respond; the message is for people and holds no secret. The document becomes ready without topics.
 
     `retried`: whether the same call may end better later; `counts_against`: whether it says that the provider itself is in trouble, for
     the circuit breaker; `may_cost`: whether the provider may have charged for it; `retry_after` in seconds, if the provider named a time.
@@ -172,7 +172,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class ProviderTimedOut(ProviderError):
-    """The provider did not answer in time."""
+    """The provider did not respond in time."""
 
     outcome: ClassVar[CallOutcome] = "timed_out"
     counts_against: ClassVar[bool] = True
@@ -236,14 +236,14 @@ class ProviderDeclined(ProviderError):
 
 
 class ProviderAnswerTruncated(ProviderError):
-    """The answer was cut off at the greatest length that was allowed."""
+    """The response was cut off at the greatest length that was allowed."""
 
     outcome: ClassVar[CallOutcome] = "truncated"
     may_cost: ClassVar[bool] = True
 
 
 class ProviderAnswerInvalid(ProviderError):
-    """The provider answered, but not in the form that it was asked for."""
+    """The provider responded, but not in the form that it was asked for."""
 
     outcome: ClassVar[CallOutcome] = "invalid_response"
     may_cost: ClassVar[bool] = True
@@ -262,7 +262,7 @@ class AIProvider(Protocol):
 
     name: ClassVar[ProviderName]
     in_process: ClassVar[bool]
-    """Whether it answers within milliseconds in this process, so that a transaction may stay open meanwhile."""
+    """Whether it responds within milliseconds in this process, so that a transaction may stay open meanwhile."""
 
     async def classify(
         self,
@@ -279,5 +279,5 @@ class AIProvider(Protocol):
         ...
 
     async def health_check(self) -> ProviderHealth:
-        """Whether the provider answers just now; never raises."""
+        """Whether the provider responds just now; never raises."""
         ...

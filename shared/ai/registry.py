@@ -56,7 +56,7 @@ _CLASSES: dict[ProviderName, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ProviderChoice:
-    """A provider, its model, and what may be done with its answer.
+    """A provider, its model, and what may be done with its response.
 
     `own` says that key or address are the owner's, so that the owner pays; `own_address` that the address is, so that the URL guard holds.
     `at_home`: what is sent must not leave this house.

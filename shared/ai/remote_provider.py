@@ -159,7 +159,7 @@ class RemoteProvider(ABC):
         return ProviderHealth(True, _milliseconds(started), f"{self.title} answers with {done.model}.")
 
     async def _complete(self, prompt: Prompt, read: Callable[[str], Parsed]) -> tuple[Completion, Parsed]:
-        """Makes the call and reads its answer, all of it within the gate: an answer that cannot be read is a call that failed."""
+        """Makes the call and reads its response, all of it within the gate: a response that cannot be read is a call that failed."""
         await asyncio.to_thread(importlib.import_module, self.sdk)
         async with self._gate(prompt, self._access, self.price) as report:
             try:
@@ -314,7 +314,7 @@ def declined(title: str, usage: Usage) -> ProviderDeclined:
 
 
 def truncated(title: str, usage: Usage) -> ProviderAnswerTruncated:
-    """The answer ended at max_tokens."""
+    """The response ended at max_tokens."""
     return ProviderAnswerTruncated(f"{title} did not come to an end with its answer.", usage=usage)
 
 

@@ -1,7 +1,7 @@
 """Checks what a provider answered before anything believes it.
 
 Providers are hostile here: a small real model, asked to file an invoice, named a wrong topic with a quote that stands nowhere in the
-text and the confidence 1000000000000000. And the document itself may talk to the model. So every answer, the local provider's included,
+text and the confidence 1000000000000000. And the document itself may talk to the model. So every response, the local provider's included,
 passes through here: unknown topics are dropped, numbers clamped, quotes looked up in the document, and what cannot be proven by a quote
 is at most suggested, never filed.
 """

@@ -1,6 +1,6 @@
 """Cursors of lists: where the next page begins, signed and bound to the list it belongs to.
 
-A cursor is the JSON of a few values, compressed where that helps, behind an HMAC-SHA256 over it and over the binding: whatever must not
+A cursor is the JSON of a few values, compressed if that helps, behind an HMAC-SHA256 over it and over the binding: whatever must not
 change between two pages (which list, its filters, its sort, its owner). One that was tampered with, or that is used with another list, is
 InvalidCursor. The values can be read by the client, so no secret belongs in them.
 """
@@ -25,7 +25,7 @@ _VALUES_LIMIT = 16_384
 
 
 def encode(values: Sequence[Any], binding: Mapping[str, Any]) -> str:
-    """A cursor that carries `values` (JSON) and is good where the binding (JSON, too) is the same."""
+    """A cursor that carries `values` (JSON) and is good if the binding (JSON, too) is the same."""
     plain = json.dumps(values, separators=(",", ":")).encode()
     packed = zlib.compress(plain, 9)
     body = b"\x01" + packed if len(packed) < len(plain) else b"\x00" + plain

@@ -63,7 +63,7 @@ class FileForm:
             raise ValidationFailed("Send one file at a time.", errors=[{"loc": ["body", FILE_FIELD], "msg": "is there more than once"}])
 
     async def _skip_to_file(self) -> bool:
-        """Reads plain fields until a file begins; False where the form ends first."""
+        """Reads plain fields until a file begins; False if the form ends first."""
         while (item := await self._next()) is not None:
             _, headers = item
             name, filename, content_type = _disposition(headers)

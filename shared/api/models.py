@@ -21,7 +21,7 @@ class RequestModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """An answer's body: built by us, so it is not validated for unknown members. All of them are always there, possibly null."""
+    """A response's body: built by us, so it is not validated for unknown members. All of them are always there, possibly null."""
 
     model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 

@@ -1,4 +1,4 @@
-"""What an endpoint answers: a status, headers, and bytes or a stream of them."""
+"""What an endpoint gives back: a status, headers, and bytes or a stream of them."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -13,14 +13,16 @@ Header = tuple[str, str]
 
 
 class Response:
-    """A finished or streamed HTTP answer."""
+    """A finished or streamed HTTP response."""
 
-    __slots__ = ("body", "headers", "status", "subject")
+    __slots__ = ("body", "headers", "ready_made", "status", "subject")
 
     def __init__(self, status: int, body: bytes | AsyncIterator[bytes] = b"", headers: Iterable[Header] = ()) -> None:
         self.status = status
         self.body = body
         self.headers = list(headers)
+        self.ready_made = False
+        """Whether another service has made it, with all the headers that the client is to get."""
         self.subject: UUID | None = None
         """What it is about (see `endpoint`): once that is deleted, it is not replayed any more."""
 

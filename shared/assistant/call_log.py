@@ -3,17 +3,18 @@
 import csv
 import io
 from collections.abc import AsyncIterator
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from shared.ai.prompts import CallKind, Prompt
+from shared.ai.prompts import Prompt
 from shared.ai.provider import CallOutcome, Usage
 from shared.ai.registry import ProviderChoice
 from shared.api import cursors
-from shared.api.models import Page, ResponseModel
+from shared.api.models import Page
 from shared.assistant.budgets import MONTH
+from shared.assistant.models import AICall, MonthlyUsage
 from shared.db import Database, TenantDatabase, Transaction
 from shared.errors import InvalidCursor
 from shared.ids import new_id
@@ -25,35 +26,6 @@ LOST_AFTER_SECONDS = 120.0
 ExportFormat = Literal["jsonl", "csv"]
 CONTENT_TYPES: dict[ExportFormat, str] = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 EXPORTED_AT_A_TIME = 1_000
-
-
-class AICall(ResponseModel):
-    """A call; `characters` of documents were in it, `sha256` is of its messages as JSON without spaces. `running` is one under way."""
-
-    id: UUID
-    at: datetime
-    document_id: UUID | None = None
-    kind: CallKind
-    provider: str
-    model: str
-    characters: int
-    sha256: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    outcome: CallOutcome | Literal["running"]
-
-
-class MonthlyUsage(ResponseModel):
-    """What one model cost in one month (UTC), `month` as YYYY-MM."""
-
-    month: str
-    provider: str
-    model: str
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
 
 
 async def begin(
@@ -203,6 +175,7 @@ async def usage(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[M
     return Page[MonthlyUsage](items=items, next_cursor=cursors.encode(last, binding) if last else None)
 
 
-class _Lost(ResponseModel):
+@dataclass(frozen=True)
+class _Lost:
     id: UUID
     reserved_usd: Decimal

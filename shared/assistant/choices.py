@@ -8,21 +8,17 @@ documents elsewhere is told in `destination.py`.
 import time
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated
 from uuid import UUID
-
-from pydantic import BeforeValidator, Field, StringConstraints
 
 from shared.ai import registry
 from shared.ai.provider import DETAILS, DetailName, ProviderName
 from shared.ai.registry import PROVIDERS, Mode, ProviderChoice
-from shared.api.models import RequestModel, ResponseModel, SingleLine
 from shared.assistant import destination
 from shared.assistant.destination import Author, Destination
+from shared.assistant.models import AISettings, NewAISettings
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
 from shared.errors import DomainError
-from shared.identity.passwords import OptionalPassword
 from shared.outbound import HostNotAllowed, UrlNotAllowed
 from shared.outbound.guard import parts_of
 from shared.sealing import SealBroken, seal, unseal
@@ -40,46 +36,6 @@ class AddressNotAllowed(DomainError):
     """The base URL leads where requests of this server do not go."""
 
     status, code, title = 422, "url_not_allowed", "This address may not be used"
-
-
-def _none_if_empty(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Model = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-ApiKey = Annotated[SingleLine, StringConstraints(strip_whitespace=True, max_length=500, pattern=r"^[\x20-\x7e]*$")]
-BaseUrl = Annotated[SingleLine, StringConstraints(strip_whitespace=True, max_length=500), BeforeValidator(_none_if_empty)]
-Budget = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=2)]
-BudgetAnswer = Annotated[float, Field(ge=0)]
-
-
-class AISettings(ResponseModel):
-    """What holds for the caller: the caller's own choice, or the system's. `propose` names what is read from documents beside topics."""
-
-    provider: ProviderName
-    model: str
-    base_url: str | None = None
-    key_hint: str | None = None
-    mode: Mode
-    propose: tuple[DetailName, ...] = ()
-    monthly_budget_usd: BudgetAnswer | None = None
-
-
-class NewAISettings(RequestModel):
-    """The caller's choice. Without `api_key` the key stays while provider and address do; an empty one removes it.
-
-    `password`, and `code` with a second factor: for a session that signed in more than ten minutes ago, if documents are to go elsewhere.
-    """
-
-    provider: ProviderName
-    model: Model | None = None
-    base_url: BaseUrl | None = None
-    api_key: ApiKey | None = None
-    mode: Mode = "apply"
-    propose: tuple[DetailName, ...] = Field(default=(), max_length=len(DETAILS))
-    monthly_budget_usd: Budget | None = None
-    password: OptionalPassword = None
-    code: str | None = Field(default=None, max_length=64, repr=False)
 
 
 @dataclass(frozen=True)
@@ -211,7 +167,7 @@ def system_can(provider: ProviderName, system: ProviderChoice) -> bool:
 
 
 async def check_address(base_url: str | None) -> None:
-    """Raises AddressNotAllowed where the URL guard would not let a request through."""
+    """Raises AddressNotAllowed if the URL guard would not let a request through."""
     check_form(base_url)
     if base_url is None:
         return

@@ -1,4 +1,4 @@
-"""The name of everything the audit log knows: `area:thing:what`, told apart by an outcome where it can fail."""
+"""The name of everything the audit log knows: `area:thing:what`, told apart by an outcome if it can fail."""
 
 from enum import StrEnum
 

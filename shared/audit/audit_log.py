@@ -3,31 +3,20 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pydantic import Field
-
 from shared.api import cursors
-from shared.api.models import Moment, Page, PageQuery, SingleLine
-from shared.audit import chain, entries, exports
+from shared.api.models import Page
+from shared.audit import chain, daily_exports, entries
 from shared.audit.actions import AuditAction, AuditOutcome
 from shared.audit.caller import Caller
 from shared.audit.chain import Verification
 from shared.audit.entries import AuditEntry
-from shared.audit.security_events import SecurityEvent
+from shared.audit.models import AuditQuery, SecurityEvent
 from shared.db import Database
 from shared.errors import InvalidCursor
 from shared.ids import first_id_at
 
 CLOCK_DIFFERENCE = timedelta(hours=1)
 """How far a line's id (made by the application's clock) may be from its time (PostgreSQL's): what lies further away is not read."""
-
-
-class AuditQuery(PageQuery):
-    """Which lines: those of an actor, of an action, `after` (inclusive) and `before` (exclusive) a time."""
-
-    actor: UUID | None = None
-    action: SingleLine | None = Field(default=None, max_length=100)
-    after: Moment | None = None
-    before: Moment | None = None
 
 
 async def list_page(db: Database, query: AuditQuery) -> Page[SecurityEvent]:
@@ -67,7 +56,7 @@ async def verify(db: Database, caller: Caller) -> Verification:
     """Checks the chain, and that it still goes through every place that an export was signed at; audited. Raises StorageUnavailable."""
     async with db.system() as tx:
         result = await chain.verify(tx)
-    if result.ok and (contradiction := await exports.first_contradiction(db)) is not None:
+    if result.ok and (contradiction := await daily_exports.first_contradiction(db)) is not None:
         result = Verification(False, result.checked, contradiction)
     async with db.system() as tx:
         await entries.record(
@@ -76,8 +65,7 @@ async def verify(db: Database, caller: Caller) -> Verification:
             outcome=AuditOutcome.SUCCESS if result.ok else AuditOutcome.FAILURE,
             actor=caller.user_id,
             owner=caller.user_id,
-            address=caller.address,
-            user_agent=caller.user_agent,
+            origin=caller,
             detail={"checked": result.checked} | ({} if result.first_bad is None else {"first_bad": result.first_bad}),
         )
     return result

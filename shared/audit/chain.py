@@ -29,7 +29,7 @@ CHECKED_AT_ONCE = 50_000
 
 @dataclass(frozen=True)
 class Verification:
-    """`first_bad` is the first line (or, where it is gone, its place: `after` so many) that does not fit."""
+    """`first_bad` is the first line (or, if it is gone, its place: `after` so many) that does not fit."""
 
     ok: bool
     checked: int

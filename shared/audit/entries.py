@@ -46,8 +46,6 @@ async def record(
     owner: UUID | None = None,
     target: str | None = None,
     origin: Origin | None = None,
-    address: str | None = None,
-    user_agent: str | None = None,
     email: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> None:
@@ -56,8 +54,7 @@ async def record(
     `actor` did it, `owner` is the account it concerns (in a tenant's transaction: the tenant). `origin` and `email` are personal
     and go beside the line; `detail` (JSON) and `target` go into it for good: nothing personal, and never a secret.
     """
-    if origin is not None:
-        address, user_agent = origin.address, origin.user_agent
+    address, user_agent = (origin.address, origin.user_agent) if origin is not None else (None, None)
     await tx.execute(
         """
         WITH line AS (

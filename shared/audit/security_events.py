@@ -1,44 +1,13 @@
 """Audit lines as their account's owner sees them."""
 
-from datetime import datetime
-from typing import Any, Self
 from uuid import UUID
 
 from shared.api import cursors
-from shared.api.models import Page, ResponseModel
+from shared.api.models import Page
 from shared.audit import entries
-from shared.audit.entries import AuditEntry
+from shared.audit.models import SecurityEvent
 from shared.db import TenantDatabase
 from shared.errors import InvalidCursor
-
-
-class SecurityEvent(ResponseModel):
-    """Something that happened to the account; `actor` is who did it where that is known."""
-
-    id: UUID
-    at: datetime
-    actor: UUID | None
-    action: str
-    target: str | None
-    outcome: str
-    ip: str | None
-    user_agent: str | None
-    detail: dict[str, Any]
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> Self:
-        """As the API shows it."""
-        return cls(
-            id=entry.id,
-            at=entry.at,
-            actor=entry.actor_id,
-            action=entry.action,
-            target=entry.target,
-            outcome=entry.outcome,
-            ip=entry.ip,
-            user_agent=entry.user_agent,
-            detail=entry.detail,
-        )
 
 
 async def of_account(db: TenantDatabase, *, limit: int, cursor: str | None) -> Page[SecurityEvent]:

@@ -12,7 +12,7 @@ from shared.cloud import backends
 from shared.cloud.models import BrowseQuery, CloudFile
 from shared.db import TenantDatabase
 from shared.errors import InvalidCursor
-from shared.storage.backend import Entry
+from shared.storage.backend import FolderEntry
 
 OrderKey = tuple[bool, str, str]
 
@@ -36,8 +36,8 @@ async def browse(db: TenantDatabase, connection_id: UUID, query: BrowseQuery) ->
     return Page[CloudFile](items=items, next_cursor=cursors.encode(list(_order(page[-1])), binding) if more else None)
 
 
-async def _first(entries: AsyncIterator[Entry], after: OrderKey | None, most: int) -> list[Entry]:
-    held: list[Entry] = []
+async def _first(entries: AsyncIterator[FolderEntry], after: OrderKey | None, most: int) -> list[FolderEntry]:
+    held: list[FolderEntry] = []
     async for entry in entries:
         if _is_unfinished(entry.name) or (after is not None and _order(entry) <= after):
             continue
@@ -47,7 +47,7 @@ async def _first(entries: AsyncIterator[Entry], after: OrderKey | None, most: in
     return heapq.nsmallest(most, held, key=_order)
 
 
-def _order(entry: Entry) -> OrderKey:
+def _order(entry: FolderEntry) -> OrderKey:
     return not entry.is_folder, unicodedata.normalize("NFC", entry.name).casefold(), entry.key
 
 

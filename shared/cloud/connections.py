@@ -1,7 +1,7 @@
 """Connections to clouds: made, listed, checked, marked as broken, deleted.
 
 Credentials are sealed for this user and this connection, and never given back. A connection whose cloud does not accept them any more, or
-that a check cannot reach, is `broken`; its owner gets one mail for each time it breaks. Connecting the same account again mends it.
+that a check cannot reach, is `broken`; its owner gets one mail for each time it breaks. Connecting the same account again repairs it.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from shared import audit, mail
 from shared.audit import AuditAction, Caller
-from shared.cloud.models import Connection, NewConnection, Provider
+from shared.cloud.models import CloudProvider, Connection, NewConnection
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
 from shared.errors import Conflict, DomainError, NotFound
@@ -60,15 +60,15 @@ class Account:
     """A connection's row with its credentials."""
 
     id: UUID
-    provider: Provider
+    provider: CloudProvider
     server_url: str | None
     credentials: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Sealed:
+class _SealedCredentials:
     id: UUID
-    provider: Provider
+    provider: CloudProvider
     server_url: str | None
     sealed: bytes
 
@@ -118,7 +118,7 @@ async def connect(db: TenantDatabase, new: NewConnection, *, caller: Caller | No
 
 async def store(
     db: TenantDatabase,
-    provider: Provider,
+    provider: CloudProvider,
     name: str,
     *,
     server_url: str | None,
@@ -174,7 +174,7 @@ async def account_of(db: TenantDatabase, connection_id: UUID) -> Account:
         row = await tx.fetch_one(
             "SELECT id, provider, server_url, sealed FROM cloud_connections WHERE owner_id = %(owner)s AND id = %(id)s",
             {"owner": db.owner_id, "id": connection_id},
-            row=_Sealed,
+            row=_SealedCredentials,
         )
     if row is None:
         raise NotFound("You have no such connection.")
@@ -190,7 +190,7 @@ async def check(db: TenantDatabase, connection_id: UUID) -> Connection:
 
     Documents that live there are looked at, as many as there is time for: what has become of them is said on each.
     """
-    from shared.cloud import backends, verification
+    from shared.cloud import backends, outside_changes
 
     problem: StorageUnavailable | None = None
     try:
@@ -202,7 +202,7 @@ async def check(db: TenantDatabase, connection_id: UUID) -> Connection:
         await mark_ok(db, connection_id)
         with suppress(TimeoutError, StorageUnavailable):
             async with asyncio.timeout(VERIFY_SECONDS):
-                await verification.verify(db, connection_id)
+                await outside_changes.verify(db, connection_id)
     else:
         await mark_broken(db, connection_id, problem.detail)
     async with db.transaction() as tx:
@@ -331,7 +331,7 @@ async def backend_for(db: TenantDatabase, account: Account) -> StorageBackend:
         raise StorageUnavailable(str(refused)) from None
 
 
-def _webdav_backend(provider: Provider, server_url: str, username: str, password: str, guard: UrlGuard, *, user_id: str | None) -> Any:
+def _webdav_backend(provider: CloudProvider, server_url: str, username: str, password: str, guard: UrlGuard, *, user_id: str | None) -> Any:
     from shared.storage.nextcloud import NextcloudBackend
     from shared.storage.webdav import WebDAVBackend
 

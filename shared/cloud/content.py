@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 from shared.api.response import Response
@@ -22,8 +21,7 @@ from shared.documents import filenames
 from shared.errors import Conflict, NotFound, RateLimited
 from shared.keys import base64url, from_base64url, is_signed, sign
 from shared.storage import ObjectMissing
-
-Disposition = Literal["attachment", "inline"]
+from shared.storage.backend import Disposition
 
 STREAMS_AT_ONCE = 16
 """How many streams of one owner's documents run at once in one process: each takes a connection to the cloud."""
@@ -48,7 +46,7 @@ class OriginalChanged(Conflict):
 
 
 @dataclass(frozen=True)
-class _Document:
+class _ServedDocument:
     filename: str
     content_type: str
     size: int
@@ -106,7 +104,7 @@ def _read(token: str) -> tuple[UUID, UUID, Disposition]:
     return UUID(bytes=owner), UUID(bytes=document), "inline" if inline else "attachment"
 
 
-async def _find(db: TenantDatabase, document_id: UUID) -> _Document:
+async def _find(db: TenantDatabase, document_id: UUID) -> _ServedDocument:
     async with db.transaction() as tx:
         document = await tx.fetch_one(
             """
@@ -117,20 +115,20 @@ async def _find(db: TenantDatabase, document_id: UUID) -> _Document:
                 AND EXISTS (SELECT FROM users WHERE id = %(owner)s AND NOT disabled AND deleted_at IS NULL)
             """,
             {"owner": db.owner_id, "id": document_id},
-            row=_Document,
+            row=_ServedDocument,
         )
     if document is None:
         raise NotFound("This link is not good any more.")
     return document
 
 
-async def _check(db: TenantDatabase, document: _Document) -> None:
+async def _check(db: TenantDatabase, document: _ServedDocument) -> None:
     """Raises OriginalMissing, OriginalChanged, StorageUnavailable."""
     async with backends.opened(db, document.connection_id) as backend:
         stored = await backend.stat(document.key)
         if stored is None:
             raise OriginalMissing
-        original = places.Original(document.id, document.key, document.size, document.etag, document.sha256)
+        original = places.PlacedOriginal(document.id, document.key, document.size, document.etag, document.sha256)
         if document.connection_id is not None and not await places.is_unchanged(db, backend, original, size=stored.size, etag=stored.etag):
             raise OriginalChanged("It is not what was stored any more: import it again to have what is there now.")
 
@@ -151,7 +149,7 @@ def _span(asked: str, size: int) -> tuple[int, int, bool] | None:
     return (start, end - start + 1, True) if start <= end else None
 
 
-async def _stream(db: TenantDatabase, document: _Document, start: int, length: int) -> AsyncIterator[bytes]:
+async def _stream(db: TenantDatabase, document: _ServedDocument, start: int, length: int) -> AsyncIterator[bytes]:
     _streams[db.owner_id] += 1
     try:
         async with (

@@ -9,7 +9,7 @@ from shared.storage import NameTaken, StorageBackend, WrongContent
 
 
 @dataclass(frozen=True)
-class Original:
+class CopiedOriginal:
     """What a document's row says of its original; `size` in bytes."""
 
     key: str
@@ -18,7 +18,9 @@ class Original:
     content_type: str
 
 
-async def copy(original: Original, source: StorageBackend, target: StorageBackend, key: str, *, earlier: bool, attempt: str) -> str | None:
+async def copy(
+    original: CopiedOriginal, source: StorageBackend, target: StorageBackend, key: str, *, earlier: bool, attempt: str
+) -> str | None:
     """Copies the original to `key`, where nothing was; the hash of what was sent. None if something else lies there by now.
 
     `earlier`: an attempt before this one may have made the copy. Raises WrongContent if the source is not what its row says, and what the

@@ -80,7 +80,7 @@ async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:
     if export is None:
         return False
     async with backends.opened(db, export.from_connection) as source, backends.opened(db, export.connection_id) as target:
-        original = copying.Original(export.source_key, export.size, export.sha256, export.content_type)
+        original = copying.CopiedOriginal(export.source_key, export.size, export.sha256, export.content_type)
         while True:
             key = export.target_key or await _choose_name(db, export, target)
             earlier = export.target_key is not None

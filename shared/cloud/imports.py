@@ -25,7 +25,7 @@ from shared.events import publish
 from shared.events.catalogue import CloudFileChosen, CloudFolderChosen
 from shared.ids import new_id
 from shared.storage import ObjectMissing, WrongContent, object_store
-from shared.storage.backend import Entry
+from shared.storage.backend import FolderEntry
 
 log = logging.getLogger("docuvault.cloud")
 
@@ -37,7 +37,7 @@ MOST_FILES = 50_000
 
 
 @dataclass(frozen=True)
-class _Source:
+class _ImportSource:
     connection_id: UUID
     path: str
 
@@ -52,7 +52,7 @@ async def begin(db: TenantDatabase, connection_id: UUID, paths: Sequence[str], *
     async with backends.opened(db, connection_id) as backend:
         entries = []
         for path in dict.fromkeys(path.strip("/") for path in paths):
-            entry = await backend.look(path) if path else Entry("", "", is_folder=True)
+            entry = await backend.look(path) if path else FolderEntry("", "", is_folder=True)
             if entry is None:
                 raise NotFound(f"There is no file “{path[:200]}” in the cloud.")
             entries.append(entry)
@@ -113,7 +113,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
         source = await tx.fetch_one(
             "SELECT connection_id, path FROM cloud_imports WHERE owner_id = %(owner)s AND document_id = %(id)s",
             {"owner": db.owner_id, "id": document_id},
-            row=_Source,
+            row=_ImportSource,
         )
     if upload is None or source is None:
         return False
@@ -128,7 +128,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
                         yield chunk
 
             stored = await object_store().put_stream(upload.object_key, hashed(), content_type=upload.content_type, size=upload.size)
-        return await upload_step.settle(db, upload, stored, sha256=digest.hexdigest(), allow_duplicate=False)
+        return await upload_step.finalize(db, upload, stored, sha256=digest.hexdigest(), allow_duplicate=False)
     except DuplicateDocument as duplicate:
         async with db.transaction() as tx:
             await tx.execute(
@@ -142,7 +142,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
     return False
 
 
-async def _known(db: TenantDatabase, connection_id: UUID, entry: Entry) -> UUID | None:
+async def _known(db: TenantDatabase, connection_id: UUID, entry: FolderEntry) -> UUID | None:
     """The document that this very file, unchanged since, has become; None if there is none, or only in the trash."""
     async with db.transaction() as tx:
         document_id: UUID | None = await tx.fetch_value(
@@ -165,7 +165,7 @@ async def _known(db: TenantDatabase, connection_id: UUID, entry: Entry) -> UUID 
     return document_id
 
 
-async def _reserve(db: TenantDatabase, connection_id: UUID, entry: Entry, *, caller: Caller | None = None) -> UUID:
+async def _reserve(db: TenantDatabase, connection_id: UUID, entry: FolderEntry, *, caller: Caller | None = None) -> UUID:
     """A document for a file, its bytes still to come; its id."""
     size, filename = entry.size or 0, filenames.clean(entry.name)
     if not size:

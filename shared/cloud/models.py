@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from shared.api.models import PageQuery, RequestModel, ResponseModel, SingleLine
 from shared.documents.models import Document
 
-Provider = Literal["google_drive", "onedrive", "nextcloud", "webdav"]
+CloudProvider = Literal["google_drive", "onedrive", "nextcloud", "webdav"]
 
 CloudPath = Annotated[str, StringConstraints(max_length=4000)]
 
@@ -18,7 +18,7 @@ class Connection(ResponseModel):
     """A cloud of the owner's; `error` is a sentence for people while it is `broken`."""
 
     id: UUID
-    provider: Provider
+    provider: CloudProvider
     name: str
     server_url: str | None = None
     account: str | None = None
@@ -28,7 +28,7 @@ class Connection(ResponseModel):
 
 
 class NewConnection(RequestModel):
-    """A WebDAV or Nextcloud account. Connecting the same account again renews its password, and mends the connection."""
+    """A WebDAV or Nextcloud account. Connecting the same account again renews its password, and repairs the connection."""
 
     provider: Literal["webdav", "nextcloud"]
     server_url: Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -70,3 +70,19 @@ class ExportDocuments(RequestModel):
 
     document_ids: list[UUID] = Field(min_length=1, max_length=1000)
     folder: CloudPath
+
+
+class SignInPage(ResponseModel):
+    """Where the browser goes now."""
+
+    authorization_url: str
+
+
+class Callback(RequestModel):
+    """What a provider sends the browser back with; it may say more."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    state: Annotated[str, StringConstraints(max_length=200)] = ""
+    code: Annotated[str, StringConstraints(max_length=4000)] = ""
+    error: Annotated[str, StringConstraints(max_length=200)] = ""

@@ -21,7 +21,7 @@ from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.cloud import backends, cloud_names, copying
-from shared.cloud.models import Provider
+from shared.cloud.models import CloudProvider
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, step_history, upload_step
 from shared.errors import Conflict, NotFound
@@ -29,7 +29,7 @@ from shared.events import publish
 from shared.events.catalogue import MoveRequested
 from shared.ids import new_id
 from shared.storage import NameRefused, ObjectMissing, StorageBackend, StorageUnavailable, WrongContent
-from shared.storage.backend import Entry
+from shared.storage.backend import FolderEntry
 from shared.storage.object_keys import OriginalKey
 
 log = logging.getLogger("docuvault.cloud")
@@ -50,7 +50,7 @@ class _Elsewhere(Exception):
 
 
 @dataclass(frozen=True)
-class _Move:
+class _MoveRow:
     """A document's place and where it is to go; `size` in bytes."""
 
     id: UUID
@@ -143,7 +143,7 @@ async def announce(tx: Transaction, owner_id: UUID, document_id: UUID, move_id: 
 async def carry_out(db: TenantDatabase, document_id: UUID, move_id: UUID) -> Outcome:
     """Moves the document as the request of that id says; any number of times.
 
-    Raises StorageUnavailable and NameRefused: the document is where it was, and may be tried again.
+    Raises StorageUnavailable and NameRefused: the document is if it was, and may be tried again.
     """
     started = now()
     move = await _load(db, document_id, move_id)
@@ -173,7 +173,7 @@ async def carry_out(db: TenantDatabase, document_id: UUID, move_id: UUID) -> Out
     return "moved"
 
 
-async def _load(db: TenantDatabase, document_id: UUID, move_id: UUID) -> _Move | None:
+async def _load(db: TenantDatabase, document_id: UUID, move_id: UUID) -> _MoveRow | None:
     async with db.transaction() as tx:
         return await tx.fetch_one(
             """
@@ -184,16 +184,18 @@ async def _load(db: TenantDatabase, document_id: UUID, move_id: UUID) -> _Move |
             WHERE m.owner_id = %(owner)s AND m.document_id = %(document)s AND m.id = %(move)s
             """,
             {"owner": db.owner_id, "document": document_id, "move": move_id},
-            row=_Move,
+            row=_MoveRow,
         )
 
 
-async def _copied(db: TenantDatabase, move: _Move, source: StorageBackend, target: StorageBackend, filename: str) -> tuple[_Move, str, str]:
+async def _copied(
+    db: TenantDatabase, move: _MoveRow, source: StorageBackend, target: StorageBackend, filename: str
+) -> tuple[_MoveRow, str, str]:
     """The move, the key of the copy that is there now, and the hash of what was sent. Raises _Elsewhere."""
     while True:
         try:
             key = move.target_key or await _choose_name(db, move, target, filename)
-            original = copying.Original(move.source_key, move.size, move.sha256, move.content_type)
+            original = copying.CopiedOriginal(move.source_key, move.size, move.sha256, move.content_type)
             earlier = move.target_key is not None
             content_sha256 = await copying.copy(original, source, target, key, earlier=earlier, attempt=move.id.hex)
             if content_sha256 is not None:
@@ -206,7 +208,7 @@ async def _copied(db: TenantDatabase, move: _Move, source: StorageBackend, targe
         move = await _give_name_up(db, move)
 
 
-async def _choose_name(db: TenantDatabase, move: _Move, target: StorageBackend, filename: str) -> str:
+async def _choose_name(db: TenantDatabase, move: _MoveRow, target: StorageBackend, filename: str) -> str:
     """A name at the target under which nothing lies, and that no other document of ours is about to have; committed."""
     for number in range(1, NAMES_TRIED):
         if move.to_connection is None:
@@ -218,7 +220,7 @@ async def _choose_name(db: TenantDatabase, move: _Move, target: StorageBackend, 
     raise StorageUnavailable(f"There are {NAMES_TRIED} files of this name there.")
 
 
-async def _claim(db: TenantDatabase, move: _Move, key: str) -> bool:
+async def _claim(db: TenantDatabase, move: _MoveRow, key: str) -> bool:
     """Whether the name is ours now. Raises _Elsewhere."""
     keys = {"owner": db.owner_id, "document": move.document_id, "id": move.id, "connection": move.to_connection, "key": key}
     try:
@@ -240,7 +242,7 @@ async def _claim(db: TenantDatabase, move: _Move, key: str) -> bool:
     return True
 
 
-async def _give_name_up(db: TenantDatabase, move: _Move, *, leaving: Entry | None = None) -> _Move:
+async def _give_name_up(db: TenantDatabase, move: _MoveRow, *, leaving: FolderEntry | None = None) -> _MoveRow:
     """The move with no name chosen yet; `leaving`, which lies under the old one, is a leftover. Raises _Elsewhere."""
     async with db.transaction() as tx:
         await tx.execute(
@@ -254,7 +256,9 @@ async def _give_name_up(db: TenantDatabase, move: _Move, *, leaving: Entry | Non
     return again
 
 
-async def _switch(db: TenantDatabase, move: _Move, provider: Provider | str, key: str, sha256: str, etag: str, started: datetime) -> None:
+async def _switch(
+    db: TenantDatabase, move: _MoveRow, provider: CloudProvider | str, key: str, sha256: str, etag: str, started: datetime
+) -> None:
     """The document is at its new place from this commit on. Raises _Elsewhere."""
     to_bucket = move.to_connection is None
     async with db.transaction() as tx:
@@ -300,7 +304,7 @@ async def _switch(db: TenantDatabase, move: _Move, provider: Provider | str, key
         lifecycle.wake_listeners(tx, db.owner_id)
 
 
-async def _record_failure(db: TenantDatabase, move: _Move, started: datetime, detail: str) -> None:
+async def _record_failure(db: TenantDatabase, move: _MoveRow, started: datetime, detail: str) -> None:
     async with db.transaction() as tx:
         if not await tx.fetch_value("SELECT true FROM documents WHERE id = %(id)s", {"id": move.document_id}):
             return
@@ -327,7 +331,7 @@ async def _leave(tx: Transaction, owner_id: UUID, connection_id: UUID | None, ke
     )
 
 
-async def _forget(tx: Transaction, owner_id: UUID, move: _Move) -> None:
+async def _forget(tx: Transaction, owner_id: UUID, move: _MoveRow) -> None:
     await tx.execute(
         "DELETE FROM document_moves WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(id)s",
         {"owner": owner_id, "document": move.document_id, "id": move.id},

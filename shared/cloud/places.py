@@ -8,7 +8,7 @@ from shared.storage import StorageBackend
 
 
 @dataclass(frozen=True)
-class Original:
+class PlacedOriginal:
     """What a document's row says of its original; `size` in bytes."""
 
     id: UUID
@@ -39,7 +39,7 @@ async def find(db: TenantDatabase, document_id: UUID) -> Place | None:
         )
 
 
-async def is_unchanged(db: TenantDatabase, backend: StorageBackend, original: Original, *, size: int | None, etag: str) -> bool:
+async def is_unchanged(db: TenantDatabase, backend: StorageBackend, original: PlacedOriginal, *, size: int | None, etag: str) -> bool:
     """Whether what lies there, of this size and with this tag, is the original. Raises ObjectMissing, StorageUnavailable.
 
     Servers change tags for reasons of their own, too (a tag in Nextcloud, a restored backup): then the content decides, and the new tag is

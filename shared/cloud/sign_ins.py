@@ -10,15 +10,13 @@ import logging
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from pydantic import ConfigDict, StringConstraints
-
-from shared.api.models import RequestModel, ResponseModel
 from shared.api.response import Header, Response
 from shared.audit import Caller
 from shared.cloud import connections
+from shared.cloud.models import Callback, SignInPage
 from shared.config import settings
 from shared.db import TenantDatabase, database
 from shared.errors import DomainError
@@ -43,22 +41,6 @@ class SignInRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-class SignInPage(ResponseModel):
-    """Where the browser goes now."""
-
-    authorization_url: str
-
-
-class Callback(RequestModel):
-    """What a provider sends the browser back with; it may say more."""
-
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-
-    state: Annotated[str, StringConstraints(max_length=200)] = ""
-    code: Annotated[str, StringConstraints(max_length=4000)] = ""
-    error: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +119,7 @@ async def _finish(provider: SignInProvider, callback: Callback, browser: str, ad
             RETURNING owner_id, sealed
             """,
             {"state": hashed, "provider": provider.provider, "browser": _hash(browser)},
-            row=_Begun,
+            row=_BegunSignIn,
         )
     if row is None:
         raise SignInRefused("invalid_state")
@@ -164,7 +146,7 @@ async def _finish(provider: SignInProvider, callback: Callback, browser: str, ad
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _BegunSignIn:
     owner_id: UUID
     sealed: bytes
 

@@ -27,14 +27,14 @@ STRANDED_AFTER_MINUTES = 60
 
 
 @dataclass(frozen=True)
-class _Move:
+class _DueMove:
     owner_id: UUID
     document_id: UUID
     move_id: UUID
 
 
 @dataclass(frozen=True)
-class _Connection:
+class _DueConnection:
     owner_id: UUID
     id: UUID
 
@@ -80,7 +80,7 @@ async def _announce_stranded() -> None:
             RETURNING m.owner_id, m.document_id, m.id AS move_id
             """,
             {"minutes": STRANDED_AFTER_MINUTES, "event": MoveRequested.TYPE, "batch": BATCH},
-            row=_Move,
+            row=_DueMove,
         )
         for move in stranded:
             await moves.announce(tx, move.owner_id, move.document_id, move.move_id)
@@ -98,7 +98,7 @@ async def _connections_to_check() -> list[tuple[UUID, UUID]]:
             RETURNING owner_id, id
             """,
             {"hours": CHECKED_EVERY_HOURS, "batch": BATCH},
-            row=_Connection,
+            row=_DueConnection,
         )
     return [(connection.owner_id, connection.id) for connection in due]
 

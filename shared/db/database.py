@@ -27,7 +27,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_WAIT_SECONDS = 10.0
 """How long a transaction waits for one of the pool's connections to be free."""
 DOWN_WAIT_SECONDS = 3.0
-"""How long it waits where PostgreSQL cannot be connected to: long enough for a restart."""
+"""How long it waits if PostgreSQL cannot be connected to: long enough for a restart."""
 STATEMENT_TIMEOUT_SECONDS = 30
 
 _UNREACHABLE = "The database cannot be reached just now; try again in a moment."
@@ -64,8 +64,8 @@ class Transaction:
 
     async def fetch_value(self, sql: str, params: Params = ()) -> Any:
         """The first column of the first row, or None."""
-        found = await (await self.connection.execute(_text(sql), params or None)).fetchone()
-        return found[0] if found else None
+        row = await (await self.connection.execute(_text(sql), params or None)).fetchone()
+        return row[0] if row else None
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -121,7 +121,7 @@ class Database:
 
     @asynccontextmanager
     async def tenant(self, owner_id: UUID) -> AsyncIterator[Transaction]:
-        """A transaction that sees `owner_id`'s rows only. Raises Unavailable where PostgreSQL cannot be reached."""
+        """A transaction that sees `owner_id`'s rows only. Raises Unavailable if PostgreSQL cannot be reached."""
         async with self._transaction(f"BEGIN; SET LOCAL app.\"user\" = '{UUID(str(owner_id))}'") as transaction:
             yield transaction
 
@@ -129,13 +129,13 @@ class Database:
     async def system(self) -> AsyncIterator[Transaction]:
         """A transaction that sees all rows: sign-in by address, look-up of tokens, broker, schedules, admin.
 
-        A test lists the modules that may call this. Raises Unavailable where PostgreSQL cannot be reached.
+        A test lists the modules that may call this. Raises Unavailable if PostgreSQL cannot be reached.
         """
         async with self._transaction("BEGIN; SET LOCAL ROLE docuvault_system") as transaction:
             yield transaction
 
     async def ping(self) -> None:
-        """Returns if PostgreSQL answers. Raises Unavailable where it does not."""
+        """Returns if PostgreSQL responds. Raises Unavailable if it does not."""
         async with self._transaction("BEGIN READ ONLY"):
             pass
 
@@ -240,10 +240,10 @@ _databases: WeakKeyDictionary[asyncio.AbstractEventLoop, Database] = WeakKeyDict
 def database() -> Database:
     """The running event loop's database, by DATABASE_URL."""
     loop = asyncio.get_running_loop()
-    found = _databases.get(loop)
-    if found is None:
-        found = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
-    return found
+    opened = _databases.get(loop)
+    if opened is None:
+        opened = _databases[loop] = Database(settings().database_url, pool_size=settings().database_pool_size)
+    return opened
 
 
 async def _begin(connection: psycopg.AsyncConnection[Any], begin: str) -> None:

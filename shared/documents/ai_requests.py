@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from pydantic import Field, model_validator
-
 from shared.ai import prices, prompts, registry, token_counts
 from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.prices import Price
@@ -16,17 +14,17 @@ from shared.ai.provider import (
     ProviderAnswerInvalid,
     ProviderError,
     ProviderHealth,
-    ProviderName,
     TopicExample,
 )
 from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
-from shared.api.models import RequestModel, ResponseModel
 from shared.assistant import choices, tasks
 from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, CallSubject, PolicyForbids, gate_for
 from shared.db import TenantDatabase
 from shared.documents import classify_step, library, lifecycle, listing, topics
-from shared.documents.listing import DocumentFilter
-from shared.documents.models import Document, Status
+from shared.documents.ai_models import AIHealth, Estimate, EstimateRequest, Idea, Ideas, Message, Preview, Provider
+from shared.documents.listing import Filters
+from shared.documents.models import Document, DocumentFilter, Status
+from shared.documents.topic_models import NAME_CHARACTERS
 from shared.errors import Conflict, DomainError, NotFound, Unavailable
 
 OUTPUT_TOKENS = 150
@@ -73,69 +71,7 @@ class AIBudgetExceeded(DomainError):
 
 
 class AIFailed(Unavailable):
-    """The provider did not answer, or not usefully."""
-
-
-class Message(ResponseModel):
-    """A message as it would be sent."""
-
-    role: str
-    content: str
-
-
-class Preview(ResponseModel):
-    """A call that would be made now; `characters` of documents are in it. Without messages nothing leaves this server."""
-
-    provider: ProviderName
-    model: str
-    base_url: str | None = None
-    messages: list[Message]
-    characters: int
-    cost_usd: float
-
-
-class Idea(ResponseModel):
-    """A topic that would fit."""
-
-    name: str
-    reason: str
-
-
-class Ideas(ResponseModel):
-    """New topics that would fit, best first."""
-
-    suggestions: list[Idea]
-
-
-class AIHealth(ResponseModel):
-    """Whether the chosen provider answers just now."""
-
-    ok: bool
-    latency_ms: float
-    detail: str
-
-
-class Estimate(ResponseModel):
-    """What classifying documents would take; nothing where nothing leaves this server."""
-
-    documents: int
-    calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-
-
-class EstimateRequest(RequestModel):
-    """Which documents; neither `ids` nor `filter`: everything outside the trash."""
-
-    ids: list[UUID] | None = Field(default=None, max_length=1000)
-    filter: DocumentFilter | None = None
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> "EstimateRequest":
-        if self.ids is not None and self.filter is not None:
-            raise ValueError("takes either ids or a filter")
-        return self
+    """The provider did not respond, or not usefully."""
 
 
 @dataclass(frozen=True)
@@ -218,16 +154,6 @@ async def health(db: TenantDatabase, *, system: ProviderChoice | None = None) ->
     return AIHealth(ok=found.ok, latency_ms=found.latency_ms, detail=found.detail)
 
 
-class Provider(ResponseModel):
-    """A provider; `configured` says that the caller could be served by it: it has the key that it needs."""
-
-    name: ProviderName
-    default_model: str
-    needs_key: bool
-    local: bool
-    configured: bool
-
-
 async def providers(db: TenantDatabase) -> list[Provider]:
     """All of them."""
     system = await choices.system_choice()
@@ -259,9 +185,9 @@ async def estimate(db: TenantDatabase, request: EstimateRequest, *, system: Prov
     ids = request.ids
     if ids is None and chosen_filter.q is not None and chosen_filter.q.strip():
         ids = await _found(db, chosen_filter)
-    parameters = chosen_filter.filters().parameters() | {"owner": db.owner_id, "ids": ids, "most": MAX_AI_CHARS}
+    parameters = Filters.of(chosen_filter).parameters() | {"owner": db.owner_id, "ids": ids, "most": MAX_AI_CHARS}
     parameters |= {"examples": prompts.EXAMPLES_SENT, "example": prompts.EXAMPLE_CHARACTERS}
-    conditions = ["d.owner_id = %(owner)s", "d.id = ANY (%(ids)s)"] if ids is not None else listing.conditions_of(chosen_filter.filters())
+    conditions = ["d.owner_id = %(owner)s", "d.id = ANY (%(ids)s)"] if ids is not None else listing.conditions_of(Filters.of(chosen_filter))
     async with db.transaction() as tx:
         choice = await choices.effective(tx, db.owner_id, system)
         options = await topics.described(tx, db.owner_id) if choice.remote else []
@@ -310,7 +236,7 @@ def _frame_tokens(described: Sequence[str], wanted: Sequence[DetailName]) -> int
     """Tokens of everything in a call that is not the document."""
     empty = prompts.classification(DocumentText("", "", None, ()), (), (), wanted)
     return empty.input_tokens + sum(
-        token_counts.estimate(topic[: topics.NAME_CHARACTERS + prompts.DESCRIPTION_CHARACTERS]) + TOPIC_TOKENS
+        token_counts.estimate(topic[: NAME_CHARACTERS + prompts.DESCRIPTION_CHARACTERS]) + TOPIC_TOKENS
         for topic in described[: prompts.TOPICS_SENT]
     )
 
@@ -319,7 +245,7 @@ async def _found(db: TenantDatabase, chosen: DocumentFilter) -> list[UUID]:
     ids: list[UUID] = []
     cursor: str | None = None
     while len(ids) < ESTIMATED_AT_MOST:
-        page = await listing.search_documents(db, chosen.q or "", chosen.filters(), "-relevance", 200, cursor)
+        page = await listing.search_documents(db, chosen.q or "", Filters.of(chosen), "-relevance", 200, cursor)
         ids += [hit.id for hit in page.items]
         cursor = page.next_cursor
         if cursor is None:

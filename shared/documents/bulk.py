@@ -11,61 +11,30 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 import psycopg
-from pydantic import Field, model_validator
 
 from shared import audit
-from shared.api.models import RequestModel, ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
 from shared.documents import jobs, library, lifecycle, listing, purging, query_filters, reprocessing, topics, upload_step
-from shared.documents.jobs import BatchOutcome, FailedItem, Job, JobWork
-from shared.documents.listing import DocumentFilter, Filters
+from shared.documents.change_models import Action, BulkRequest, BulkResult, FailedItem, Job
+from shared.documents.jobs import BatchOutcome, JobWork
+from shared.documents.listing import Filters
+from shared.documents.models import DocumentFilter
 from shared.errors import DomainError, NotFound
 from shared.ids import new_id
 from shared.search import query as search_query
 
 log = logging.getLogger("docuvault.documents")
 
-Action = Literal["trash", "restore", "purge", "add_topics", "remove_topics", "reprocess"]
 
-IDS_AT_MOST = 1_000
 BATCH = 100
 """Documents a transaction: a few hundred milliseconds at most, so that nobody waits long for one of them."""
 SLICE_SECONDS = 5.0
 """How long a slice of a job begins further batches: then others have their turn."""
-
-_Ids = Annotated[list[UUID], Field(max_length=IDS_AT_MOST)]
-
-
-class BulkRequest(RequestModel):
-    """An action on documents: on those with these `ids`, or on all that a filter chooses but for some."""
-
-    action: Action
-    ids: _Ids | None = None
-    filter: DocumentFilter | None = None
-    but: _Ids = Field(default=[], alias="except")
-    topic_ids: list[UUID] = Field(default=[], max_length=topics.AT_ONCE)
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "BulkRequest":
-        if (self.ids is None) == (self.filter is None):
-            raise ValueError("takes either ids or a filter")
-        if self.but and self.filter is None:
-            raise ValueError("takes except with a filter only")
-        if self.action in ("add_topics", "remove_topics") and not self.topic_ids:
-            raise ValueError(f"{self.action} needs topic_ids")
-        return self
-
-
-class BulkResult(ResponseModel):
-    """Which documents were done, in the order asked for, and which were not, with the code that the action on them alone has."""
-
-    done: list[UUID]
-    failed: list[FailedItem]
 
 
 @dataclass(frozen=True)
@@ -202,16 +171,16 @@ async def _next_batch(db: TenantDatabase, work: JobWork) -> _JobBatch:
 
 
 async def _count(tx: Transaction, owner_id: UUID, work: JobWork) -> int | None:
-    """Of how many documents the job is; None where only doing it tells."""
+    """Of how many documents the job is; None if only doing it tells."""
     chosen = DocumentFilter.model_validate(work.request["filter"])
     if chosen.q is not None and chosen.q.strip():
         return None
     counted: int = await tx.fetch_value(
         f"""
         SELECT count(*) FROM documents AS d
-        WHERE {" AND ".join(listing.conditions_of(chosen.filters()))} AND d.id <= %(newest)s AND NOT d.id = ANY (%(but)s::uuid[])
+        WHERE {" AND ".join(listing.conditions_of(Filters.of(chosen)))} AND d.id <= %(newest)s AND NOT d.id = ANY (%(but)s::uuid[])
         """,
-        chosen.filters().parameters() | {"owner": owner_id, "newest": work.request["newest"], "but": work.request["except"]},
+        Filters.of(chosen).parameters() | {"owner": owner_id, "newest": work.request["newest"], "but": work.request["except"]},
     )
     return counted
 
@@ -220,7 +189,7 @@ async def _chosen(db: TenantDatabase, chosen: DocumentFilter) -> tuple[search_qu
     """What a filter means: a query if it has words, and the filters, those in the query among them. Raises ValidationFailed."""
     text = chosen.q or ""
     query = search_query.parse(text)
-    filters = await query_filters.narrowed(db, chosen.filters(), query.filters)
+    filters = await query_filters.narrowed(db, Filters.of(chosen), query.filters)
     return (query if text.strip() and (query.groups or not query.filters) else None), filters
 
 

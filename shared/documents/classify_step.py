@@ -38,6 +38,7 @@ from shared.clock import now
 from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle, proposals, step_history, topics
+from shared.documents.models import StepState
 from shared.events import publish
 from shared.events.catalogue import DocumentReady
 from shared.ids import new_id
@@ -49,7 +50,7 @@ SUGGESTED_FROM = 0.35
 """From here to FILED_FROM it is suggested; below, a proposal would bother more than help."""
 
 READY_WITHIN = timedelta(seconds=20)
-"""So long a document waits for its provider before it becomes ready without it; less than the reconciler waits before it looks after it."""
+"""So long a document waits for its provider before it becomes ready without it; less than the reconciler waits before it checks it."""
 
 PAGES_READ = 200
 TOPICS_CONSIDERED = 500
@@ -96,7 +97,7 @@ class Work:
 class _ClassifyOutcome:
     """How it ended; without a classification nothing read the document, and `detail` says why."""
 
-    state: step_history.StepState
+    state: StepState
     detail: str
     choice: ProviderChoice | None = None
     classification: Classification | None = None
@@ -150,7 +151,7 @@ async def classify(
                 await tasks.request(tx, db.owner_id, document_id, revision)
                 return True
             outcome = _LATE
-        await _settle(tx, db.owner_id, document_id, revision, work, outcome, started)
+        await _finish(tx, db.owner_id, document_id, revision, work, outcome, started)
     return True
 
 
@@ -217,7 +218,7 @@ async def _take(db: TenantDatabase, turn: _Turn, system: ProviderChoice | None, 
     async with db.transaction() as tx:
         await tasks.lock(tx, db.owner_id)
         if await _load(tx, db.owner_id, task.document_id, task.revision, _READ) is not None:
-            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, turn.started)
+            await _finish(tx, db.owner_id, task.document_id, task.revision, work, outcome, turn.started)
         gave_up = outcome.state == "failed" and retry_in is None
         await tasks.finish(tx, db.owner_id, task, retry_in=retry_in, gave_up=gave_up, wake_next=not go_on)
         return await _next_turn(tx, db.owner_id, system) if go_on else None
@@ -235,7 +236,7 @@ async def _finish_here(db: TenantDatabase, task: Task, chosen: ProviderChoice, o
                 await tasks.finish(tx, db.owner_id, task, retry_in=0.0)
                 return
             outcome = _OFF if choice is None else await _ask_here(tx, db.owner_id, choice, work, open_provider)
-            await _settle(tx, db.owner_id, task.document_id, task.revision, work, outcome, started)
+            await _finish(tx, db.owner_id, task.document_id, task.revision, work, outcome, started)
         await tasks.finish(tx, db.owner_id, task)
 
 
@@ -298,7 +299,7 @@ async def _ready_meanwhile(db: TenantDatabase, task: Task, work: Work, started: 
     """The provider is slow: the document does not wait for it any longer."""
     async with db.transaction() as tx:
         if await _load(tx, db.owner_id, task.document_id, task.revision, _EXTRACTED) is not None:
-            await _settle(tx, db.owner_id, task.document_id, task.revision, work, _LATE, started)
+            await _finish(tx, db.owner_id, task.document_id, task.revision, work, _LATE, started)
 
 
 async def _nothing_learned(terms: Sequence[str]) -> Sequence[Any]:
@@ -392,7 +393,7 @@ async def _load(
     )
 
 
-async def _settle(
+async def _finish(
     tx: Transaction, owner_id: UUID, document_id: UUID, revision: int, work: Work, outcome: _ClassifyOutcome, started: datetime
 ) -> None:
     """Files, suggests, makes the document ready, records the step and tells the world: all in one round trip. The row must be locked."""
@@ -528,7 +529,7 @@ async def _keep(
     kept: Sequence[TopicMatch],
     applied: Sequence[bool],
 ) -> None:
-    """Makes the provider's part of filings and suggestions what this answer says; the owner's part stays as it is."""
+    """Makes the provider's part of filings and suggestions what this response says; the owner's part stays as it is."""
     await tx.execute(
         """
         WITH found AS (

@@ -7,18 +7,15 @@ header, and an AI provider. What a person set (`update`) is never changed by a p
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
-
 from shared import audit
-from shared.api.models import Day, RequestModel, SingleLine
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, library, lifecycle, senders, topics
-from shared.documents.models import AIPolicy, Document
-from shared.documents.name_keys import one_line
+from shared.documents.change_models import DocumentChange
+from shared.documents.models import Document
 from shared.errors import DomainError, NotFound
 from shared.search import index as search_index
 
@@ -31,37 +28,12 @@ _STRENGTH = {"filename": 0, "metadata": 1, "text": 2, "ai": 2, "mail": 3, "owner
 """A proposal replaces what comes from a source that is no surer."""
 
 PLACE_CHARACTERS = 200
-NOTES_CHARACTERS = 10_000
 
 
 class ChangedMeanwhile(DomainError):
     """The document is not as it was when the caller looked at it: nothing was changed."""
 
     status, code, title = 412, "changed_meanwhile", "The document was changed meanwhile"
-
-
-DocumentTitle = Annotated[
-    SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=filenames.MAX_TITLE), AfterValidator(one_line)
-]
-
-
-class DocumentChange(RequestModel):
-    """What to change of a document; what is absent stays. Null takes notes, date or sender away; `topic_ids` are all there shall be."""
-
-    filename: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    title: DocumentTitle | None = None
-    notes: Annotated[str, StringConstraints(strip_whitespace=True, max_length=NOTES_CHARACTERS, pattern=r"^[^\x00]*$")] | None = None
-    issued_on: Day | None = None
-    sender: senders.SenderName | None = None
-    topic_ids: Annotated[list[UUID], Field(max_length=topics.AT_ONCE)] | None = None
-    ai_policy: AIPolicy | None = None
-
-    @model_validator(mode="after")
-    def _only_these_may_be_null(self) -> "DocumentChange":
-        for name in self.model_fields_set - {"notes", "issued_on", "sender"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null")
-        return self
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ Extractor = Callable[..., Awaitable[Extraction]]
 async def read(
     db: TenantDatabase, document_id: UUID, revision: int, *, store: StorageBackend | None = None, extractor: Extractor = extract
 ) -> bool:
-    """Reads a document that is quick to read, and hands on any other, found by its name; False, without effect, where it does not wait to
+    """Reads a document that is quick to read, and hands on any other, found by its name; False, without effect, if it does not wait to
     be read at `revision` (any more)."""
     work = await _begin(db, document_id, revision, only_quick=True)
     if work is None:

@@ -4,42 +4,16 @@ over the first 10,000.
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
 from shared.documents.listing import DATED
+from shared.documents.models import Facets
 
 COUNTED = 10_000
 """Documents that are counted at most: the best of what a query finds, the newest of a list."""
 
 VALUES = 50
 """Values of a facet, the most frequent first."""
-
-
-class NamedFacet(ResponseModel):
-    """A topic or a sender, and how many of the documents have it."""
-
-    id: UUID
-    name: str
-    documents: int
-
-
-class ValueFacet(ResponseModel):
-    """A content type, a language or a year, and how many of the documents have it."""
-
-    value: str
-    documents: int
-
-
-class Facets(ResponseModel):
-    """The facets of a list; what no document has is not there."""
-
-    topics: list[NamedFacet]
-    senders: list[NamedFacet]
-    content_types: list[ValueFacet]
-    languages: list[ValueFacet]
-    years: list[ValueFacet]
 
 
 async def of_list(db: TenantDatabase, condition: str, parameters: Mapping[str, Any]) -> Facets:

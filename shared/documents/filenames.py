@@ -56,7 +56,7 @@ def title(filename: str) -> str:
 
 
 def sane_title(given: str | None) -> str | None:
-    """A document's own title where it tells people something; None for `Microsoft Word - x.doc`, `untitled-1`, bare numbers."""
+    """A document's own title if it tells people something; None for `Microsoft Word - x.doc`, `untitled-1`, bare numbers."""
     if given is None:
         return None
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", given))

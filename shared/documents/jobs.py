@@ -7,22 +7,19 @@ told by id up to FAILED_TOLD.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from shared.api import cursors
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction, database
+from shared.documents.change_models import FailedItem, Job, JobKind
 from shared.errors import InvalidCursor, NotFound, RateLimited
 from shared.events import publish
 from shared.events.catalogue import JobDue
 from shared.ids import new_id
-
-JobKind = Literal["bulk", "import", "export", "reprocess"]
-JobState = Literal["running", "done", "failed", "cancelled"]
 
 AT_ONCE = 5
 """Jobs an owner may have under way."""
@@ -32,26 +29,6 @@ QUIET_SECONDS = 60
 KEPT_DAYS = 30
 COST = 40
 """What a slice counts as among the owner's deliveries: documents that arrive come first."""
-
-
-class FailedItem(ResponseModel):
-    """What could not be done, and why: `code` as the operation on that one alone would have answered."""
-
-    id: UUID
-    code: str
-
-
-class Job(ResponseModel):
-    """Long work; `total` once it is known, `failed` the first thousand of what could not be done."""
-
-    id: UUID
-    kind: JobKind
-    state: JobState
-    total: int | None = None
-    done: int
-    failed: list[FailedItem]
-    created_at: datetime
-    finished_at: datetime | None = None
 
 
 _COLUMNS = "id, kind, state, total, done, failed, created_at, finished_at"

@@ -3,20 +3,17 @@
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from typing_extensions import TypedDict
-
 from shared import audit
-from shared.api.models import ResponseModel
 from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, recognized_pages, upload_step
-from shared.documents.models import DOCUMENT_COLUMNS, Document
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentPages, DownloadLink, PlacedWord, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
 from shared.extraction.limits import MAX_THUMBNAIL_BYTES
@@ -45,43 +42,6 @@ class UploadIncomplete(Conflict):
 
 class ObjectRefused(Conflict):
     code, title = "object_mismatch", "What arrived is not what was announced, and was removed"
-
-
-class PlacedWord(TypedDict):
-    """A recognised word and where it stands on the picture of its page: left, top, width and height in pixels."""
-
-    text: str
-    x: int
-    y: int
-    w: int
-    h: int
-
-
-class TextPage(ResponseModel):
-    """A page's text; numbers begin with 1.
-
-    If boxes are asked for, a page whose text was recognised on a picture also has the picture's size in pixels (upright), the mean
-    `confidence` (0 to 100) and its words; otherwise these are null."""
-
-    number: int
-    text: str
-    width: int | None = None
-    height: int | None = None
-    confidence: int | None = None
-    words: list[PlacedWord] | None = None
-
-
-class DocumentPages(ResponseModel):
-    """Empty until the document has been read."""
-
-    pages: list[TextPage]
-
-
-class DownloadLink(ResponseModel):
-    """A URL that gives the document to whoever holds it, until it expires."""
-
-    url: str
-    expires_at: datetime
 
 
 async def get(db: TenantDatabase, document_id: UUID) -> Document:

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StrictBool
-
 from shared.api import cursors
-from shared.api.models import Day, Moment, Page, RequestModel, SingleLine
+from shared.api.models import Page
 from shared.db import TenantDatabase
-from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentHit, Status
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentFilter, DocumentHit, Status
 from shared.errors import InvalidCursor
 from shared.search import page as search_page
 from shared.search import query as search_query
-from shared.search.query import QUERY_LIMIT
 
 Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "issued_on", "-issued_on", "relevance", "-relevance"]
 
@@ -42,7 +39,7 @@ DATED = "coalesce(d.issued_on, (d.created_at AT TIME ZONE 'UTC')::date)"
 class Filters:
     """The filters of a list. Several topics: all of them; several of the others: any; an empty tuple: whatever.
 
-    `issued` is about the date on the paper; `dated` about that or, where there is none, the day it came.
+    `issued` is about the date on the paper; `dated` about that or, if there is none, the day it came.
     """
 
     topic_ids: tuple[UUID, ...] = ()
@@ -58,8 +55,24 @@ class Filters:
     dated_after: date | None = None
     dated_before: date | None = None
 
+    @classmethod
+    def of(cls, chosen: DocumentFilter) -> Self:
+        """As a client chose them."""
+        return cls(
+            topic_ids=tuple(chosen.topic_id),
+            statuses=tuple(chosen.status),
+            content_types=tuple(chosen.content_type),
+            languages=tuple(chosen.language),
+            created_after=chosen.created_after,
+            created_before=chosen.created_before,
+            trashed=chosen.trashed,
+            sender_ids=tuple(chosen.sender_id),
+            issued_after=chosen.issued_after,
+            issued_before=chosen.issued_before,
+        )
+
     def parameters(self) -> dict[str, Any]:
-        """As bound values; None where a filter is not used."""
+        """As bound values; None if a filter is not used."""
         return {
             "topics": list(self.topic_ids) or None,
             "statuses": list(self.statuses or SETTLED),
@@ -82,40 +95,6 @@ class Filters:
     def binding(self) -> dict[str, Any]:
         """As a cursor is bound to them: the order in which values were given does not matter."""
         return {name: sorted(map(str, value)) if isinstance(value, list) else str(value) for name, value in self.parameters().items()}
-
-
-_SEVERAL: Any = Field(default=[], max_length=50)
-_Value = Annotated[SingleLine, Field(min_length=1, max_length=255)]
-
-
-class DocumentFilter(RequestModel):
-    """The parameters of list_documents that choose documents."""
-
-    q: Annotated[str, Field(max_length=QUERY_LIMIT)] | None = None
-    topic_id: list[UUID] = _SEVERAL
-    status: list[Status] = _SEVERAL
-    content_type: list[_Value] = _SEVERAL
-    language: list[_Value] = _SEVERAL
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    trashed: StrictBool = False
-    sender_id: list[UUID] = _SEVERAL
-    issued_after: Day | None = None
-    issued_before: Day | None = None
-
-    def filters(self) -> Filters:
-        return Filters(
-            topic_ids=tuple(self.topic_id),
-            statuses=tuple(self.status),
-            content_types=tuple(self.content_type),
-            languages=tuple(self.language),
-            created_after=self.created_after,
-            created_before=self.created_before,
-            trashed=self.trashed,
-            sender_ids=tuple(self.sender_id),
-            issued_after=self.issued_after,
-            issued_before=self.issued_before,
-        )
 
 
 async def list_documents(

@@ -37,7 +37,7 @@ class OriginalUnusable(Exception):
 
 
 async def fetch(original: Original, store: StorageBackend, path: Path) -> Download:
-    """Copies the original to `path`. Raises OriginalUnusable where it is gone, or is not what its row says; StorageUnavailable."""
+    """Copies the original to `path`. Raises OriginalUnusable if it is gone, or is not what its row says; StorageUnavailable."""
     try:
         download = await _download(original, store, path)
     except ObjectMissing:

@@ -8,36 +8,21 @@ a person has set gets no proposals at all.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from shared.ai.provider import DetailName, ProposedDetail
 from shared.api import short_lists
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
 from shared.documents import details, lifecycle, senders
-from shared.documents.suggestions import Decision
+from shared.documents.ai_models import Proposal
+from shared.documents.topic_models import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
 from shared.search import index as search_index
-
-
-class Proposal(ResponseModel):
-    """A proposal as clients see it; `value` of `issued_on` is a date, `quote` stands verbatim on page `page` (None: in title or file name).
-
-    `accepted` without the owner's word: it was set by itself.
-    """
-
-    id: UUID
-    name: DetailName
-    value: str
-    quote: str
-    page: int | None = None
-    provider: str
-    model: str
-    state: Literal["open", "accepted", "rejected"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +89,7 @@ async def keep(
     found: Sequence[ProposedDetail],
     apply: bool,
 ) -> list[DetailName]:
-    """Makes the proposals what this answer says, and sets what may be set if `apply`; the names of what was set.
+    """Makes the proposals what this response says, and sets what may be set if `apply`; the names of what was set.
 
     What the owner has decided stays: a value that was rejected is not proposed again. Raises NotFound.
     """

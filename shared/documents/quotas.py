@@ -10,6 +10,9 @@ from shared.config import settings
 from shared.db import Transaction
 from shared.errors import DomainError
 
+MAX_DOCUMENTS = 1_000_000
+"""Of one account, the trash included: what is known of a document takes room beside its bytes, and those may be few."""
+
 
 class QuotaExceeded(DomainError):
     status, code, title = 403, "quota_exceeded", "There is not enough room left in this account"
@@ -20,23 +23,28 @@ class DocumentTooLarge(DomainError):
 
 
 def check_size(size: int) -> None:
-    """Raises DocumentTooLarge where no document may have `size` bytes."""
+    """Raises DocumentTooLarge if no document may have `size` bytes."""
     limit = settings().max_document_size
     if size > limit:
         raise DocumentTooLarge(f"A document may have {_in_words(limit)}; this one has {_in_words(size)}.")
 
 
 async def reserve(tx: Transaction, owner_id: UUID, size: int) -> None:
-    """Sets `size` bytes aside for an upload. Raises QuotaExceeded. Locks the account's row: what follows in `tx` has it alone."""
+    """Sets `size` bytes aside for an upload. Raises QuotaExceeded, also if there are MAX_DOCUMENTS.
+
+    Locks the account's row: what follows in `tx` has it alone.
+    """
     reserved = await tx.execute(
         """
         UPDATE account_usage SET bytes_reserved = bytes_reserved + %(size)s
-        WHERE owner_id = %(owner)s AND bytes_used + bytes_reserved + %(size)s <= coalesce(bytes_quota, %(default)s)
+        WHERE owner_id = %(owner)s AND bytes_used + bytes_reserved + %(size)s <= coalesce(bytes_quota, %(default)s) AND documents < %(most)s
         """,
-        {"owner": owner_id, "size": size, "default": settings().default_quota},
+        {"owner": owner_id, "size": size, "default": settings().default_quota, "most": MAX_DOCUMENTS},
     )
     if not reserved:
-        raise QuotaExceeded(f"There is no room for another {_in_words(size)}. Remove documents and empty the trash, then try again.")
+        raise QuotaExceeded(
+            f"There is no room for another {_in_words(size)} or document. Remove documents and empty the trash, then try again."
+        )
 
 
 async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> None:

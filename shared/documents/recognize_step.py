@@ -96,7 +96,7 @@ async def recognize_slice(
     store: StorageBackend | None = None,
     recognizing: Recognizing = recognize,
 ) -> bool:
-    """Recognises the pages after the first `done`, as many as fit a slice; False, without effect, where that is not what is to be done next
+    """Recognises the pages after the first `done`, as many as fit a slice; False, without effect, if that is not what is to be done next
     for the document at `revision` (any more)."""
     work = await _next(db, document_id, revision, done)
     if work is None:

@@ -51,7 +51,7 @@ def unpack(stored: bytes) -> list[tuple[str, int, int, int, int]]:
 
 
 @dataclass(frozen=True)
-class _Page:
+class _StoredPage:
     number: int
     confidence: int
     missing: str
@@ -66,7 +66,7 @@ async def warnings_of(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> 
         ORDER BY number
         """,
         {"owner": owner_id, "id": document_id, "least": HARDLY_LEGIBLE},
-        row=_Page,
+        row=_StoredPage,
     )
     told = []
     for missing in dict.fromkeys(page.missing for page in pages if page.missing):

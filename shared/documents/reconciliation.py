@@ -1,7 +1,7 @@
 """What finds a document that should have moved on: PostgreSQL and the bucket are the truth, everything that wakes a step is a hint.
 
-`reconcile` runs every minute. Work is taken from the unfinished documents longest not looked after, in batches, so its cost follows what is
-under way, not what is kept, and any number of them may run side by side. `clean_up` runs every half hour.
+`reconcile` runs every minute. It takes the unfinished documents that were checked longest ago, in batches: its cost follows what is under
+way, not what is kept, and any number of them may run side by side. `clean_up` runs every half hour.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ log = logging.getLogger("docuvault.documents")
 Reconciled = TypeVar("Reconciled")
 
 QUIET_SECONDS = 30
-"""How long a document may stand still before it is looked after."""
+"""How long a document may stand still before it is checked."""
 BATCH = 100
 STORE_CALLS_AT_ONCE = 8
 TIME_LIMIT_SECONDS = 45.0
@@ -35,21 +35,21 @@ _STEPS: dict[str, StepName] = {"stored": "extract", "extracted": "classify"}
 
 
 async def reconcile() -> None:
-    """Looks after every unfinished document that has stood still. Raises StorageUnavailable where uploads could not be looked for."""
+    """Checks every unfinished document that has stood still. Raises StorageUnavailable if uploads could not be looked for."""
     ends = time.monotonic() + TIME_LIMIT_SECONDS
     while time.monotonic() < ends:
-        uploads, looked_at = await _look_after_batch()
+        uploads, looked_at = await _check_batch()
         # Outside any transaction: the store may be slow.
-        await _each(uploads, _settle_if_there)
+        await _each(uploads, _finalize_if_stored)
         if looked_at < BATCH:
             return
-    log.warning("the reconciler's time was up before all documents were looked after")
+    log.warning("the reconciler's time was up before all documents were checked")
 
 
 async def clean_up() -> None:
     """Removes expired uploads and what has arrived for them since, and forgets tombstones and changes that nobody needs any more."""
-    await _give_up_expired_uploads()
-    await _bury_tombstones()
+    await _finalize_or_discard_expired()
+    await _remove_expired_tombstones()
     async with database().system() as tx:
         await changes.prune(tx)
 
@@ -81,8 +81,8 @@ class _UnfinishedDocument:
         return [event.dedup_key for event in self.events]
 
 
-async def _look_after_batch() -> tuple[list[Upload], int]:
-    """Takes a batch: documents between two steps are mended on the spot; uploads under way are returned. And how many it were."""
+async def _check_batch() -> tuple[list[Upload], int]:
+    """Checks a batch: documents between two steps are repaired on the spot, uploads under way are returned, with the batch's size."""
     async with database().system() as tx:
         taken = await tx.fetch_all(
             f"""
@@ -100,7 +100,7 @@ async def _look_after_batch() -> tuple[list[Upload], int]:
         )
         standing = [document.id for document in taken if document.status in _STEPS]
         if standing:
-            await _look_after_standing(tx, standing)
+            await _repair_standing(tx, standing)
     return [upload for upload in taken if upload.status == "uploading" and upload.upload_method != "through_us"], len(taken)
 
 
@@ -112,7 +112,7 @@ class _Deliveries:
     states: list[str]
 
 
-async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> None:
+async def _repair_standing(tx: Transaction, document_ids: list[UUID]) -> None:
     documents = await tx.fetch_all(
         """
         SELECT d.id, d.owner_id, d.status, d.revision, d.size, r.done AS recognized
@@ -136,11 +136,11 @@ async def _look_after_standing(tx: Transaction, document_ids: list[UUID]) -> Non
     )
     states = {deliveries.dedup_key: deliveries.states for deliveries in found}
     for document in documents:
-        await _mend(tx, document, {state for key in document.keys for state in states.get(key, [])})
+        await _repair(tx, document, {state for key in document.keys for state in states.get(key, [])})
 
 
-async def _mend(tx: Transaction, document: _UnfinishedDocument, states: set[str]) -> None:
-    """Where nobody is on the way to the document: either its delivery is dead, so it has failed, or it was lost and is sent again."""
+async def _repair(tx: Transaction, document: _UnfinishedDocument, states: set[str]) -> None:
+    """If no delivery is on its way: one that is dead makes the document failed, one that was lost is published again."""
     if states & {"ready", "waiting", "running"}:
         return
     log.warning(
@@ -163,13 +163,13 @@ async def _mend(tx: Transaction, document: _UnfinishedDocument, states: set[str]
     await publish(tx, document.events[0], cost=lifecycle.cost_of(document.size))
 
 
-async def _settle_if_there(upload: Upload) -> None:
+async def _finalize_if_stored(upload: Upload) -> None:
     stored = await object_store().stat(upload.object_key)
     if stored is not None:
-        await upload_step.settle(TenantDatabase(database(), upload.owner_id), upload, stored)
+        await upload_step.finalize(TenantDatabase(database(), upload.owner_id), upload, stored)
 
 
-async def _give_up_expired_uploads() -> None:
+async def _finalize_or_discard_expired() -> None:
     while True:
         async with database().system() as tx:
             expired = await tx.fetch_all(
@@ -180,17 +180,17 @@ async def _give_up_expired_uploads() -> None:
                 """,
                 row=Upload,
             )
-        await _each(expired, _settle_or_give_up)
+        await _each(expired, _finalize_or_discard)
         if len(expired) < BATCH:
             return
 
 
-async def _settle_or_give_up(upload: Upload) -> None:
-    """Where all the bytes came in time and only the word of it was lost, the document is kept."""
+async def _finalize_or_discard(upload: Upload) -> None:
+    """The document stays if all its bytes came in time and only the notification was lost."""
     db = TenantDatabase(database(), upload.owner_id)
     stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
     if stored is not None:
-        await upload_step.settle(db, upload, stored)
+        await upload_step.finalize(db, upload, stored)
     else:
         await upload_step.discard(db, upload, only_expired=True)
 
@@ -201,7 +201,7 @@ class _Tombstone:
     upload_id: str | None
 
 
-async def _bury_tombstones() -> None:
+async def _remove_expired_tombstones() -> None:
     """Nothing can arrive under an expired tombstone's key any more: one last look, then it is forgotten."""
     while True:
         async with database().system() as tx:
@@ -209,17 +209,17 @@ async def _bury_tombstones() -> None:
                 f"SELECT object_key, upload_id FROM upload_tombstones WHERE expires_at < now() ORDER BY expires_at LIMIT {BATCH}",
                 row=_Tombstone,
             )
-        await _each(expired, _remove_remains)
+        await _each(expired, _remove_late_object)
         async with database().system() as tx:
             await tx.execute(
-                "DELETE FROM upload_tombstones WHERE object_key = ANY(%(keys)s)", {"keys": [grave.object_key for grave in expired]}
+                "DELETE FROM upload_tombstones WHERE object_key = ANY(%(keys)s)", {"keys": [tombstone.object_key for tombstone in expired]}
             )
         if len(expired) < BATCH:
             return
 
 
-async def _remove_remains(grave: _Tombstone) -> None:
-    await upload_step.remove_remains(grave.object_key, grave.upload_id, in_parts=True)
+async def _remove_late_object(tombstone: _Tombstone) -> None:
+    await upload_step.remove_remains(tombstone.object_key, tombstone.upload_id, in_parts=True)
 
 
 async def _each(items: Sequence[Reconciled], work: Callable[[Reconciled], Awaitable[None]]) -> None:

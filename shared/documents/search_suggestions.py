@@ -1,26 +1,15 @@
 """What a person may be about to type: words of the documents, titles, topics, senders."""
 
-from typing import Literal
-from uuid import UUID
-
-from shared.api.models import ResponseModel
 from shared.db import TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters
+from shared.documents.models import SearchSuggestion
 from shared.documents.name_keys import name_key
 from shared.search import words
 from shared.search.query import parse
 
 EACH = 5
 """Suggestions of each kind."""
-
-
-class SearchSuggestion(ResponseModel):
-    """A suggestion; `document_id` with a title."""
-
-    kind: Literal["word", "title", "topic", "sender"]
-    text: str
-    document_id: UUID | None = None
 
 
 async def suggest(db: TenantDatabase, text: str) -> list[SearchSuggestion]:

@@ -7,21 +7,18 @@ corrects, renames or merges is remembered as an alias, so that the next document
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Annotated
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from pydantic import AfterValidator, StringConstraints
 
 from shared.api import cursors
-from shared.api.models import Page, PageQuery, RequestModel, ResponseModel, SingleLine
+from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.name_keys import name_key, one_line
+from shared.documents.sender_models import NAME_CHARACTERS, Sender, SenderChange
 from shared.errors import DomainError, InvalidCursor, NotFound, ValidationFailed
 from shared.ids import new_id
-
-NAME_CHARACTERS = 200
 
 READ_AT_MOST = 5_000
 """Senders an owner may have before documents bring no new ones; a person may always name one."""
@@ -33,35 +30,10 @@ _LEGAL_FORM = re.compile(
 )
 
 
-SenderName = Annotated[
-    SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)
-]
-
-
 class SenderExists(DomainError):
     """The owner has a sender of this name; upper and lower case are the same."""
 
     status, code, title = 409, "sender_exists", "You already have a sender of this name"
-
-
-class SenderChange(RequestModel):
-    """A sender's new name."""
-
-    name: SenderName
-
-
-class SenderMerge(RequestModel):
-    """The sender that another one is."""
-
-    into: UUID
-
-
-class Sender(ResponseModel):
-    """Who documents come from; `documents` counts those, the trash left out."""
-
-    id: UUID
-    name: str
-    documents: int
 
 
 def alias_key(name: str) -> str:

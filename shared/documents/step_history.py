@@ -8,23 +8,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import TenantDatabase, Transaction
+from shared.documents.models import Step, StepState
 from shared.errors import NotFound
 
 StepName = Literal["upload", "extract", "classify", "move"]
-StepState = Literal["running", "done", "failed", "skipped"]
-
-
-class Step(ResponseModel):
-    """A step as clients see it; `duration_ms` is None while it runs."""
-
-    step: str
-    state: StepState
-    attempts: int
-    started_at: datetime
-    duration_ms: int | None = None
-    detail: str | None = None
 
 
 async def begin(tx: Transaction, *, owner_id: UUID, document_id: UUID, revision: int, step: StepName) -> None:

@@ -64,11 +64,11 @@ async def receive(
     receiving = _Receiving(db, upload)
     try:
         stored = await object_store().put_stream(upload.object_key, receiving.passed_on(first, content), content_type=kind)
-        settled = await upload_step.settle(db, receiving.upload, stored, sha256=content.sha256, allow_duplicate=_allow_duplicate(form))
+        finalized = await upload_step.finalize(db, receiving.upload, stored, sha256=content.sha256, allow_duplicate=_allow_duplicate(form))
     except BaseException:
         await upload_step.discard(db, receiving.upload, caller=caller)
         raise
-    if not settled:
+    if not finalized:
         # It took so long that the clean-up has given it up.
         await object_store().delete(upload.object_key)
     return await library.get(db, upload.id)
@@ -143,7 +143,7 @@ class _Receiving:
             yield chunk
 
     async def _keep(self, size: int) -> None:
-        """Raises QuotaExceeded, and NotFound where the upload came so slowly that it was given up: then nothing is reserved for it."""
+        """Raises QuotaExceeded, and NotFound if the upload came so slowly that it was given up: then nothing is reserved for it."""
         async with self._db.transaction() as tx:
             kept = await tx.execute(
                 """

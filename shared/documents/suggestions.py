@@ -5,64 +5,17 @@ decide either way at any time, and otherwise later; the last word counts.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
-
 from shared.api import short_lists
-from shared.api.models import Page, PageQuery, RequestModel, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
 from shared.documents import topics
-from shared.documents.models import TopicRef
+from shared.documents.topic_models import Decided, Decision, DecisionFailure, Suggestion, SuggestionDecision
 from shared.errors import DomainError, NotFound
 
-Decision = Literal["accept", "reject"]
-
-DECISIONS_AT_MOST = 1_000
 DECISIONS_BYTES = 256 * 1024
 """Of a request: each decision takes some 150."""
-
-
-class Suggestion(ResponseModel):
-    """A suggestion as clients see it; `confidence` from 0 to 1, `quote` verbatim from page `page` (None: from the title or filename)."""
-
-    id: UUID
-    topic: TopicRef
-    confidence: float
-    quote: str | None = None
-    page: int | None = None
-    provider: str
-    model: str
-    state: Literal["open", "accepted", "rejected"]
-
-
-class SuggestionDecision(RequestModel):
-    """The owner's word on one suggestion."""
-
-    document_id: UUID
-    suggestion_id: UUID
-    decision: Decision
-
-
-class Decisions(RequestModel):
-    """The owner's word on many."""
-
-    decisions: list[SuggestionDecision] = Field(min_length=1, max_length=DECISIONS_AT_MOST)
-
-
-class DecisionFailure(ResponseModel):
-    """A decision that was not carried out; `code` as the problem of `decide_suggestion` would have it."""
-
-    id: UUID
-    code: str
-
-
-class Decided(ResponseModel):
-    """The suggestions that were decided, by id, in the order of the request, and those that were not."""
-
-    done: list[UUID]
-    failed: list[DecisionFailure]
 
 
 _COLUMNS = """

@@ -5,29 +5,26 @@ that learned from its own filings would grow surer of its own mistakes.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints, model_validator
 
 from shared.api import cursors
-from shared.api.models import Page, RequestModel, ResponseModel, SingleLine
+from shared.api.models import Page
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
-from shared.documents.models import AIPolicy
-from shared.documents.name_keys import name_key, one_line
-from shared.errors import DomainError, NotFound, ValidationFailed
+from shared.documents.name_keys import name_key
+from shared.documents.topic_models import NewTopic, Topic, TopicChange
+from shared.errors import DomainError, LimitReached, NotFound, ValidationFailed
 from shared.ids import new_id
 
 if TYPE_CHECKING:
     from shared.ai.local import TermCounts
 
-NAME_CHARACTERS = 100
-DESCRIPTION_CHARACTERS = 1000
-
-AT_ONCE = 100
-"""Topics that a request may file documents under."""
+MAX_TOPICS = 1000
+"""Of one account: all of them are looked through for each document."""
 
 FiledBy = Literal["owner", "suggestion"]
 
@@ -38,62 +35,8 @@ class TopicExists(DomainError):
     status, code, title = 409, "topic_exists", "You already have a topic of this name"
 
 
-Name = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_CHARACTERS), AfterValidator(one_line)]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=DESCRIPTION_CHARACTERS, pattern=r"^[^\x00]*$")]
-Color = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$", to_lower=True)]
-
-
-class NewTopic(RequestModel):
-    """A topic to make; white space around the name is dropped and within it made single spaces."""
-
-    name: Name
-    description: Description | None = None
-    color: Color | None = Field(default=None, examples=["#2e7d32"])
-    parent_id: UUID | None = None
-    manual_only: StrictBool = False
-    ai_policy: AIPolicy = "inherit"
-
-
-class TopicChange(RequestModel):
-    """What to change of a topic; what is absent stays. `description`, `color` and `parent_id` may be null."""
-
-    name: Name | None = None
-    description: Description | None = None
-    color: Color | None = None
-    parent_id: UUID | None = None
-    manual_only: StrictBool | None = None
-    ai_policy: AIPolicy | None = None
-
-    @model_validator(mode="after")
-    def _only_these_may_be_null(self) -> "TopicChange":
-        for name in self.model_fields_set - {"description", "color", "parent_id"}:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null")
-        return self
-
-
-class TopicMerge(RequestModel):
-    """The topic that takes over another one's documents."""
-
-    into: UUID
-
-
-class Topic(ResponseModel):
-    """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed. `ai_policy` holds for the
-    documents in it."""
-
-    id: UUID
-    name: str
-    description: str | None = None
-    color: str | None = None
-    parent_id: UUID | None = None
-    manual_only: bool
-    ai_policy: AIPolicy
-    documents: int
-
-
 async def create(db: TenantDatabase, new: NewTopic) -> Topic:
-    """Makes a topic. Raises TopicExists, NotFound for its parent, ValidationFailed if that is within another topic."""
+    """Makes a topic. Raises TopicExists, LimitReached, NotFound for its parent, ValidationFailed if that is within another topic."""
     topic = Topic(
         id=new_id(),
         name=new.name,
@@ -105,6 +48,8 @@ async def create(db: TenantDatabase, new: NewTopic) -> Topic:
         documents=0,
     )
     async with db.transaction() as tx:
+        if await tx.fetch_value("SELECT count(*) FROM topics WHERE owner_id = %(owner)s", {"owner": db.owner_id}) >= MAX_TOPICS:
+            raise LimitReached(f"There may be {MAX_TOPICS} topics: delete or rename one.")
         if new.parent_id is not None:
             await _refuse_deeper(tx, db.owner_id, topic.id, new.parent_id)
         made = await tx.execute(
@@ -270,7 +215,8 @@ async def _refuse_deeper(tx: Transaction, owner_id: UUID, topic_id: UUID, parent
         raise ValidationFailed(told, errors=[{"loc": ["body", "parent_id"], "msg": "would be two levels deep"}])
 
 
-class _Nesting(ResponseModel):
+@dataclass(frozen=True)
+class _Nesting:
     parent_id: UUID | None
 
 
@@ -306,7 +252,8 @@ async def _read(tx: Transaction, owner_id: UUID, topic_id: UUID) -> Topic:
     return topic
 
 
-class _TopicName(ResponseModel):
+@dataclass(frozen=True)
+class _TopicName:
     name: str
 
 
@@ -327,7 +274,7 @@ async def described(tx: Transaction, owner_id: UUID) -> list[str]:
 async def file(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID], source: FiledBy = "owner") -> None:
     """Files the document under these topics, by the owner's word, and learns from it; open suggestions of them are accepted with it.
 
-    Filing it again changes nothing. Raises NotFound where the document or a topic is not the owner's.
+    Filing it again changes nothing. Raises NotFound if the document or a topic is not the owner's.
     """
     await refuse_strange(tx, owner_id, topic_ids)
     await touch(tx, owner_id, document_id)
@@ -338,7 +285,7 @@ async def unfile(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_id
     """Takes the document out of these topics, by the owner's word; where it was not in, nothing changes.
 
     What the owner had filed is forgotten as an example; what a provider had filed becomes one of what does not belong there, and the
-    provider's suggestion counts as rejected, so that it does not come back. Raises NotFound where the document is not the owner's.
+    provider's suggestion counts as rejected, so that it does not come back. Raises NotFound if the document is not the owner's.
     """
     await touch(tx, owner_id, document_id)
     await unfile_all(tx, owner_id=owner_id, document_ids=[document_id], topic_ids=topic_ids)
@@ -431,7 +378,7 @@ async def unfile_all(tx: Transaction, *, owner_id: UUID, document_ids: Sequence[
 async def set_topics(tx: Transaction, *, owner_id: UUID, document_id: UUID, topic_ids: Sequence[UUID]) -> bool:
     """Files the document under these topics and no others, by the owner's word; whether that changed anything.
 
-    What it is filed under already stays as it is, by whomever. Raises NotFound where the document or a topic is not the owner's.
+    What it is filed under already stays as it is, by whomever. Raises NotFound if the document or a topic is not the owner's.
     """
     wanted = set(topic_ids)
     present: list[UUID] = await tx.fetch_value(
@@ -503,7 +450,8 @@ def term_counts(tx: Transaction, owner_id: UUID) -> "TermCounts":
     return look_up
 
 
-class _Filing(ResponseModel):
+@dataclass(frozen=True)
+class _Filing:
     document_id: UUID
     topic_id: UUID
     source: str

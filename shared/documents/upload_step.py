@@ -1,9 +1,9 @@
 """What becomes of an upload: its object arrives and it is a stored document, or it is given up.
 
-complete_upload, the bucket notification and the reconciler all end in `settle`, which is idempotent. An upload given up or expired leaves a
-tombstone until nothing can arrive under its key any more; so does an object that is not what was promised: it is removed, and never served.
+complete_upload, the bucket notification and the reconciler all end in `finalize`, which is idempotent. An upload given up or expired leaves
+a tombstone until nothing can arrive under its key any more; so does an object that is not what was promised: it is removed, never served.
 
-No transaction is open while the store is asked: each commits only where the row is still as it was before the store was asked.
+No transaction is open during a request to the store: what follows is committed only if the row is still as it was before.
 """
 
 import logging
@@ -34,7 +34,7 @@ OBJECT_MISMATCH = "object_mismatch"
 TOMBSTONE_GRACE = timedelta(hours=1)
 """How long a PUT that began just before its URL expired may still be under way."""
 URL_LIFETIME_AT_MOST = timedelta(hours=1)
-"""How long a URL for the bytes of a document that has settled may still be good."""
+"""How long a URL for the bytes of a document that is finalized may still be good."""
 
 
 class DuplicateDocument(DomainError):
@@ -125,7 +125,7 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
 
 
 async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, sha256: str) -> None:
-    """Raises DuplicateDocument where another document of the owner's, outside the trash, has or will have the same bytes.
+    """Raises DuplicateDocument if another document of the owner's, outside the trash, has or will have the same bytes.
 
     Call it after the account's row is locked (`quotas.reserve`, `quotas.use`): then no other upload can slip in between.
     """
@@ -152,26 +152,26 @@ async def find(tx: Transaction, owner_id: UUID, document_id: UUID) -> Upload | N
     )
 
 
-async def settle(
+async def finalize(
     db: TenantDatabase, upload: Upload, stored: StoredObject, *, sha256: str | None = None, allow_duplicate: bool = True
 ) -> bool:
-    """The upload's object is there: `stored`, and the next step is announced; or `failed`, where it is not the object that was promised.
+    """The upload's object is there: `stored`, and DocumentStored is published; or `failed`, if it is not the object that was promised.
 
-    False where another settled it, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`,
+    False if another finalized it, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`,
     raises DuplicateDocument where they are there already.
     """
     wrong = _mismatch(upload, stored)
     async with db.transaction() as tx:
-        settled = await _settle(tx, upload, stored, wrong, sha256)
-        if settled and sha256 is not None and not allow_duplicate:
+        finalized = await _write_result(tx, upload, stored, wrong, sha256)
+        if finalized and sha256 is not None and not allow_duplicate:
             await refuse_duplicate(tx, upload.owner_id, upload.id, sha256)
-    if settled and wrong is not None:
+    if finalized and wrong is not None:
         log.warning("another object than promised", extra={"fields": {"document": str(upload.id), "reason": wrong}})
         await remove_refused(upload.object_key)
-    return settled
+    return finalized
 
 
-async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: str | None, sha256: str | None) -> bool:
+async def _write_result(tx: Transaction, upload: Upload, stored: StoredObject, wrong: str | None, sha256: str | None) -> bool:
     error = None if wrong is None else Jsonb({"step": "upload", "code": OBJECT_MISMATCH, "detail": wrong})
     size = stored.size if wrong is None else 0
     changed = await tx.execute(
@@ -218,7 +218,7 @@ async def _settle(tx: Transaction, upload: Upload, stored: StoredObject, wrong: 
 async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False, caller: audit.Caller | None = None) -> bool:
     """Gives the upload up (the `caller` does, if one is named): row gone, room released, a tombstone left; then the store is cleared.
 
-    False where it is no longer uploading, or with `only_expired` where it was given more time. A store that is down is no obstacle: the
+    False if it is no longer uploading, or with `only_expired` if it was given more time. A store that is down is no obstacle: the
     tombstone remembers what there is to remove.
     """
     async with db.transaction() as tx:
@@ -297,9 +297,9 @@ async def remove_remains(object_key: str, upload_id: str | None, *, in_parts: bo
 
 
 async def object_arrived(object_key: str) -> str:
-    """An object was created under this key. What came of it, in a word: settled, known, early, removed, gone or unknown.
+    """An object was created under this key. What came of it, in a word: finalized, known, early, removed, gone or unknown.
 
-    `early`: bytes that pass through us, which whoever receives them settles. `unknown` objects are left alone and counted in the log.
+    `early`: bytes that pass through us, which whoever receives them finalizes. `unknown` objects are left alone and counted in the log.
     """
     original = OriginalKey.parse(object_key)
     if original is None:
@@ -311,11 +311,11 @@ async def object_arrived(object_key: str) -> str:
             {"owner": db.owner_id, "key": object_key},
             row=Upload,
         )
-        buried = (upload is None or upload.status == "failed") and await tx.fetch_value(
+        has_tombstone = (upload is None or upload.status == "failed") and await tx.fetch_value(
             "SELECT true FROM upload_tombstones WHERE owner_id = %(owner)s AND object_key = %(key)s",
             {"owner": db.owner_id, "key": object_key},
         )
-    if buried:
+    if has_tombstone:
         await object_store().delete(object_key)
         return "removed"
     if upload is None:
@@ -327,7 +327,7 @@ async def object_arrived(object_key: str) -> str:
     stored = await object_store().stat(object_key)
     if stored is None:
         return "gone"
-    return "settled" if await settle(db, upload, stored) else "known"
+    return "finalized" if await finalize(db, upload, stored) else "known"
 
 
 def _unknown(object_key: str) -> str:

@@ -4,34 +4,37 @@ The bytes go straight from the client to the object store. Size, type, `If-None-
 signed into the URL, so that the object cannot be another one, larger, or overwritten later.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
-
-from shared.api.models import RequestModel, ResponseModel
 from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
 from shared.documents import filenames, library, quotas, upload_step
 from shared.documents.library import UploadIncomplete
-from shared.documents.models import Document
+from shared.documents.models import (
+    MAX_PARTS,
+    CompletedPart,
+    CompleteUpload,
+    CreatedUpload,
+    CreateUpload,
+    Document,
+    PartsUpload,
+    ResumableUpload,
+    SignedPart,
+    SignedParts,
+    SignParts,
+    SingleUpload,
+    UploadedPart,
+)
 from shared.documents.upload_step import DuplicateDocument, Upload
 from shared.errors import Conflict, DomainError, NotFound
 from shared.extraction import UnsupportedType, content_types, refusals
 from shared.storage import ObjectMissing, Part, PartsRefused, object_store
 
 __all__ = [
-    "CompleteUpload",
-    "CreateUpload",
-    "CreatedUpload",
     "DuplicateDocument",
     "EmptyDocument",
-    "ResumableUpload",
-    "SignParts",
-    "SignedParts",
     "UnsupportedType",
     "UploadFinished",
     "UploadIncomplete",
@@ -46,8 +49,6 @@ __all__ = [
 MULTIPART_FROM = 64 * 2**20
 """Bytes from which a document is uploaded in parts, as clients rely on."""
 PART_SIZE = 16 * 2**20
-MAX_PARTS = 10_000
-"""S3's own limit; larger documents get larger parts."""
 SINGLE_LIFETIME = upload_step.URL_LIFETIME_AT_MOST
 PARTS_LIFETIME = timedelta(hours=24)
 PART_URL_SECONDS = 3600
@@ -116,92 +117,10 @@ class UploadFinished(Conflict):
     code, title = "upload_finished", "The document has already arrived"
 
 
-class CreateUpload(RequestModel):
-    """A document that a client wants to upload; `size` in bytes, `sha256` of the whole content."""
-
-    filename: str = Field(min_length=1, max_length=4096)
-    size: int = Field(ge=0, le=2**53)
-    content_type: str = Field(max_length=255)
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    allow_duplicate: bool = False
-
-
-class SingleUpload(ResponseModel):
-    """One PUT to `url` with exactly these headers (and the Content-Length that clients send by themselves)."""
-
-    method: Literal["single"] = "single"
-    url: str
-    headers: Mapping[str, str]
-    expires_at: datetime
-
-
-class PartsUpload(ResponseModel):
-    """Parts of `part_size` bytes, the last one smaller; sign_upload_parts gives their URLs."""
-
-    method: Literal["multipart"] = "multipart"
-    part_size: int
-    part_count: int
-    expires_at: datetime
-
-
-class UploadedPart(ResponseModel):
-    """A part that is there; `size` in bytes."""
-
-    number: int
-    size: int
-    etag: str
-
-
-class ResumableUpload(ResponseModel):
-    """The instructions, freshly signed, and the parts that are there already."""
-
-    method: Literal["single", "multipart"]
-    url: str | None = None
-    headers: Mapping[str, str] | None = None
-    expires_at: datetime
-    part_size: int | None = None
-    part_count: int | None = None
-    parts: list[UploadedPart]
-
-
-class CreatedUpload(ResponseModel):
-    document: Document
-    upload: SingleUpload | PartsUpload
-
-
-class SignParts(RequestModel):
-    """The numbers of the parts to sign."""
-
-    numbers: list[Annotated[int, Field(ge=1, le=MAX_PARTS)]] = Field(min_length=1, max_length=1000)
-
-
-class SignedPart(ResponseModel):
-    number: int
-    url: str
-    headers: Mapping[str, str]
-
-
-class SignedParts(ResponseModel):
-    items: list[SignedPart]
-
-
-class CompletedPart(RequestModel):
-    """A part as the client sent it; `etag` as the store answered."""
-
-    number: int = Field(ge=1, le=MAX_PARTS)
-    etag: str = Field(min_length=1, max_length=255)
-
-
-class CompleteUpload(RequestModel):
-    """The parts that make the document; without them the store's own list counts."""
-
-    parts: list[CompletedPart] | None = Field(default=None, max_length=MAX_PARTS)
-
-
 async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | None = None) -> CreatedUpload:
     """Reserves room, writes the row and signs the upload.
 
-    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument where a hash is given.
+    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument if a hash is given.
     """
     if request.size == 0:
         raise EmptyDocument("The document has no bytes.")
@@ -274,7 +193,7 @@ async def sign_parts(db: TenantDatabase, document_id: UUID, request: SignParts) 
 
 
 async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUpload) -> Document:
-    """The client says that the bytes are there: checks, and settles the upload. Once it is settled, only answers with the document.
+    """The client says that the bytes are there: checks, and finalizes the upload. Once that is done, only answers with the document.
 
     Raises NotFound, UploadIncomplete.
     """
@@ -288,7 +207,7 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
         stored = None if upload.upload_method == "through_us" else await object_store().stat(upload.object_key)
         if stored is None:
             raise UploadIncomplete("Nothing has arrived under the upload's URL yet.")
-        await upload_step.settle(db, upload, stored)
+        await upload_step.finalize(db, upload, stored)
     return await library.get(db, document_id)
 
 

@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.config import settings
 from shared.db import Transaction
-
-
-class StorageUsage(ResponseModel):
-    """Bytes kept, bytes promised to uploads under way, bytes allowed; documents kept."""
-
-    bytes_used: int
-    bytes_reserved: int
-    bytes_quota: int
-    documents: int
+from shared.documents.models import StorageUsage
 
 
 @dataclass(frozen=True)
@@ -26,7 +17,7 @@ class _UsageRow:
 
 
 async def of(tx: Transaction, owner_id: UUID) -> StorageUsage:
-    """The owner's usage; the quota is DEFAULT_QUOTA where none was set."""
+    """The owner's usage; the quota is DEFAULT_QUOTA if none was set."""
     row = await tx.fetch_one(
         "SELECT bytes_used, bytes_reserved, bytes_quota, documents FROM account_usage WHERE owner_id = %(owner)s",
         {"owner": owner_id},

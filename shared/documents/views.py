@@ -3,18 +3,18 @@
 What a view names may be gone (a topic, a sender): then it lists nothing, and stays until it is changed.
 """
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, StrictBool, StringConstraints, model_validator
 
 from shared.api import short_lists
-from shared.api.models import Page, PageQuery, RequestModel, ResponseModel, SingleLine
+from shared.api.models import Page
 from shared.db import TenantDatabase, Transaction
 from shared.documents import listing, query_filters
-from shared.documents.listing import DocumentFilter, Sort
-from shared.documents.name_keys import name_key, one_line
+from shared.documents.listing import Filters
+from shared.documents.name_keys import name_key
+from shared.documents.view_models import NewView, View, ViewChange, ViewQuery, ViewsQuery
 from shared.errors import Conflict, DomainError, NotFound
 from shared.ids import new_id
 from shared.search import query as search_query
@@ -26,56 +26,9 @@ COUNTED = 1_000
 COUNTED_VIEWS = 50
 """Views of a page whose documents are counted; of the others the number is not known."""
 
-ViewName = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(one_line)]
-
 
 class TooManyViews(Conflict):
     code, title = "too_many_views", "You keep as many views as there may be"
-
-
-class ViewQuery(DocumentFilter):
-    """What a view lists, and in which order."""
-
-    sort: Sort | None = None
-
-
-class NewView(RequestModel):
-    """A view to keep."""
-
-    name: ViewName
-    query: ViewQuery
-    pinned: StrictBool = False
-
-
-class ViewChange(RequestModel):
-    """What to change of a view; what is absent stays. `query` is replaced as a whole."""
-
-    name: ViewName | None = None
-    query: ViewQuery | None = None
-    pinned: StrictBool | None = None
-
-    @model_validator(mode="after")
-    def _nothing_may_be_null(self) -> "ViewChange":
-        for name in self.model_fields_set:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} cannot be null")
-        return self
-
-
-class View(ResponseModel):
-    """A view; `query` has the parameters that were given. `documents` if they were counted, at most 1,000 of them."""
-
-    id: UUID
-    name: str
-    query: dict[str, Any]
-    pinned: bool
-    documents: int | None = None
-
-
-class ViewsQuery(PageQuery):
-    """A page of views; with `counts`, the documents of the first of them are counted."""
-
-    counts: bool = False
 
 
 async def list_page(db: TenantDatabase, query: ViewsQuery) -> Page[View]:
@@ -155,7 +108,7 @@ async def _count(db: TenantDatabase, view: View) -> int | None:
         chosen = ViewQuery.model_validate(view.query)
         text = chosen.q or ""
         query = search_query.parse(text)
-        filters = await query_filters.narrowed(db, chosen.filters(), query.filters)
+        filters = await query_filters.narrowed(db, Filters.of(chosen), query.filters)
     except (ValueError, DomainError):
         return None
     source = listing.source(db, filters)

@@ -131,7 +131,7 @@ async def extract(
     """Read the document at `path`. `filename` tells plain-text kinds apart; `declared_type` is what the client said and decides nothing.
 
     With `defer_recognition`, pages that are only a picture have no text yet, and `Extraction.scans` lists them for `recognize`.
-    Raises ExtractionFailed for good, SandboxUnavailable where it is worth trying again, OSError where `path` cannot be opened."""
+    Raises ExtractionFailed for good, SandboxUnavailable if it is worth trying again, OSError if `path` cannot be opened."""
     finished = await _run(_READ, path, _arguments(filename, defer_recognition=defer_recognition), limits)
     extraction = _checked(finished.value, finished.blob)
     extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
@@ -212,7 +212,7 @@ def _languages() -> tuple[list[str], str]:
 
 
 def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
-    """Make an Extraction of what came out of the sandbox, believing nothing: a child that was taken over may answer anything."""
+    """Make an Extraction of what came out of the sandbox, believing nothing: a child that was taken over may return anything."""
     from shared.extraction import cleaning
 
     pages, page_count, language, title = (value.get(name) for name in ("pages", "page_count", "language", "title"))

@@ -65,6 +65,6 @@ _PROGRAM = re.compile(r"^Microsoft (?:Office )?(?:Word|Excel|PowerPoint) - ")
 
 
 def title(text: str, longest: int) -> str | None:
-    """A document's own title: cleaned, on one line, cut to `longest` characters; None where it says nothing."""
+    """A document's own title: cleaned, on one line, cut to `longest` characters; None if it says nothing."""
     line = _PROGRAM.sub("", " ".join(clean(text).split()))[:longest].strip()
     return None if _NO_TITLE.fullmatch(line) else line or None

@@ -128,7 +128,7 @@ class Compound:
         return b"".join(pieces)
 
     def _sectors(self) -> int:
-        return self._length // self._size + 1
+        return int(self._length // self._size + 1)
 
     def _sector(self, number: int) -> bytes:
         return self._at((number + 1) * self._size, self._size)

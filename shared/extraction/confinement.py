@@ -10,7 +10,7 @@
 - every system call but the few that reading was measured to need (seccomp-BPF): no sockets, no programs, no processes, no signals to
   others, no new code, no look at a file but by opening it. A call that a new kernel brings is refused until someone adds it.
 
-The system-call filter is not optional: `confine()` raises `CannotConfine` where it cannot be installed or does not bite, and the caller
+The system-call filter is not optional: `confine()` raises `CannotConfine` if it cannot be installed or does not bite, and the caller
 must not parse then. The rest is taken where the machine gives it. A network namespace is not made: it costs 1-5 ms a document and adds
 nothing to a process that cannot make a socket.
 """
@@ -259,7 +259,7 @@ def landlock_ruleset(places: Iterable[str]) -> Ruleset | None:
 def confine(limits: Limits, parent: int, ruleset: Ruleset | None) -> None:
     """Lock this process down for good. `parent` is the process it must not outlive, `ruleset` comes from `landlock_ruleset`.
 
-    Raises CannotConfine where the mandatory parts cannot be had."""
+    Raises CannotConfine if the mandatory parts cannot be had."""
     _limit(limits)
     _drop_capabilities()
     # after the change of credentials, which may clear both (prctl(2))

@@ -2,10 +2,10 @@
 
 `shared.extraction.sandbox` starts it with an empty environment and one descriptor, a SOCK_SEQPACKET socket. Each message on it is one
 job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}, "skipped": […]}` with three descriptors, the document (read-only),
-the socket for the answer and the lease. For each job the task's module may load what children share (`prepare(arguments)`), then a child is
-forked that confines itself and runs `function(document, arguments)`.
+the socket for the response and the lease. For each job, the task's module may load what children share (`prepare(arguments)`), then a child
+is forked that confines itself and runs `function(document, arguments)`.
 
-- The child writes its answer on its socket: the parts of the document as it comes to them (`parts.py`), the length of a JSON text in 4
+- The child writes its response on its socket: the parts of the document as it comes to them (`parts.py`), the length of a JSON text in 4
   bytes (big-endian), the JSON text, and bytes up to the end.
 - The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …}` (status as waitpid(2) has it).
 - The other end of the lease closed means: nobody waits for this any more. The child is killed.

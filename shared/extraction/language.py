@@ -121,7 +121,7 @@ def small_words(language: str) -> frozenset[str]:
 
 
 def detect(text: str) -> str | None:
-    """The language of the text's first 20,000 characters as ISO 639-1 code; None where there is too little to go by."""
+    """The language of the text's first 20,000 characters as ISO 639-1 code; None if there is too little to go by."""
     sample = text[:_SAMPLE].lower()
     if len(_BEYOND_LATIN.findall(sample)) > 5:
         spoken = _by_script(sample)

@@ -88,7 +88,7 @@ def prepare(arguments: dict[str, Any]) -> None:
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder), defer_recognition.
 
-    Raises ExtractionFailed; the answer is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
+    Raises ExtractionFailed; the response is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
     may have for OCR, and QUICK_CPU_SECONDS of it for anything else."""
     confinement.allow_cpu(QUICK_CPU_SECONDS)
     recognizer = Recognizer(
@@ -108,7 +108,7 @@ def read_unconfined(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str
 def recognize(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """Recognise the text on scans that `read` has deferred: as many as begin within a time, the first in any case.
 
-    `arguments`: those of `read`, and scans ([frame, attachment], as `read` gave them), cpu_seconds, page_seconds. `texts` of the answer are
+    `arguments`: those of `read`, and scans ([frame, attachment], as from `read`), cpu_seconds, page_seconds. `texts` of the response are
     the text of the first scans, None for one that cannot be decoded; `pages` say how each was recognised (`RecognizedPage`)."""
     from shared.extraction.formats import mail, pdf, pictures
 

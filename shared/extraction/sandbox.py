@@ -2,8 +2,8 @@
 
     finished = await sandbox.run("shared.extraction.reading:read", file, {"filename": "letter.pdf"})
 
-The parent's half: it starts the fork server (`forkserver.py`), hands it jobs, waits no longer than the limit, and reads the answer as what
-it is: bytes from a process that may have been taken over. The answer is JSON of bounded size, never pickle; who calls `run` checks its
+The parent's half: it starts the fork server (`forkserver.py`), hands it jobs, waits no longer than the limit, reads the response as what
+it is: bytes from a process that may have been taken over. The response is JSON of bounded size, never pickle; who calls `run` checks its
 shape. A cancelled call kills its child; a parent that dies takes fork server and children along; a fork server that dies is started again
 for the next job.
 """
@@ -130,7 +130,7 @@ async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, d
 
 
 def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limits) -> Finished:
-    """Judge how a child ended (`status` as of waitpid(2)) and take its answer apart."""
+    """Judge how a child ended (`status` as of waitpid(2)) and take its response apart."""
     part, message = parts.split(data)
     level = logging.WARNING if status != 0 or "Traceback" in errors else logging.DEBUG
     _log.log(level, "a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-2000:].strip())

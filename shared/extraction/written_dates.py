@@ -1,6 +1,6 @@
 """Dates as people write them, in some thirty languages: `3. Mai 2024`, `May 3rd, 2024`, `03/05/24`, `2024年5月3日`, `令和6年5月3日`.
 
-Which of two small numbers is the day is told by the document itself where it can be (another date has a 13th month), by signs of the
+Which of two small numbers is the day is told by the document itself if it can be (another date has a 13th month), by signs of the
 country in English, and otherwise by the language. All patterns are linear in the text.
 """
 

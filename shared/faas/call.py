@@ -25,14 +25,24 @@ class PathParameters:
         self._values = values
 
     def __getattr__(self, name: str) -> UUID:
-        try:
-            return UUID(self._values[name])
-        except ValueError:
-            raise NotFound from None
+        return _uuid(self._values[name])
+
+    def check_ids(self) -> None:
+        """Raises NotFound if one of them is to be a UUID and is none."""
+        for name, value in self._values.items():
+            if name.endswith("_id"):
+                _uuid(value)
 
     def text(self, name: str) -> str:
         """The segment, percent-decoded."""
         return self._values[name]
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise NotFound from None
 
 
 class Call(Generic[BodyT, QueryT]):

@@ -19,7 +19,7 @@ _PURPOSE = "client address"
 
 
 def client_address(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> str:
-    """The client's IP address as text; `unknown` where the connection has none (a unix socket)."""
+    """The client's IP address as text; `unknown` if the connection has none (a unix socket)."""
     signed = headers.get(SIGNED_CLIENT_HEADER)
     if signed is not None and (told := _verified(signed)) is not None:
         return told[0]
@@ -56,10 +56,10 @@ def _verified(value: str) -> tuple[str, str] | None:
     if not (moment.isascii() and moment.isdecimal() and len(moment) < 16) or abs(time.time() - int(moment)) > SIGNATURE_SECONDS:
         return None
     try:
-        given = bytes.fromhex(signature)
+        tag = bytes.fromhex(signature)
     except ValueError:
         return None
-    return (address, origin) if is_signed(_PURPOSE, _bytes(stamp), given) else None
+    return (address, origin) if is_signed(_PURPOSE, _bytes(stamp), tag) else None
 
 
 def _bytes(stamp: str) -> bytes:

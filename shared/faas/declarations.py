@@ -92,9 +92,9 @@ EVENT_FUNCTIONS: dict[str, EventDeclaration] = {}
 
 
 def declare(declaration: EndpointDeclaration | EventDeclaration) -> None:
-    """Records a function. Raises DuplicateName where another handler has that name already."""
-    known = ENDPOINTS.get(declaration.name) or EVENT_FUNCTIONS.get(declaration.name)
-    if known is not None and known.handler.__code__.co_filename != declaration.handler.__code__.co_filename:
+    """Records a function. Raises DuplicateName if another handler has that name already."""
+    earlier = ENDPOINTS.get(declaration.name) or EVENT_FUNCTIONS.get(declaration.name)
+    if earlier is not None and earlier.handler.__code__.co_filename != declaration.handler.__code__.co_filename:
         raise DuplicateName(declaration.name)
     if isinstance(declaration, EndpointDeclaration):
         ENDPOINTS[declaration.name] = declaration

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Handler = Callable[[Any], Awaitable[Any]]
 
 JSON_BODY_LIMIT = 64 * 1024
-"""Bytes a JSON body may have where the endpoint says nothing else."""
+"""Bytes a JSON body may have if the endpoint says nothing else."""
 
 
 def endpoint(
@@ -50,14 +50,14 @@ def endpoint(
       (the refresh cookie may authorise it, so the Origin rule holds; the function checks the cookie).
     - `body`, `query`: pydantic models; `body="stream"` leaves the bytes to the function (`call.stream`).
     - `headers`: the request headers of its own that it heeds, and what they do.
-    - `returns`: the model it answers with `status`; a content type where it answers an `Answer` of its own; None for 204.
+    - `returns`: the model of the response with `status`; a content type if it makes a `Response` of its own; None for 204.
     - `or_returns`: other models, each by the status of the `Response` that brings it.
-    - `errors`: the problem codes of its own, beside those every endpoint may answer.
+    - `errors`: the problem codes of its own, beside those every endpoint may return.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client
       address, on top of the general ones.
     - `at_once`: how many of its requests an account and an address may have under way in one process; a further one is 429.
-    - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its answer is never kept (nor compressed); `subject`: the id of the document
-      or topic that an answer is about, without which it is not replayed.
+    - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its response is never kept (nor compressed); `subject`: the id of the
+      document or topic that a response is about, without which it is not replayed.
     - `max_body`: bytes.
     """
 

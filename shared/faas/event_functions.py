@@ -94,7 +94,7 @@ def _declared(
 
 
 async def _handle(name: str, model: type[E], event_type: str, function: EventFunction[E], cloud_event: "CloudEvent") -> None:
-    """Runs the function; its failures become HTTP answers that the broker understands."""
+    """Runs the function; its failures become HTTP responses that the broker understands."""
     # Here, not above: HTTP functions import this module too and need nothing of events.
     from shared.events.event import Malformed
     from shared.events.signing import Untrusted, verify
@@ -104,7 +104,7 @@ async def _handle(name: str, model: type[E], event_type: str, function: EventFun
         envelope = verify(cloud_event.get_attributes(), data, settings().secret_key, now())
     except Untrusted as untrusted:
         log.warning("event refused", extra={"fields": {"function": name, "reason": str(untrusted)}})
-        raise _answer(401, str(untrusted)) from None
+        raise _failure(401, str(untrusted)) from None
     fields: dict[str, Any] = {"function": name, "event": str(envelope.id), "type": envelope.type}
     started = time.perf_counter()
     try:
@@ -113,20 +113,20 @@ async def _handle(name: str, model: type[E], event_type: str, function: EventFun
         await function(model.received(owner_id=envelope.owner_id, subject=envelope.subject, data=data))
     except (Rejected, Malformed) as rejected:
         log.warning("event rejected", extra={"fields": {**fields, "reason": str(rejected)}})
-        raise _answer(422, str(rejected), rejected=True) from None
+        raise _failure(422, str(rejected), rejected=True) from None
     except Exception as failed:
         from shared.db import will_fail_again
 
         if will_fail_again(failed):
             log.exception("event rejected: the database refuses what it would store", extra={"fields": fields})
-            raise _answer(422, f"{type(failed).__name__}: {failed}", rejected=True) from failed
+            raise _failure(422, f"{type(failed).__name__}: {failed}", rejected=True) from failed
         # The whole story goes to the log; an admin sees the exception's first line beside the delivery.
         log.exception("event function failed", extra={"fields": fields})
-        raise _answer(500, f"{type(failed).__name__}: {failed}") from failed
+        raise _failure(500, f"{type(failed).__name__}: {failed}") from failed
     log.info("event handled", extra={"fields": {**fields, "ms": round((time.perf_counter() - started) * 1000, 2)}})
 
 
-def _answer(status: int, detail: str, *, rejected: bool = False) -> "HTTPException":
+def _failure(status: int, detail: str, *, rejected: bool = False) -> "HTTPException":
     from starlette.exceptions import HTTPException
 
     from shared.events.signing import REJECTED_HEADER

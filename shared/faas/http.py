@@ -1,7 +1,8 @@
-"""From an ASGI request to an answer: the one path every HTTP function is served by, alone or behind the gateway.
+"""From an ASGI request to a response: the one path every HTTP function is served by, alone or behind the gateway.
 
 In this order: request id, one Host and a header of bearable size, route, CORS preflight, sign-in, limits, permission, body size,
-validation, limits of the operation's own, idempotency, the function; failures become RFC 9457 problems here and nowhere else.
+validation, limits of the operation's own, the account's turn, idempotency, the function. Failures become RFC 9457 problems here and
+nowhere else.
 
 A request with a valid token counts against its account, every other one against its address: a neighbour behind the same address can
 use up what is granted to strangers there, but shuts nobody out who is signed in. So the response to a request without a valid token is
@@ -28,14 +29,14 @@ from shared.errors import (
     OriginNotAllowed,
     Unauthenticated,
 )
-from shared.faas import origins, requests
+from shared.faas import origins, requests, turns
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import AnyCall, Call, PathParameters, bearer_token
 from shared.faas.client_addresses import client_address
 from shared.faas.declarations import EndpointDeclaration
 from shared.faas.fingerprints import StreamFingerprint
 from shared.faas.requests import Incoming
-from shared.faas.responses import send_answer, send_as_it_is
+from shared.faas.responses import send_response
 from shared.faas.routing import Route, Router
 from shared.faas.slots import Slots
 from shared.ids import new_id_text
@@ -53,19 +54,18 @@ class InternalError(DomainError):
 
 
 Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Response]]
-"""Answers a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
+"""Serves a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
 
 
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
-    """Answers one ASGI `http` request."""
+    """Serves one ASGI `http` request."""
     started = time.perf_counter()
     headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
         request_id = new_id_text()
     method: str = scope["method"]
-    name = ""
-    secret = complete = False
+    declaration: EndpointDeclaration | None = None
     incoming: Incoming | None = None
     held = Slots()
     if method not in ("GET", "HEAD") or "content-length" in headers or "transfer-encoding" in headers:
@@ -80,45 +80,44 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             routes, parameters = match
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
-                answer = _without_route(routes, method, headers)
+                response = _without_route(routes, method, headers)
             else:
                 declaration = route.declaration
-                name = declaration.name
-                secret = declaration.secret_answer
                 if remote is not None:
-                    answer = await remote(scope, receive, declaration, request_id)
-                    complete = True
+                    response = await remote(scope, receive, declaration, request_id)
                 else:
-                    answer = await _call(route, parameters, scope, headers, receive, request_id, held)
+                    response = await _call(route, parameters, scope, headers, receive, request_id, held)
         except DomainError as error:
-            answer = problem(error, request_id)
+            response = problem(error, request_id)
         except Exception:
-            log.exception("unexpected failure", extra={"fields": {"function": name, "request_id": request_id}})
-            answer = problem(InternalError(), request_id)
+            log.exception("unexpected failure", extra={"fields": _fields(declaration, request_id)})
+            response = problem(InternalError(), request_id)
         if incoming is not None:
-            over = complete or isinstance(answer.body, bytes)  # else the function may still be reading while it answers
+            over = response.ready_made or isinstance(response.body, bytes)  # else the function may still be reading while it responds
             if over and not await incoming.discard_the_rest() and scope["http_version"] == "1.1":
                 # The server will close: a client that is not told sends its next request into the closing connection (RFC 9112, 9.6).
-                answer.headers.append(("connection", "close"))
+                response.headers.append(("connection", "close"))
             if method not in ("GET", "HEAD"):  # whose body nobody reads
                 receive = incoming.after_the_body
-        head = method == "HEAD"
+        may_compress = declaration is None or not declaration.secret_answer
         try:
-            if complete:
-                await send_as_it_is(answer, receive, send, head=head)
-            else:
-                await send_answer(answer, headers, request_id, receive, send, head=head, may_compress=not secret)
+            await send_response(response, headers, request_id, receive, send, head=method == "HEAD", may_compress=may_compress)
         except Exception:
-            # Too late for another answer: the server ends the connection, so that the client knows this one is not whole.
-            log.exception("the answer broke off", extra={"fields": {"function": name, "request_id": request_id}})
+            # Too late for another response: the server ends the connection, so that the client knows this one is not whole.
+            log.exception("the response broke off", extra={"fields": _fields(declaration, request_id)})
             raise
     finally:
         held.release()
     if log.isEnabledFor(logging.INFO):
         # The path may hold a token (shares, content): the function's name says enough.
         milliseconds = round((time.perf_counter() - started) * 1000, 2)
-        fields = {"method": method, "function": name or None, "status": answer.status, "ms": milliseconds, "request_id": request_id}
+        name = None if declaration is None else declaration.name
+        fields = {"method": method, "function": name, "status": response.status, "ms": milliseconds, "request_id": request_id}
         log.info("request", extra={"fields": fields})
+
+
+def _fields(declaration: EndpointDeclaration | None, request_id: str) -> dict[str, str]:
+    return {"function": "" if declaration is None else declaration.name, "request_id": request_id}
 
 
 async def _call(
@@ -155,9 +154,7 @@ async def _call(
     for limit in declaration.rate_limits:
         await rate_limits.count_named(limit, address)
     path = PathParameters(parameters)
-    for parameter in parameters:
-        if parameter.endswith("_id"):
-            getattr(path, parameter)
+    path.check_ids()
     stream = requests.stream(receive, declaration.max_body)
     key = headers.get("idempotency-key") if declaration.idempotent and principal is not None else None
     fingerprint: bytes | StreamFingerprint = b""
@@ -176,22 +173,30 @@ async def _call(
         query=query,
         stream=stream,
     )
-    if key is None:
-        return await _run(declaration, call)
-    from shared.faas import idempotency
+    if principal is None or declaration.at_once is not None:
+        return await _run(declaration, call, key, fingerprint)
+    turn = turns.begin(principal.user_id)
+    if turn is not None:
+        await turns.wait(principal.user_id, turn)
+    try:
+        return await _run(declaration, call, key, fingerprint)
+    finally:
+        turns.end(principal.user_id)
 
-    return await idempotency.once(call.db, declaration, key, fingerprint, lambda: _run(declaration, call))
 
+async def _run(declaration: EndpointDeclaration, call: AnyCall, key: str | None, fingerprint: bytes | StreamFingerprint) -> Response:
+    if key is not None:
+        from shared.faas import idempotency
 
-async def _run(declaration: EndpointDeclaration, call: AnyCall) -> Response:
+        return await idempotency.once(call.db, declaration, key, fingerprint, lambda: _run(declaration, call, None, fingerprint))
     result = await declaration.handler(call)
     if isinstance(result, Response):
         return result
     if isinstance(result, BaseModel):
-        answer = Response.json(result, status=declaration.status)
+        response = Response.json(result, status=declaration.status)
         if declaration.subject is not None:
-            answer.subject = declaration.subject(result)
-        return answer
+            response.subject = declaration.subject(result)
+        return response
     return Response.no_content() if declaration.status == 204 else Response(declaration.status)
 
 
@@ -234,11 +239,11 @@ def _without_route(routes: dict[str, Route], method: str, headers: dict[str, str
     allow = ", ".join(allowed)
     if method != "OPTIONS":
         raise MethodNotAllowed(f"This address answers to {allow}.", headers={"Allow": allow})
-    answer = Response.no_content([("allow", allow)])
+    response = Response.no_content([("allow", allow)])
     if "access-control-request-method" in headers and origins.is_cors_origin(headers.get("origin", "")):
-        answer.headers += [
+        response.headers += [
             ("access-control-allow-methods", allow),
             ("access-control-allow-headers", headers.get("access-control-request-headers", "authorization, content-type")),
             ("access-control-max-age", "600"),
         ]
-    return answer
+    return response

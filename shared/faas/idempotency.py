@@ -1,12 +1,12 @@
 """`Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): per caller and operation, for 24 hours.
 
-The first call with a key reserves it and keeps its answer; a replay gives that answer again. Only successes are kept: after a failure the
-key is free again, and so it is once the document (or topic) that the answer is about has been deleted. An answer that holds a secret is
-not kept, its replay is 409 `already_done`. If PostgreSQL goes away between an operation and the keeping of its answer, the caller still
-gets the answer; a replay is carried out again then, two minutes later.
+The first call with a key reserves it and keeps its response; a replay gets that response again. Only successes are kept: after a failure
+the key is free again, and so it is once the document (or topic) that the response is about has been deleted. A response that holds a secret
+is not kept, its replay is 409 `already_done`. If PostgreSQL goes away before a response is kept, the caller still gets it; a replay is
+carried out again then, two minutes later.
 
 A key stands for one request: another one with the same key is 422 `idempotency_key_reused`. What a request is known by covers all that
-was sent, also in a body that is streamed: there it is complete only at the end, so a replay is read to its end before it is answered.
+was sent, also in a body that is streamed: there it is complete only at the end, so a replay is read to its end before it gets its response.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def once(
     *,
     renew_seconds: float = RENEW_SECONDS,
 ) -> Response:
-    """`run`'s answer, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
+    """`run`'s response, or the one it gave before. Raises FirstStillRuns, KeyReused, AlreadyDone, ValidationFailed.
 
     `request` is what the request is known by; for a streamed one, `run` reads the body from `request.passed_on()`.
     """
@@ -87,22 +87,22 @@ async def once(
     reservation = _Reservation(db, declaration.name, key, kept)
     try:
         async with reservation.renewed(renew_seconds):
-            answer = await run()
+            response = await run()
     except BaseException:
         await reservation.release()
         raise
-    if answer.status >= 400 or not isinstance(answer.body, bytes):
+    if response.status >= 400 or not isinstance(response.body, bytes):
         await reservation.release()
     else:
         try:
             request_hash = _keyed(request) if isinstance(request, bytes) else await _of_stream(request)
-            await reservation.keep(answer, request_hash, secret=declaration.secret_answer)
+            await reservation.keep(response, request_hash, secret=declaration.secret_answer)
         except DomainError as error:
             # It was carried out: to say otherwise would have it carried out again.
-            log.warning("an answer could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
+            log.warning("a response could not be kept for its Idempotency-Key", extra={"fields": {"function": declaration.name}})
             if not isinstance(error, Unavailable):
                 await reservation.release()
-    return answer
+    return response
 
 
 _STREAMED = b""
@@ -131,7 +131,7 @@ async def _is_same(request: bytes | StreamFingerprint, request_hash: bytes) -> b
 
 
 async def prune(db: Database) -> int:
-    """Forgets answers kept for longer than they are good; how many. For the hourly schedule."""
+    """Forgets responses kept for longer than they are good; how many. For the hourly schedule."""
     async with db.system() as tx:
         return await tx.execute(f"DELETE FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_HOURS} hours'")
 
@@ -215,8 +215,8 @@ class _Reservation:
         self._reserved_at = reserved_at
         return True
 
-    async def keep(self, answer: Response, request_hash: bytes | None, *, secret: bool) -> None:
-        """Keeps the answer for replays of the request. Raises Unavailable."""
+    async def keep(self, response: Response, request_hash: bytes | None, *, secret: bool) -> None:
+        """Keeps the response for replays of the request. Raises Unavailable."""
         async with self._db.transaction() as tx:
             await tx.execute(
                 """
@@ -229,11 +229,11 @@ class _Reservation:
                 | {
                     "reserved_at": self._reserved_at,
                     "hash": request_hash,
-                    "subject": answer.subject,
+                    "subject": response.subject,
                     "state": "secret" if secret else "done",
-                    "status": answer.status,
-                    "headers": None if secret else Jsonb([list(header) for header in answer.headers]),
-                    "body": None if secret else answer.body,
+                    "status": response.status,
+                    "headers": None if secret else Jsonb([list(header) for header in response.headers]),
+                    "body": None if secret else response.body,
                 },
             )
 

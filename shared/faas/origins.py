@@ -22,12 +22,12 @@ def _cookie_origins() -> frozenset[str]:
 
 
 def is_cors_origin(origin: str) -> bool:
-    """Whether pages of `origin` may read our answers."""
+    """Whether pages of `origin` may read our responses."""
     return origin in _cors_origins()
 
 
 def cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
-    """The headers an answer to a request from `origin` carries."""
+    """The headers a response to a request from `origin` carries."""
     if not is_cors_origin(origin):
         return []
     return [

@@ -1,9 +1,11 @@
 """What a request brings, checked: its headers, its query, its body."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -31,6 +33,9 @@ SILENT_SECONDS = 20.0
 GRACE_SECONDS = 20.0
 LEAST_RATE = 1024
 """Bytes a second that such a body must bring while it is waited for; it may fall behind by GRACE_SECONDS, however much has come before."""
+MAX_HOST_CHARACTERS = 300
+_HOST = re.compile(r"(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+"""RFC 3986, section 3.2.2, less what no name of a host has."""
 MAX_URI_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 32 * 1024
 """Less than the server itself reads (`infra.serving`), so that what is a little too long gets a problem for a response."""
@@ -39,7 +44,7 @@ MAX_ERRORS = 20
 """How many places that do not fit are told at once."""
 DISCARDED_BYTES = 1024 * 1024
 DISCARDED_SECONDS = 1.0
-"""How much of a body that nobody wants is still read: closing a connection on unread bytes resets it, and the answer is never seen."""
+"""How much of a body that nobody wants is still read: closing a connection on unread bytes resets it, and the response is never seen."""
 
 
 class Incoming:
@@ -103,19 +108,24 @@ def refuse_malformed(scope: AsgiScope, path: bytes, headers: Mapping[str, str], 
         raise HeadersTooLarge(f"A request's headers have at most {MAX_HEADER_BYTES} bytes.")
     host = headers.get("host", "")
     # Two of them were joined with a comma and a space; granian gives a request without one an empty one.
-    if " " in host or (not host and scope["http_version"] == "1.1"):
-        raise MalformedRequest("A request has exactly one Host header.")
+    if len(host) > MAX_HOST_CHARACTERS or not (_is_host(host) or (not host and scope["http_version"] != "1.1")):
+        raise MalformedRequest("A request has exactly one Host header, with a host and perhaps a port.")
+
+
+@lru_cache(maxsize=1024)
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 def refuse_length(headers: Mapping[str, str], limit: int) -> None:
-    """Raises BodyTooLarge where the request says beforehand that its body has more than `limit` bytes."""
+    """Raises BodyTooLarge if the request says beforehand that its body has more than `limit` bytes."""
     length = headers.get("content-length", "")
     if length.isdecimal() and (len(length) > 18 or int(length) > limit):
         raise _too_large(limit)
 
 
 async def read(receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises BodyTooLarge, BodyTimeout, MalformedBody where the client goes away."""
+    """The whole body. Raises BodyTooLarge, BodyTimeout, MalformedBody if the client goes away."""
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             return b"".join([chunk async for chunk in stream(receive, limit)])

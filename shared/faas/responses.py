@@ -1,4 +1,4 @@
-"""What an answer becomes on the wire: security headers, CORS, compression, streams that end when nobody listens any more."""
+"""What a response becomes on the wire: security headers, CORS, compression, streams that end when nobody listens any more."""
 
 import asyncio
 import zlib
@@ -31,8 +31,8 @@ _VARY_COMPRESSIBLE = (b"vary", b"origin, accept-encoding")
 _GZIPPED = (b"content-encoding", b"gzip")
 
 
-async def send_answer(
-    answer: Response,
+async def send_response(
+    response: Response,
     headers: Mapping[str, str],
     request_id: str,
     receive: Receive,
@@ -41,35 +41,32 @@ async def send_answer(
     head: bool,
     may_compress: bool,
 ) -> None:
-    """Sends an answer of ours to a request with `headers`; without its body where `head`."""
-    out, given, content_type = _encoded(answer)
+    """Sends a response to a request with `headers`, without its body if `head`; one that is ready-made with nothing added."""
+    out, names, content_type = _encoded(response)
+    if response.ready_made:
+        await _transmit(response.status, out, response.body, receive, send, head=head)
+        return
     out.append((b"x-request-id", request_id.encode("latin-1")))
-    out += _security_headers(b"cache-control" in given, b"content-security-policy" in given)
+    out += _security_headers(b"cache-control" in names, b"content-security-policy" in names)
     origin = headers.get("origin")
     if origin is not None:
         out += origins.cors_headers(origin)
     compressible = content_type.startswith(_COMPRESSIBLE)
     out.append(_VARY_COMPRESSIBLE if compressible else _VARY)
-    body = answer.body
+    body = response.body
     if isinstance(body, bytes):
         if (
             compressible
             and may_compress
             and len(body) >= GZIP_FROM_BYTES
-            and b"content-encoding" not in given
+            and b"content-encoding" not in names
             and accepts_gzip(headers.get("accept-encoding", ""))
         ):
             body = _gzip(body) if len(body) < GZIP_IN_A_THREAD_FROM_BYTES else await asyncio.to_thread(_gzip, body)
             out.append(_GZIPPED)
-        if answer.status != 204 and b"content-length" not in given:
+        if response.status != 204 and b"content-length" not in names:
             out.append((b"content-length", b"%d" % len(body)))
-    await _transmit(answer.status, out, body, receive, send, head=head)
-
-
-async def send_as_it_is(answer: Response, receive: Receive, send: Send, *, head: bool) -> None:
-    """Sends an answer that another service has made, with nothing added."""
-    out, _, _ = _encoded(answer)
-    await _transmit(answer.status, out, answer.body, receive, send, head=head)
+    await _transmit(response.status, out, body, receive, send, head=head)
 
 
 def accepts_gzip(accepted: str) -> bool:
@@ -84,17 +81,17 @@ def accepts_gzip(accepted: str) -> bool:
     return weights.get("gzip", weights.get("*", False))
 
 
-def _encoded(answer: Response) -> tuple[RawHeaders, set[bytes], str]:
+def _encoded(response: Response) -> tuple[RawHeaders, set[bytes], str]:
     out: RawHeaders = []
-    given: set[bytes] = set()
+    names: set[bytes] = set()
     content_type = ""
-    for name, value in answer.headers:
+    for name, value in response.headers:
         raw_name = name.encode("latin-1")
         out.append((raw_name, value.encode("latin-1", "replace")))
-        given.add(raw_name)
+        names.add(raw_name)
         if name == "content-type":
             content_type = value
-    return out, given, content_type
+    return out, names, content_type
 
 
 @lru_cache(maxsize=4)
@@ -140,7 +137,7 @@ async def _transmit(
 
 
 async def _send_stream(chunks: AsyncIterator[bytes], receive: Receive, send: Send, *, endless: bool) -> None:
-    """Streams until the end, the client's going away, or (where no length was promised) the server's draining, whichever is first."""
+    """Streams until the end, the client's going away, or (if no length was promised) the server's draining, whichever is first."""
 
     async def pump() -> None:
         async for chunk in chunks:

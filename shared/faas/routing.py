@@ -1,4 +1,4 @@
-"""From a path to the functions that answer there.
+"""From a path to the functions that serve it.
 
 The path is split at its slashes first and percent-decoded segment by segment afterwards (RFC 3986, section 2.4): `%2f` is part of a
 segment, never a boundary between two.
@@ -49,7 +49,7 @@ class Router:
             self._add(Route(declaration))
 
     def find(self, raw_path: bytes) -> Match | None:
-        """The methods that answer at the path as it was sent, and the path's parameters; or None."""
+        """The methods that are served at the path as it was sent, and the path's parameters; or None."""
         literal = self._literal.get(raw_path)
         if literal is not None:
             return literal, {}

@@ -47,21 +47,21 @@ _verified: OrderedDict[bytes, _VerifiedToken] = OrderedDict()
 async def authenticate(bearer: str, *, user_agent: str, accept_language: str, address: str) -> Principal:
     """The principal of an access token or an API token, sent from `address`.
 
-    Raises Unauthenticated where it is not ours, expired, from another browser, or revoked; Unavailable where that cannot be found out.
+    Raises Unauthenticated if it is not ours, expired, from another browser, or revoked; Unavailable if that cannot be found out.
     """
     digest = hashlib.sha256(bearer.encode("utf-8", "surrogatepass")).digest()
-    known = _verified.get(digest)
-    if known is None or known.until <= time.time():
+    verified = _verified.get(digest)
+    if verified is None or verified.until <= time.time():
         async with rate_limits.in_turn_if_used_up(address):
-            known = await _verify(bearer, digest)
-        _verified[digest] = known
+            verified = await _verify(bearer, digest)
+        _verified[digest] = verified
         if len(_verified) > CACHED_TOKENS:
             _verified.popitem(last=False)
-    if known.fingerprint is not None and known.fingerprint != fingerprint(user_agent, accept_language):
+    if verified.fingerprint is not None and verified.fingerprint != fingerprint(user_agent, accept_language):
         raise Unauthenticated("This access token belongs to another browser.")
-    if await revocations().is_revoked(*known.revocation_keys):
+    if await revocations().is_revoked(*verified.revocation_keys):
         raise Unauthenticated("This token was revoked.")
-    return known.principal
+    return verified.principal
 
 
 async def _verify(bearer: str, digest: bytes) -> _VerifiedToken:
@@ -74,10 +74,10 @@ async def _verify(bearer: str, digest: bytes) -> _VerifiedToken:
 
 
 async def _verify_api_token(bearer: str, digest: bytes) -> _VerifiedToken:
-    found = await api_tokens.find(bearer)
-    expires_at = found.expires_at or datetime.max.replace(tzinfo=UTC)
-    principal = Principal(found.user_id, found.role, None, found.id, frozenset(found.scopes), expires_at)
+    token = await api_tokens.find(bearer)
+    expires_at = token.expires_at or datetime.max.replace(tzinfo=UTC)
+    principal = Principal(token.user_id, token.role, None, token.id, frozenset(token.scopes), expires_at)
     until = time.time() + API_TOKEN_CACHED_SECONDS
-    if found.expires_at is not None:
-        until = min(until, found.expires_at.timestamp())
-    return _VerifiedToken(principal, None, (api_token_key(found.id),), until)
+    if token.expires_at is not None:
+        until = min(until, token.expires_at.timestamp())
+    return _VerifiedToken(principal, None, (api_token_key(token.id),), until)

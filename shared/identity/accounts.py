@@ -1,33 +1,20 @@
 """Accounts: the people who have one."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction
+from shared.identity.models import User
 from shared.ids import new_id
 
 MAX_DISPLAY_NAME = 200
 
 _COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, created_at"
 _CREDENTIALS = "id, email, password_hash, password_generation, second_factor, NOT disabled AND deleted_at IS NULL AS usable"
-
-
-class User(ResponseModel):
-    """An account, as its owner sees it."""
-
-    id: UUID
-    email: str
-    display_name: str | None
-    role: Literal["user", "admin"]
-    second_factor: bool
-    storage_connection_id: UUID | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +33,7 @@ class StoredCredentials:
 async def insert(
     tx: Transaction, *, email: str, password_hash: str, display_name: str | None = None, role: Literal["user", "admin"] = "user"
 ) -> UUID | None:
-    """A new account; its id, or None where the address has one already (system transaction)."""
+    """A new account; its id, or None if the address has one already (system transaction)."""
     made: UUID | None = await tx.fetch_value(
         """
         INSERT INTO users (id, email, password_hash, display_name, role)
@@ -73,7 +60,7 @@ def of_address(found: StoredCredentials | None, email: str) -> StoredCredentials
 
 
 async def ask_by_address(tx: Transaction, email: str) -> AsyncCursor[StoredCredentials]:
-    """Sends the question, whose answer goes through `of_address`; in a pipeline it travels with others (system transaction)."""
+    """Sends the question, whose response goes through `of_address`; in a pipeline it travels with others (system transaction)."""
     cursor = tx.connection.cursor(row_factory=class_row(StoredCredentials))
     question: Any = f"SELECT {_CREDENTIALS} FROM users WHERE lower(email) = lower(%(email)s)"
     await cursor.execute(question, {"email": email.strip()})

@@ -14,27 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction, database
-from shared.errors import Unauthenticated
+from shared.errors import LimitReached, Unauthenticated
 from shared.identity import revocation
+from shared.identity.models import TokenItem
 from shared.ids import new_id
 from shared.keys import base64url
 
+MAX_TOKENS = 100
+"""Of one account, not counting those that were revoked."""
 PREFIX = "dvt_"
 PATTERN = re.compile(r"dvt_[A-Za-z0-9_-]{43}[0-9A-Za-z]{6}")
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-
-
-class TokenItem(ResponseModel):
-    """A token as its owner sees it."""
-
-    id: UUID
-    name: str
-    scopes: list[str]
-    expires_at: datetime | None
-    created_at: datetime
-    last_used_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,10 @@ class FoundToken:
 
 
 async def create(tx: Transaction, user_id: UUID, *, name: str, scopes: Sequence[str], expires_at: datetime | None) -> tuple[TokenItem, str]:
-    """A new token and, this once, its text. `tx` is a system transaction."""
+    """A new token and, this once, its text. `tx` is a system transaction. Raises LimitReached."""
+    count = await tx.fetch_value("SELECT count(*) FROM api_tokens WHERE user_id = %(user)s AND revoked_at IS NULL", {"user": user_id})
+    if count >= MAX_TOKENS:
+        raise LimitReached(f"There may be {MAX_TOKENS} API tokens: revoke one that is not used any more.")
     text = new_token()
     token = await tx.fetch_one(
         """
@@ -87,7 +81,7 @@ async def of_user(tx: Transaction, user_id: UUID, *, limit: int, before: UUID | 
 
 
 async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
-    """Ends a token at once; whether there was one. Follow with `revocation.settled()`."""
+    """Ends a token at once; whether there was one. Follow with `revocation.propagated()`."""
     ended = await tx.execute(
         "UPDATE api_tokens SET revoked_at = now() WHERE id = %(id)s AND user_id = %(user)s AND revoked_at IS NULL",
         {"id": token_id, "user": user_id},
@@ -98,7 +92,7 @@ async def revoke(tx: Transaction, user_id: UUID, token_id: UUID) -> bool:
 
 
 async def revoke_all(tx: Transaction, user_id: UUID) -> None:
-    """Ends all tokens of a user (its password changed, its account disabled or deleted). Follow with `revocation.settled()`."""
+    """Ends all tokens of a user (its password changed, its account disabled or deleted). Follow with `revocation.propagated()`."""
     ended = await tx.fetch_value(
         """
         WITH ended AS (

@@ -80,7 +80,7 @@ async def ensure_admin(db: Database, config: Settings) -> bool:
 async def see_to_admin(
     db: Database, config: Settings, stop: asyncio.Event, *, ensure: Ensure = ensure_admin, retry_seconds: float = RETRY_SECONDS
 ) -> None:
-    """`ensure_admin`, once PostgreSQL answers; then waits for `stop`. For the broker's process."""
+    """`ensure_admin`, once PostgreSQL responds; then waits for `stop`. For the broker's process."""
     while not stop.is_set():
         try:
             await ensure(db, config)

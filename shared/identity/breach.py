@@ -1,7 +1,7 @@
 """Whether a password is known from a data breach: Have I Been Pwned by k-anonymity.
 
 Only the first five hex digits of the SHA-1 leave the machine, padding hides how many suffixes came back, and a service that does not
-answer within 2 s counts as "not known" (fails open) with a line in the log.
+response within 2 s counts as "not known" (fails open) with a line in the log.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ MAX_ANSWER_BYTES = 1 << 20
 
 
 async def refuse_breached(password: str) -> None:
-    """Raises PasswordBreached. Does nothing where HIBP_URL is empty."""
+    """Raises PasswordBreached. Does nothing if HIBP_URL is empty."""
     if settings().hibp_url and await is_breached(password, settings().hibp_url):
         raise PasswordBreached
 
 
 async def is_breached(password: str, url: str) -> bool:
-    """Asks the service at `url`; False where it cannot be asked."""
+    """Asks the service at `url`; False if it cannot be asked."""
     import httpx
 
     digest = hashlib.sha1(normalise(password).encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest().upper()
@@ -37,14 +37,14 @@ async def is_breached(password: str, url: str) -> bool:
         async with (
             asyncio.timeout(TIMEOUT_SECONDS),
             httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=_trust()) as client,
-            client.stream("GET", f"{url}/range/{prefix}", headers=headers) as answer,
+            client.stream("GET", f"{url}/range/{prefix}", headers=headers) as response,
         ):
-            answer.raise_for_status()
+            response.raise_for_status()
             body = b""
-            async for chunk in answer.aiter_bytes():
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise ValueError("the answer is too long")
+                    raise ValueError("the response is too long")
     except (httpx.HTTPError, TimeoutError, OSError, ValueError) as failed:
         log.warning("the breach check could not be made, the password is let through: %s", type(failed).__name__)
         return False

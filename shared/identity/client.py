@@ -10,6 +10,8 @@ from shared.networks import network
 
 MAX_USER_AGENT = 512
 """Characters of a User-Agent that are kept."""
+REMEMBERED_CHARACTERS = 512
+"""Of a User-Agent and an Accept-Language whose hash is remembered; browsers send 100 to 200."""
 
 
 class _ClientCall(Protocol):
@@ -53,8 +55,18 @@ class Client:
         return "".join(character for character in self.user_agent if character.isprintable())[:MAX_USER_AGENT]
 
 
-@lru_cache(maxsize=4096)
 def fingerprint(user_agent: str, accept_language: str) -> str:
     """A hash of User-Agent and Accept-Language: a token taken to another browser is refused."""
+    # What is remembered is what browsers send: thousands of headers of 32 KB would stay for good.
+    remembered = len(user_agent) + len(accept_language) <= REMEMBERED_CHARACTERS
+    return _remembered(user_agent, accept_language) if remembered else _fingerprint(user_agent, accept_language)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(user_agent: str, accept_language: str) -> str:
+    return _fingerprint(user_agent, accept_language)
+
+
+def _fingerprint(user_agent: str, accept_language: str) -> str:
     text = f"{user_agent}\0{accept_language}".encode("utf-8", "surrogatepass")
     return base64url(hashlib.sha256(b"docuvault fgp\0" + text).digest()[:16])

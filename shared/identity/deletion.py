@@ -33,11 +33,11 @@ async def delete(db: Database, client: Client, user_id: UUID, password: str) -> 
             await send_alert(tx, client, user, "account_deleted")
         await close(tx, user_id)
         await audit.record(tx, AuditAction.ACCOUNT_DELETED, actor=user_id, owner=user_id, origin=client)
-    await revocation.settled()
+    await revocation.propagated()
 
 
 async def close(tx: Transaction, user_id: UUID) -> None:
-    """Closes an account for good and has its data erased (system transaction). Follow with `revocation.settled()`. Raises LastAdmin.
+    """Closes an account for good and has its data erased (system transaction). Follow with `revocation.propagated()`. Raises LastAdmin.
 
     Its address is free again at once, and forgotten.
     """
@@ -69,7 +69,7 @@ async def close(tx: Transaction, user_id: UUID) -> None:
 
 
 async def refuse_last_admin(tx: Transaction, user_id: UUID) -> None:
-    """Raises LastAdmin where no other admin could sign in; no two admins go at once (system transaction)."""
+    """Raises LastAdmin if no other admin could sign in; no two admins go at once (system transaction)."""
     admins: list[UUID] | None = await tx.fetch_value(
         """
         SELECT array_agg(id) FROM (

@@ -1,15 +1,25 @@
-"""Requests and responses that several identity operations share; after a sign-in, tokens in the body, the refresh token in its cookie."""
+"""Accounts, sessions and tokens, as clients see them, and what several of identity's operations take."""
 
+from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from pydantic import Field
 
 from shared.api.models import RequestModel, ResponseModel
-from shared.api.response import Response
-from shared.identity.accounts import User
-from shared.identity.cookies import device_cookie, refresh_cookie
 from shared.identity.passwords import Password
-from shared.identity.sign_in import SecondFactorRequired, SignedIn
+
+
+class User(ResponseModel):
+    """An account, as its owner sees it."""
+
+    id: UUID
+    email: str
+    display_name: str | None
+    role: Literal["user", "admin"]
+    second_factor: bool
+    storage_connection_id: UUID | None
+    created_at: datetime
 
 
 class PasswordAgain(RequestModel):
@@ -50,21 +60,23 @@ class ChallengeAnswer(ResponseModel):
     methods: tuple[Literal["totp", "backup_code"], ...] = ("totp", "backup_code")
 
 
-def signed_in(session: SignedIn) -> Response:
-    """A session was opened."""
-    body = SignedInAnswer(access_token=session.access_token, expires_in=session.expires_in, user=session.user)
-    headers = [refresh_cookie(session.refresh_token)]
-    if session.device is not None:
-        headers.append(device_cookie(session.device))
-    return Response.json(body, headers=headers)
+class SessionItem(ResponseModel):
+    """A session as its owner sees it; `current` is the one that the request came with."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str
+    ip: str
+    current: bool
 
 
-def refreshed(session: SignedIn) -> Response:
-    """A session goes on."""
-    body = RefreshedAnswer(access_token=session.access_token, expires_in=session.expires_in, user=session.user)
-    return Response.json(body, headers=[refresh_cookie(session.refresh_token)])
+class TokenItem(ResponseModel):
+    """A token as its owner sees it."""
 
-
-def challenged(required: SecondFactorRequired) -> Response:
-    """The password was right; the second factor is asked for."""
-    return Response.json(ChallengeAnswer(challenge_token=required.challenge))
+    id: UUID
+    name: str
+    scopes: list[str]
+    expires_at: datetime | None
+    created_at: datetime
+    last_used_at: datetime | None

@@ -32,7 +32,7 @@ async def create(tx: Transaction, user_id: UUID, purpose: TokenPurpose, lifetime
 
 
 async def grant(tx: Transaction, text: str, user_id: UUID, purpose: TokenPurpose, lifetime: timedelta) -> bool:
-    """Makes a token of `text`, or, where it is one already, has its time begin anew; False where it is used or void already.
+    """Makes a token of `text`, or, if it is one already, has its time begin anew; False if it is used or void already.
 
     The user's other tokens of that purpose are void from now on. The caller holds the user's row (system transaction).
     """
@@ -57,7 +57,7 @@ async def grant(tx: Transaction, text: str, user_id: UUID, purpose: TokenPurpose
 
 async def whose(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
     """Whose token it is while it is good (system transaction)."""
-    found: UUID | None = await tx.fetch_value(
+    owner: UUID | None = await tx.fetch_value(
         """
         SELECT user_id FROM one_time_tokens
         WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
@@ -65,12 +65,12 @@ async def whose(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | Non
         """,
         {"hash": _hash(text), "purpose": purpose, "most": MAX_FAILURES},
     )
-    return found
+    return owner
 
 
 async def attempt(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
     """Takes one of the token's few attempts, before anything is checked; whose token it is (system transaction)."""
-    found: UUID | None = await tx.fetch_value(
+    owner: UUID | None = await tx.fetch_value(
         """
         UPDATE one_time_tokens SET failures = failures + 1
         WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
@@ -79,7 +79,7 @@ async def attempt(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | N
         """,
         {"hash": _hash(text), "purpose": purpose, "most": MAX_FAILURES},
     )
-    return found
+    return owner
 
 
 async def lock(tx: Transaction, text: str, purpose: TokenPurpose) -> bool:
@@ -96,8 +96,8 @@ async def lock(tx: Transaction, text: str, purpose: TokenPurpose) -> bool:
 
 
 async def use(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
-    """Uses the token up; whose it was, or None where it is not good (any more): of many at once, one gets it (system transaction)."""
-    found: UUID | None = await tx.fetch_value(
+    """Uses the token up; whose it was, or None if it is not good (any more): of many at once, one gets it (system transaction)."""
+    owner: UUID | None = await tx.fetch_value(
         """
         UPDATE one_time_tokens SET used_at = now()
         WHERE token_hash = %(hash)s AND purpose = %(purpose)s AND used_at IS NULL AND expires_at > clock_timestamp()
@@ -105,7 +105,7 @@ async def use(tx: Transaction, text: str, purpose: TokenPurpose) -> UUID | None:
         """,
         {"hash": _hash(text), "purpose": purpose},
     )
-    return found
+    return owner
 
 
 async def void(tx: Transaction, user_id: UUID) -> None:

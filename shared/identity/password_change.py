@@ -19,13 +19,13 @@ async def change(
 
     Raises InvalidCredentials, RateLimited, PasswordTooWeak, PasswordBreached.
     """
-    found = await reauthentication.check_password(db, client, user_id, current)
-    passwords.check_rules(new, email=found.email)
+    account = await reauthentication.check_password(db, client, user_id, current)
+    passwords.check_rules(new, email=account.email)
     password_hash, _ = await asyncio.gather(passwords.hash_password(new), breach.refuse_breached(new))
     async with db.system() as tx:
         await sessions.end_all(tx, user_id, sessions.EndReason.PASSWORD_CHANGED, but=session_id)
         # Only if it is still the password that was checked: of two changes at once the second finds it changed.
-        generation = await accounts.store_password(tx, user_id, password_hash, was=found.password_hash)
+        generation = await accounts.store_password(tx, user_id, password_hash, was=account.password_hash)
         if generation is None:
             raise InvalidCredentials("The password was changed meanwhile.")
         if not keep_tokens:
@@ -42,5 +42,5 @@ async def change(
         user = await accounts.get(tx, user_id)
         if user is not None:
             await send_alert(tx, client, user, "password_changed")
-    await revocation.settled()
+    await revocation.propagated()
     return throttle.device_cookie(client, user_id, generation)

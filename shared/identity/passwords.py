@@ -45,7 +45,7 @@ _waiting = 0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a password is right; `upgraded` is a new hash to store where the old one's parameters are not today's."""
+    """Whether a password is right; `upgraded` is a new hash to store if the old one's parameters are not today's."""
 
     right: bool
     upgraded: str | None = None
@@ -57,7 +57,7 @@ def normalise(password: str) -> str:
 
 
 def check_rules(password: str, *, email: str = "") -> None:
-    """Raises PasswordTooWeak where the rules are not met. The breach check is another one's (`breach`)."""
+    """Raises PasswordTooWeak if the rules are not met. The breach check is another one's (`breach`)."""
     text = normalise(password)
     if len(text) < MIN_LENGTH:
         raise PasswordTooWeak(f"A password has at least {MIN_LENGTH} characters.")
@@ -70,15 +70,15 @@ def check_rules(password: str, *, email: str = "") -> None:
 
 
 async def hash_password(password: str) -> str:
-    """The Argon2id hash to store. Raises Unavailable where too many wait."""
+    """The Argon2id hash to store. Raises Unavailable if too many wait."""
     encoded = _encode(password)
     return await _off_loop(lambda: _hasher().hash(encoded))
 
 
 async def verify_password(password: str, stored: str | None) -> Verdict:
-    """Whether `password` belongs to `stored`; without one (an unknown account) the same work is done, and the answer is no.
+    """Whether `password` belongs to `stored`; without one (an unknown account) the same work is done, and the result is no.
 
-    Raises Unavailable where too many wait.
+    Raises Unavailable if too many wait.
     """
     encoded = _encode(password)
     return await _off_loop(lambda: _verify(encoded, stored))

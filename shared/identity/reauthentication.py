@@ -14,15 +14,15 @@ from shared.identity.errors import InvalidCredentials
 async def check_password(db: Database, client: Client, user_id: UUID, password: str) -> accounts.StoredCredentials:
     """The account, if the password is right. Raises InvalidCredentials, RateLimited."""
     async with db.system() as tx:
-        found = await accounts.credentials(tx, user_id)
-        if found is None or not found.usable:
+        account = await accounts.credentials(tx, user_id)
+        if account is None or not account.usable:
             raise Unauthenticated
-        counted = throttle.buckets("password", found.email, client, owner=found)
+        counted = throttle.buckets("password", account.email, client, owner=account)
         before = await throttle.standing(tx, counted)
         if before.wait_seconds:
             await _note(tx, client, user_id, "too_many_failures")
     throttle.refuse_if_waiting(before)
-    verdict = await passwords.verify_password(password, found.password_hash)
+    verdict = await passwords.verify_password(password, account.password_hash)
     async with db.system() as tx:
         standing = await throttle.standing(tx, counted, lock=True)
         if standing.wait_seconds:
@@ -36,7 +36,7 @@ async def check_password(db: Database, client: Client, user_id: UUID, password: 
     throttle.refuse_if_waiting(standing)
     if not verdict.right:
         raise InvalidCredentials("The password is wrong.")
-    return found
+    return account
 
 
 async def _note(tx: Transaction, client: Client, user_id: UUID, failed: str | None = None) -> None:

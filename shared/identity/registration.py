@@ -1,4 +1,4 @@
-"""Making accounts. The answer is the same, and so is the work, whether or not the address is taken: its owner learns it by mail."""
+"""Making accounts. The response is the same, and so is the work, whether or not the address is taken: its owner learns it by mail."""
 
 import asyncio
 
@@ -46,8 +46,8 @@ async def register(db: Database, client: Client, *, email: str, password: str, d
     async with db.system() as tx:
         made = await accounts.insert(tx, email=email, password_hash=password_hash, display_name=display_name)
         # Asked either way: what is free and what is taken cost the same.
-        found = await accounts.credentials_by_address(tx, email)
-        taken = None if made else found
+        account = await accounts.credentials_by_address(tx, email)
+        taken = None if made else account
         await audit.record(
             tx,
             AuditAction.ACCOUNT_REGISTERED,

@@ -50,7 +50,7 @@ class _Proof:
 
 async def begin(db: Database, client: Client, user_id: UUID, password: str) -> Begun:
     """A new secret, not in force before `confirm`. Raises TotpEnabled, InvalidCredentials, RateLimited."""
-    found = await reauthentication.check_password(db, client, user_id, password)
+    account = await reauthentication.check_password(db, client, user_id, password)
     secret = totp.new_secret()
     async with db.system() as tx:
         stored = await tx.execute(
@@ -65,7 +65,7 @@ async def begin(db: Database, client: Client, user_id: UUID, password: str) -> B
             await _note(tx, client, user_id, AuditAction.TOTP_BEGUN)
     if not stored:
         raise TotpEnabled
-    return Begun(totp.encoded(secret), totp.otpauth_uri(secret, found.email))
+    return Begun(totp.encoded(secret), totp.otpauth_uri(secret, account.email))
 
 
 async def confirm(db: Database, client: Client, user_id: UUID, code: str) -> list[str]:
@@ -157,8 +157,8 @@ async def verify(db: Database, client: Client, challenge: str, *, code: str | No
         raise InvalidCode("This sign-in has expired or was used; begin again with the password.")
     throttle.refuse_if_waiting(before)
     if backup_code is not None:
-        found = await backup_codes.find(db, user_id, backup_code)
-        proof = _Proof("backup_code", backup_code_id=found)
+        code_row = await backup_codes.find(db, user_id, backup_code)
+        proof = _Proof("backup_code", backup_code_id=code_row)
     else:
         proof = _Proof("totp", totp_code=code)
 
@@ -270,7 +270,7 @@ async def _matching(tx: Transaction, user_id: UUID, code: str, *, confirmed: boo
 
 
 async def _state(tx: Transaction, user_id: UUID, *, confirmed: bool) -> None:
-    """Raises TotpEnabled or TotpNotEnabled where the state is another one."""
+    """Raises TotpEnabled or TotpNotEnabled if the state is another one."""
     row = await tx.fetch_one(
         "SELECT sealed, confirmed_at IS NOT NULL AS confirmed FROM totp_secrets WHERE user_id = %(user)s", {"user": user_id}, row=_SecretRow
     )

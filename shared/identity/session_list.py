@@ -9,7 +9,7 @@ from shared.audit import AuditAction
 from shared.db import Database
 from shared.identity import revocation, sessions
 from shared.identity.client import Client
-from shared.identity.sessions import SessionItem
+from shared.identity.models import SessionItem
 
 
 async def page(db: Database, user_id: UUID, current: UUID | None, *, limit: int, cursor: str | None) -> Page[SessionItem]:
@@ -17,8 +17,8 @@ async def page(db: Database, user_id: UUID, current: UUID | None, *, limit: int,
     binding = {"list": "sessions", "owner": user_id}
     before = id_lists.last_id(cursor, binding)
     async with db.system() as tx:
-        found = await sessions.of_user(tx, user_id, current, limit=limit + 1, before=before)
-    return id_lists.page(found, limit, binding)
+        items = await sessions.of_user(tx, user_id, current, limit=limit + 1, before=before)
+    return id_lists.page(items, limit, binding)
 
 
 async def revoke(db: Database, client: Client, user_id: UUID, session_id: UUID) -> bool:
@@ -34,7 +34,7 @@ async def revoke(db: Database, client: Client, user_id: UUID, session_id: UUID) 
                 target=str(session_id),
                 origin=client,
             )
-    await revocation.settled()
+    await revocation.propagated()
     return bool(ended)
 
 
@@ -50,4 +50,4 @@ async def revoke_others(db: Database, client: Client, user_id: UUID, current: UU
             origin=client,
             detail={"others": ended},
         )
-    await revocation.settled()
+    await revocation.propagated()

@@ -13,14 +13,14 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum, StrEnum
 from uuid import UUID
 
-from shared.api.models import ResponseModel
 from shared.db import Transaction
 from shared.identity import accounts, revocation
 from shared.identity.client import Client
+from shared.identity.models import SessionItem
 from shared.ids import new_id
 from shared.keys import base64url, from_base64url, internal_keys
 
@@ -48,17 +48,6 @@ class EndReason(StrEnum):
     ACCOUNT_DISABLED = "account_disabled"
     ACCOUNT_DELETED = "account_deleted"
     BY_ADMIN = "by_admin"
-
-
-class SessionItem(ResponseModel):
-    """A session as its owner sees it; `current` is the one that the request came with."""
-
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    user_agent: str
-    ip: str
-    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +80,7 @@ class RotationOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The outcome of presenting a refresh token; `token` where it was rotated, ids where the session is known."""
+    """The outcome of presenting a refresh token; `token` if it was rotated, ids if the session is known."""
 
     outcome: RotationOutcome
     session_id: UUID | None = None
@@ -138,7 +127,7 @@ async def create(tx: Transaction, user_id: UUID, client: Client) -> tuple[UUID, 
 async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
     """Spends a refresh token for its successor, under a lock on its session (system transaction).
 
-    The transaction must be committed whatever the outcome; after REUSED, follow with `revocation.settled()`.
+    The transaction must be committed whatever the outcome; after REUSED, follow with `revocation.propagated()`.
     """
     presented = parse(text)
     if presented is None:
@@ -192,7 +181,7 @@ async def rotate(tx: Transaction, text: str, client: Client) -> Rotation:
 
 
 async def owner_of_current(tx: Transaction, token: RefreshToken) -> UUID | None:
-    """Whose session it is, where the token is the present one or its predecessor (system transaction)."""
+    """Whose session it is, if the token is the present one or its predecessor (system transaction)."""
     owner: UUID | None = await tx.fetch_value(
         "SELECT user_id FROM sessions WHERE id = %(id)s AND %(hash)s IN (token_hash, previous_hash) AND ended_at IS NULL",
         {"id": token.session_id, "hash": token.hash},
@@ -216,7 +205,7 @@ async def of_user(tx: Transaction, user_id: UUID, current: UUID | None, *, limit
 
 
 async def end(tx: Transaction, user_id: UUID, session_ids: Iterable[UUID], reason: EndReason) -> int:
-    """Ends sessions of a user at once, their access tokens included; how many. Follow with `revocation.settled()`."""
+    """Ends sessions of a user at once, their access tokens included; how many. Follow with `revocation.propagated()`."""
     ended = await tx.fetch_value(
         """
         WITH ended AS (
@@ -234,7 +223,7 @@ async def end(tx: Transaction, user_id: UUID, session_ids: Iterable[UUID], reaso
 async def end_all(tx: Transaction, user_id: UUID, reason: EndReason, *, but: UUID | None = None) -> int:
     """Ends all sessions of a user, `but` one; how many. Locks the user's row, so that none is made meanwhile.
 
-    Follow with `revocation.settled()`.
+    Follow with `revocation.propagated()`.
     """
     await accounts.lock(tx, user_id)
     ended = await tx.fetch_value(
@@ -276,7 +265,7 @@ async def hold(tx: Transaction, user_id: UUID, session_id: UUID | None) -> bool:
 
 
 def parse(text: str) -> RefreshToken | None:
-    """The token where we issued it, with any of our keys; else None."""
+    """The token if we issued it, with any of our keys; else None."""
     raw = from_base64url(text) if len(text) <= 200 else None
     if raw is None or len(raw) != _BODY_BYTES + _TAG_BYTES:
         return None

@@ -9,9 +9,9 @@ from shared.audit import AuditAction, AuditOutcome
 from shared.db import Database, Transaction
 from shared.errors import Unauthenticated
 from shared.identity import accounts, one_time, passwords, revocation, sessions, throttle, tokens
-from shared.identity.accounts import User
 from shared.identity.client import Client
 from shared.identity.errors import InvalidCredentials, SessionRevoked
+from shared.identity.models import User
 from shared.mail import outbox
 
 CHALLENGE_LIFETIME = timedelta(minutes=5)
@@ -26,7 +26,7 @@ class SignedIn:
     expires_in: int
     refresh_token: str = field(repr=False)
     device: str | None = field(default=None, repr=False)
-    """The cookie that makes this device known, where it was not."""
+    """The cookie that makes this device known, if it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class SecondFactorRequired:
 async def with_password(db: Database, client: Client, email: str, password: str) -> SignedIn | SecondFactorRequired:
     """Signs in by address and password.
 
-    An unknown address, a wrong password and a disabled account take the same time and give the same answer: InvalidCredentials.
-    Raises RateLimited after failures (see `throttle`), Unavailable where too many are signing in at once.
+    An unknown address, a wrong password and a disabled account take the same time and give the same response: InvalidCredentials.
+    Raises RateLimited after failures (see `throttle`), Unavailable if too many are signing in at once.
     """
     async with db.system() as tx:
         async with tx.connection.pipeline():
@@ -90,7 +90,7 @@ class _NotEntered(Exception):
 
 
 async def _changed_hash(db: Database, found: accounts.StoredCredentials) -> accounts.StoredCredentials | None:
-    """What the account is entered with now, where that is another hash than the one that was found."""
+    """What the account is entered with now, if that is another hash than the one that was found."""
     async with db.system() as tx:
         present = await accounts.credentials(tx, found.id)
     return present if present is not None and present.usable and present.password_hash != found.password_hash else None
@@ -99,7 +99,7 @@ async def _changed_hash(db: Database, found: accounts.StoredCredentials) -> acco
 async def _enter(
     db: Database, client: Client, found: accounts.StoredCredentials, verdict: passwords.Verdict, counted: throttle.Buckets
 ) -> SignedIn | SecondFactorRequired:
-    """Opens a session, or a challenge where there is a second factor. What has to be written travels together. Raises _NotEntered."""
+    """Opens a session, or a challenge if there is a second factor. What has to be written travels together. Raises _NotEntered."""
     async with db.system() as tx:
         async with tx.connection.pipeline():
             counts = await throttle.ask(tx, [counted.own, counted.account], lock=True)
@@ -184,7 +184,7 @@ async def refresh(db: Database, client: Client, refresh_token: str | None) -> Si
                 detail={"reason": rotation.outcome.value},
             )
     if rotation.outcome is sessions.RotationOutcome.REUSED:
-        await revocation.settled()
+        await revocation.propagated()
     if rotation.outcome in (sessions.RotationOutcome.REUSED, sessions.RotationOutcome.ENDED):
         raise SessionRevoked
     if user is None or rotation.session_id is None or rotation.token is None:
@@ -225,7 +225,7 @@ async def sign_out(db: Database, client: Client, bearer: str | None, refresh_tok
                     origin=client,
                 )
         await revocation.record(tx, refused)
-    await revocation.settled()
+    await revocation.propagated()
 
 
 async def _alarm(tx: Transaction, client: Client, user_id: UUID, session_id: UUID | None) -> None:

@@ -8,7 +8,7 @@ A device is known by a cookie. It is good for the password it was made under, an
 the same one: whoever signs in a hundred times has one count, not a hundred, and none once the password is a new one.
 
 Kept in PostgreSQL: holds across processes and through any failure of Redis; with PostgreSQL gone nobody can sign in anyway (closed).
-Whoever guesses many times at once learns no more: an outcome is given only where nothing is to be waited for after the password was
+Whoever guesses many times at once learns no more: an outcome is given only if nothing is to be waited for after the password was
 checked, either.
 """
 
@@ -120,10 +120,10 @@ def judge(rows: Sequence[Count], counted: Buckets) -> Standing:
     """How matters stand, from the counts of at least the places in `counted`."""
     own = next((row for row in rows if row.bucket == counted.own), None)
     account = next((row for row in rows if row.bucket == counted.account), None)
-    known = counted.known_device or (own is not None and own.known)
-    wait = max(own.wait if own else 0.0, 0.0 if known or account is None else account.wait)
+    known_device = counted.known_device or (own is not None and own.known)
+    wait = max(own.wait if own else 0.0, 0.0 if known_device or account is None else account.wait)
     clean = own is not None and own.fresh and own.failures == 0
-    return Standing(math.ceil(max(0.0, wait)), known, clean)
+    return Standing(math.ceil(max(0.0, wait)), known_device, clean)
 
 
 def refuse_if_waiting(found: Standing) -> None:

@@ -11,8 +11,8 @@ from shared.audit import AuditAction
 from shared.db import Database
 from shared.errors import Unauthenticated, ValidationFailed
 from shared.identity import accounts, api_tokens, confirmation, revocation, sessions
-from shared.identity.api_tokens import TokenItem
 from shared.identity.client import Client
+from shared.identity.models import TokenItem
 from shared.identity.sign_in import send_alert
 
 
@@ -30,7 +30,7 @@ async def create(
 ) -> tuple[TokenItem, str]:
     """A new token and, this once, its text; its owner gets a mail.
 
-    Raises ValidationFailed if it would have expired already, and what `confirmation.require` raises.
+    Raises ValidationFailed if it would have expired already, LimitReached, and what `confirmation.require` raises.
     """
     if expires_at is not None and expires_at <= clock.now():
         raise ValidationFailed(
@@ -79,5 +79,5 @@ async def revoke(db: Database, client: Client, user_id: UUID, token_id: UUID) ->
                 target=str(token_id),
                 origin=client,
             )
-    await revocation.settled()
+    await revocation.propagated()
     return ended

@@ -44,10 +44,10 @@ def step_at(moment: datetime) -> int:
 
 
 def matching_step(secret: bytes, code: str, now: datetime) -> int | None:
-    """The step whose code this is, one step off to either side at most; None where it is none."""
+    """The step whose code this is, one step off to either side at most; None if it is none."""
     present = step_at(now)
-    found = None
+    matching = None
     for step in range(present - DRIFT_STEPS, present + DRIFT_STEPS + 1):
         if hmac.compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "surrogatepass")):
-            found = step
-    return found
+            matching = step
+    return matching

@@ -1,4 +1,4 @@
-"""Delivering a mail: over SMTP with STARTTLS and a certificate check, or to the log where no SMTP_HOST is set.
+"""Delivering a mail: over SMTP with STARTTLS and a certificate check, or to the log if no SMTP_HOST is set.
 
 Once: the mail's row is locked while it is sent and marked in the same transaction, so a function that runs twice, even at once, sends it
 once. (A crash between the server's "accepted" and our commit sends a copy with the same Message-ID and the same link.) Nothing else is
@@ -30,7 +30,7 @@ from shared.sealing import SealBroken, unseal
 log = logging.getLogger("docuvault.mail")
 
 TIMEOUT_SECONDS = 20
-"""For each answer of the mail server."""
+"""For each response of the mail server."""
 SENDING_AT_ONCE = 3
 """In one process: each holds a database connection, and a mail server that is silent must not hold them all."""
 SENDING_MINUTES = 5
@@ -43,7 +43,7 @@ class NeverDeliverable(Exception):
 
 
 @dataclass(frozen=True)
-class _Mail:
+class _SealedMail:
     template: str
     sealed: bytes
 
@@ -51,7 +51,7 @@ class _Mail:
 Prepare = Callable[[Transaction, UUID, str, str, dict[str, str]], Awaitable[dict[str, str] | None]]
 """Completes a mail's values before it is sent, from (transaction, mail's id, template, address, values); None: there is nothing to send.
 
-It may be asked several times for one mail, and must answer the same."""
+It may be asked several times for one mail, and must return the same."""
 
 
 async def _as_requested(tx: Transaction, mail_id: UUID, template: str, to: str, values: dict[str, str]) -> dict[str, str] | None:
@@ -94,14 +94,14 @@ def _turn() -> asyncio.Semaphore:
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(SENDING_AT_ONCE))
 
 
-async def _unsent(tx: Transaction, mail_id: UUID, *, lock: bool = False) -> _Mail | None:
+async def _unsent(tx: Transaction, mail_id: UUID, *, lock: bool = False) -> _SealedMail | None:
     return await tx.fetch_one(
         f"""
         SELECT template, sealed FROM mails
         WHERE id = %(id)s AND sent_at IS NULL AND sealed IS NOT NULL {"FOR UPDATE" if lock else ""}
         """,
         {"id": mail_id},
-        row=_Mail,
+        row=_SealedMail,
     )
 
 
@@ -111,7 +111,7 @@ async def _mark_sent(tx: Transaction, mail_id: UUID) -> None:
 
 
 def warning_at_start(config: Settings) -> str | None:
-    """What to say at start where mails are logged with their links blotted out."""
+    """What to say at start if mails are logged with their links blotted out."""
     if config.smtp_host or is_loopback(config.backend_url):
         return None
     return "SMTP_HOST is not set: mails are logged instead of sent, without their links, so nobody can reset a password."

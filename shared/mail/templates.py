@@ -48,7 +48,7 @@ class MailContent:
 
 
 def render(template: str, values: Mapping[str, str]) -> MailContent:
-    """The content of a mail. Raises UnknownTemplate, and KeyError where a value is missing."""
+    """The content of a mail. Raises UnknownTemplate, and KeyError if a value is missing."""
     try:
         make = _TEMPLATES[template]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Whether the services everything stands on answer, asked side by side and remembered for a second, so that a flood costs them nothing."""
+"""Whether the services everything stands on respond, asked side by side and remembered for a second, so that a flood costs them nothing."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class CheckResult:
 
 
 class Unhealthy(Exception):
-    """A service answers, but does not do its work; the message says which part of it, as `detail`."""
+    """A service responds, but does not do its work; the message says which part of it, as `detail`."""
 
 
 @dataclass
@@ -46,12 +46,12 @@ async def check_all() -> dict[str, CheckResult]:
     """`database`, `object_store` and `redis`, each within two seconds."""
     loop = asyncio.get_running_loop()
     async with _locks.setdefault(loop, asyncio.Lock()):
-        known = _remembered.get(loop)
-        if known is None or time.monotonic() - known.at > REMEMBERED_SECONDS:
+        remembered = _remembered.get(loop)
+        if remembered is None or time.monotonic() - remembered.at > REMEMBERED_SECONDS:
             names = ("database", "object_store", "redis")
             checks = await asyncio.gather(_timed(_database), _timed(_object_store), _timed(_redis))
-            known = _remembered[loop] = _Remembered(time.monotonic(), dict(zip(names, checks, strict=True)))
-        return known.checks
+            remembered = _remembered[loop] = _Remembered(time.monotonic(), dict(zip(names, checks, strict=True)))
+        return remembered.checks
 
 
 async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:

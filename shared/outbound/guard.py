@@ -52,16 +52,16 @@ class UrlGuard:
 
     async def addresses(self, host: str, port: int) -> Sequence[Address]:
         """The addresses of `host` that a connection may go to. Raises HostNotAllowed if it has none or if one of them is private."""
-        found = await self._resolve(host, port)
-        if not found:
+        addresses = await self._resolve(host, port)
+        if not addresses:
             raise HostNotAllowed(f"There is no host “{host}”.")
-        if self._at_home and any(is_public(address) for address in found):
+        if self._at_home and any(is_public(address) for address in addresses):
             raise HostNotAllowed(f"“{host}” is an address outside this house, and this must not leave it.")
         if not self._trusted and _host_of(host) not in self._names:
-            for address in found:
+            for address in addresses:
                 if not is_public(address) and not any(address in network for network in self._networks):
                     raise HostNotAllowed(f"“{host}” is an address in a private network, which this server does not call.")
-        return found
+        return addresses
 
 
 def parts_of(url: str) -> tuple[str, int]:
@@ -84,10 +84,10 @@ async def _resolved(host: str, port: int) -> Sequence[Address]:
     """Every address of `host`, as the system's resolver orders them; it also reads the odd spellings of IPv4 (`0x7f.1`)."""
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError):
         return ()
-    return tuple(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
+    return tuple(dict.fromkeys(ip_address(entry[4][0]) for entry in infos))
 
 
 def _host_of(entry: str) -> str:

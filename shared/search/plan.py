@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from shared.db import Transaction
-from shared.search import ranking, stems, words
+from shared.search import ranking, stems, typos, words
 from shared.search.query import Group, Query, Unit
 from shared.search.ranking import Numbers, Postings, Scores
 
@@ -349,28 +349,13 @@ def _resolved(query: Query, found: _VaultCounts, postings: Mapping[str, bytes]) 
 
 def _corrections(word: str, said: str, found: _VaultCounts, postings: Mapping[str, bytes], own: set[str]) -> Lexemes:
     near = sorted(
-        (_distance(word, words.fold(other)), -len(postings[lexeme]), other, lexeme)
+        (typos.distance(word, words.fold(other)), -len(postings[lexeme]), other, lexeme)
         for asked, other, lexeme in found.similar
         if asked == said and lexeme in postings and lexeme not in own
     )
-    allowed = 1 if len(word) <= 5 else 2 if len(word) <= 12 else 3
+    allowed = typos.edits_allowed(word)
     nearest = {lexeme: CORRECTED for distance, _, _, lexeme in near if distance == near[0][0] <= allowed}
     return list(nearest.items())[:CORRECTIONS]
-
-
-def _distance(left: str, right: str) -> int:
-    """Edits between two words: letters put in, left out, changed, or two neighbours swapped (optimal string alignment)."""
-    before: list[int] = []
-    above = list(range(len(right) + 1))
-    for row, a in enumerate(left, 1):
-        line = [row]
-        for column, b in enumerate(right, 1):
-            edits = min(above[column] + 1, line[column - 1] + 1, above[column - 1] + (a != b))
-            if row > 1 and column > 1 and a == right[column - 2] and b == left[row - 2]:
-                edits = min(edits, before[column - 2] + 1)
-            line.append(edits)
-        before, above = above, line
-    return above[-1]
 
 
 # Which documents match, and how well

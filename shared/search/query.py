@@ -17,9 +17,6 @@ from shared.errors import ValidationFailed
 from shared.search import words
 from shared.search.spellings import spellings
 
-QUERY_LIMIT = 10_000
-"""Characters of a query."""
-
 PLAIN_WORDS = 200
 """Plain words of a query that count, so that a pasted page is a query, too."""
 

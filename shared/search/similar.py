@@ -20,7 +20,7 @@ LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True)
-class _Word:
+class _TellingWord:
     lexeme: str
     times: int
     having: int
@@ -55,13 +55,13 @@ async def find_similar(
             WHERE s.owner_id = %(owner)s AND s.document_id = %(id)s
             """,
             {"owner": db.owner_id, "id": document_id, "most": LOOKED_AT},
-            row=_Word,
+            row=_TellingWord,
         )
         if not found:
             return Found([], None, [])
         documents = max(2, found[0].documents)
 
-        def weight(word: _Word) -> float:
+        def weight(word: _TellingWord) -> float:
             return log(1 + max(0.0, documents - word.having + 0.5) / (word.having + 0.5))
 
         telling = sorted(found, key=lambda word: weight(word) * log2(1 + word.times), reverse=True)[:TELLING]

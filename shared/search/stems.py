@@ -39,7 +39,7 @@ NAMES = (SIMPLE, *sorted(set(LANGUAGES.values())))
 
 
 def stemmer(language: str | None) -> str:
-    """The stemmer of a language (ISO 639-1), SIMPLE where there is none."""
+    """The stemmer of a language (ISO 639-1), SIMPLE if there is none."""
     return LANGUAGES.get((language or "").lower()[:2], SIMPLE)
 
 

@@ -95,7 +95,7 @@ def stands_alone(word: str) -> bool:
 
 
 def fold(word: str) -> str:
-    """A word as it is compared; empty where nothing of it is a letter or a digit."""
+    """A word as it is compared; empty if nothing of it is a letter or a digit."""
     return _fold(word[:WORD_LIMIT]) if not word.isascii() else word[:WORD_LIMIT].lower()
 
 

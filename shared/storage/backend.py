@@ -100,7 +100,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True)
-class Entry:
+class FolderEntry:
     """What a folder holds: `key` is its path, `size` in bytes (None for folders, or if the store does not say)."""
 
     key: str
@@ -172,9 +172,9 @@ class StorageBackend(Protocol):
         """
 
     async def stat(self, key: str) -> StoredObject | None:
-        """The object's facts, or None where there is none."""
+        """The object's facts, or None if there is none."""
 
-    async def look(self, key: str) -> Entry | None:
+    async def look(self, key: str) -> FolderEntry | None:
         """The file or folder of that name, or None if there is none."""
 
     async def read(self, key: str, *, limit: int) -> bytes:
@@ -189,7 +189,7 @@ class StorageBackend(Protocol):
     async def delete(self, key: str) -> None:
         """Removes the object; one that is not there is fine."""
 
-    def entries(self, folder: str) -> AsyncIterator[Entry]:
+    def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         """What is in a folder (`""`: at the top), in no order, as it comes in. Raises ObjectMissing at the first entry."""
 
     async def sha256(self, key: str) -> str:
@@ -199,10 +199,10 @@ class StorageBackend(Protocol):
         """
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str | None:
-        """A URL that gives the object to whoever holds it, with these two headers; None where the backend has no such thing."""
+        """A URL that gives the object to whoever holds it, with these two headers; None if the backend has no such thing."""
 
     async def ping(self) -> None:
-        """Returns where the backend answers and lets us in. Raises StorageUnavailable with a sentence for people."""
+        """Returns if the backend responds and lets us in. Raises StorageUnavailable with a sentence for people."""
 
     async def close(self) -> None:
         """Closes this event loop's connections."""
@@ -221,10 +221,10 @@ class DirectUploads(Protocol):
         """URLs for the parts whose numbers and exact sizes are given."""
 
     async def list_parts(self, key: str, upload_id: str) -> list[Part]:
-        """The parts that are there, in order. Raises ObjectMissing where the upload is unknown (completed, aborted)."""
+        """The parts that are there, in order. Raises ObjectMissing if the upload is unknown (completed, aborted)."""
 
     async def complete_parts(self, key: str, upload_id: str, parts: Sequence[tuple[int, str]]) -> None:
-        """Makes the object of parts (number, etag). Raises PartsRefused where they do not fit, ObjectMissing if the upload is unknown."""
+        """Makes the object of parts (number, etag). Raises PartsRefused if they do not fit, ObjectMissing if the upload is unknown."""
 
     async def abort_parts(self, key: str, upload_id: str | None = None) -> None:
         """Drops the upload and its parts, or with None every upload in parts under `key`; one that is not there is fine."""

@@ -20,7 +20,7 @@ from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
     Download,
-    Entry,
+    FolderEntry,
     NameRefused,
     NameTaken,
     ObjectMissing,
@@ -113,7 +113,7 @@ class GoogleDriveBackend:
         file = await self._find(key)
         return None if file is None or file["mimeType"] == FOLDER else _stored(key, file)
 
-    async def look(self, key: str) -> Entry | None:
+    async def look(self, key: str) -> FolderEntry | None:
         file = await self._find(key)
         return None if file is None else _entry(key, file)
 
@@ -148,7 +148,7 @@ class GoogleDriveBackend:
             raise NameRefused("There is a folder of that name.")
         await self._delete(file["id"])
 
-    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         file = await self._find(folder) if folder else {"id": "root", "mimeType": FOLDER}
         if file is None or file["mimeType"] != FOLDER:
             raise ObjectMissing
@@ -456,10 +456,10 @@ def _stored(key: str, file: Mapping[str, Any]) -> StoredObject:
     return StoredObject(key, int(file.get("size", 0)), str(file.get("mimeType", "")), _tag(file))
 
 
-def _entry(key: str, file: Mapping[str, Any]) -> Entry:
+def _entry(key: str, file: Mapping[str, Any]) -> FolderEntry:
     is_folder = file.get("mimeType") == FOLDER
     changed_at = file.get("modifiedTime")
-    return Entry(
+    return FolderEntry(
         key=key,
         name=str(file.get("name", "")),
         is_folder=is_folder,

@@ -29,7 +29,7 @@ class AccountRefused(Exception):
 
 
 async def is_minio(session: "ClientSession", endpoint: str) -> bool:
-    """Whether MinIO answers there, whatever name it or a proxy in front of it gives itself.
+    """Whether MinIO responds there, whatever name it or a proxy in front of it gives itself.
 
     Elsewhere the path is an object in somebody's bucket, and what is read of an object has an ETag.
     """

@@ -36,7 +36,7 @@ class Resource:
 
 
 @dataclass
-class _Response:
+class _MemberResponse:
     href: str = ""
     status: str = ""
     properties: dict[str, str] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class MultistatusReader:
         self._path: list[str] = []
         self._text: list[str] = []
         self._characters_held = 0
-        self._response: _Response | None = None
+        self._response: _MemberResponse | None = None
         self._ready: list[Resource] = []
         self._resources = 0
 
@@ -91,7 +91,7 @@ class MultistatusReader:
         self._text, self._characters_held = [], 0
         response = self._response
         if name == f"{_DAV}response":
-            self._response = _Response()
+            self._response = _MemberResponse()
         elif response is not None and name == f"{_DAV}propstat":
             response.pending, response.pending_status = {}, ""
         elif response is not None and name == f"{_DAV}collection":
@@ -127,7 +127,7 @@ class MultistatusReader:
         elif name == _CHECKSUM:
             response.pending["checksums"] = text
 
-    def _finish(self, response: _Response) -> None:
+    def _finish(self, response: _MemberResponse) -> None:
         if not response.href or (response.status and not _is_success(response.status)):
             return
         self._resources += 1

@@ -2,7 +2,7 @@
 
 Chunked upload version 2 (Nextcloud developer manual, "Chunked file upload"): a folder for the upload, chunks numbered from 1 in it, one
 MOVE of `.file` to the target; every request names the target in `Destination` and the size in `OC-Total-Length`. While the server merges,
-it answers 423; once the upload's folder is gone (404), the file is there.
+it responds 423; once the upload's folder is gone (404), the file is there.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ from shared.config import Settings, settings
 from shared.storage import url_keys
 from shared.storage.backend import (
     Download,
-    Entry,
+    FolderEntry,
     NameTaken,
     ObjectMissing,
     ObjectTooLarge,
@@ -51,7 +51,7 @@ log = logging.getLogger("docuvault.storage")
 CONNECTIONS = 32
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 30.0
-"""How long the store may be silent in the middle of an answer."""
+"""How long the store may be silent in the middle of a response."""
 PAUSES_SECONDS = (0.05, 0.25)
 """Before each further attempt where the store is not reached or says 5xx: every request may be repeated without harm."""
 KEPT_ALIVE_SECONDS = 15.0
@@ -175,13 +175,13 @@ class ObjectStore:
         except _Unreadable:
             return StoredObject(key, 0, "", "", readable=False)
 
-    async def look(self, key: str) -> Entry | None:
+    async def look(self, key: str) -> FolderEntry | None:
         stored = await self.stat(key)
         if stored is not None:
-            return Entry(key, key.rpartition("/")[2], False, stored.size, None, stored.etag, stored.content_type)
+            return FolderEntry(key, key.rpartition("/")[2], False, stored.size, None, stored.etag, stored.content_type)
         try:
             async for _ in self.entries(key):
-                return Entry(key, key.rpartition("/")[2], is_folder=True)
+                return FolderEntry(key, key.rpartition("/")[2], is_folder=True)
         except ObjectMissing:
             pass
         return None
@@ -227,7 +227,7 @@ class ObjectStore:
         except ObjectMissing:
             pass
 
-    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         """By ListObjectsV2 with `/` as the delimiter: a page of 1,000 at a time. Folders are what keys say of them."""
         prefix, empty = f"{folder}/" if folder else "", True
         query = {"list-type": "2", "prefix": prefix, "delimiter": "/", "encoding-type": "url"}
@@ -381,7 +381,7 @@ class ObjectStore:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> "AsyncIterator[ClientResponse]":
-        """A successful answer, its body yet to be read. Raises ObjectMissing, PartsRefused, StorageUnavailable, also while it is read."""
+        """A successful response, its body yet to be read. Raises ObjectMissing, PartsRefused, StorageUnavailable, also while it is read."""
         from aiohttp import ClientError
 
         try:
@@ -485,17 +485,19 @@ def _refuse(status: int, code: str) -> None:
     raise StorageUnavailable(f"The object store refused this ({code or status}).")
 
 
-def _entries(page: str, prefix: str) -> Iterator[Entry]:
+def _entries(page: str, prefix: str) -> Iterator[FolderEntry]:
     for common in _each(page, "CommonPrefixes"):
         key = unquote_plus(_first(common, "Prefix")).rstrip("/")
-        yield Entry(key, key.removeprefix(prefix), is_folder=True)
+        yield FolderEntry(key, key.removeprefix(prefix), is_folder=True)
     for content in _each(page, "Contents"):
         key = unquote_plus(_first(content, "Key"))
         if key == prefix:
             continue  # a folder's own marker, which some clients leave
         modified_at = datetime.fromisoformat(_first(content, "LastModified"))
         etag = _first(content, "ETag").strip('"')
-        yield Entry(key, key.removeprefix(prefix), is_folder=False, size=int(_first(content, "Size")), modified_at=modified_at, etag=etag)
+        yield FolderEntry(
+            key, key.removeprefix(prefix), is_folder=False, size=int(_first(content, "Size")), modified_at=modified_at, etag=etag
+        )
 
 
 def _etag(answer: "ClientResponse") -> str:

@@ -24,7 +24,7 @@ from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
     Download,
-    Entry,
+    FolderEntry,
     NameRefused,
     NameTaken,
     ObjectMissing,
@@ -104,7 +104,7 @@ class OneDriveBackend:
         item = await self._item(key)
         return None if item is None or "folder" in item else _stored(key, item)
 
-    async def look(self, key: str) -> Entry | None:
+    async def look(self, key: str) -> FolderEntry | None:
         item = await self._item(key)
         return None if item is None else _entry(key, item)
 
@@ -152,7 +152,7 @@ class OneDriveBackend:
         async with self._request("DELETE", self._url(key), accept=(404,)):
             pass
 
-    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         item = await self._item(folder)
         if item is None or "folder" not in item:
             raise ObjectMissing
@@ -359,10 +359,10 @@ def _stored(key: str, item: Mapping[str, Any]) -> StoredObject:
     return StoredObject(key, int(item.get("size", 0)), str(file.get("mimeType", "")), _tag(item))
 
 
-def _entry(key: str, item: Mapping[str, Any]) -> Entry:
+def _entry(key: str, item: Mapping[str, Any]) -> FolderEntry:
     is_folder = "folder" in item
     changed_at = item.get("lastModifiedDateTime")
-    return Entry(
+    return FolderEntry(
         key=key,
         name=str(item.get("name", key.rpartition("/")[2])),
         is_folder=is_folder,

@@ -27,7 +27,7 @@ from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
     Download,
-    Entry,
+    FolderEntry,
     NameRefused,
     NameTaken,
     ObjectMissing,
@@ -121,7 +121,7 @@ class WebDAVBackend:
             return None
         return StoredObject(key, resource.size or 0, resource.content_type, _etag(resource))
 
-    async def look(self, key: str) -> Entry | None:
+    async def look(self, key: str) -> FolderEntry | None:
         resource = await self._find(key)
         return None if resource is None else _entry(key, resource)
 
@@ -165,7 +165,7 @@ class WebDAVBackend:
             raise NameRefused("There is a folder of that name.")
         await self._remove(key)
 
-    async def entries(self, folder: str) -> AsyncIterator[Entry]:
+    async def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         url = self._url(folder, folder=True)
         here, elsewhere, listed = _path(url), 0, 0
         async with aclosing(self._resources(url, depth=1)) as resources:
@@ -417,8 +417,8 @@ class WebDAVBackend:
         return self._http
 
 
-def _entry(key: str, resource: Resource) -> Entry:
-    return Entry(
+def _entry(key: str, resource: Resource) -> FolderEntry:
+    return FolderEntry(
         key=key,
         name=key.rpartition("/")[2],
         is_folder=resource.is_folder,

@@ -6,7 +6,8 @@ import pytest
 
 from shared.ai.registry import LOCAL, ProviderChoice
 from shared.assistant import choices
-from shared.assistant.choices import AddressNotAllowed, NewAISettings
+from shared.assistant.choices import AddressNotAllowed
+from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
 
 KEY = "sk-proj-abcdefghijklmnop1234"

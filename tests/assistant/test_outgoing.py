@@ -22,11 +22,11 @@ from shared.ai.provider import (
 )
 from shared.ai.registry import ProviderChoice
 from shared.assistant import call_log, circuits
-from shared.assistant.call_log import AICall
+from shared.assistant.models import AICall
 from shared.assistant.outgoing import BudgetExceeded, CallSubject, PolicyForbids, ProviderResting, gate_for
 from shared.db import Database, TenantDatabase
 from shared.documents import topics
-from shared.documents.topics import NewTopic
+from shared.documents.topic_models import NewTopic
 from shared.ids import new_id
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.models import saying

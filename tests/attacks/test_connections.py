@@ -1,6 +1,6 @@
 """Attacks by connections: ones that say nothing, trickle, or do not read, on real servers.
 
-The limits are those of `infra.connections` and `shared.faas.requests`, shortened; at their real size where the number is the attack.
+The limits are those of `infra.connection_limits` and `shared.faas.requests`, shortened; at their real size where the number is the attack.
 """
 
 import asyncio
@@ -268,7 +268,7 @@ async def test_idle_connections_do_not_hold_up_a_stop(start: Start, crowd: Crowd
 
 
 async def test_the_guard_itself_takes_nothing(start: Start, crowd: Crowd) -> None:
-    server = await start(setup="import infra.connections as c; c.LOOK_EVERY_SECONDS = 0.01")
+    server = await start(setup="import infra.connection_limits as c; c.LOOK_EVERY_SECONDS = 0.01")
     descriptors = Path(f"/proc/{server.process.pid}/fd")
     for reader, _ in await crowd.open(server.port, 20, say=HEAD + b"\r\n"):
         await response(reader)
@@ -322,6 +322,11 @@ async def test_http_2_is_not_spoken_without_tls(start: Start, crowd: Crowd) -> N
         (b"GET /t/caller HTTP/1.1\r\nHost:\r\n", (400, "malformed_request")),
         (b"GET /t/caller HTTP/1.1\r\nHost: a\r\nHost: b\r\n", (400, "malformed_request")),
         (b"GET /t/caller HTTP/1.1\r\nHost: a\r\nhost: a\r\n", (400, "malformed_request")),
+        (b"GET /t/caller HTTP/1.1\r\nHost: a,b\r\n", (400, "malformed_request")),
+        (b"GET /t/caller HTTP/1.1\r\nHost: a\tb\r\n", (400, "malformed_request")),
+        (b"GET /t/caller HTTP/1.1\r\nHost: a/b?c\r\n", (400, "malformed_request")),
+        (b"GET /t/caller HTTP/1.1\r\nHost: user@a\r\n", (400, "malformed_request")),
+        (b"GET /t/caller HTTP/1.1\r\nHost: " + b"a" * 301 + b"\r\n", (400, "malformed_request")),
         (b"GET /t/caller HTTP/1.0\r\nHost: a\r\nHost: a\r\n", (400, "malformed_request")),
         (b"GET /t/caller HTTP/1.0\r\n", (200, "")),
         (b"GET /t/items/" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n", (414, "uri_too_long")),

@@ -29,7 +29,7 @@ LASTING = {
     "disable_totp",
     "regenerate_backup_codes",
 }
-REDIRECTING = {"update_ai_settings", "update_settings"}
+REDIRECTING = {"update_ai_settings", "update_settings", "choose_storage"}
 HARMLESS = {
     "login": "needs the password",
     "register": "makes an account of its own",
@@ -48,7 +48,14 @@ HARMLESS = {
     "estimate_classification": "counts",
     "suggest_topics": "asks the provider that was chosen",
     "undo_classification": "takes a document out of topics",
-    "choose_storage": "chooses among storage that the owner has connected",
+    "verify_audit_log": "reads the audit log and says whether it is whole",
+    "decide_suggestions": "files documents under topics, which can be undone",
+    "decide_proposal": "names a document, which can be undone",
+    "check_connection": "asks storage that was connected",
+    "connect_webdav": "a place alone: no document goes there before somebody sends it, or it is chosen",
+    "delete_connection": "takes access away",
+    "import_files": "brings documents in",
+    "export_documents": "copies what the token can read anyway, once",
 }
 AREAS = {"auth", "account", "ai", "cloud", "admin"}
 REFUSED = {"reauthentication_required", "invalid_credentials", "invalid_code"}
@@ -258,3 +265,19 @@ async def test_an_admins_stolen_token_sends_nobodys_documents_elsewhere(db: Data
         async with db.system() as tx:
             await tx.execute("DELETE FROM ai_system_settings")
         choices.forget_system_choice()
+
+
+async def test_a_bare_access_token_of_an_old_session_stores_no_later_document_elsewhere(db: Database) -> None:
+    person = await new_person()
+    await _make_old(db, person)
+    thief = _thief(person)
+
+    async def choose(connection: str | None, **proof: str) -> tuple[int, str]:
+        answer = await thief.put("/api/account/storage", json={"connection_id": connection, **proof})
+        return answer.status_code, answer.json().get("code", "")
+
+    nothing = "01890000-0000-7000-8000-000000000000"
+    assert await choose(nothing) == (403, "reauthentication_required")
+    assert await choose(nothing, password="wrong password!") == (401, "invalid_credentials")
+    assert await choose(nothing, password=person.password) == (404, "not_found")
+    assert await choose(None) == (200, "")

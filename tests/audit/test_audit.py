@@ -12,6 +12,7 @@ from shared import audit
 from shared.audit import AuditAction, AuditOutcome, chain, entries
 from shared.config import settings
 from shared.db import Database, Transaction
+from shared.identity.client import Client
 from shared.ids import new_id
 from tests.audit.sealing import seal_all
 
@@ -26,8 +27,7 @@ async def _write(db: Database, owner: UUID, count: int = 1) -> None:
                 AuditAction.LOGIN,
                 outcome=AuditOutcome.FAILURE,
                 owner=owner,
-                address="198.51.100.7",
-                user_agent="Browser/1.0",
+                origin=Client("198.51.100.7", "Browser/1.0", ""),
                 email="ada@example.org",
                 detail={"number": number, "reason": "wrong_password"},
             )
@@ -207,7 +207,7 @@ async def test_the_commitment_cannot_be_guessed_from_the_address(db: Database, o
 
 async def test_what_a_client_sends_cannot_stop_the_log(db: Database, owner: UUID) -> None:
     async with db.system() as tx:
-        await audit.record(tx, AuditAction.LOGIN, owner=owner, address="x" * 5000, user_agent="a\r\nb\0c\udcff" + "d" * 5000, email="\0")
+        await audit.record(tx, AuditAction.LOGIN, owner=owner, origin=Client("x" * 5000, "a\r\nb\0c\udcff" + "d" * 5000, ""), email="\0")
         line = (await entries.of_account(tx, owner, limit=1))[0]
     assert line.user_agent is not None
     assert line.user_agent.startswith("abcd")

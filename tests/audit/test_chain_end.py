@@ -11,6 +11,7 @@ from shared import audit
 from shared.audit import AuditAction, chain
 from shared.audit.chain import Verification
 from shared.db import Database
+from shared.identity.client import Client
 from shared.keys import internal_keys
 from tests.db.conftest import OwnDatabase
 
@@ -18,7 +19,7 @@ from tests.db.conftest import OwnDatabase
 async def _write(log: Database, count: int) -> None:
     async with log.system() as tx:
         for number in range(count):
-            await audit.record(tx, AuditAction.LOGIN, address="198.51.100.7", detail={"number": number})
+            await audit.record(tx, AuditAction.LOGIN, origin=Client("198.51.100.7", "", ""), detail={"number": number})
     assert await chain.seal(log) == count
 
 

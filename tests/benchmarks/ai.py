@@ -158,7 +158,7 @@ async def _documents(owner: UUID, count: int) -> None:
     """Documents of a new owner, just read, and the news of it."""
     from shared.db import TenantDatabase, database
     from shared.documents import topics
-    from shared.documents.topics import NewTopic
+    from shared.documents.topic_models import NewTopic
     from shared.events import publish
     from shared.events.catalogue import DocumentExtracted
 

@@ -13,6 +13,7 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from infra.local.ports import free_port_block
 from shared.faas import Call, ResponseModel, endpoint
 from shared.faas.declarations import ENDPOINTS
 from tests import services
@@ -56,7 +57,8 @@ def fastapi(*, jwt_only: bool = False) -> "FastAPI":
     from redis.asyncio import Redis
 
     from shared.config import settings
-    from shared.identity.revocation import PREFIX, access_token_key, session_key
+    from shared.identity.revocation import access_token_key, session_key
+    from shared.identity.revocation_copy import PREFIX
     from shared.keys import signing_keys
 
     redis = Redis.from_url(settings().redis_url)
@@ -116,7 +118,7 @@ def run() -> None:
         headers = _signed_in()
         ports = {}
         for name in SERVERS:
-            ports[name] = _free_port()
+            ports[name] = free_port_block(1)
             command = [sys.executable, "-m", "tests.benchmarks.gateway", name, str(ports[name])]
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         measured: dict[str, list[Load]] = {name: [] for name in SERVERS}
@@ -148,12 +150,6 @@ def _signed_in() -> dict[str, str]:
 
     token, _ = tokens.issue(new_id(), "user", new_id(), Client("127.0.0.1", "wrk", "en"))
     return {"Authorization": f"Bearer {token}", "User-Agent": "wrk", "Accept-Language": "en"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from infra.local.ports import free_port_block
 from shared.faas import Call, ResponseModel, endpoint
 from shared.faas.declarations import ENDPOINTS
 from tests import services
@@ -98,7 +99,7 @@ def run() -> None:
     # The limits are tested elsewhere; here everybody comes from one address.
     limits = {"RATE_LIMIT_LOGIN": "1000000/minute", "RATE_LIMIT_REGISTER": "1000000/minute"}
     os.environ.update(limits | {"RATE_LIMIT_ACCOUNT": "10000000/minute", "RATE_LIMIT_ADDRESS": "10000000/minute"})
-    port = _free_port()
+    port = free_port_block(1)
     server: subprocess.Popen[bytes] | None = None
     try:
         services.wait_until_started()
@@ -238,12 +239,6 @@ def _p95(values: list[float]) -> float:
 
 def _json(**members: str) -> bytes:
     return json.dumps(members).encode()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

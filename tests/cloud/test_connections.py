@@ -12,9 +12,8 @@ import pytest
 from shared.cloud import moves
 from shared.db import Database, TenantDatabase
 from shared.faas.declarations import ENDPOINTS
-from shared.identity import tokens
+from shared.identity import sessions, tokens
 from shared.identity.client import Client
-from shared.ids import new_id
 from tests.cloud.conftest import ready, waiting_move
 from tests.faas.asgi import Heard, ask, serving
 from tests.storage.servers.dav_server import PASSWORD, USER, DavServer, status
@@ -29,14 +28,14 @@ FUNCTIONS = {
 
 
 class Person:
-    """Sends requests with an access token of its own."""
+    """Sends requests with an access token of a session that has just begun."""
 
-    def __init__(self, owner: UUID) -> None:
+    def __init__(self, owner: UUID, session_id: UUID) -> None:
         for area, names in FUNCTIONS.items():
             for name in names:
                 importlib.import_module(f"functions.{area}.{name}")
         self.app = serving(*(ENDPOINTS[name] for names in FUNCTIONS.values() for name in names))
-        token, _ = tokens.issue(owner, "user", new_id(), BROWSER)
+        token, _ = tokens.issue(owner, "user", session_id, BROWSER)
         self.headers = {"authorization": f"Bearer {token}", "user-agent": BROWSER.user_agent, "accept-language": BROWSER.accept_language}
 
     async def ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any) -> Heard:
@@ -48,14 +47,20 @@ class Person:
         return await self.ask("POST", "/api/cloud/connections", json=new)
 
 
-@pytest.fixture
-def person(owner: UUID) -> Person:
-    return Person(owner)
+async def _signed_in(db: Database, owner: UUID) -> Person:
+    async with db.system() as tx:
+        session_id, _ = await sessions.create(tx, owner, BROWSER)
+    return Person(owner, session_id)
 
 
 @pytest.fixture
-async def another(new_owner: Callable[[], Awaitable[UUID]]) -> Person:
-    return Person(await new_owner())
+async def person(db: Database, owner: UUID) -> Person:
+    return await _signed_in(db, owner)
+
+
+@pytest.fixture
+async def another(db: Database, new_owner: Callable[[], Awaitable[UUID]]) -> Person:
+    return await _signed_in(db, await new_owner())
 
 
 async def test_a_connection_is_made_and_listed_without_its_secrets(

@@ -11,6 +11,7 @@ from shared.cloud import content, moves
 from shared.cloud.models import Connection
 from shared.db import TenantDatabase
 from shared.documents import library
+from shared.ids import new_id
 from tests.cloud.conftest import ready, waiting_move
 from tests.cloud.test_connections import Person
 from tests.faas.asgi import Heard, ask
@@ -33,7 +34,7 @@ async def url(vault: TenantDatabase, connection: Connection) -> str:
 
 @pytest.fixture
 def person(owner: UUID) -> Person:
-    return Person(owner)
+    return Person(owner, new_id())
 
 
 async def fetch(person: Person, url: str, method: str = "GET", **headers: str) -> Heard:

@@ -9,8 +9,7 @@ import pytest
 
 from shared.db import Database, TenantDatabase
 from shared.documents import extract_step, library, recognize_step, uploads
-from shared.documents.models import Document
-from shared.documents.uploads import CompleteUpload, CreatedUpload, CreateUpload, SingleUpload
+from shared.documents.models import CompleteUpload, CreatedUpload, CreateUpload, Document, SingleUpload
 
 LETTER = b"Dear heron,\nthe waterworks send their quarterly invoice.\n"
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from shared.db import Database, TenantDatabase, Transaction
 from shared.documents import topics
-from shared.documents.topics import NewTopic
+from shared.documents.topic_models import NewTopic
 from shared.ids import new_id
 
 INVOICE = (

@@ -13,9 +13,8 @@ from shared.audit import Caller
 from shared.config import settings
 from shared.db import Database, TenantDatabase
 from shared.documents import bulk, jobs, library, listing, reprocessing, topics
-from shared.documents.bulk import BulkRequest
-from shared.documents.jobs import Job
-from shared.documents.topics import NewTopic
+from shared.documents.change_models import BulkRequest, Job
+from shared.documents.topic_models import NewTopic
 from shared.errors import NotFound, RateLimited
 from shared.ids import new_id
 from tests.documents.conftest import create, published, read_through, row, stored, usage

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.db import TenantDatabase
 from shared.documents import details, extract_step, library, recognize_step, reprocessing, step_history
-from shared.documents.details import DocumentChange
+from shared.documents.change_models import DocumentChange
 from shared.documents.models import Document
 from tests.documents.conftest import PDF, read_through, row, stored
 

@@ -13,12 +13,11 @@ from shared.ai.provider import DETAILS, DetailName
 from shared.ai.registry import ProviderChoice
 from shared.api.models import PageQuery
 from shared.assistant import choices
-from shared.assistant.choices import NewAISettings
+from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, details, proposals
-from shared.documents.ai_requests import EstimateRequest
-from shared.documents.proposals import Proposal
-from shared.documents.suggestions import Decision
+from shared.documents.ai_models import EstimateRequest, Proposal
+from shared.documents.topic_models import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
 from tests.ai.servers import openai_server as openai_api

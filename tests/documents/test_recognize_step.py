@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from shared.db import Database, TenantDatabase
 from shared.documents import extract_step, library, lifecycle, listing, recognize_step, step_history
 from shared.documents.listing import Filters
-from shared.documents.models import Document
+from shared.documents.models import Document, Step
 from shared.extraction import Extraction, ExtractionCrashed, ExtractionTimeout, Recognition, RecognizedPage, Scan, recognize
 from shared.extraction.limits import Limits
 from shared.time_budgets import DOCUMENT_RECOGNITION_CPU_SECONDS
@@ -57,7 +57,7 @@ async def find(vault: TenantDatabase, query: str) -> list[Any]:
     return [hit.id for hit in (await listing.search_documents(vault, query, Filters(), "-relevance", 10, None)).items]
 
 
-async def extract_history(vault: TenantDatabase, document: Document) -> step_history.Step:
+async def extract_history(vault: TenantDatabase, document: Document) -> Step:
     [step] = [step for step in await step_history.history(vault, document.id) if step.step == "extract"]
     return step
 

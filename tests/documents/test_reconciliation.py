@@ -243,7 +243,7 @@ async def test_an_upload_that_is_resumed_while_expired_ones_are_given_up_is_kept
     assert expired is not None
     await uploads.resume(vault, created.document.id)
     # The clean-up found it before that, and comes to it now.
-    await reconciliation._settle_or_give_up(expired)
+    await reconciliation._finalize_or_discard(expired)
     assert await status(vault, created.document.id) == "uploading"
     assert await usage(vault) == Usage(0, len(LETTER), 0)
 

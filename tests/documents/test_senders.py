@@ -8,8 +8,9 @@ import pytest
 from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
 from shared.documents import details, library, senders
-from shared.documents.details import DocumentChange
-from shared.documents.senders import SenderChange, SenderExists
+from shared.documents.change_models import DocumentChange
+from shared.documents.sender_models import SenderChange
+from shared.documents.senders import SenderExists
 from shared.errors import InvalidCursor, NotFound, ValidationFailed
 from tests.documents.test_bulk import rows
 

@@ -58,7 +58,7 @@ async def test_a_large_form_is_passed_on_in_pieces(vault: TenantDatabase, told: 
     assert await usage(vault) == Usage(len(content), 0, 1)
 
 
-async def test_a_notification_that_comes_early_settles_nothing(vault: TenantDatabase) -> None:
+async def test_a_notification_that_comes_early_finalizes_nothing(vault: TenantDatabase) -> None:
     upload = upload_step.new_upload(
         vault.owner_id, "x.txt", size=10, content_type="text/plain", sha256=None, method="through_us", lifetime=streamed_uploads.LIFETIME
     )

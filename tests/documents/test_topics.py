@@ -16,7 +16,8 @@ from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
 from shared.documents import classify_step, library, suggestions, topics
 from shared.documents.name_keys import name_key
-from shared.documents.topics import NewTopic, TopicChange, TopicExists
+from shared.documents.topic_models import NewTopic, TopicChange
+from shared.documents.topics import TopicExists
 from shared.errors import InvalidCursor, NotFound, ValidationFailed
 from shared.ids import new_id
 from tests.documents import papers

@@ -14,19 +14,10 @@ from shared.db import Database, TenantDatabase
 from shared.documents import library, listing, reconciliation, step_history, upload_step, uploads
 from shared.documents.library import ObjectRefused
 from shared.documents.listing import Filters
+from shared.documents.models import MAX_PARTS, CompletedPart, CompleteUpload, PartsUpload, SignParts, SingleUpload
 from shared.documents.quotas import DocumentTooLarge, QuotaExceeded
 from shared.documents.upload_step import DuplicateDocument
-from shared.documents.uploads import (
-    CompletedPart,
-    CompleteUpload,
-    EmptyDocument,
-    PartsUpload,
-    SignParts,
-    SingleUpload,
-    UnsupportedType,
-    UploadFinished,
-    UploadIncomplete,
-)
+from shared.documents.uploads import EmptyDocument, UnsupportedType, UploadFinished, UploadIncomplete
 from shared.errors import NotFound
 from shared.extraction import content_types
 from shared.storage import StoredObject, object_store
@@ -65,7 +56,7 @@ async def test_settling_again_by_any_way_changes_nothing(vault: TenantDatabase) 
         *(upload_step.object_arrived(key) for _ in range(3)),
         *(uploads.complete(vault, created.document.id, CompleteUpload()) for _ in range(3)),
     )
-    assert outcomes.count("settled") <= 1
+    assert outcomes.count("finalized") <= 1
     assert await upload_step.object_arrived(key) == "known"
     assert len(await published(vault, created.document.id)) == 1
     assert await usage(vault) == Usage(len(LETTER), 0, 1)
@@ -83,7 +74,7 @@ async def test_another_object_than_promised_fails_with_a_reason(vault: TenantDat
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
     await object_store().put(key, b"something else entirely, and longer than it was announced to be", content_type="text/plain")
-    assert await upload_step.object_arrived(key) == "settled"
+    assert await upload_step.object_arrived(key) == "finalized"
     document = await library.get(vault, created.document.id)
     assert document.status == "failed"
     assert document.error is not None
@@ -112,7 +103,7 @@ async def test_what_arrives_after_another_object_than_promised_is_removed_too(va
     created = await create(vault)
     key = await row(vault, created.document.id, "object_key")
     await object_store().put(key, b"not it", content_type="text/plain")
-    assert await upload_step.object_arrived(key) == "settled"
+    assert await upload_step.object_arrived(key) == "finalized"
     assert await send(created) == 200, "the URL is still good"
     assert await upload_step.object_arrived(key) == "removed"
     assert await object_store().stat(key) is None
@@ -125,7 +116,7 @@ async def test_a_store_that_is_down_while_an_object_is_refused_is_tidied_later(v
     key = await row(vault, created.document.id, "object_key")
     upload = await _upload(vault, created.document.id)
     # As if it had been there when it was looked at, and the store had not answered when it was to be removed.
-    assert await upload_step.settle(vault, upload, StoredObject(key, len(LETTER) + 1, "text/plain", "0" * 32))
+    assert await upload_step.finalize(vault, upload, StoredObject(key, len(LETTER) + 1, "text/plain", "0" * 32))
     await object_store().put(key, LETTER + b"!", content_type="text/plain")
     async with vault.transaction() as tx:
         await tx.execute("UPDATE upload_tombstones SET expires_at = now() - interval '1 second' WHERE object_key = %(key)s", {"key": key})
@@ -339,7 +330,7 @@ async def test_an_aborted_upload_in_parts_leaves_no_parts(vault: TenantDatabase)
 @pytest.mark.parametrize("size", [64 * 2**20, 64 * 2**20 + 1, 5 * 2**30, 2**40, 10 * 2**40])
 def test_parts_add_up_to_the_document(size: int) -> None:
     count = uploads.part_count(size)
-    assert count <= uploads.MAX_PARTS
+    assert count <= MAX_PARTS
     lengths = [uploads.part_length(size, number) for number in (1, count - 1, count)]
     assert uploads.part_size(size) * (count - 1) + lengths[-1] == size
     assert 0 < lengths[-1] <= lengths[0] == lengths[1]

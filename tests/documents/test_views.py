@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from shared.db import Database, TenantDatabase
 from shared.documents import library, topics, views
-from shared.documents.topics import NewTopic
-from shared.documents.views import NewView, TooManyViews, ViewChange, ViewsQuery
+from shared.documents.topic_models import NewTopic
+from shared.documents.view_models import NewView, ViewChange, ViewsQuery
+from shared.documents.views import TooManyViews
 from shared.errors import NotFound
 from tests.documents.conftest import read_through, stored
 from tests.documents.test_bulk import rows

@@ -15,6 +15,9 @@ WRITTEN = {
         "Die Müllabfuhr kommt am Dienstag. Bitte stellt die Tonnen an die Straße, größere Stücke holt der Händler.",
         "cp1252 cp850 cp437 mac_roman utf-16-le utf-16-be utf-32-le utf-32-be iso8859-1 cp1250 iso8859-15",
     ),
+    "Polish from DOS": ("Zażółć gęślą jaźń w domu nad rzeką, proszę. Święto łąki, źródło i ścieżka.", "cp852 cp1250 iso8859-2"),
+    "Czech from DOS": ("Příliš žluťoučký kůň úpěl ďábelské ódy. Včelař má úly u řeky.", "cp852 cp1250 iso8859-2"),
+    "Lithuanian from DOS": ("Išrašas iš sąskaitos už šį mėnesį, ačiū už dėmesį. Žąsys ir ąžuolai.", "cp1257 cp775"),
     "German list": (
         "Einkauf: Äpfel, Möhren, Öl, Käse, Brötchen",
         "cp1252 cp850 cp437 mac_roman utf-16-le utf-32-be",

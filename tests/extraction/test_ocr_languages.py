@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (pages)
 """Languages of text recognition: found wherever they lie, chosen by what stands on the page, and named if they are missing."""
 
 import io
@@ -86,6 +87,17 @@ def test_letters_nobody_can_read_are_named_and_no_nonsense_is_made_of_them() -> 
     assert recognizer.text_of(page(JAPANESE, "japanese")) == ""
     assert recognizer.missing == ["Japanese"]
     assert "tesseract-ocr-jpn" in ocr_languages.told_missing("Japanese", "page 1")
+
+
+def test_umlauts_are_read_though_english_is_among_the_languages() -> None:
+    text = Recognizer(["eng", "deu"], PLACES).text_of(page("Frau Müller überweist Größeres.\nDer Zählerstand für den Flur"))
+    for word in ("Müller", "überweist", "Größeres", "Zählerstand", "für"):
+        assert word in text
+
+
+def test_english_is_read_though_german_is_among_the_languages() -> None:
+    english = "The landlord keeps the apartment in good repair.\nMinor repairs are borne by the tenant, who gives notice\nin writing within three months of the 2nd of July."
+    assert " ".join(Recognizer(["eng", "deu"], PLACES).text_of(page(english)).split()) == " ".join(english.split())
 
 
 def test_a_german_page_after_a_french_one_is_read_as_german() -> None:

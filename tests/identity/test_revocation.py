@@ -7,10 +7,12 @@ import pytest
 from redis.asyncio import Redis
 
 from infra.local.valkey import Valkey
+from shared.config import settings
 from shared.db import Database
 from shared.errors import Unavailable
 from shared.identity import revocation
-from shared.identity.revocation import MARKER, Revocations, session_key
+from shared.identity.revocation import Revocations, session_key
+from shared.identity.revocation_copy import MARKER, TOP_UP_SECONDS
 from shared.ids import new_id
 
 
@@ -70,7 +72,7 @@ async def test_a_server_restarted_from_a_snapshot_is_not_believed(view: Revocati
     await own_valkey.start()
     client = Redis.from_url(own_valkey.url)
     # As in a snapshot: the marker of the server's earlier life.
-    await client.set(MARKER, view._run_id)
+    await client.set(MARKER, view._copy._run_id)
     assert await view.is_revoked(key)
     await client.aclose()
 
@@ -93,14 +95,14 @@ async def test_without_either_the_call_fails_closed(own_valkey: Valkey) -> None:
     await nowhere.close()
 
 
-async def test_what_this_process_revoked_is_refused_at_once_and_elsewhere_once_settled(
+async def test_what_this_process_revoked_is_refused_at_once_and_elsewhere_once_propagated(
     db: Database, own_valkey: Valkey, owner: UUID
 ) -> None:
     here, elsewhere = Revocations(own_valkey.url, db), Revocations(own_valkey.url, db)
     key = session_key(new_id())
     assert not await elsewhere.is_revoked(key)
     await _revoke(db, key)
-    here.spread([key])
+    here.propagate([key])
     assert await here.is_revoked(key)
     await here.close()
     await elsewhere.close()
@@ -112,7 +114,7 @@ async def test_what_a_process_could_not_tell_redis_before_it_died_is_known_withi
     for key in keys:
         await _revoke(db, key)
     assert not await view.is_revoked(keys[0])
-    view._filled_at -= revocation.TOP_UP_SECONDS + 1
+    view._copy._filled_at -= TOP_UP_SECONDS + 1
     assert [await view.is_revoked(key) for key in keys] == [True] * 3
 
 
@@ -132,7 +134,7 @@ async def test_ending_a_session_does_not_wait_for_a_redis_that_is_known_to_be_go
     view._tried.set()
     view._own["sid:x"] = asyncio.get_running_loop().time() + 60
     view._unsent.add("sid:x")
-    await asyncio.wait_for(view.settled(), 0.1)
+    await asyncio.wait_for(view.propagated(), 0.1)
     assert await view.is_revoked("sid:x")
 
 
@@ -149,8 +151,8 @@ async def test_recording_and_settling_reaches_the_shared_redis(db: Database) -> 
     assert not await revocation.revocations().is_revoked(key)
     async with db.system() as tx:
         await revocation.record(tx, [key])
-    await revocation.settled()
-    elsewhere = Revocations(revocation.revocations()._redis_url, db)
+    await revocation.propagated()
+    elsewhere = Revocations(settings().redis_url, db)
     assert await elsewhere.is_revoked(key)
     await elsewhere.close()
 

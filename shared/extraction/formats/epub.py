@@ -25,7 +25,7 @@ def read(file: BinaryIO) -> Reading:
         names = set(archive.namelist())
         if _ENCRYPTION in names and _is_locked(archive.read(_ENCRYPTION)):
             raise DocumentEncrypted("The book is locked by the shop that sold it (DRM), so its text cannot be read.")
-        package = _Package()
+        package = _EpubPackage()
         try:
             path = _rootfile(archive.read(_CONTAINER))
             package.parse(archive.read(path))
@@ -88,7 +88,7 @@ def _rootfile(container: bytes) -> str:
     return paths[0]
 
 
-class _Package:
+class _EpubPackage:
     """The package document: metadata, files by their identifiers, and the spine."""
 
     def __init__(self) -> None:

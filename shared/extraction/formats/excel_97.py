@@ -24,7 +24,7 @@ _MAX_REMEMBERED = 100_000
 
 
 @dataclass
-class _Sheet:
+class _BiffSheet:
     name: str
     place: int
     rows: dict[int, list[tuple[int, str]]] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def read(file: BinaryIO) -> Reading:
     Raises DocumentEncrypted, DocumentCorrupt."""
     compound = Compound(file)
     data = compound.read("workbook") or compound.read("book")
-    workbook = _Workbook(data)
+    workbook = _BiffWorkbook(data)
     try:
         workbook.read()
     except struct.error:
@@ -61,7 +61,7 @@ def read(file: BinaryIO) -> Reading:
     )
 
 
-class _Workbook:
+class _BiffWorkbook:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._wide = True
@@ -74,7 +74,7 @@ class _Workbook:
         self._strings: list[str] = []
         self._shown: dict[tuple[int, float], str] = {}
         self._left = MAX_TEXT_CHARACTERS
-        self.sheets: list[_Sheet] = []
+        self.sheets: list[_BiffSheet] = []
         self.truncated = False
 
     def read(self) -> None:
@@ -85,7 +85,7 @@ class _Workbook:
         for kind, place, length in self._records(0):
             self._global(kind, place, length)
         if not self.sheets:  # before BIFF5 a file was one sheet
-            self.sheets.append(_Sheet("", 0))
+            self.sheets.append(_BiffSheet("", 0))
         for sheet in sorted(self.sheets[:MAX_PAGES], key=lambda sheet: sheet.place):
             self._read_sheet(sheet)
             if self._left <= 0:
@@ -113,7 +113,7 @@ class _Workbook:
             raise DocumentEncrypted()
         if kind == _SHEET and length >= 8:
             (start,) = struct.unpack_from("<I", data, place)
-            self.sheets.append(_Sheet(self._short_text(place + 6, place + length), start))
+            self.sheets.append(_BiffSheet(self._short_text(place + 6, place + length), start))
         elif kind == _CODE_PAGE and length >= 2:
             self._encoding = code_page(struct.unpack_from("<H", data, place)[0])
         elif kind == _DATE_1904 and length >= 2:
@@ -127,7 +127,7 @@ class _Workbook:
         elif kind == _STRINGS:
             self._read_strings(place, length)
 
-    def _read_sheet(self, sheet: _Sheet) -> None:
+    def _read_sheet(self, sheet: _BiffSheet) -> None:
         data = self._data
         pending: tuple[int, int] | None = None
         for kind, place, length in self._records(sheet.place):
@@ -171,7 +171,7 @@ class _Workbook:
             if self._left <= 0:
                 return
 
-    def _put(self, sheet: _Sheet, row: int, column: int, text: str) -> None:
+    def _put(self, sheet: _BiffSheet, row: int, column: int, text: str) -> None:
         if text:
             sheet.rows.setdefault(row, []).append((column, text))
             self._left -= len(text) + 1

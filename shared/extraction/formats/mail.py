@@ -125,18 +125,18 @@ def _taken_apart_by(rules: Any, data: bytes) -> _Mail:
     return mail
 
 
-def _lines(message: outlook.Message) -> list[str]:
+def _lines(message: outlook.OutlookMessage) -> list[str]:
     return [f"{name}: {value}" for name, value in message.headers.items()]
 
 
-def _collect_outlook(message: outlook.Message, bodies: list[str], attachments: Attachments) -> None:
+def _collect_outlook(message: outlook.OutlookMessage, bodies: list[str], attachments: Attachments) -> None:
     texts = [message.plain, to_text(message.html, message.html_encoding)[0] if message.html else ""]
     if message.rtf and not any(text.strip() for text in texts):
         texts.append(rtf.text(message.rtf))
     words = [set(_WORD.findall(text.casefold())) for text in texts]
     bodies.append(texts[0] if words[0] and _says_as_much(words[0], words[1]) else max(texts, key=len))
     for name, content in message.attachments:
-        if isinstance(content, outlook.Message):
+        if isinstance(content, outlook.OutlookMessage):
             bodies += [f"Attachment: {name}", "\n".join(_lines(content))]
             _collect_outlook(content, bodies, attachments)
         elif _is_mail(content, name):

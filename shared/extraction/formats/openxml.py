@@ -80,7 +80,7 @@ class Package:
         self.parse(part, parser)
 
     def relationships(self, part: str) -> list[Relationship]:
-        """Those of a part, or of the package for ""; empty where there are none or they are damaged."""
+        """Those of a part, or of the package for ""; empty if there are none or they are damaged."""
         folder, name = posixpath.split(part)
         found: list[Relationship] = []
 

@@ -24,7 +24,7 @@ _MAX_ATTACHMENTS, _MAX_RECIPIENTS = 200, 500
 
 
 @dataclass
-class Message:
+class OutlookMessage:
     """What a message says: `headers` in the order in which they are shown, texts empty if there are none."""
 
     headers: dict[str, str] = field(default_factory=dict)
@@ -32,19 +32,19 @@ class Message:
     html: bytes = b""
     html_encoding: str | None = None
     rtf: bytes = b""
-    attachments: "list[tuple[str, bytes | Message]]" = field(default_factory=list)
+    attachments: "list[tuple[str, bytes | OutlookMessage]]" = field(default_factory=list)
 
 
-def open_message(file: BinaryIO, *, deepest: int = 5) -> Message:
+def open_message(file: BinaryIO, *, deepest: int = 5) -> OutlookMessage:
     """The message in a file; messages attached to it to a depth of `deepest`, further ones are left out.
 
     Raises CompoundDamaged."""
     return _message(Compound(file), "", deepest)
 
 
-def _message(compound: Compound, folder: str, deepest: int) -> Message:
+def _message(compound: Compound, folder: str, deepest: int) -> OutlookMessage:
     read = _Properties(compound, folder, 32 if not folder else 24)
-    message = Message(plain=read.text(_PLAIN), rtf=inflate_rtf(read.binary(_RTF)))
+    message = OutlookMessage(plain=read.text(_PLAIN), rtf=inflate_rtf(read.binary(_RTF)))
     message.html = read.binary(_HTML)
     if message.html:
         message.html_encoding = read.encoding(_INTERNET_CODE_PAGE)

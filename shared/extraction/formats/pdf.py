@@ -47,7 +47,7 @@ def read(file: BinaryIO, recognizer: Recognizer, read_attachment: ReadAttachment
 
     `read_attachment(file, filename)` reads one of those; without it, and if it cannot be read, it is only named.
 
-    Raises DocumentEncrypted where a password is needed to open it, DocumentCorrupt where PDFium cannot read it."""
+    Raises DocumentEncrypted if a password is needed to open it, DocumentCorrupt if PDFium cannot read it."""
     watch = Stopwatch()
     document = _open(file)
     document.init_forms()

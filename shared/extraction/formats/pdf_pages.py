@@ -69,7 +69,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class PdfPageText:
-    """The text layer of a page, whether it makes sense, and what one sees besides: None where so much is told that it must be all."""
+    """The text layer of a page, whether it makes sense, and what one sees besides: None if so much is told that it must be all."""
 
     text: str
     makes_sense: bool

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from tesserocr import PyTessBaseAPI
 
-_UPSIDE_DOWN = 55
-"""Mean confidence (0 to 100) below which the page may lie on its side. Upright print gives 85 and more, sideways print 20 to 45."""
+_UPSIDE_DOWN = 75
+"""Mean confidence (0 to 100) below which the page may lie on its side: upright print has 85 and more, that on its side or head 20 to 65."""
 
 _SOMETHING = 10
 """Characters below which there is nothing to turn."""
@@ -91,7 +91,7 @@ class Recognizer:
         return self._pages <= 0 or time.monotonic() >= self._until
 
     def text_of(self, picture: "Image", dpi: int | None = None) -> str:
-        """The text on a picture, empty where there is none; a page lying on its side is turned first. `dpi` if known."""
+        """The text on a picture, empty if there is none; a page lying on its side is turned first. `dpi` if known."""
         page = self.page_of(picture, dpi)
         return page.text if page else ""
 
@@ -111,7 +111,7 @@ class Recognizer:
                 page, best = turned, again
             else:
                 quarters = 0
-        best = self._in_its_language(page, dpi, best)
+        best = self._in_its_language(page, dpi, self._not_as_the_last(page, dpi, best))
         if best.missing and best.missing not in self.missing:
             self.missing.append(best.missing)
         if quarters:
@@ -119,6 +119,16 @@ class Recognizer:
             best = replace(best, width=best.height, height=best.width) if quarters != 2 else best
         self.latest = best
         return best
+
+    def _not_as_the_last(self, page: "Image", dpi: int | None, first: "Recognized") -> "Recognized":
+        """The page recognised in the languages of the settings if it is not in that of the page before, which was tried first."""
+        if not self._first or BY_LANGUAGE.get(language.detect(first.text) or "") == self._first[0]:
+            return first
+        if self._first[0] not in BY_LANGUAGE.values() and first.confidence >= _DOUBTFUL:  # another script, told by its letters
+            return first
+        self._first = []
+        again = self._recognize(page, dpi, self._languages)
+        return again if again.confidence + _EXPECTED > first.confidence else first
 
     def _in_its_language(self, page: "Image", dpi: int | None, first: "Recognized") -> "Recognized":
         """The page recognised anew if its script or language is another than those of the settings, and there are data of it."""
@@ -208,9 +218,11 @@ def _folder(code: str, tessdata: str) -> str | None:
 
 @lru_cache(maxsize=10)
 def _primary(languages: tuple[str, ...], tessdata: str) -> tuple[str, ...]:
-    """Those of the languages that Tesseract can use at once: which lie in one folder, that of the first."""
+    """Those of the languages that Tesseract can use at once: which lie in one folder, that of the first. English is the last of them: of
+    two languages that are as sure of a word Tesseract takes the one named first, and English is sure of "Muller"."""
     known = [code for code in languages if _has(code, tessdata)]
-    return tuple(code for code in known if _folder(code, tessdata) == _folder(known[0], tessdata))
+    together = [code for code in known if _folder(code, tessdata) == _folder(known[0], tessdata)]
+    return tuple(sorted(together, key=lambda code: code == "eng"))
 
 
 @lru_cache(maxsize=10)

@@ -1,4 +1,4 @@
-"""list_audit_log, list_audit_exports, download_audit_export, verify_audit_log, and the schedule that makes the exports."""
+"""list_audit_log, list_audit_exports, download_audit_export, verify_audit_log, and the schedule that makes the daily_exports."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from infra import functions
 from infra.gateway.app import Gateway
-from shared.audit import exports
+from shared.audit import daily_exports
 from shared.clock import now
 from shared.config import read_settings
 from shared.db import Database
@@ -104,7 +104,7 @@ async def test_nobody_else_sees_any_of_it(admin: Browser, app: Gateway) -> None:
 async def test_an_export_is_listed_and_downloaded_as_it_is_in_the_store(admin: Browser, own_instance: Database) -> None:
     # A vault that is exported for tomorrow, too, so that today's lines are in a file: the day is far from those of other tests.
     today = now().date()
-    made = await exports.export_missing(own_instance, up_to=today)
+    made = await daily_exports.export_missing(own_instance, up_to=today)
     listed = (await admin.get("/api/admin/audit/exports")).json()["items"]
     assert [item["date"] for item in listed] == [day.isoformat() for day in reversed(made)]
     file = await admin.get(f"/api/admin/audit/exports/{listed[0]['date']}")

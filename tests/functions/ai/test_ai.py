@@ -200,7 +200,7 @@ async def test_many_suggestions_are_decided_at_once_and_each_failure_is_told(
         }
     states = [(await asking("GET", f"/api/documents/{document}/suggestions")).json()["items"][0]["state"] for document in documents]
     assert states == ["accepted", "accepted", "rejected"]
-    stranger = await _asking(other_owner)("POST", "/api/ai/suggestions", json={"decisions": decisions})
+    stranger = await (await _asking(db, other_owner))("POST", "/api/ai/suggestions", json={"decisions": decisions})
     assert stranger.json()["done"] == []
     async with db.tenant(owner) as tx:
         assert [filing.topic_id for document in documents for filing in await papers.filings(tx, document)] == [invoices] * 2
@@ -245,7 +245,7 @@ async def test_the_record_of_calls_is_exported_whole(
     rows = list(csv.DictReader(io.StringIO(table.body.decode())))
     assert [row["id"] for row in rows] == [call["id"] for call in listed]
     assert {row["model"] for row in rows} == {"'=HYPERLINK(1)"}
-    assert (await _asking(other_owner)("GET", "/api/ai/calls/export")).body == b""
+    assert (await (await _asking(db, other_owner))("GET", "/api/ai/calls/export")).body == b""
     assert (await asking("GET", "/api/ai/calls/export?format=xlsx")).status == 422
 
 

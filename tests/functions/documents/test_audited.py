@@ -25,6 +25,8 @@ WRITTEN = {
     "purge_document": AuditAction.DOCUMENT_PURGED,
 }
 SILENT = {
+    "stream_content": "gives what a link names, and the line was written when the link was made",
+    "move_document": "changes where the owner's document is kept, which its history tells",
     "list_views": "shows the owner names of lists",
     "create_view": "keeps a list; nothing happens to documents",
     "update_view": "keeps a list; nothing happens to documents",

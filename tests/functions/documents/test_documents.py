@@ -81,6 +81,8 @@ async def test_a_document_from_upload_to_text(person: Person, db: Database) -> N
     assert page["number"] == 1
     assert "waterworks" in page["text"]
     assert (await person.ask("GET", f"{path}/text?page=1")).json()["pages"] == [page]
+    assert (await person.ask("GET", f"{path}/text?boxes=true")).json()["pages"] == [page], "nothing of it was recognised on a picture"
+    assert page.keys() == {"number", "text", "width", "height", "confidence", "words"}
     assert (await person.ask("GET", f"{path}/text?page=2")).status == 404
     assert (await person.ask("GET", f"{path}/text?page=0")).status == 422
     download = (await person.ask("GET", f"{path}/download?disposition=inline")).json()

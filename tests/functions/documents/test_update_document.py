@@ -8,7 +8,7 @@ import pytest
 
 from shared.db import Database, TenantDatabase
 from shared.documents import details, extract_step, listing, topics
-from shared.documents.topics import NewTopic
+from shared.documents.topic_models import NewTopic
 from tests.functions.documents.conftest import Person
 
 LETTER = b"Dear heron, the waterworks send their invoice."

@@ -70,7 +70,7 @@ async def start(services: None, folder: Path) -> AsyncIterator[Start]:
             made_by = factory if ":" in factory else f"tests.infra.gateway.functions:{factory}"
             chosen = f"ConnectionLimits({limits})" if limits else None
             run = f"{setup}; run({made_by!r}, host_variable='HOST', port_variable='PORT', port=0, limits={chosen})"
-            imports = "from infra.connections import ConnectionLimits; from infra.serving import run"
+            imports = "from infra.connection_limits import ConnectionLimits; from infra.serving import run"
             command = [sys.executable, "-c", f"{imports}; {run}"]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOST": "127.0.0.1", "PORT": str(port), **variables}
         server = Running(await processes.start(command, log=log, environ=environ, directory=folder), port, log)

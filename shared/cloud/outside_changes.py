@@ -14,7 +14,7 @@ from shared.cloud import backends, places
 from shared.db import TenantDatabase
 from shared.documents import lifecycle
 from shared.storage import ObjectMissing, StorageBackend
-from shared.storage.backend import Entry
+from shared.storage.backend import FolderEntry
 
 MISSING = "original_missing"
 CHANGED = "original_changed"
@@ -25,7 +25,7 @@ _DETAILS = {
 
 
 @dataclass(frozen=True)
-class _Document(places.Original):
+class _WatchedDocument(places.PlacedOriginal):
     said: str | None
 
 
@@ -35,7 +35,7 @@ async def verify(db: TenantDatabase, connection_id: UUID) -> dict[str, int]:
     One listing a folder. Raises NotFound, StorageUnavailable: then nothing is said of what could not be looked at.
     """
     documents = await _documents(db, connection_id)
-    by_folder: dict[str, list[_Document]] = defaultdict(list)
+    by_folder: dict[str, list[_WatchedDocument]] = defaultdict(list)
     for document in documents:
         by_folder[document.key.rpartition("/")[0]].append(document)
     found: dict[str, int] = defaultdict(int)
@@ -50,7 +50,7 @@ async def verify(db: TenantDatabase, connection_id: UUID) -> dict[str, int]:
     return dict(found)
 
 
-async def _documents(db: TenantDatabase, connection_id: UUID) -> list[_Document]:
+async def _documents(db: TenantDatabase, connection_id: UUID) -> list[_WatchedDocument]:
     async with db.transaction() as tx:
         return await tx.fetch_all(
             """
@@ -59,11 +59,11 @@ async def _documents(db: TenantDatabase, connection_id: UUID) -> list[_Document]
             FROM documents WHERE owner_id = %(owner)s AND connection_id = %(connection)s
             """,
             {"owner": db.owner_id, "connection": connection_id, "codes": list(_DETAILS)},
-            row=_Document,
+            row=_WatchedDocument,
         )
 
 
-async def _entries(backend: StorageBackend, folder: str, keys: set[str]) -> dict[str, Entry]:
+async def _entries(backend: StorageBackend, folder: str, keys: set[str]) -> dict[str, FolderEntry]:
     entries = {}
     try:
         async with aclosing(backend.entries(folder)) as listed:  # type: ignore[type-var]
@@ -75,7 +75,7 @@ async def _entries(backend: StorageBackend, folder: str, keys: set[str]) -> dict
     return entries
 
 
-async def _state(db: TenantDatabase, backend: StorageBackend, document: _Document, entry: Entry | None) -> str | None:
+async def _state(db: TenantDatabase, backend: StorageBackend, document: _WatchedDocument, entry: FolderEntry | None) -> str | None:
     if entry is None or entry.is_folder:
         return MISSING
     return None if await places.is_unchanged(db, backend, document, size=entry.size, etag=entry.etag) else CHANGED

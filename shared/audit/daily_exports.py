@@ -17,12 +17,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from shared import clock
-from shared.api.models import Page, PageQuery, ResponseModel
+from shared.api.models import Page, PageQuery
 from shared.api.short_lists import page
 from shared.audit import chain
 from shared.audit.actions import AuditAction
 from shared.audit.caller import Caller
 from shared.audit.entries import record
+from shared.audit.models import AuditExport
 from shared.db import Database, Transaction
 from shared.errors import NotFound
 from shared.keys import signing_keys
@@ -38,14 +39,6 @@ SIGNATURE_TYPE = "audit-export+jws"
 """`typ` of the signature (RFC 8725, section 3.11): no other token of ours passes for one."""
 LONGEST_SIGNATURE = 4096
 """Bytes of a file's last line at most."""
-
-
-class AuditExport(ResponseModel):
-    """One day's file; `size` in bytes."""
-
-    date: date
-    lines: int
-    size: int
 
 
 @dataclass(frozen=True)
@@ -212,8 +205,8 @@ def _entry(line: _Line) -> bytes:
 
 async def _place(tx: Transaction, seq: int) -> str:
     """The chain's hash at `seq`, in hex; empty before its first line, and if that line is gone."""
-    found: str | None = await tx.fetch_value("SELECT encode(hash, 'hex') FROM audit_seals WHERE seq = %(seq)s", {"seq": seq})
-    return found or ""
+    hash_at_end: str | None = await tx.fetch_value("SELECT encode(hash, 'hex') FROM audit_seals WHERE seq = %(seq)s", {"seq": seq})
+    return hash_at_end or ""
 
 
 async def list_page(db: Database, query: PageQuery) -> Page[AuditExport]:
@@ -247,8 +240,7 @@ async def open_export(db: Database, day: str, caller: Caller) -> tuple[AuditExpo
             AuditAction.AUDIT_EXPORT_DOWNLOADED,
             actor=caller.user_id,
             owner=caller.user_id,
-            address=caller.address,
-            user_agent=caller.user_agent,
+            origin=caller,
             detail={"date": day},
         )
     return export, object_store().stream(str(AuditExportKey(wanted)))

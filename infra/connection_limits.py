@@ -89,7 +89,7 @@ ConnectionPeer = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Connection:
+class _OpenConnection:
     """A connection that the server has accepted, as it was when it was looked at."""
 
     descriptor: int
@@ -168,7 +168,7 @@ class Guarded:
 
     async def _look(self) -> int:
         """Closes what must be closed; how many connections there were."""
-        connections: list[_Connection] = []
+        connections: list[_OpenConnection] = []
         for looked_at, descriptor in enumerate(os.listdir("/proc/self/fd"), 1):
             if looked_at % LOOKED_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -188,7 +188,7 @@ class Guarded:
             self._make_room(connections, settled)
         return len(connections)
 
-    def _close_unread(self, connections: list[_Connection], at: float) -> set[int]:
+    def _close_unread(self, connections: list[_OpenConnection], at: float) -> set[int]:
         """Closes what its client does not read."""
         closed: set[int] = set()
         unread: dict[int, tuple[float, int]] = {}
@@ -208,11 +208,11 @@ class Guarded:
             log.info("clients did not read their responses", extra={"fields": {"closed": len(closed)}})
         return closed
 
-    def _make_room(self, connections: list[_Connection], candidates: list[_Connection]) -> None:
+    def _make_room(self, connections: list[_OpenConnection], candidates: list[_OpenConnection]) -> None:
         idle = _of_whom_there_are_most(candidates, connections, len(connections) - self._limits.crowded)
         gone = {each.inode for each in idle}
         left = [each for each in connections if each.inode not in gone]
-        busy: list[_Connection] = []
+        busy: list[_OpenConnection] = []
         if len(left) > self._limits.full:
             busy = _of_whom_there_are_most(left, left, len(left) - self._limits.connections * 7 // 8)
         for connection in (*idle, *busy):
@@ -226,18 +226,18 @@ class Guarded:
             self._tell_at = time.monotonic() + TELL_EVERY_SECONDS
 
 
-def _of_whom_there_are_most(candidates: list[_Connection], connections: list[_Connection], number: int) -> list[_Connection]:
+def _of_whom_there_are_most(candidates: list[_OpenConnection], connections: list[_OpenConnection], number: int) -> list[_OpenConnection]:
     """`number` of the candidates at most: always one of the address that still has the most connections, its quietest."""
     counts: dict[str, int] = defaultdict(int)
     for connection in connections:
         counts[networks.network(connection.client[0])] += 1
-    quietest_last: dict[str, list[_Connection]] = defaultdict(list)
+    quietest_last: dict[str, list[_OpenConnection]] = defaultdict(list)
     for connection in sorted(candidates, key=lambda each: each.quiet_milliseconds):
         quietest_last[networks.network(connection.client[0])].append(connection)
     # Those who speak for many come after all others, however many connections they have.
     heap = [(client_addresses.is_trusted_proxy(each[0].client[0]), -counts[network], network) for network, each in quietest_last.items()]
     heapq.heapify(heap)
-    chosen: list[_Connection] = []
+    chosen: list[_OpenConnection] = []
     while heap and len(chosen) < number:
         proxy, count, network = heapq.heappop(heap)
         chosen.append(quietest_last[network].pop())
@@ -246,7 +246,7 @@ def _of_whom_there_are_most(candidates: list[_Connection], connections: list[_Co
     return chosen
 
 
-def _connection(descriptor: int, port: int) -> _Connection | None:
+def _connection(descriptor: int, port: int) -> _OpenConnection | None:
     """What `descriptor` is, if it is an accepted connection of the server that listens on `port`."""
     try:
         with _duplicate(descriptor) as own:
@@ -261,7 +261,7 @@ def _connection(descriptor: int, port: int) -> _Connection | None:
         return None
     (unacked,), (not_sent,) = struct.unpack_from("=I", info, _UNACKED), struct.unpack_from("=I", info, _NOT_SENT)
     (quiet,), (acknowledged,) = struct.unpack_from("=I", info, _LAST_DATA_RECEIVED), struct.unpack_from("=Q", info, _BYTES_ACKED)
-    return _Connection(descriptor, inode, (peer[0], str(peer[1])), quiet, bool(unacked or not_sent), acknowledged)
+    return _OpenConnection(descriptor, inode, (peer[0], str(peer[1])), quiet, bool(unacked or not_sent), acknowledged)
 
 
 def _duplicate(descriptor: int) -> socket.socket:
