@@ -4,8 +4,8 @@ from pydantic import Field
 
 from shared.documents import listing, query_filters
 from shared.documents.facets import COUNTED, of_found, of_list
-from shared.documents.listing import Filters, Sort
-from shared.documents.models import Document, DocumentFilter, DocumentHit, Facets
+from shared.documents.listing import Filters
+from shared.documents.models import Document, DocumentFilter, DocumentHit, Facets, Sort
 from shared.faas import Call, Page, PageQuery, endpoint
 from shared.search import page
 from shared.search.query import parse

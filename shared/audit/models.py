@@ -19,7 +19,7 @@ class AuditExport(ResponseModel):
 
 
 class SecurityEvent(ResponseModel):
-    """Something that happened to the account; `actor` is who did it where that is known."""
+    """Something that happened to the account; `actor` is who did it if that is known."""
 
     id: UUID
     at: datetime

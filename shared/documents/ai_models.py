@@ -45,7 +45,7 @@ class Ideas(ResponseModel):
 
 
 class AIHealth(ResponseModel):
-    """Whether the chosen provider answers just now."""
+    """Whether the chosen provider responds just now."""
 
     ok: bool
     latency_ms: float
@@ -53,7 +53,7 @@ class AIHealth(ResponseModel):
 
 
 class Estimate(ResponseModel):
-    """What classifying documents would take; nothing where nothing leaves this server."""
+    """What classifying documents would take; nothing if nothing leaves this server."""
 
     documents: int
     calls: int

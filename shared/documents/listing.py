@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from shared.api import cursors
 from shared.api.models import Page
 from shared.db import TenantDatabase
-from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentFilter, DocumentHit, Status
+from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentFilter, DocumentHit, Sort, Status
 from shared.errors import InvalidCursor
 from shared.search import page as search_page
 from shared.search import query as search_query
-
-Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "issued_on", "-issued_on", "relevance", "-relevance"]
 
 SETTLED: tuple[Status, ...] = ("stored", "extracted", "ready", "failed")
 """What a list shows where no status is asked for: documents still `uploading` only by name."""

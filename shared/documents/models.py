@@ -202,6 +202,8 @@ class Facets(ResponseModel):
 QUERY_LIMIT = 10_000
 """Characters of a query."""
 _SEVERAL: Any = Field(default=[], max_length=50)
+Sort = Literal["created_at", "-created_at", "filename", "-filename", "size", "-size", "issued_on", "-issued_on", "relevance", "-relevance"]
+
 _Value = Annotated[SingleLine, Field(min_length=1, max_length=255)]
 
 

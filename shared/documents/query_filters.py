@@ -17,7 +17,7 @@ from shared.documents.senders import alias_key
 from shared.errors import ValidationFailed
 from shared.extraction import content_types
 
-Value = TypeVar("Value")
+FilterValue = TypeVar("FilterValue")
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
 _KINDS = {
@@ -54,7 +54,7 @@ async def narrowed(db: TenantDatabase, filters: Filters, asked: Iterable[tuple[s
     return filters
 
 
-def _both(known: tuple[Value, ...], added: tuple[Value, ...], name: str, value: str) -> tuple[Value, ...]:
+def _both(known: tuple[FilterValue, ...], added: tuple[FilterValue, ...], name: str, value: str) -> tuple[FilterValue, ...]:
     if not known:
         return added
     both = tuple(one for one in added if one in known)

@@ -4,8 +4,9 @@ Each document is replaced in a transaction of its own, so a run may end at any m
 has the present ANALYSIS. Until then a document is found by the words as they were.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -17,6 +18,9 @@ log = logging.getLogger("docuvault.documents")
 
 AT_ONCE = 200
 """Documents that are looked up at a time."""
+
+SIDE_BY_SIDE = 3
+"""Documents that are indexed at a time: while PostgreSQL writes one, the next is analysed."""
 
 OWNERS = 100
 """Owners whose changes are merged in a run of the schedule."""
@@ -60,7 +64,19 @@ async def reindex(*, at_most: int | None = None, everything: bool = False, progr
             )
         if not stale:
             break
-        for document in stale:
+        done += await _side_by_side(stale, passed)
+        if progress is not None:
+            progress(Progress(done, await _left()))
+    return Progress(done, await _left())
+
+
+async def _side_by_side(stale: Sequence[_Stale], passed: set[UUID]) -> int:
+    """How many of these were indexed anew; what cannot be is added to `passed`."""
+    waiting = iter(stale)
+
+    async def work() -> int:
+        done = 0
+        for document in waiting:
             try:
                 await _reindex(document)
                 done += 1
@@ -68,9 +84,9 @@ async def reindex(*, at_most: int | None = None, everything: bool = False, progr
                 # One that cannot be indexed keeps the index it has; the others are not to wait for it.
                 log.exception("document not indexed anew", extra={"fields": {"document": str(document.id)}})
                 passed.add(document.id)
-        if progress is not None:
-            progress(Progress(done, await _left()))
-    return Progress(done, await _left())
+        return done
+
+    return sum(await asyncio.gather(*(work() for _ in range(SIDE_BY_SIDE))))
 
 
 async def merge_waiting() -> int:

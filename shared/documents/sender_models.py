@@ -1,4 +1,4 @@
-"""Senders, as clients send and see them."""
+"""Who documents come from, as clients send and see it."""
 
 from typing import Annotated
 from uuid import UUID

@@ -6,8 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, StrictBool, StringConstraints, model_validator
 
 from shared.api.models import PageQuery, RequestModel, ResponseModel, SingleLine
-from shared.documents.listing import Sort
-from shared.documents.models import DocumentFilter
+from shared.documents.models import DocumentFilter, Sort
 from shared.documents.name_keys import one_line
 
 ViewName = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(one_line)]

@@ -18,7 +18,7 @@ from shared.search import words
 from shared.search.spellings import spellings
 from shared.search.stems import small_words, stems
 
-ANALYSIS = 1
+ANALYSIS = 2
 """Rises with each change of what the index holds for the same text: documents with less are indexed anew."""
 
 POSITIONS = 16_000
@@ -172,6 +172,9 @@ class _Analyser:
         lexemes, is_telling, spoken = _known(token, self.language)
         if spoken and len(self.written) < NEW_WORDS:
             self.written.setdefault(spoken, lexemes[0])
+            if not spoken.isascii():
+                # For those who type a part of it without accents.
+                self.written.setdefault(words.fold(spoken), lexemes[0])
         return lexemes, is_telling
 
     def _count(self, lexeme: str, times: int = 1) -> None:

@@ -20,6 +20,8 @@ from itertools import pairwise
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+import numpy as np
+
 from shared.api import cursors
 from shared.db import TenantDatabase, Transaction
 from shared.errors import InvalidCursor
@@ -152,7 +154,7 @@ async def find(
             matches = await plans.again(tx, db.owner_id, plan, narrowed=narrowed, parameters=parameters if narrowed else None)
         if matches is None:
             return Found([], None, [])
-        ranked = plans.rank(query, matches)
+        ranked = plans.rank(query, matches, wholes=sort != "-relevance")
         if sort == "-relevance":
             return await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
         return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
@@ -381,14 +383,17 @@ async def _sorted(
     matched = numbers[:facets].tolist() if facets and not without else []
     if not len(numbers) and not without:
         return Found([], None, matched)
-    # As subqueries, which are hashed whatever plan is kept for the statement; an array may be searched from end to end for each row.
-    chosen = ["s.number IN (SELECT unnest(%(numbers)s::integer[]))"] if len(numbers) else []
-    chosen += [f"s.number NOT IN (SELECT unnest(%(without{at})s::integer[]))" for at in range(len(without))]
+    among = {"numbers": numbers} if len(numbers) else {}
+    chosen = [_among("numbers", numbers)] if len(numbers) else []
+    for at, left_out in enumerate(without):
+        among[f"without{at}"] = left_out
+        chosen.append(f"NOT {_among(f'without{at}', left_out)}")
     conditions = list(source.conditions)
     if position is not None:
         conditions.append(f"({column}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
     check = _check(query, matches.plan)
-    if without or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents:
+    walk = bool(without) or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents
+    if walk:
         page = f"""
             SELECT s.number, 0.0::double precision AS score, d.id AS document_id
             FROM documents AS d
@@ -423,9 +428,9 @@ async def _sorted(
         {
             **source.parameters,
             **_marks(query, matches),
-            **{f"without{at}": _array(found) for at, found in enumerate(without)},
+            **{f"{name}_bits": _bits(values) for name, values in among.items()},
             "owner": owner_id,
-            "numbers": _array(numbers),
+            "numbers": None if walk else _array(numbers),
             "verify": _verified(query, matches.plan),
             "key": position.key if position else None,
             "after": position.after if position else None,
@@ -441,6 +446,24 @@ async def _sorted(
         None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
     )
+
+
+def _among(name: str, values: Numbers) -> str:
+    """Whether s.number is among the values, by `_bits`: a row costs the same however many they are. A hash of them may be too large for
+    PostgreSQL's work_mem, and then each row goes through all.
+    """
+    lowest, length = (int(values[0]), int(values[-1]) - int(values[0]) + 1) if len(values) else (0, 0)
+    place = f"s.number - {lowest}"
+    return f"(CASE WHEN {place} BETWEEN 0 AND {length - 1} THEN get_bit(%({name}_bits)b::bytea, {place}) = 1 ELSE false END)"
+
+
+def _bits(values: Numbers) -> bytes:
+    """A bit for each number from the first to the last of these, which rise."""
+    if not len(values):
+        return b""
+    bits = np.zeros(int(values[-1]) - int(values[0]) + 1, bool)
+    bits[values - values[0]] = True
+    return np.packbits(bits, bitorder="little").tobytes()
 
 
 def _array(values: Numbers | Scores) -> str:

@@ -29,6 +29,9 @@ SHORT = 3
 PARTS_UP_TO, PART_LETTERS = 6, 5
 """Words of a query up to which compounds are looked for, and letters of a word from which they are."""
 
+LONG_PART, ENDING = 7, 3
+"""Letters of a part that may stand in the middle of a compound, and letters of an ending behind a part."""
+
 COMPOUNDING = ("danish", "dutch", "estonian", "finnish", "german", "hungarian", "norwegian", "swedish")
 """Languages that write compounds as one word."""
 
@@ -163,6 +166,7 @@ async def prepare(
     asked += [(f"={lexeme}", "", lexeme) for lexeme in direct]
     alone = [unit for group in query.groups for unit in group.wanted if len(unit.words) == 1 and not unit.quoted]
     named = [unit for unit in alone if words.is_plain(unit.spoken[0])]
+    parts = [pair for unit in named if len(alone) <= PARTS_UP_TO and not unit.prefix for pair in _parts(unit.spoken[0])]
     found = await tx.fetch_one(
         f"""
         WITH totals AS MATERIALIZED (
@@ -181,8 +185,8 @@ async def prepare(
         ), patterns AS MATERIALIZED (
             SELECT pattern FROM unnest(%(prefixes)s::text[]) AS pattern
             UNION ALL
-            SELECT pattern FROM unnest(%(parts)s::text[]) AS pattern
-            WHERE EXISTS (SELECT FROM totals WHERE language = ANY (%(compounding)s))
+            SELECT DISTINCT pattern FROM unnest(%(parts)s::text[], %(part_languages)s::text[]) AS p (pattern, language)
+            WHERE p.language IN (SELECT language FROM totals)
         ), liked AS MATERIALIZED (
             SELECT * FROM search_like((SELECT array_agg(pattern) FROM patterns), {LIKE})
         ), wanted AS MATERIALIZED (
@@ -241,13 +245,8 @@ async def prepare(
             "lexemes": [lexeme for _, _, lexeme in asked],
             "spoken": [said for said in spoken.values() if words.is_plain(said)],
             "prefixes": [_like(unit.spoken[0]) + "%" for unit in named if unit.prefix],
-            "parts": [
-                pattern
-                for unit in named
-                if len(alone) <= PARTS_UP_TO and len(unit.spoken[0]) >= PART_LETTERS and not unit.prefix
-                for pattern in ("%" + _like(unit.spoken[0]), _like(unit.spoken[0]) + "%")
-            ],
-            "compounding": list(COMPOUNDING),
+            "parts": [f"%{_like(part)}%" for part, _ in parts],
+            "part_languages": [language for _, language in parts],
             "correctable": [unit.words[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
             "said": [unit.spoken[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
         }
@@ -334,17 +333,34 @@ def _resolved(query: Query, found: _VaultCounts, postings: Mapping[str, bytes]) 
             continue
         word, said = unit.words[0], unit.spoken[0]
         own = {lexeme for lexeme, _ in resolved.get(word, ())}
-        for pattern, _, lexeme in found.liked:
+        parts = {f"%{_like(part)}%": part for part, _ in _parts(said)}
+        for pattern, other, lexeme in found.liked:
             if lexeme in postings and lexeme not in own:
                 if unit.prefix and pattern == _like(said) + "%":
                     own.add(lexeme)
                     resolved.setdefault(word, []).append((lexeme, 1.0))
-                elif not unit.prefix and pattern in ("%" + _like(said), _like(said) + "%"):
+                elif not unit.prefix and pattern in parts and _is_part(parts[pattern], other):
                     own.add(lexeme)
                     resolved.setdefault(word, []).append((lexeme, PART))
         if not any(factor == 1.0 for _, factor in resolved.get(word, ())):
             resolved.setdefault(word, []).extend(_corrections(word, said, found, postings, own))
     return {word: lexemes for word, lexemes in resolved.items() if lexemes}
+
+
+def _parts(said: str) -> list[tuple[str, str]]:
+    """What a compound has in it that is made with this word: the word and its stem, for each language that makes compounds."""
+    found = [
+        (part, language)
+        for language in COMPOUNDING
+        for part in dict.fromkeys((said, *stems.stems(said, language)))
+        if len(part) >= PART_LETTERS
+    ]
+    return found if len(said) >= PART_LETTERS else []
+
+
+def _is_part(part: str, word: str) -> bool:
+    """Whether the word may be a compound with this part: it begins with it, ends with it (and an ending), or it is too long for chance."""
+    return len(part) >= LONG_PART or word.startswith(part) or word.rfind(part) >= len(word) - len(part) - ENDING
 
 
 def _corrections(word: str, said: str, found: _VaultCounts, postings: Mapping[str, bytes], own: set[str]) -> Lexemes:
@@ -383,14 +399,14 @@ def is_question(query: Query, plan: Plan) -> bool:
     return len(query.groups) == 1 and sum(1 for _, unit in required(query.groups[0], plan) if unit.words) > SHORT
 
 
-def rank(query: Query, matches: Matches) -> Ranked:
-    """Every document that matches, phrases taken for their words."""
+def rank(query: Query, matches: Matches, *, wholes: bool = True) -> Ranked:
+    """Every document that matches, phrases taken for their words; of a question, only if asked for, which have all its words (`wholes`)."""
     parts: list[Ranked] = []
     first = 0
     question = is_question(query, matches.plan)
     for group in query.groups:
         if group.wanted:
-            ranked = _rank_group(group, first, matches, question)
+            ranked = _rank_group(group, first, matches, question, wholes)
             # With alternatives, nothing is relaxed.
             parts.append(ranked if len(query.groups) == 1 else only(ranked, ranked.whole))
         first += len(group.wanted) + len(group.excluded)
@@ -417,7 +433,7 @@ def excluded(query: Query, matches: Matches) -> list[Numbers]:
     return found
 
 
-def _rank_group(group: Group, first: int, matches: Matches, question: bool) -> Ranked:
+def _rank_group(group: Group, first: int, matches: Matches, question: bool, wholes: bool) -> Ranked:
     plan = matches.plan
     about = required(group, plan)
     sums: list[tuple[Numbers, Scores]] = []
@@ -425,21 +441,30 @@ def _rank_group(group: Group, first: int, matches: Matches, question: bool) -> R
     for at, unit in about:
         postings = matches.of_unit(first + at, unit)
         weight = plan.weights.get(first + at, 0.0)
-        sums.append((postings.numbers, weight * group.times[at] * ranking.impacts(postings, plan.average_words)))
-        if unit.words:
+        sums.append((postings.numbers, ranking.impacts(postings, plan.average_words, weight * group.times[at])))
+        if unit.words and (wholes or not question):
             numbers = matches.having(first + at, unit)
             counts.append((numbers, np.ones(len(numbers))))
     numbers, scores = ranking.total(sums)
-    shown = matches.visible(numbers)
+    shown = None if not len(matches.gone) and matches.narrowed is None else matches.visible(numbers)
     for at, unit in about:
         if unit.quoted:
-            shown &= np.isin(numbers, matches.of_unit(first + at, unit).numbers)
+            has = np.isin(numbers, matches.of_unit(first + at, unit).numbers)
+            shown = has if shown is None else shown & has
     if group.excluded:
-        shown &= ~np.isin(numbers, _excluded(group, first, matches))
-    having, count = ranking.total(counts)
-    whole = np.isin(numbers, having[count >= len(counts)])
-    scores = np.round(scores if question else scores + WHOLE * whole, ranking.DECIMALS)
-    return only(Ranked(numbers, scores, whole), shown)
+        has_none = ~np.isin(numbers, _excluded(group, first, matches))
+        shown = has_none if shown is None else shown & has_none
+    if question and not wholes:
+        whole = np.zeros(len(numbers), bool)
+    elif len(counts) == 1 and len(counts[0][0]) == len(numbers):
+        whole = np.ones(len(numbers), bool)
+    else:
+        having, count = ranking.total(counts)
+        whole = np.isin(numbers, having[count >= len(counts)])
+    if not question:
+        scores = scores + WHOLE * whole
+    ranked = Ranked(numbers, scores, whole)
+    return ranked if shown is None else only(ranked, shown)
 
 
 def _excluded(group: Group, first: int, matches: Matches) -> Numbers:

@@ -24,7 +24,13 @@ _DENSE = 3_000_000
 """Numbers that lie closer together than this are added up in one array."""
 
 DECIMALS = 9
-"""Scores are rounded, so that PostgreSQL and we compare the same ones."""
+"""Scores that PostgreSQL has added to are rounded, so that it and we compare the same ones."""
+
+_STEP = 2.0**-30
+"""What a word adds to a score is a multiple of this: sums are exact then, in whatever order, and need no rounding."""
+
+_MANY = 30_000
+"""Postings from which on a table of every frequency and length is sooner made than each posting's value."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Postings:
     """The documents that have a word, in rising order, each once."""
 
     numbers: Numbers
-    frequencies: npt.NDArray[np.float64]
+    frequencies: npt.NDArray[Any]
     lengths: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -46,7 +52,9 @@ def read(packed: bytes, factor: float = 1.0) -> Postings:
     """Postings as they come from the database; `factor` is what one occurrence counts."""
     entries = np.frombuffer(packed, dtype=_POSTING)
     numbers = entries["number"].astype(np.int32)
-    frequencies = entries["frequency"].astype(np.float64) * factor
+    frequencies: npt.NDArray[Any] = np.ascontiguousarray(entries["frequency"])
+    if factor != 1:
+        frequencies = frequencies * factor
     lengths = np.ascontiguousarray(entries["length"])
     if len(numbers) > 1 and not bool((numbers[1:] > numbers[:-1]).all()):
         order = np.argsort(numbers, kind="stable")
@@ -84,10 +92,19 @@ def weight(matching: int, documents: int) -> float:
     return max(0.0001, round(log(1 + (documents - matching + 0.5) / (matching + 0.5)), 4))
 
 
-def impacts(postings: Postings, average_words: float) -> Scores:
-    """What a word of weight 1 adds to each document's score."""
-    shares: Scores = postings.frequencies * (K1 + 1) / (postings.frequencies + _saturation(average_words)[postings.lengths])
-    return shares
+def impacts(postings: Postings, average_words: float, weight: float) -> Scores:
+    """What a word of this weight adds to each document's score."""
+    if len(postings) >= _MANY and postings.frequencies.dtype == np.uint8:
+        every = np.arange(256, dtype=np.float64)[:, np.newaxis]
+        table = _impact(every, _saturation(average_words), weight).ravel()
+        by_posting: Scores = table[(postings.frequencies.astype(np.uint16) << 8) | postings.lengths]
+        return by_posting
+    return _impact(postings.frequencies.astype(np.float64), _saturation(average_words)[postings.lengths], weight)
+
+
+def _impact(frequencies: Scores, saturation: Scores, weight: float) -> Scores:
+    impact: Scores = np.rint(weight * (K1 + 1) / _STEP * frequencies / (frequencies + saturation)) * _STEP
+    return impact
 
 
 @lru_cache(maxsize=256)

@@ -23,30 +23,44 @@ class Spelling:
 
 
 _MONTHS = {
-    name: number
+    fold(name): number
     for number, names in enumerate(
         (
-            "january jan januar janner janvier janv enero gennaio gen janeiro januari",
-            "february feb februar fevrier fevr febrero febbraio fevereiro februari",
-            "march mar marz mars marzo marco maart mrz",
-            "april apr avril abril aprile avr abr",
-            "may mai mayo maggio maio mei maj mag",
-            "june jun juni juin junio giugno junho giu",
-            "july jul juli juillet juil julio luglio julho lug",
-            "august aug aout agosto ago augustus augusti",
-            "september sep sept septembre septiembre settembre setembro set",
-            "october oct oktober okt octobre octubre ottobre outubro out ott",
-            "november nov novembre noviembre novembro",
-            "december dec dezember dez decembre diciembre dicembre dezembro dic",
+            "january jan januar janner janvier janv enero gennaio gen janeiro januari январь января янв styczeń stycznia leden "
+            "ledna ocak tammikuu tammikuuta január ianuarie ιανουάριος ιανουαρίου січень січня",
+            "february feb februar februari fevrier fevr febrero febbraio fevereiro февраль февраля фев luty lutego únor února "
+            "şubat helmikuu helmikuuta február februarie φεβρουάριος φεβρουαρίου лютий лютого",
+            "march mar marz mars marzo marco maart mrz март марта marzec marca březen března mart maaliskuu maaliskuuta március "
+            "martie μάρτιος μαρτίου березень березня",
+            "april apr avril abril aprile avr abr апрель апреля апр kwiecień kwietnia duben dubna nisan huhtikuu huhtikuuta "
+            "április aprilie απρίλιος απριλίου квітень квітня",
+            "may mai mayo maggio maio mei maj mag май мая maja květen května mayıs toukokuu toukokuuta május μάιος μαΐου травень травня",
+            "june jun juni juin junio giugno junho giu июнь июня июн czerwiec czerwca červen června haziran kesäkuu kesäkuuta "
+            "június iunie ιούνιος ιουνίου червень червня",
+            "july jul juli juillet juil julio luglio julho lug июль июля июл lipiec lipca červenec července temmuz heinäkuu "
+            "heinäkuuta július iulie ιούλιος ιουλίου липень липня",
+            "august aug aout agosto ago augustus augusti август августа авг sierpień sierpnia srpen srpna ağustos elokuu "
+            "elokuuta augusztus αύγουστος αυγούστου серпень серпня",
+            "september sep sept septembre septiembre settembre setembro set сентябрь сентября сен wrzesień września září eylül "
+            "syyskuu syyskuuta szeptember septembrie σεπτέμβριος σεπτεμβρίου вересень вересня",
+            "october oct oktober okt octobre octubre ottobre outubro out ott октябрь октября окт październik października říjen "
+            "října ekim lokakuu lokakuuta október octombrie οκτώβριος οκτωβρίου жовтень жовтня",
+            "november nov novembre noviembre novembro ноябрь ноября ноя listopad listopada listopadu kasım marraskuu marraskuuta "
+            "noiembrie νοέμβριος νοεμβρίου листопад листопада",
+            "december dec dezember dez decembre diciembre dicembre dezembro dic декабрь декабря дек grudzień grudnia prosinec "
+            "prosince aralık joulukuu joulukuuta decembrie δεκέμβριος δεκεμβρίου грудень грудня",
         ),
         1,
     )
     for name in names.split()
 }
-"""By folded name: English, German, French, Spanish, Italian, Portuguese, Dutch and what the Nordic languages share with them."""
+"""By folded name: in the languages of Europe, as a date has them."""
 
-_GROUPED = re.compile(r"(?<![\w.,])(\d{1,3}(?:([.,'’\u00a0\u202f ])\d{3})(?:\2\d{3})*)(?:([.,])(\d{1,2}))?(?![\w]|[.,]\d)")
-_DECIMAL = re.compile(r"(?<![\w.,])(\d+)[.,](\d{1,2})(?![\w]|[.,]\d)")
+_CURRENCY = "EUR|USD|GBP|CHF"
+_BEFORE_AMOUNT = rf"(?:(?<![\w.,])|(?<={_CURRENCY}))"
+_BEHIND_AMOUNT = rf"(?!(?!{_CURRENCY})\w|[.,]\d)"
+_GROUPED = re.compile(rf"{_BEFORE_AMOUNT}(\d{{1,3}}(?:([.,'’\u00a0\u202f ])\d{{3}})(?:\2\d{{3}})*)(?:([.,])(\d{{1,2}}))?{_BEHIND_AMOUNT}")
+_DECIMAL = re.compile(rf"{_BEFORE_AMOUNT}(\d+)[.,](\d{{1,2}}){_BEHIND_AMOUNT}")
 _ACCOUNT = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[\dA-Z]{4}){2,7}(?:[ \u00a0]?[\dA-Z]{1,3})?(?!\w)", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<![\w.,])\+?\(?\d{1,6}\)?(?:[ \u00a0./()-]{1,2}\d{1,8}){1,8}(?!\w)")
 _DIGITS_AT_LEAST, _DIGITS_AT_MOST = 8, 20
@@ -54,9 +68,14 @@ _ISO_DATE = re.compile(r"(?<![\w.-])(\d{4})[-./](\d{1,2})[-./](\d{1,2})(?![\w]|[
 _HAN_DATE = re.compile(r"(\d{4})[年년]\s?(\d{1,2})[月월]\s?(\d{1,2})[日일]")
 _SHORT_DATE = re.compile(r"(?<![\w./-])(\d{1,2})([./-])\s?(\d{1,2})\2\s?(\d{4}|\d{2})(?![\w]|[./-]\d)")
 _DAY_MONTH = re.compile(
-    r"(?<!\w)(\d{1,2})(?:\.|st|nd|rd|th|er|º)?\s(?:de\s|of\s)?([^\W\d_]{3,10})\.?,?\s(?:de\s|del\s)?(\d{4})(?!\w)", re.IGNORECASE
+    r"(?<!\w)(\d{1,2})(?:\.\s?|(?:st|nd|rd|th|er|º)?\s|-)(?:de\s|of\s)?([^\W\d_]{3,12})(?:\.?,?\s|-)(?:de\s|del\s)?(\d{4})(?!\w)",
+    re.IGNORECASE,
 )
-_MONTH_DAY = re.compile(r"(?<!\w)([^\W\d_]{3,10})\.?\s(\d{1,2})(?:st|nd|rd|th)?,?\s(\d{4})(?!\w)", re.IGNORECASE)
+_MONTH_DAY = re.compile(r"(?<!\w)([^\W\d_]{3,12})\.?\s(\d{1,2})(?:st|nd|rd|th)?,?\s(\d{4})(?!\w)", re.IGNORECASE)
+_YEAR_MONTH_DAY = re.compile(r"(?<!\w)(\d{4})\.?\s([^\W\d_]{3,12})\.?\s(\d{1,2})(?!\w)")
+_ABROAD = re.compile(r"(?<!\w)00([1-9]\d{7,17})(?!\w)")
+"""A phone number with 00 for the plus sign, in one run."""
+
 _DIGIT = re.compile(r"\d+")
 _WHICH_DIGITS = bytes(chr(code).isdigit() and code < 128 for code in range(256))
 _REACH = 48
@@ -101,15 +120,15 @@ def _digit_runs(text: str) -> Iterator[tuple[int, int]]:
 
 def _numbers(text: str, start: int, end: int) -> Iterator[Spelling]:
     for match in _GROUPED.finditer(text, start, end):
-        digits = _BETWEEN.sub("", match[1])
+        digits = fold(_BETWEEN.sub("", match[1]))
         lexemes = [digits.lstrip("0") or "0"]
         if match[4] is not None and match[3] != match[2]:
-            lexemes.append(f"={lexemes[0]}.{match[4].ljust(2, '0')}")
+            lexemes.append(f"={lexemes[0]}.{fold(match[4]).ljust(2, '0')}")
         elif match[2] == " ":
             continue  # a row of numbers, for all one can tell
         yield Spelling(match.start(), match.end(), tuple(lexemes))
     for match in _DECIMAL.finditer(text, start, end):
-        yield Spelling(match.start(), match.end(), (f"={match[1].lstrip('0') or '0'}.{match[2].ljust(2, '0')}",))
+        yield Spelling(match.start(), match.end(), (f"={fold(match[1]).lstrip('0') or '0'}.{fold(match[2]).ljust(2, '0')}",))
 
 
 def _dates(text: str, start: int, end: int) -> Iterator[Spelling]:
@@ -127,6 +146,9 @@ def _dates(text: str, start: int, end: int) -> Iterator[Spelling]:
     for match in _MONTH_DAY.finditer(text, start, end):
         if month := _MONTHS.get(fold(match[1])):
             yield from _date(match, (match[3], str(month), match[2]))
+    for match in _YEAR_MONTH_DAY.finditer(text, start, end):
+        if month := _MONTHS.get(fold(match[2])):
+            yield from _date(match, (match[1], str(month), match[3]))
 
 
 def _date(match: re.Match[str], *candidates: tuple[str, str, str]) -> Iterator[Spelling]:
@@ -146,6 +168,9 @@ def _joined(text: str, start: int, end: int) -> Iterator[Spelling]:
         if len(joined) < match.end() - match.start() and sum(c.isdigit() for c in joined) >= _DIGITS_AT_LEAST:
             yield Spelling(match.start(), match.end(), (fold(joined),))
     for match in _DIGITS.finditer(text, start, end):
-        joined = _BETWEEN.sub("", match[0])
+        joined = fold(_BETWEEN.sub("", match[0]))
         if _DIGITS_AT_LEAST <= len(joined) <= _DIGITS_AT_MOST:
-            yield Spelling(match.start(), match.end(), (fold(joined),))
+            abroad = (joined[2:],) if joined.startswith("00") else ()
+            yield Spelling(match.start(), match.end(), (joined, *abroad))
+    for match in _ABROAD.finditer(text, start, end):
+        yield Spelling(match.start(), match.end(), (fold(match[1]),))

@@ -35,6 +35,9 @@ _PLURALS = {
 _PLURAL_LETTERS = 5
 """Letters a plural has at least; shorter words only look like one (`mais`)."""
 
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+"""How German writes its letters with two dots where they cannot be had."""
+
 NAMES = (SIMPLE, *sorted(set(LANGUAGES.values())))
 
 
@@ -51,7 +54,7 @@ def small_words(language: str) -> frozenset[str]:
 
 @lru_cache(maxsize=65_536)
 def stems(spoken: str, language: str) -> tuple[str, ...]:
-    """A word's lexemes in the language, the first as it is written, the second, if any, as it is written without accents; none for no word.
+    """A word's lexemes in the language, the first as it is written; others, if any, as it is written without accents; none for no word.
 
     `spoken` is `words.spoken(...)`.
     """
@@ -62,11 +65,10 @@ def stems(spoken: str, language: str) -> tuple[str, ...]:
         return ()
     if language == SIMPLE or not words.is_plain(spoken):
         return (folded,)
-    first = words.fold(_stem(spoken, language)) or folded
-    if spoken == folded:
-        return (first,)
-    second = words.fold(_stem(folded, language)) or folded
-    return (first,) if first == second else (first, second)
+    forms = [spoken, folded]
+    if language == "german":
+        forms.append(spoken.translate(_GERMAN))
+    return tuple(dict.fromkeys(words.fold(_stem(form, language)) or folded for form in forms))
 
 
 def in_all(spoken: str, languages: Iterable[str]) -> dict[str, list[str]]:

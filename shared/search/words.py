@@ -31,9 +31,12 @@ _DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _STANDS_ALONE = re.compile(rf"[{_ALONE}]")
 
-# Letters that no decomposition takes apart.
+# Letters that no decomposition takes apart, digits of other scripts, and what Hebrew and Arabic words are written with or without: points,
+# vowel signs, the hamza on a letter, the stretching line.
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "ĸ": "k", "ŋ": "n", "ə": "e"}
+    | {character: str(unicodedata.decimal(character)) for character in map(chr, range(0x80, 0x10000)) if character.isdecimal()}
+    | dict.fromkeys(map(chr, (*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7, 0x640, *range(0x64B, 0x656), 0x670)), "")
 )
 
 

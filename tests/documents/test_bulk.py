@@ -19,6 +19,8 @@ from shared.errors import NotFound, RateLimited
 from shared.ids import new_id
 from tests.documents.conftest import create, published, read_through, row, stored, usage
 
+NOBODYS = "01890a5d-ac96-774b-bcce-b302099a8057"
+
 
 async def rows(vault: TenantDatabase, count: int, *, status: str = "ready", trashed: bool = False, **more: Any) -> list[UUID]:
     """Documents that were never sent: rows alone, oldest first."""
@@ -125,16 +127,16 @@ async def test_only_what_arrived_can_be_read_anew(vault: TenantDatabase) -> None
     [
         {"action": "trash"},
         {"action": "trash", "ids": [], "filter": {}},
-        {"action": "trash", "ids": [str(uuid4())] * 1001},
-        {"action": "add_topics", "ids": [str(uuid4())]},
+        {"action": "trash", "ids": [NOBODYS] * 1001},
+        {"action": "add_topics", "ids": [NOBODYS]},
         {"action": "remove_topics", "filter": {}, "topic_ids": []},
-        {"action": "trash", "ids": [], "except": [str(uuid4())]},
+        {"action": "trash", "ids": [], "except": [NOBODYS]},
         {"action": "delete", "ids": []},
         {"action": "trash", "filter": {"limit": 5}},
-        {"action": "trash", "filter": {"owner_id": str(uuid4())}},
+        {"action": "trash", "filter": {"owner_id": NOBODYS}},
         {"action": "trash", "ids": ["x"]},
     ],
-    ids=str,
+    ids=lambda body: str(body)[:60],
 )
 def test_what_does_not_fit_together_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -12,6 +12,7 @@ import pytest
 from shared.db import Database, TenantDatabase
 from shared.documents import listing
 from shared.documents.listing import Filters
+from shared.documents.models import Sort
 from shared.ids import new_id
 from tests.services import Services
 
@@ -68,7 +69,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def _explained(
-    vault: TenantDatabase, filters: Filters, sort: listing.Sort, after: tuple[str | None, UUID | None] = (None, None)
+    vault: TenantDatabase, filters: Filters, sort: Sort, after: tuple[str | None, UUID | None] = (None, None)
 ) -> list[dict[str, Any]]:
     sql, parameters = listing.statement(vault.owner_id, filters, sort, 51, after)
     async with vault.transaction() as tx:
@@ -96,7 +97,7 @@ async def test_no_list_reads_all_documents(library_of_fifty_thousand: "tuple[Dat
     sequential = []
     try:
         for name, chosen in filters.items():
-            for sort in (sort for sort in get_args(listing.Sort) if not sort.endswith("relevance")):
+            for sort in (sort for sort in get_args(Sort) if not sort.endswith("relevance")):
                 first = await listing.list_documents(vault, chosen, sort, 50)
                 after = listing.sort_key(first.items[-1], sort)
                 for nodes in (

@@ -9,7 +9,8 @@ import pytest
 from shared.api.models import Page
 from shared.db import Database, TenantDatabase
 from shared.documents import details, facets, listing, query_filters, reindexing, search_suggestions
-from shared.documents.listing import Filters, Sort
+from shared.documents.listing import Filters
+from shared.documents.models import Sort
 from shared.errors import InvalidCursor, ValidationFailed
 from shared.search.query import parse
 from shared.search.similar import find_similar

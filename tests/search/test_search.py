@@ -9,7 +9,8 @@ import pytest
 
 from shared.db import Database, TenantDatabase, Transaction
 from shared.documents import listing
-from shared.documents.listing import Filters, Sort
+from shared.documents.listing import Filters
+from shared.documents.models import Sort
 from shared.errors import InvalidCursor, ValidationFailed
 from shared.search import index as search_index
 from shared.search import page as search_page

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from shared.db import TenantDatabase
 from shared.documents import listing
-from shared.documents.listing import Filters, Sort
-from shared.documents.models import DocumentHit
+from shared.documents.listing import Filters
+from shared.documents.models import DocumentHit, Sort
 from shared.documents.name_keys import name_key
 from shared.ids import new_id
 from shared.search import index as search_index
