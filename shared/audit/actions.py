@@ -61,6 +61,11 @@ class AuditAction(StrEnum):
     DOCUMENT_PURGED = "document:purge"
     """Removed for good. Without an actor: it had been in the trash for long enough. What a job did has its id in `detail.job`."""
     DOCUMENT_REPROCESSED = "document:reprocess"
+    DOCUMENT_SHARED = "document:share"
+    """A link was made that gives the document to whoever has it. `detail.share` of these three lines is the share."""
+    DOCUMENT_SHARE_REVOKED = "document:revoke_share"
+    DOCUMENT_SHARE_OPENED = "document:open_share"
+    """Somebody with the link, who is nobody's account. A failure's `detail.reason`: `wrong_password`."""
 
     DOCUMENT_MOVE_REQUESTED = "document:move"
     """Its owner wants it to live elsewhere; that it does is in the document's history."""

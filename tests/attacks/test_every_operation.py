@@ -229,6 +229,14 @@ async def _connection(victim: Person, db: Database) -> str:
     return str(connection_id)
 
 
+async def _share(victim: Person, db: Database) -> str:
+    """Of the victim's document, which was made before it."""
+    document_id = (await _as(victim).get("/api/documents")).json()["items"][0]["id"]
+    answer = await _as(victim).post(f"/api/documents/{document_id}/shares", json={"expires_at": "2999-01-01T00:00:00Z"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "document_id": _document,
     "topic_id": _topic,
@@ -238,6 +246,7 @@ MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "sender_id": _sender,
     "proposal_id": _proposal,
     "connection_id": _connection,
+    "share_id": _share,
     "session_id": _session,
     "token_id": _api_token,
 }
