@@ -22,6 +22,9 @@ READ_LATER = {"google_client_id", "google_client_secret", "google_drive_scope", 
 READ_LATER |= {"onedrive_client_id", "onedrive_client_secret", "onedrive_tenant_id"}
 """By the issues that `shared/config.py` names beside them."""
 
+LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316"
+"""Of 40 bytes."""
+
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),

@@ -19,6 +19,7 @@ from shared.ai.registry import ProviderChoice
 from shared.ai.remote_provider import Access, CallReport, Gate
 from shared.assistant import budgets, call_log, circuits, tasks
 from shared.assistant.budgets import BudgetUsedUp
+from shared.assistant.policies import POLICY
 from shared.db import Transaction, database
 
 BUDGET_WAIT_SECONDS = 3600.0
@@ -30,7 +31,7 @@ class NotAdmitted(ProviderError):
 
 
 class PolicyForbids(NotAdmitted):
-    """A document's policy, or that of a topic it is filed under, forbids it."""
+    """A document's policy, or that of a topic it is filed under or of the one that this is within, forbids it."""
 
     retried = False
 
@@ -47,20 +48,6 @@ class AttemptsUsedUp(NotAdmitted):
     """This document has had all the calls that it gets."""
 
     retried = False
-
-
-POLICY = """
-    coalesce((
-        SELECT CASE WHEN bool_or(p.policy = 'never') THEN 'never' WHEN bool_or(p.policy = 'local_only') THEN 'local_only' ELSE 'inherit' END
-        FROM (
-            SELECT d.ai_policy AS policy
-            UNION ALL
-            SELECT t.ai_policy FROM document_topics AS f JOIN topics AS t ON t.owner_id = f.owner_id AND t.id = f.topic_id
-            WHERE f.owner_id = d.owner_id AND f.document_id = d.id
-        ) AS p
-    ), 'inherit')
-"""
-"""The strictest of what a document (`documents AS d`) and the topics it is filed under say, as SQL."""
 
 
 @dataclass(frozen=True, slots=True)

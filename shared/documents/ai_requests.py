@@ -18,7 +18,8 @@ from shared.ai.provider import (
 )
 from shared.ai.registry import PROVIDERS, Policy, ProviderChoice
 from shared.assistant import choices, tasks
-from shared.assistant.outgoing import POLICY, AttemptsUsedUp, BudgetExceeded, CallSubject, PolicyForbids, gate_for
+from shared.assistant.outgoing import AttemptsUsedUp, BudgetExceeded, CallSubject, PolicyForbids, gate_for
+from shared.assistant.policies import POLICY
 from shared.db import TenantDatabase
 from shared.documents import classify_step, library, lifecycle, listing, topics
 from shared.documents.ai_models import AIHealth, Estimate, EstimateRequest, Idea, Ideas, Message, Preview, Provider

@@ -32,7 +32,8 @@ from shared.ai.provider import (
 from shared.ai.registry import Policy, ProviderChoice
 from shared.ai.remote_provider import Gate
 from shared.assistant import choices, tasks
-from shared.assistant.outgoing import POLICY, CallSubject, NotAdmitted, gate_for
+from shared.assistant.outgoing import CallSubject, NotAdmitted, gate_for
+from shared.assistant.policies import POLICY, TOPIC_POLICY
 from shared.assistant.tasks import Task
 from shared.clock import now
 from shared.cloud import moves
@@ -355,11 +356,13 @@ async def _load(
             coalesce((
                 SELECT jsonb_agg(jsonb_build_object(
                     'id', t.id, 'name', t.name, 'description', t.description, 'accepted', t.accepted_documents, 'refused',
-                    t.refused_documents, 'policy', t.ai_policy
+                    t.refused_documents, 'policy', t.policy
                 ))
                 FROM (
-                    SELECT * FROM topics
-                    WHERE owner_id = %(owner)s AND NOT manual_only AND ai_policy <> 'never'
+                    SELECT * FROM (
+                        SELECT t.*, {TOPIC_POLICY} AS policy FROM topics AS t WHERE t.owner_id = %(owner)s AND NOT t.manual_only
+                    ) AS proposable
+                    WHERE policy <> 'never'
                     ORDER BY accepted_documents DESC, id LIMIT %(topics)s
                 ) AS t
             ), '[]') AS topics

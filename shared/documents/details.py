@@ -5,6 +5,7 @@ header, and an AI provider. What a person set (`update`) is never changed by a p
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, get_args
@@ -37,7 +38,9 @@ class ChangedMeanwhile(DomainError):
 
 
 @dataclass(frozen=True)
-class _Present:
+class DetailsNow:
+    """What stands there, and what each detail was set by; None if nothing has."""
+
     filename: str
     title: str
     title_source: str
@@ -49,9 +52,14 @@ class _Present:
     sender_id: UUID | None
     sender_source: str | None
     sender_written: str | None
+    sender_name: str | None
+
+    def source(self, detail: Detail) -> str | None:
+        source: str | None = getattr(self, f"{detail}_source")
+        return source
 
     def gives_way(self, detail: Detail, source: DetailSource) -> bool:
-        present: str | None = getattr(self, f"{detail}_source")
+        present = self.source(detail)
         return present is None or _STRENGTH[source] >= _STRENGTH[present]
 
 
@@ -74,7 +82,7 @@ async def propose(
     locked. A changed title is indexed at once, unless the caller does it. Raises NotFound.
     """
     assert source in get_args(DetailSource), source
-    present = await _locked(tx, owner_id, document_id)
+    present = await locked(tx, owner_id, document_id)
     proposed: dict[str, Any] = {}
     title = filenames.sane_title(title)
     if title is not None and present.gives_way("title", source):
@@ -89,7 +97,7 @@ async def propose(
         sender_id = await senders.written_as(tx, owner_id, sender)
         if sender_id is not None:
             proposed |= {"sender_id": sender_id, "sender_source": source, "sender_written": senders.sane_name(sender)}
-    changed = await _write(tx, owner_id, document_id, present, proposed, refresh_index=refresh_index)
+    changed = await write(tx, owner_id, document_id, present, proposed, refresh_index=refresh_index)
     names: dict[str, Detail] = {"title": "title", "issued_on": "issued_on", "sender_id": "sender"}
     return frozenset(names[column] for column in changed if column in names)
 
@@ -115,7 +123,7 @@ async def update(
     """
     asked = change.model_fields_set
     async with db.transaction() as tx:
-        present = await _locked(tx, db.owner_id, document_id)
+        present = await locked(tx, db.owner_id, document_id)
         if if_match is not None and not matches(if_match, library.entity_tag(await library.read(tx, db.owner_id, document_id))):
             raise ChangedMeanwhile("Read the document again, then change what you want to change.")
         wanted: dict[str, Any] = {}
@@ -131,7 +139,7 @@ async def update(
             wanted["ai_policy"] = change.ai_policy
         if "sender" in asked:
             wanted |= {"sender_id": await _corrected(tx, db.owner_id, present, change.sender), "sender_source": "owner"}
-        changed = set(await _write(tx, db.owner_id, document_id, present, wanted))
+        changed = set(await write(tx, db.owner_id, document_id, present, wanted))
         if change.topic_ids is not None and await topics.set_topics(
             tx, owner_id=db.owner_id, document_id=document_id, topic_ids=change.topic_ids
         ):
@@ -150,7 +158,7 @@ def matches(if_match: str, entity_tag: str) -> bool:
 _ENTITY_TAG = re.compile(r'(?<!/)"[^"]*"')
 
 
-async def _corrected(tx: Transaction, owner_id: UUID, present: _Present, name: str | None) -> UUID | None:
+async def _corrected(tx: Transaction, owner_id: UUID, present: DetailsNow, name: str | None) -> UUID | None:
     """The sender that a person names; what the document calls it is that one's from now on."""
     if name is None:
         return None
@@ -160,25 +168,30 @@ async def _corrected(tx: Transaction, owner_id: UUID, present: _Present, name: s
     return sender_id
 
 
-async def _locked(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Present:
+async def locked(tx: Transaction, owner_id: UUID, document_id: UUID) -> DetailsNow:
+    """A document's details; its row is locked. Raises NotFound."""
     present = await tx.fetch_one(
         """
-        SELECT filename, title, title_source, notes, ai_policy, issued_on, issued_on_source, issued_on_place, sender_id, sender_source,
-            sender_written
-        FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE
+        SELECT d.filename, d.title, d.title_source, d.notes, d.ai_policy, d.issued_on, d.issued_on_source, d.issued_on_place, d.sender_id,
+            d.sender_source, d.sender_written,
+            (SELECT s.name FROM senders AS s WHERE s.owner_id = d.owner_id AND s.id = d.sender_id) AS sender_name
+        FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(id)s FOR NO KEY UPDATE
         """,
         {"owner": owner_id, "id": document_id},
-        row=_Present,
+        row=DetailsNow,
     )
     if present is None:
         raise NotFound
     return present
 
 
-async def _write(
-    tx: Transaction, owner_id: UUID, document_id: UUID, present: _Present, wanted: dict[str, Any], *, refresh_index: bool = True
+async def write(
+    tx: Transaction, owner_id: UUID, document_id: UUID, present: DetailsNow, wanted: Mapping[str, Any], *, refresh_index: bool = True
 ) -> dict[str, Any]:
-    """Writes what differs, and has it found; which columns those are. The row must be locked."""
+    """Writes what differs, and has it found; which columns those are. The row must be locked.
+
+    A sender that was only read from documents goes with its last one.
+    """
     changed = {column: value for column, value in wanted.items() if getattr(present, column) != value}
     if not changed:
         return {}

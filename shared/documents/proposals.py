@@ -17,12 +17,12 @@ from shared.ai.provider import DetailName, ProposedDetail
 from shared.api import short_lists
 from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction
-from shared.documents import details, lifecycle, senders
+from shared.documents import details, senders
 from shared.documents.ai_models import Proposal
+from shared.documents.details import DetailsNow
 from shared.documents.topic_models import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
-from shared.search import index as search_index
 
 
 @dataclass(frozen=True)
@@ -35,40 +35,6 @@ class _KeptProposal:
     state: str
     decided: bool
     before: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class _DetailsNow:
-    """The document's details as they are now, and what each was set by."""
-
-    filename: str
-    title: str
-    title_source: str
-    issued_on: date | None
-    issued_on_source: str | None
-    issued_on_place: str | None
-    sender_id: UUID | None
-    sender_source: str | None
-    sender_written: str | None
-    sender_name: str | None
-
-    def source(self, name: DetailName) -> str | None:
-        found: str | None = getattr(self, f"{name}_source")
-        return found
-
-    def says(self, name: DetailName, value: str) -> bool:
-        match name:
-            case "title":
-                return self.title == value
-            case "issued_on":
-                return self.issued_on is not None and self.issued_on.isoformat() == value
-            case "sender":
-                return value.casefold() in {(self.sender_name or "").casefold(), (self.sender_written or "").casefold()}
-
-    def columns(self, name: DetailName) -> dict[str, Any]:
-        """What there is to restore, as JSON."""
-        kept = {column: getattr(self, column) for column in _COLUMNS_OF[name]}
-        return {column: str(value) if isinstance(value, UUID | date) else value for column, value in kept.items()}
 
 
 _COLUMNS_OF: dict[DetailName, tuple[str, ...]] = {
@@ -104,13 +70,13 @@ async def keep(
     done: list[DetailName] = []
     for detail in found:
         row = rows.get(detail.name)
-        present = await _present(tx, owner_id, document_id)
+        present = await details.locked(tx, owner_id, document_id)
         if present.source(detail.name) == "owner" or (row is not None and row.decided and row.value == detail.value):
             continue
         is_set = apply and await _set(tx, owner_id, document_id, detail)
         if is_set:
             done.append(detail.name)
-        elif present.says(detail.name, detail.value):
+        elif _says(present, detail.name, detail.value):
             if row is not None:
                 # Set by an earlier run: taking this one back is to leave it.
                 await tx.execute("UPDATE detail_proposals SET before = NULL WHERE owner_id = %s AND id = %s", (owner_id, row.id))
@@ -138,7 +104,7 @@ async def keep(
                 "provider": provider,
                 "model": model,
                 "state": "accepted" if is_set else "open",
-                "before": Jsonb(present.columns(detail.name)) if is_set else None,
+                "before": Jsonb(_to_restore(present, detail.name)) if is_set else None,
                 "revision": revision,
             },
         )
@@ -166,7 +132,7 @@ async def page(db: TenantDatabase, document_id: UUID, query: PageQuery) -> Page[
             row=Proposal,
         )
         if not found:
-            await _present(tx, db.owner_id, document_id)
+            await details.locked(tx, db.owner_id, document_id)
     return short_lists.page(found, query, {"list": "proposals", "owner": str(db.owner_id), "document": str(document_id)})
 
 
@@ -175,12 +141,12 @@ async def decide(tx: Transaction, *, owner_id: UUID, document_id: UUID, proposal
 
     Raises NotFound.
     """
-    present = await _present(tx, owner_id, document_id)
+    present = await details.locked(tx, owner_id, document_id)
     row = next((row for row in await _rows(tx, owner_id, document_id) if row.id == proposal_id), None)
     if row is None:
         raise NotFound("There is no such proposal.")
     if decision == "accept":
-        await _write(tx, owner_id, document_id, present, await _as_the_owners(tx, owner_id, row))
+        await details.write(tx, owner_id, document_id, present, await _as_the_owners(tx, owner_id, row))
     elif row.before is not None:
         await _restore(tx, owner_id, document_id, row)
     decided = await tx.fetch_one(
@@ -212,7 +178,7 @@ async def _set(tx: Transaction, owner_id: UUID, document_id: UUID, detail: Propo
 
 async def _restore(tx: Transaction, owner_id: UUID, document_id: UUID, row: _KeptProposal) -> None:
     """Puts back what stood there, unless somebody has set it anew since."""
-    present = await _present(tx, owner_id, document_id)
+    present = await details.locked(tx, owner_id, document_id)
     if row.before is None or present.source(row.name) != "ai":
         return
     before = dict(row.before)
@@ -221,7 +187,7 @@ async def _restore(tx: Transaction, owner_id: UUID, document_id: UUID, row: _Kep
     if before.get("sender_id") is not None:
         # It may have been removed, or merged into another.
         before["sender_id"] = await senders.written_as(tx, owner_id, before["sender_written"]) if before["sender_written"] else None
-    await _write(tx, owner_id, document_id, present, before)
+    await details.write(tx, owner_id, document_id, present, before)
 
 
 async def _as_the_owners(tx: Transaction, owner_id: UUID, row: _KeptProposal) -> dict[str, Any]:
@@ -236,46 +202,24 @@ async def _as_the_owners(tx: Transaction, owner_id: UUID, row: _KeptProposal) ->
                 "issued_on_place": place[: details.PLACE_CHARACTERS],
             }
         case "sender":
-            sender_id = await senders.written_as(tx, owner_id, row.value)
+            sender_id = await senders.confirmed(tx, owner_id, row.value)
             return {"sender_id": sender_id, "sender_source": "owner", "sender_written": senders.sane_name(row.value)}
 
 
-async def _write(tx: Transaction, owner_id: UUID, document_id: UUID, present: _DetailsNow, columns: Mapping[str, Any]) -> None:
-    await tx.execute(
-        f"""
-        UPDATE documents SET {", ".join(f"{column} = %({column})s" for column in columns)}, updated_at = now()
-        WHERE owner_id = %(owner)s AND id = %(document)s
-        """,
-        {**columns, "owner": owner_id, "document": document_id},
-    )
-    if "sender_id" in columns and present.sender_id not in (None, columns["sender_id"]):
-        # A sender that was read from documents goes with its last one.
-        await tx.execute(
-            """
-            DELETE FROM senders AS s
-            WHERE s.owner_id = %(owner)s AND s.id = %(sender)s AND NOT s.by_owner
-                AND NOT EXISTS (SELECT FROM documents AS d WHERE d.owner_id = %(owner)s AND d.sender_id = %(sender)s)
-            """,
-            {"owner": owner_id, "sender": present.sender_id},
-        )
-    if "title" in columns and columns["title"] != present.title:
-        await search_index.refresh_title(tx, owner_id=owner_id, document_id=document_id, filename=present.filename, title=columns["title"])
-    lifecycle.wake_listeners(tx, owner_id)
+def _says(present: DetailsNow, name: DetailName, value: str) -> bool:
+    match name:
+        case "title":
+            return present.title == value
+        case "issued_on":
+            return present.issued_on is not None and present.issued_on.isoformat() == value
+        case "sender":
+            return value.casefold() in {(present.sender_name or "").casefold(), (present.sender_written or "").casefold()}
 
 
-async def _present(tx: Transaction, owner_id: UUID, document_id: UUID) -> _DetailsNow:
-    present = await tx.fetch_one(
-        """
-        SELECT d.filename, d.title, d.title_source, d.issued_on, d.issued_on_source, d.issued_on_place, d.sender_id, d.sender_source,
-            d.sender_written, (SELECT s.name FROM senders AS s WHERE s.owner_id = d.owner_id AND s.id = d.sender_id) AS sender_name
-        FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(document)s FOR NO KEY UPDATE
-        """,
-        {"owner": owner_id, "document": document_id},
-        row=_DetailsNow,
-    )
-    if present is None:
-        raise NotFound("There is no such document.")
-    return present
+def _to_restore(present: DetailsNow, name: DetailName) -> dict[str, Any]:
+    """What stands there now, as JSON."""
+    columns = {column: getattr(present, column) for column in _COLUMNS_OF[name]}
+    return {column: str(value) if isinstance(value, UUID | date) else value for column, value in columns.items()}
 
 
 async def _rows(tx: Transaction, owner_id: UUID, document_id: UUID) -> list[_KeptProposal]:

@@ -81,7 +81,10 @@ async def named(tx: Transaction, owner_id: UUID, name: str) -> UUID:
 
 
 async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | None:
-    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many."""
+    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many.
+
+    It is held until the transaction ends: neither a merge nor `drop_unused` removes it before the document has it.
+    """
     name = sane_name(written)
     if name is None:
         return None
@@ -120,6 +123,17 @@ async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | No
         bound,
     )
     return made
+
+
+async def confirmed(tx: Transaction, owner_id: UUID, written: str) -> UUID:
+    """The sender that `written` means, as `written_as`, but by a person's word: it stays without documents, and there is room for it."""
+    sender_id = await written_as(tx, owner_id, written)
+    if sender_id is None:
+        return await named(tx, owner_id, sane_name(written) or one_line(written))
+    await tx.execute(
+        "UPDATE senders SET by_owner = true WHERE owner_id = %(owner)s AND id = %(sender)s", {"owner": owner_id, "sender": sender_id}
+    )
+    return sender_id
 
 
 async def known(tx: Transaction, owner_id: UUID, names: Sequence[str]) -> frozenset[str]:

@@ -64,8 +64,8 @@ class TopicMerge(RequestModel):
 
 
 class Topic(ResponseModel):
-    """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed. `ai_policy` holds for the
-    documents in it."""
+    """A topic; `documents` counts those filed under it, the trash left out. `manual_only`: never proposed, which says nothing of the topics
+    within it. `ai_policy` holds for the documents in it and in the topics within it, unless theirs is stricter."""
 
     id: UUID
     name: str

@@ -13,6 +13,7 @@ from psycopg.errors import UniqueViolation
 
 from shared.api import cursors
 from shared.api.models import Page
+from shared.assistant.policies import TOPIC_POLICY
 from shared.db import TenantDatabase, Transaction
 from shared.documents import lifecycle
 from shared.documents.name_keys import name_key
@@ -260,10 +261,10 @@ class _TopicName:
 async def described(tx: Transaction, owner_id: UUID) -> list[str]:
     """The names of all topics that may be proposed, each with its description."""
     found = await tx.fetch_all(
-        """
-        SELECT concat_ws(' ', name, description) AS name FROM topics
-        WHERE owner_id = %(owner)s AND NOT manual_only AND ai_policy <> 'never'
-        ORDER BY accepted_documents DESC, id
+        f"""
+        SELECT concat_ws(' ', t.name, t.description) AS name FROM topics AS t
+        WHERE t.owner_id = %(owner)s AND NOT t.manual_only AND {TOPIC_POLICY} <> 'never'
+        ORDER BY t.accepted_documents DESC, t.id
         """,
         {"owner": owner_id},
         row=_TopicName,

@@ -24,9 +24,11 @@ from shared.ai.registry import ProviderChoice
 from shared.assistant import call_log, circuits
 from shared.assistant.models import AICall
 from shared.assistant.outgoing import BudgetExceeded, CallSubject, PolicyForbids, ProviderResting, gate_for
+from shared.assistant.policies import POLICY, TOPIC_POLICY
 from shared.db import Database, TenantDatabase
 from shared.documents import topics
-from shared.documents.topic_models import NewTopic
+from shared.documents.models import AIPolicy
+from shared.documents.topic_models import NewTopic, TopicChange
 from shared.ids import new_id
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.models import saying
@@ -238,6 +240,45 @@ async def test_a_topics_policy_holds_for_the_documents_in_it(
     with pytest.raises(PolicyForbids):
         await _opened(owner, choice, document).classify(PAPER, TOPICS)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("parents", "own"), [("never", "inherit"), ("local_only", "inherit"), ("inherit", "local_only"), ("never", "local_only")]
+)
+async def test_the_stricter_policy_of_a_topic_and_its_parent_holds_for_the_documents_in_it(
+    db: Database, owner: UUID, server: OpenAIServer, choice: ProviderChoice, parents: AIPolicy, own: AIPolicy
+) -> None:
+    vault = TenantDatabase(db, owner)
+    document = await papers.extracted(db, owner, papers.INVOICE)
+    parent = await topics.create(vault, NewTopic(name="Family", ai_policy=parents))
+    child = await topics.create(vault, NewTopic(name="Divorce", ai_policy=own))
+    async with db.tenant(owner) as tx:
+        await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[child.id])
+    if own == "inherit":
+        await _opened(owner, choice, document).classify(PAPER, TOPICS)
+        server.requests.clear()
+    await topics.update(vault, child.id, TopicChange(parent_id=parent.id))
+    async with db.tenant(owner) as tx:
+        policy = await tx.fetch_value(f"SELECT {POLICY} FROM documents AS d WHERE d.id = %s", (document,))
+        topic_policy = await tx.fetch_value(f"SELECT {TOPIC_POLICY} FROM topics AS t WHERE t.id = %s", (child.id,))
+    assert policy == topic_policy == (parents if parents != "inherit" else own)
+    with pytest.raises(PolicyForbids):
+        await _opened(owner, choice, document).classify(PAPER, TOPICS)
+    assert server.requests == []
+
+
+async def test_a_topics_policy_says_nothing_of_the_documents_in_its_parent_and_beside_it(
+    db: Database, owner: UUID, server: OpenAIServer, choice: ProviderChoice
+) -> None:
+    vault = TenantDatabase(db, owner)
+    document = await papers.extracted(db, owner, papers.INVOICE)
+    parent = await topics.create(vault, NewTopic(name="Family"))
+    await topics.create(vault, NewTopic(name="Divorce", parent_id=parent.id, ai_policy="never"))
+    beside = await topics.create(vault, NewTopic(name="House", parent_id=parent.id))
+    async with db.tenant(owner) as tx:
+        await topics.file(tx, owner_id=owner, document_id=document, topic_ids=[parent.id, beside.id])
+    await _opened(owner, choice, document).classify(PAPER, TOPICS)
+    assert len(server.requests) == 1
 
 
 async def test_another_owners_document_is_none_of_the_callers(

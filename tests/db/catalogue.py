@@ -1,8 +1,9 @@
 """What a database's catalogue says, and rows for any table in it."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import count
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -90,8 +91,11 @@ async def insert_row(connection: psycopg.AsyncConnection[Any], table: str, given
     await connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join(['%s'] * len(values))})", list(values.values()))
 
 
+_NUMBERS = count(1)
+
+
 def made_up(kind: str) -> Any:
-    """A value of a PostgreSQL type."""
+    """A value of a PostgreSQL type; no number, day, text, id or bytes twice, as each of them may be a primary key."""
     if kind == "uuid":
         return new_id()
     if kind.endswith("[]"):
@@ -101,13 +105,13 @@ def made_up(kind: str) -> Any:
     if kind == "bytea":
         return new_id().bytes
     if kind in ("smallint", "integer", "bigint", "numeric", "real", "double precision"):
-        return UUID(bytes=new_id().bytes).int % 30_000
+        return next(_NUMBERS)
     if kind == "boolean":
         return False
     if kind.startswith("timestamp"):
         return "2026-01-01T00:00:00Z"
     if kind == "date":
-        return f"{2000 + new_id().int % 8000}-01-01"  # one of its own: a day can be a primary key
+        return date(2000, 1, 1) + timedelta(days=next(_NUMBERS))
     if kind == "interval":
         return "1 day"
     if kind == "tsvector":

@@ -15,8 +15,9 @@ from shared.api.models import PageQuery
 from shared.assistant import choices
 from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
-from shared.documents import ai_requests, classify_step, details, proposals
+from shared.documents import ai_requests, classify_step, details, proposals, senders
 from shared.documents.ai_models import EstimateRequest, Proposal
+from shared.documents.change_models import DocumentChange
 from shared.documents.topic_models import Decision
 from shared.errors import NotFound
 from shared.ids import new_id
@@ -166,6 +167,44 @@ async def test_in_the_mode_suggest_nothing_is_set_until_the_owner_accepts(db: Da
     now = await _details(db, owner, document)
     assert (now.title, now.sender, now.issued_on) == FOUND
     assert now.sources == ["owner", "owner", "owner"]
+
+
+async def test_a_sender_that_was_accepted_stays_when_its_last_document_goes(db: Database, owner: UUID) -> None:
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server() as (_, choice):
+        await _classify(db, owner, document, choice)
+    await _decide(db, owner, document, "sender", "accept")
+    await details.update(TenantDatabase(db, owner), document, DocumentChange(sender="Another"))
+    async with db.tenant(owner) as tx:
+        assert await tx.fetch_value("SELECT by_owner FROM senders WHERE owner_id = %s AND name = %s", (owner, FOUND[1])) is True
+
+
+async def test_a_sender_is_accepted_as_the_one_that_is_written_so(db: Database, owner: UUID) -> None:
+    document = await papers.extracted(db, owner, INVOICE)
+    async with db.tenant(owner) as tx:
+        northwind = await senders.named(tx, owner, "Northwind")
+        await senders.learn(tx, owner, written="Northwind Web Studio Ltd", sender_id=northwind)
+    async with _server() as (_, choice):
+        await _classify(db, owner, document, replace(choice, mode="suggest"))
+    await _decide(db, owner, document, "sender", "accept")
+    assert (await _details(db, owner, document)).sender == "Northwind"
+
+
+async def test_there_is_room_for_a_sender_that_a_person_accepts(db: Database, owner: UUID) -> None:
+    document = await papers.extracted(db, owner, INVOICE)
+    async with db.tenant(owner) as tx:
+        await tx.execute(
+            """
+            INSERT INTO senders (id, owner_id, name, name_key, alias_key)
+            SELECT gen_random_uuid(), %s, 'S' || n, 's' || n, 's' || n FROM generate_series(1, %s) AS n
+            """,
+            (owner, senders.READ_AT_MOST),
+        )
+    async with _server() as (_, choice):
+        await _classify(db, owner, document, choice)
+    assert (await _details(db, owner, document)).sender is None
+    await _decide(db, owner, document, "sender", "accept")
+    assert (await _details(db, owner, document)).sender == FOUND[1]
 
 
 async def test_undoing_puts_back_what_stood_there_and_opens_the_proposals(db: Database, owner: UUID) -> None:

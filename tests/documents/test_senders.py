@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
@@ -91,6 +92,16 @@ async def test_a_document_that_comes_while_senders_are_merged_is_the_merged_ones
     first, second = await propose(vault, documents[0], "One"), await propose(vault, documents[1], "Two")
     await asyncio.gather(*(propose(vault, document, "One") for document in documents[2:]), senders.merge(vault, first, second))
     assert await _listed(vault) == [("Two", 12)]
+
+
+async def test_a_sender_is_held_until_the_document_that_it_was_looked_up_for_has_it(vault: TenantDatabase) -> None:
+    [document] = await rows(vault, 1)
+    sender_id = await propose(vault, document, "One")
+    async with vault.transaction() as tx:
+        assert await senders.written_as(tx, vault.owner_id, "ONE") == sender_id
+        with pytest.raises(LockNotAvailable):
+            async with vault.transaction() as other:
+                await other.execute("SELECT FROM senders WHERE id = %s FOR UPDATE NOWAIT", (sender_id,))
 
 
 async def test_anothers_senders_are_not_found(vault: TenantDatabase, other_owner: UUID, db: Database) -> None:

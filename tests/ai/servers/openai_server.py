@@ -38,7 +38,7 @@ def error(
 
 @dataclass
 class OpenAIServer:
-    """`forms`: the forms of answers this server takes, beside plain words. `own`: wants `max_completion_tokens`, as OpenAI itself."""
+    """`forms`: the forms of answers this server takes, beside plain words. `released`: until it is set, no request gets its response."""
 
     model: Model = careful
     forms: tuple[str, ...] = ("json_schema", "tool", "json_object")
@@ -49,6 +49,7 @@ class OpenAIServer:
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     seconds: float = 0.0
+    released: asyncio.Event | None = None
     tokens_counted: int | None = None
     key: str = KEY
     usage: bool = True
@@ -61,6 +62,8 @@ class OpenAIServer:
         try:
             response = self._response(request)
             await asyncio.sleep(response.delay)
+            if self.released is not None:
+                await self.released.wait()
             return replace(response, delay=0.0)
         finally:
             self.at_work -= 1
