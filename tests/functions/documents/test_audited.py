@@ -28,6 +28,8 @@ BY_CLOUD_STORAGE = {AuditAction.DOCUMENT_MOVE_REQUESTED, AuditAction.DOCUMENT_IM
 """Written by `shared.cloud`, about documents."""
 SILENT = {
     "stream_content": "gives what a link names, and the line was written when the link was made",
+    "create_archive": "its line, archive:create, is about no single document (tests/functions/documents/test_archive.py)",
+    "stream_archive": "gives what a link names, and the line was written when the link was made",
     "move_document": "its line, document:move, is written when the move is asked for (shared/cloud/moves.py)",
     "list_views": "shows the owner names of lists",
     "create_view": "keeps a list; nothing happens to documents",
