@@ -91,9 +91,13 @@ async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | No
         UNION ALL SELECT id FROM senders WHERE owner_id = %(owner)s AND name_key = %(key)s
         LIMIT 1
     """
-    known: UUID | None = await tx.fetch_value(find, bound)
-    if known is not None:
-        return known
+    # Held until the document has it: what is merged into another just now is that other one a moment later.
+    while (known := await tx.fetch_value(find, bound)) is not None:
+        held: UUID | None = await tx.fetch_value(
+            "SELECT id FROM senders WHERE owner_id = %(owner)s AND id = %(known)s FOR KEY SHARE", {**bound, "known": known}
+        )
+        if held is not None:
+            return held
     made: UUID | None = await tx.fetch_value(
         """
         INSERT INTO senders (id, owner_id, name, name_key, alias_key)
