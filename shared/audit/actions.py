@@ -17,6 +17,9 @@ class AuditAction(StrEnum):
     """`detail.reason` of a failure: `address_taken`, `closed`."""
     ACCOUNT_UPDATED = "account:update"
     STORAGE_CHOSEN = "account:choose_storage"
+    ARCHIVE_CREATED = "archive:create"
+    """A link was made that gives documents, if it is used within a few minutes, to whoever holds it. `detail.chosen` says how they were
+    chosen: `ids` (`detail.documents` of them), `filter`, `everything`."""
     ACCOUNT_DELETED = "account:delete"
     ACCOUNT_DATA_ERASED = "account:data_erased"
     ADMIN_BOOTSTRAPPED = "account:bootstrap_admin"

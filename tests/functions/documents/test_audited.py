@@ -33,6 +33,8 @@ BY_STRANGERS = {"open_share": AuditAction.DOCUMENT_SHARE_OPENED}
 SILENT = {
     "list_shares": "shows the owner a list",
     "stream_content": "gives what a link names, and the line was written when the link was made",
+    "create_archive": "its line, archive:create, is about no single document (tests/functions/documents/test_archive.py)",
+    "stream_archive": "gives what a link names, and the line was written when the link was made",
     "move_document": "its line, document:move, is written when the move is asked for (shared/cloud/moves.py)",
     "list_views": "shows the owner names of lists",
     "create_view": "keeps a list; nothing happens to documents",
