@@ -16,7 +16,7 @@ class ExportQuery(RequestModel):
     auth="user",
     scope="ai:read",
     query=ExportQuery,
-    returns=call_log.CONTENT_TYPES["jsonl"],
+    returns=", ".join(call_log.CONTENT_TYPES.values()),
     at_once=AtOnce(account=2, address=16),
 )
 async def export_ai_calls(call: Call[None, ExportQuery]) -> Response:

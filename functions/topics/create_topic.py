@@ -13,7 +13,7 @@ from shared.faas import Call, endpoint
     body=NewTopic,
     returns=Topic,
     status=201,
-    errors=["topic_exists", "limit_reached"],
+    errors=["topic_exists", "limit_reached", "not_found"],
     idempotent=True,
     subject=lambda topic: topic.id,
 )

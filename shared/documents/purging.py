@@ -20,7 +20,7 @@ from shared.errors import Conflict, NotFound
 from shared.events import publish
 from shared.events.catalogue import DocumentPurged
 from shared.storage import StorageBackend, object_store
-from shared.storage.object_keys import ThumbnailKey
+from shared.storage.object_keys import OriginalKey, ThumbnailKey
 
 log = logging.getLogger("docuvault.documents")
 
@@ -121,7 +121,8 @@ async def erase(owner_id: UUID, object_keys: Sequence[str], *, store: StorageBac
     """Removes what the object store has of a purged document; again changes nothing. Raises StorageUnavailable."""
     for key in object_keys:
         # Only what can be this owner's, whatever an event says.
-        if key.startswith((f"{owner_id}/", f".derived/{owner_id}/")):
+        parsed = OriginalKey.parse(key) or ThumbnailKey.parse(key)
+        if parsed is not None and parsed.owner_id == owner_id:
             await (store or object_store()).delete(key)
 
 

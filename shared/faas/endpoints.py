@@ -50,7 +50,7 @@ def endpoint(
       (the refresh cookie may authorise it, so the Origin rule holds; the function checks the cookie).
     - `body`, `query`: pydantic models; `body="stream"` leaves the bytes to the function (`call.stream`).
     - `headers`: the request headers of its own that it heeds, and what they do.
-    - `returns`: the model of the response with `status`; a content type if it makes a `Response` of its own; None for 204.
+    - `returns`: the model of the response with `status`; content types (`a, b`) if it makes a `Response` of its own; None for 204.
     - `or_returns`: other models, each by the status of the `Response` that brings it.
     - `errors`: the problem codes of its own, beside those every endpoint may return.
     - `rate_limits`: names of the settings `RATE_LIMIT_<NAME>` that count requests which fit per client

@@ -238,7 +238,7 @@ def _responses(operation: EndpointDeclaration, references: dict[Any, Any]) -> di
         success["content"] = {"application/json": {"schema": references[(operation.returns, "serialization")]}}
     elif isinstance(operation.returns, str):
         # What is not JSON has no schema (OpenAPI 3.1, section 4.8.14.3).
-        success["content"] = {operation.returns: {"schema": {"type": "object"}} if operation.returns == JSON else {}}
+        success["content"] = {kind: {"schema": {"type": "object"}} if kind == JSON else {} for kind in operation.returns.split(", ")}
     responses: dict[str, Any] = {str(operation.status): success}
     for other, model in operation.or_returns.items():
         content = {"application/json": {"schema": references[(model, "serialization")]}}

@@ -34,10 +34,10 @@ def validate_cloud_url(url: str, guard: UrlGuard) -> str:
     return url.rstrip("/")
 
 
-def segments(key: str) -> list[str]:
+def segments(path: str) -> list[str]:
     """A key's segments. Raises NameRefused for one that could mean another place, or that servers cannot hold."""
-    found = key.split("/")
-    if len(key.encode("utf-8", "surrogatepass")) > KEY_BYTES:
+    found = path.split("/")
+    if len(path.encode("utf-8", "surrogatepass")) > KEY_BYTES:
         raise NameRefused("The path is too long.")
     for segment in found:
         if not segment.strip("."):

@@ -16,6 +16,7 @@ from tests.identity.browser import Browser
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("get", "post", "put", "patch", "delete")
 NIL = "01890000-0000-7000-8000-000000000000"
+ANOTHER_NIL = "01890000-0000-7000-8000-000000000001"
 
 
 @lru_cache(maxsize=1)

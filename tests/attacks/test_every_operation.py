@@ -16,12 +16,11 @@ from shared.db import Database, Transaction
 from shared.identity import tokens
 from shared.identity.client import Client
 from shared.ids import new_id
-from tests.attacks.operations import NIL, Operation, call, gateway, operations, sample
+from tests.attacks.operations import ANOTHER_NIL, NIL, Operation, call, gateway, operations, sample
 from tests.identity.browser import Browser, Person, new_person
 
 OPERATIONS = list(operations())
 STREAM_SECONDS = 1.0
-ANOTHER_NIL = "01890000-0000-7000-8000-000000000001"
 
 named = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 

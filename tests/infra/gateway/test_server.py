@@ -95,7 +95,7 @@ async def test_an_answer_that_breaks_ends_the_connection_so_that_it_does_not_loo
         (folder / "go").touch()
         with pytest.raises(httpx.RemoteProtocolError):
             await anext(chunks)
-    assert "the answer broke off" in server.log.read_text()
+    assert "the response broke off" in server.log.read_text()
 
 
 async def test_sigterm_lets_requests_finish_takes_no_new_ones_and_ends_with_0(start: Start, folder: Path) -> None:
