@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from shared.clock import now
+from shared.config import settings
 from shared.db import Database, TenantDatabase
 from shared.documents import archives
 from shared.documents.archive_models import ArchiveRequest
 from shared.identity import api_tokens
-from shared.storage import object_store
+from shared.storage import StorageUnavailable, object_store
 from tests.documents.conftest import read_through, row
 from tests.faas.asgi import Heard, ask
 from tests.functions.documents.conftest import Person
@@ -235,3 +236,21 @@ async def test_a_token_that_may_only_write_gets_nothing_out(person: Person, db: 
         for scope, (_, text) in made.items()
     }
     assert said == {"documents:read": 200, "documents:write": 403}
+
+
+async def test_with_the_store_down_the_transfer_breaks_off(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "PAUSES_SECONDS", ())
+    for number in range(archives.UNREACHABLE_AFTER):
+        await person.upload(b"heron %d" % number)
+    path = await _link(person)
+    monkeypatch.setenv("MINIO_ENDPOINT", "http://127.0.0.1:9")
+    settings.cache_clear()
+    object_store.cache_clear()
+    try:
+        with pytest.raises(StorageUnavailable):
+            await _fetch(person, path)
+        assert archives._streams == {}
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+        object_store.cache_clear()
