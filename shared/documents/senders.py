@@ -81,25 +81,23 @@ async def named(tx: Transaction, owner_id: UUID, name: str) -> UUID:
 
 
 async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | None:
-    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many.
-
-    It is held until the transaction ends: neither a merge nor `drop_unused` removes it before the document has it.
-    """
+    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many."""
     name = sane_name(written)
     if name is None:
         return None
     bound = {"id": new_id(), "owner": owner_id, "name": name, "key": name_key(name), "alias": alias_key(name), "most": READ_AT_MOST}
     find = """
-        SELECT id FROM senders WHERE owner_id = %(owner)s AND id = (
-            SELECT sender_id FROM sender_aliases WHERE owner_id = %(owner)s AND alias_key = %(alias)s
-            UNION ALL SELECT id FROM senders WHERE owner_id = %(owner)s AND name_key = %(key)s
-            LIMIT 1
-        ) FOR KEY SHARE
+        SELECT sender_id FROM sender_aliases WHERE owner_id = %(owner)s AND alias_key = %(alias)s
+        UNION ALL SELECT id FROM senders WHERE owner_id = %(owner)s AND name_key = %(key)s
+        LIMIT 1
     """
-    for _ in range(2):  # one that was merged into another while this waited for it is found as the other
-        known: UUID | None = await tx.fetch_value(find, bound)
-        if known is not None:
-            return known
+    # Held until the document has it: what is merged into another just now is that other one a moment later.
+    while (known := await tx.fetch_value(find, bound)) is not None:
+        held: UUID | None = await tx.fetch_value(
+            "SELECT id FROM senders WHERE owner_id = %(owner)s AND id = %(known)s FOR KEY SHARE", {**bound, "known": known}
+        )
+        if held is not None:
+            return held
     made: UUID | None = await tx.fetch_value(
         """
         INSERT INTO senders (id, owner_id, name, name_key, alias_key)

@@ -43,6 +43,10 @@ async def measure() -> None:
         with (folder / "large.bin").open("wb") as file:
             for _ in range(LARGE // 2**20):
                 file.write(secrets.token_bytes(2**20))
+        many = folder / "served" / "many"
+        many.mkdir()
+        for number in range(LISTED):
+            (many / f"{number}.pdf").touch()
         port = free_port_block(1)
         served = [
             "serve",
@@ -101,10 +105,6 @@ async def _compare(program: str, folder: Path, url: str) -> None:
         took = between - begun, time.perf_counter() - between
         rates = " MB/s, rclone ".join(f"{size / seconds / 1e6:.0f}" for seconds in took)
         print(f"{what}: {rates} MB/s, {took[1] / took[0]:.2f} of its speed; at most {_memory()} MB of memory")
-    many = folder / "served" / "many"
-    many.mkdir()
-    for number in range(LISTED):
-        (many / f"{number}.pdf").touch()
     begun = time.perf_counter()
     first: float | None = None
     count = 0

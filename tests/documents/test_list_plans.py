@@ -1,0 +1,111 @@
+"""No page of 50,000 documents is made by reading the whole table, whatever it is filtered and sorted by."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any, get_args
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from shared.db import Database, TenantDatabase
+from shared.documents import listing
+from shared.documents.listing import Filters
+from shared.documents.models import Sort
+from shared.ids import new_id
+from tests.services import Services
+
+DOCUMENTS = 50_000
+OTHERS = 5_000
+
+_FILL = """
+    INSERT INTO documents (
+        id, owner_id, object_key, filename, title, size, content_type, status, language, issued_on, sender_id, created_at, trashed_at
+    )
+    SELECT ('01890a5d-ac96-7' || lpad(to_hex(n), 3, '0') || '-8' || substr(md5(n::text || %(owner)s::text), 1, 3) || '-'
+            || substr(md5(n::text || %(owner)s::text), 4, 12))::uuid,
+        %(owner)s, %(owner)s::text || '/' || n, 'file ' || n %% 977 || '.pdf', 'title ' || n, n * 37 %% 100000,
+        CASE WHEN n %% 5 = 0 THEN 'text/plain' ELSE 'application/pdf' END, 'ready', (ARRAY['de', 'en', 'fr'])[n %% 3 + 1],
+        CASE WHEN n %% 4 > 0 THEN date '2010-01-01' + n %% 5000 END,
+        CASE WHEN n %% 2 = 0 THEN (%(senders)s::uuid[])[n %% 25 + 1] END,
+        timestamptz '2020-01-01' + n * interval '1 minute', CASE WHEN n %% 50 = 0 THEN now() END
+    FROM generate_series(1, %(count)s) AS n
+"""
+
+
+@pytest.fixture
+async def library_of_fifty_thousand(own_services: Services) -> "tuple[Database, UUID, list[UUID], UUID]":
+    """An owner's documents among another one's; the owner's senders, and a topic that one in twenty is filed under."""
+    owner, other, topic = new_id(), new_id(), new_id()
+    senders = [new_id() for _ in range(25)]
+    async with await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres"), autocommit=True) as connection:
+        await connection.execute("SET session_replication_role = replica")  # no triggers: they are not what is looked at
+        for one in (owner, other):
+            await connection.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (one, f"{one}@example.org"))
+        for number, sender in enumerate(senders):
+            await connection.execute(
+                "INSERT INTO senders (id, owner_id, name, name_key, alias_key) VALUES (%s, %s, %s, %s, %s)",
+                (sender, owner, f"sender {number}", f"sender {number}", f"sender {number}"),
+            )
+        await connection.execute("INSERT INTO topics (id, owner_id, name, name_key) VALUES (%s, %s, 'Topic', 'topic')", (topic, owner))
+        for one, count in ((owner, DOCUMENTS), (other, OTHERS)):
+            await connection.execute(_FILL, {"owner": one, "count": count, "senders": senders})
+        await connection.execute(
+            """
+            INSERT INTO document_topics (document_id, topic_id, owner_id, source)
+            SELECT id, %s, owner_id, 'owner' FROM documents WHERE owner_id = %s AND size %% 20 = 0
+            """,
+            (topic, owner),
+        )
+        await connection.execute("VACUUM ANALYZE")
+    return Database(own_services.postgres.url()), owner, senders, topic
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from _nodes(inner)
+
+
+async def _explained(
+    vault: TenantDatabase, filters: Filters, sort: Sort, after: tuple[str | None, UUID | None] = (None, None)
+) -> list[dict[str, Any]]:
+    sql, parameters = listing.statement(vault.owner_id, filters, sort, 51, after)
+    async with vault.transaction() as tx:
+        await tx.execute(listing.WITHOUT_SEQUENTIAL_SCANS)
+        found = await tx.fetch_value(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+    plan = json.loads(found) if isinstance(found, str) else found
+    return list(_nodes(plan[0]["Plan"]))
+
+
+async def test_no_list_reads_all_documents(library_of_fifty_thousand: "tuple[Database, UUID, list[UUID], UUID]") -> None:
+    db, owner, senders, topic = library_of_fifty_thousand
+    vault = TenantDatabase(db, owner)
+    filters = {
+        "nothing": Filters(),
+        "trash": Filters(trashed=True),
+        "topic": Filters(topic_ids=(topic,)),
+        "type": Filters(content_types=("text/plain",)),
+        "language": Filters(languages=("de", "fr")),
+        "status": Filters(statuses=("ready",)),
+        "created": Filters(created_after=datetime(2020, 1, 10, tzinfo=UTC), created_before=datetime(2020, 1, 20, tzinfo=UTC)),
+        "sender": Filters(sender_ids=(senders[3],)),
+        "senders": Filters(sender_ids=tuple(senders[:3])),
+        "issued": Filters(issued_after=date(2015, 3, 1), issued_before=date(2015, 4, 1)),
+    }
+    sequential = []
+    try:
+        for name, chosen in filters.items():
+            for sort in (sort for sort in get_args(Sort) if not sort.endswith("relevance")):
+                first = await listing.list_documents(vault, chosen, sort, 50)
+                after = listing.sort_key(first.items[-1], sort)
+                for nodes in (
+                    await _explained(vault, chosen, sort),
+                    await _explained(vault, chosen, sort, (after[0], UUID(after[1]))),
+                ):
+                    if any(node["Node Type"] == "Seq Scan" and node.get("Relation Name") == "documents" for node in nodes):
+                        sequential.append((name, sort))
+    finally:
+        await db.close()
+    assert sequential == []
