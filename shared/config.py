@@ -207,6 +207,7 @@ class Settings(BaseModel):
     rate_limit_second_factor: Rate = "30/5 minutes"
     """Counts, and refuses, only requests with a challenge or a reset link that is not good."""
     rate_limit_forgot: Rate = "300/5 minutes"
+    rate_limit_share: Rate = "300/5 minutes"
     rate_limit_account: Rate = "30000/minute"
     rate_limit_address: Rate = "60000/minute"
 

@@ -22,6 +22,9 @@ READ_LATER = {"google_client_id", "google_client_secret", "google_drive_scope", 
 READ_LATER |= {"onedrive_client_id", "onedrive_client_secret", "onedrive_tenant_id"}
 """By the issues that `shared/config.py` names beside them."""
 
+LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316"
+"""Of 40 bytes."""
+
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
@@ -29,7 +32,11 @@ READ_LATER |= {"onedrive_client_id", "onedrive_client_secret", "onedrive_tenant_
         ("DATABASE_URL", "mysql://db", "is not a postgresql:// URL. Example: DATABASE_URL=postgresql://"),
         ("REDIS_URL", "http://cache", "is not a redis://, rediss:// or unix:// URL. Example: REDIS_URL=redis://"),
         ("MINIO_ENDPOINT", "ftp://store", "is not an http:// or https:// URL. Example: MINIO_ENDPOINT=http://"),
-        ("CLOUD_CREDS_KEY", "0123456789abcdef" * 5, "holds a key that is not exactly 32 bytes. Example: CLOUD_CREDS_KEY=the output of"),
+        (
+            "CLOUD_CREDS_KEY",
+            "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316",
+            "holds a key that is not exactly 32 bytes. Example: CLOUD_CREDS_KEY=the output of",
+        ),
         ("SECRET_KEY", "00" * 32, "holds a key that is not random. Example: SECRET_KEY=the output of"),
         ("MAX_DOCUMENT_SIZE", "5 apples", "is not a size. Example: MAX_DOCUMENT_SIZE=5 GiB"),
         ("RATE_LIMIT_LOGIN", "often", "is not a rate. Example: RATE_LIMIT_LOGIN=300/5 minutes"),

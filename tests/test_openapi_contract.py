@@ -28,7 +28,7 @@ from infra.local.ports import free_port_block
 
 PASSWORD = "correct horse battery staple"
 BROWSER = {"user-agent": "schemathesis", "accept-language": "en"}
-LIMITS = ("REGISTER", "LOGIN", "SECOND_FACTOR", "FORGOT", "ACCOUNT", "ADDRESS")
+LIMITS = ("REGISTER", "LOGIN", "SECOND_FACTOR", "FORGOT", "SHARE", "ACCOUNT", "ADDRESS")
 
 Case = schemathesis.Case[Any]
 
@@ -102,6 +102,12 @@ def person(url: str, operation: str) -> Person:
         things["view_id"] = client.post("/api/views", json={"name": "All", "query": {}}).raise_for_status().json()["id"]
         named = client.patch(f"/api/documents/{document_id}", json={"sender": "City Works"}).raise_for_status().json()
         things["sender_id"] = named["sender"]["id"]
+        if "share" in operation:
+            wanted = {"expires_at": "2999-01-01T00:00:00Z", "password": PASSWORD}
+            share = client.post(f"/api/documents/{document_id}/shares", json=wanted).raise_for_status().json()
+            things["share_id"] = share["id"]
+            if "/api/shared/" in operation:
+                things["token"] = share["url"].rpartition("/")[2]
         return Person(headers, things)
 
 

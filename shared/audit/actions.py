@@ -17,6 +17,9 @@ class AuditAction(StrEnum):
     """`detail.reason` of a failure: `address_taken`, `closed`."""
     ACCOUNT_UPDATED = "account:update"
     STORAGE_CHOSEN = "account:choose_storage"
+    ARCHIVE_CREATED = "archive:create"
+    """A link was made that gives documents, if it is used within a few minutes, to whoever holds it. `detail.chosen` says how they were
+    chosen: `ids` (`detail.documents` of them), `filter`, `everything`."""
     ACCOUNT_DELETED = "account:delete"
     ACCOUNT_DATA_ERASED = "account:data_erased"
     ADMIN_BOOTSTRAPPED = "account:bootstrap_admin"
@@ -61,6 +64,11 @@ class AuditAction(StrEnum):
     DOCUMENT_PURGED = "document:purge"
     """Removed for good. Without an actor: it had been in the trash for long enough. What a job did has its id in `detail.job`."""
     DOCUMENT_REPROCESSED = "document:reprocess"
+    DOCUMENT_SHARED = "document:share"
+    """A link was made that gives the document to whoever has it. `detail.share` of these three lines is the share."""
+    DOCUMENT_SHARE_REVOKED = "document:revoke_share"
+    DOCUMENT_SHARE_OPENED = "document:open_share"
+    """Somebody with the link, who is nobody's account. A failure's `detail.reason`: `wrong_password`."""
 
     DOCUMENT_MOVE_REQUESTED = "document:move"
     """Its owner wants it to live elsewhere; that it does is in the document's history."""

@@ -15,7 +15,7 @@ NAME_BYTES = 200
 """Of the 255 that most file systems take: room for a number, and for servers that add something of their own."""
 
 _FORBIDDEN = re.compile(r'["*:<>?/\\|;\x00-\x1f\x7f-\x9f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]|desktop|\.lock|_vti_)", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$|desktop|\.lock|_vti_)", re.IGNORECASE)
 _MOST_EXTENSION = 20
 _OFFICE = frozenset(
     {".doc", ".docx", ".docm", ".dotx", ".xls", ".xlsx", ".xlsm", ".xltx", ".ppt", ".pptx", ".pptm", ".potx", ".vsdx", ".one"}

@@ -77,7 +77,7 @@ async def by_ids(db: TenantDatabase, request: BulkRequest, *, caller: Caller | N
 async def by_filter(db: TenantDatabase, request: BulkRequest, *, caller: Caller | None = None) -> Job:
     """Begins a job. Raises NotFound if a topic is not the owner's, ValidationFailed for a query that makes no sense, RateLimited."""
     assert request.filter is not None
-    await _chosen(db, request.filter)
+    await meaning_of(db, request.filter)
     wanted: dict[str, Any] = {
         "action": request.action,
         "topic_ids": [str(topic) for topic in request.topic_ids],
@@ -149,7 +149,7 @@ class _JobBatch:
 
 async def _next_batch(db: TenantDatabase, work: JobWork) -> _JobBatch:
     chosen = DocumentFilter.model_validate(work.request["filter"])
-    query, filters = await _chosen(db, chosen)
+    query, filters = await meaning_of(db, chosen)
     but, newest = set(work.request["except"]), work.request["newest"]
     if query is not None:
         found = await listing.find(db, query, chosen.q or "", filters, "created_at", BATCH, work.position)
@@ -185,7 +185,7 @@ async def _count(tx: Transaction, owner_id: UUID, work: JobWork) -> int | None:
     return counted
 
 
-async def _chosen(db: TenantDatabase, chosen: DocumentFilter) -> tuple[search_query.Query | None, Filters]:
+async def meaning_of(db: TenantDatabase, chosen: DocumentFilter) -> tuple[search_query.Query | None, Filters]:
     """What a filter means: a query if it has words, and the filters, those in the query among them. Raises ValidationFailed."""
     text = chosen.q or ""
     query = search_query.parse(text)

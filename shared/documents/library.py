@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import math
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -143,15 +144,42 @@ async def download(
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
-    if kept.connection_id is not None:
-        return DownloadLink(url=content.link(db.owner_id, document_id, disposition, expires_at), expires_at=expires_at)
-    url = await object_store().presign_get(
-        kept.object_key,
+    url = await link(
+        db.owner_id,
+        document_id,
+        object_key=kept.object_key,
+        connection_id=kept.connection_id,
+        filename=kept.filename,
         content_type=kept.content_type,
-        content_disposition=filenames.content_disposition(disposition, kept.filename),
-        seconds=int(DOWNLOAD_LIFETIME.total_seconds()),
+        disposition=disposition,
+        expires_at=expires_at,
     )
     return DownloadLink(url=url, expires_at=expires_at)
+
+
+async def link(
+    owner_id: UUID,
+    document_id: UUID,
+    *,
+    object_key: str,
+    connection_id: UUID | None,
+    filename: str,
+    content_type: str,
+    disposition: Literal["attachment", "inline"],
+    expires_at: datetime,
+) -> str:
+    """A URL that gives an original, in the bucket or in a cloud of its owner's, to whoever holds it until it expires.
+
+    The caller has looked whether the document may be given, and that `inline` is for INLINE_TYPES alone. Raises StorageUnavailable.
+    """
+    if connection_id is not None:
+        return content.link(owner_id, document_id, disposition, expires_at)
+    return await object_store().presign_get(
+        object_key,
+        content_type=content_type,
+        content_disposition=filenames.content_disposition(disposition, filename),
+        seconds=max(1, math.ceil((expires_at - now()).total_seconds())),
+    )
 
 
 async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:

@@ -55,6 +55,8 @@ HARMLESS = {
     "connect_webdav": "a place alone: no document goes there before somebody sends it, or it is chosen",
     "delete_connection": "takes access away",
     "import_files": "brings documents in",
+    "share_document": "a link to a document that the token can read anyway, which its owner sees in a list and can revoke",
+    "open_share": "needs the link",
     "export_documents": "copies what the token can read anyway, once",
 }
 AREAS = {"auth", "account", "ai", "cloud", "admin"}

@@ -23,11 +23,18 @@ WRITTEN = {
     "restore_document": AuditAction.DOCUMENT_RESTORED,
     "reprocess_document": AuditAction.DOCUMENT_REPROCESSED,
     "purge_document": AuditAction.DOCUMENT_PURGED,
+    "share_document": AuditAction.DOCUMENT_SHARED,
+    "revoke_share": AuditAction.DOCUMENT_SHARE_REVOKED,
 }
 BY_CLOUD_STORAGE = {AuditAction.DOCUMENT_MOVE_REQUESTED, AuditAction.DOCUMENT_IMPORTED, AuditAction.DOCUMENT_EXPORTED}
 """Written by `shared.cloud`, about documents."""
+BY_STRANGERS = {"open_share": AuditAction.DOCUMENT_SHARE_OPENED}
+"""Done by whoever has a link, who is nobody's account: tests/documents/test_shares.py."""
 SILENT = {
+    "list_shares": "shows the owner a list",
     "stream_content": "gives what a link names, and the line was written when the link was made",
+    "create_archive": "its line, archive:create, is about no single document (tests/functions/documents/test_archive.py)",
+    "stream_archive": "gives what a link names, and the line was written when the link was made",
     "move_document": "its line, document:move, is written when the move is asked for (shared/cloud/moves.py)",
     "list_views": "shows the owner names of lists",
     "create_view": "keeps a list; nothing happens to documents",
@@ -82,9 +89,9 @@ async def _lines(db: Database, owner: UUID) -> list[Line]:
 
 def test_of_every_operation_on_documents_it_is_said_whether_it_is_written() -> None:
     names = {functions.load(path) for path in functions.files() if path.parent.name == "documents"}
-    assert names == set(WRITTEN) | set(SILENT), "say in WRITTEN which line it writes, or in SILENT why none is needed"
+    assert names == set(WRITTEN) | set(SILENT) | set(BY_STRANGERS), "say in WRITTEN which line it writes, or in SILENT why none is needed"
     events = {event for event in AuditAction if event.value.startswith("document:")}
-    assert events == set(WRITTEN.values()) | BY_CLOUD_STORAGE
+    assert events == set(WRITTEN.values()) | set(BY_STRANGERS.values()) | BY_CLOUD_STORAGE
 
 
 async def _do_everything(person: Person, db: Database, headers: dict[str, str]) -> list[tuple[str, str]]:
@@ -110,6 +117,9 @@ async def _do_everything(person: Person, db: Database, headers: dict[str, str]) 
     path = f"/api/documents/{document_id}"
     await do("download_document", "GET", f"{path}/download", document_id)
     await do("update_document", "PATCH", path, document_id, json={"title": "Water bill", "notes": "paid"})
+    await do("share_document", "POST", f"{path}/shares", document_id, json={"expires_at": "2999-01-01T00:00:00Z"})
+    share_id = (await person.ask("GET", f"{path}/shares")).json()["items"][0]["id"]
+    await do("revoke_share", "DELETE", f"{path}/shares/{share_id}", document_id)
     await do("trash_document", "DELETE", path, document_id)
     await do("restore_document", "POST", f"{path}/restore", document_id)
     async with db.tenant(person.owner) as tx:
@@ -131,7 +141,9 @@ async def test_everything_that_is_done_with_documents_is_written(person: Person,
     assert _seen(lines) == expected
     assert {(line.outcome, line.actor) for line in lines} == {("success", person.owner)}
     assert {(line.ip, line.user_agent) for line in lines} == {(BROWSER.address, BROWSER.user_agent)}
-    assert [line.detail for line in lines if line.detail] == [{"changed": ["notes", "title"]}]
+    shared, revoked = (line.detail for line in lines if "share" in line.detail)
+    assert shared == revoked
+    assert [line.detail for line in lines if line.detail and line.detail != shared] == [{"changed": ["notes", "title"]}]
 
 
 async def test_what_a_program_does_names_its_token(person: Person, db: Database) -> None:

@@ -29,6 +29,8 @@ OPERATIONS: dict[str, tuple[str, str, Any]] = {
     "upload": ("GET", "/upload", None),
     "complete": ("POST", "/complete", {}),
     "abort": ("DELETE", "/upload", None),
+    "share": ("POST", "/shares", {"expires_at": "2999-01-01T00:00:00Z"}),
+    "shares": ("GET", "/shares", None),
 }
 NOT_FOUND: dict[str, int | str] = {name: "not_found" for name in OPERATIONS}
 READ: dict[str, int | str] = {
@@ -47,6 +49,8 @@ READ: dict[str, int | str] = {
     "upload": "upload_finished",
     "complete": 202,
     "abort": "upload_finished",
+    "share": 201,
+    "shares": 200,
 }
 EXPECTED: dict[str, dict[str, int | str]] = {
     "another's": NOT_FOUND,
@@ -55,11 +59,12 @@ EXPECTED: dict[str, dict[str, int | str]] = {
     "ready": READ,
     "trashed": READ | {"purge": 202},
     "failed": READ,
-    "refused": READ | {"reprocess": "object_mismatch", "download": "object_mismatch"},
+    "refused": READ | {"reprocess": "object_mismatch", "download": "object_mismatch", "share": "object_mismatch"},
     "uploading": READ
     | {
         "reprocess": "upload_incomplete",
         "download": "upload_incomplete",
+        "share": "upload_incomplete",
         "upload": 200,
         "complete": "upload_incomplete",
         "abort": 204,
