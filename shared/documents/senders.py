@@ -81,7 +81,10 @@ async def named(tx: Transaction, owner_id: UUID, name: str) -> UUID:
 
 
 async def written_as(tx: Transaction, owner_id: UUID, written: str) -> UUID | None:
-    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many."""
+    """The sender that a document's `written` means, made if it is new; None if it is no name, or the owner has too many.
+
+    It is held until the transaction ends: neither a merge nor `drop_unused` removes it before the document has it.
+    """
     name = sane_name(written)
     if name is None:
         return None
