@@ -18,6 +18,8 @@ ARN = "arn:minio:sqs::DOCUVAULT:redis"
 ID = "docuvault"
 """Ours among the bucket's notifications."""
 _UNSIGNED = ".docuvault-probes/unsigned"
+_STARTING = "XMinioServerNotInitialized"
+"""What MinIO says while it looks at its disks."""
 TARGET_SECONDS = 60.0
 """MinIO responds before it has looked for its targets."""
 
@@ -34,11 +36,17 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
     ours = {"Id": ID, "QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}
     deadline = time.monotonic() + wait_seconds
     try:
-        try:
-            store.create_bucket(Bucket=bucket)
-        except ClientError as exists:
-            if exists.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
-                raise
+        while True:
+            try:
+                store.create_bucket(Bucket=bucket)
+                break
+            except ClientError as refused:
+                code = refused.response["Error"]["Code"]
+                if code == "BucketAlreadyOwnedByYou":
+                    break
+                if code != _STARTING or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.05)
         if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
             asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket, deadline))
         configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
