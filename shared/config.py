@@ -168,7 +168,6 @@ class Settings(BaseModel):
     smtp_password: Secret = ""
     smtp_from: str = ""
 
-    # Read by the cloud connections (issue "Cloud storage").
     google_client_id: str = ""
     google_client_secret: Secret = ""
     google_drive_scope: str = "https://www.googleapis.com/auth/drive.file"
@@ -211,9 +210,10 @@ class Settings(BaseModel):
     rate_limit_account: Rate = "30000/minute"
     rate_limit_address: Rate = "60000/minute"
 
-    argon2_memory_kib: int = Field(19 * 1024, ge=8 * 1024)
-    argon2_time: int = Field(2, ge=1)
-    argon2_parallelism: int = Field(1, ge=1)
+    argon2_memory_kib: int | None = Field(None, ge=8 * 1024)
+    argon2_time: int | None = Field(None, ge=1)
+    argon2_parallelism: int | None = Field(None, ge=1)
+    """If nothing is set, the parameters of `shared/identity/passwords.py`."""
 
     ocr_languages: Annotated[tuple[str, ...], BeforeValidator(_plus_separated)] = ("eng", "deu")
     max_document_size: Size = Field(5 * 2**30, examples=["5 GiB"])

@@ -18,8 +18,7 @@ NEEDED = {
     "SECRET_KEY": secrets.token_hex(32),
     "CLOUD_CREDS_KEY": secrets.token_hex(32),
 }
-READ_LATER = {"google_client_id", "google_client_secret", "google_drive_scope", "metrics_token"}
-READ_LATER |= {"onedrive_client_id", "onedrive_client_secret", "onedrive_tenant_id"}
+READ_LATER = {"metrics_token"}
 """By the issues that `shared/config.py` names beside them."""
 
 LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316"

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnails, warnings
+from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnail_upload, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -87,7 +87,7 @@ async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
     try:
-        async with thumbnails.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
+        async with thumbnail_upload.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
             async with db.transaction() as tx:
                 committed = await _commit(tx, work, download, extraction, thumbnail.key)
             if committed:

@@ -17,7 +17,7 @@ from shared.documents import filenames, lifecycle, recognized_pages, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentPages, DownloadLink, PlacedWord, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
-from shared.extraction.limits import MAX_THUMBNAIL_BYTES
+from shared.extraction.thumbnails import MAX_THUMBNAIL_BYTES
 from shared.storage import ObjectMissing, object_store
 from shared.storage.object_keys import ThumbnailKey
 

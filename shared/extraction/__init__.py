@@ -38,12 +38,12 @@ from shared.extraction.limits import (
     MAX_EMAIL_ATTACHMENTS,
     MAX_PAGES,
     MAX_TEXT_CHARACTERS,
-    MAX_THUMBNAIL_BYTES,
     MAX_TITLE,
     MAX_WARNINGS,
     MAX_WORDS_OF_PAGE,
     Limits,
 )
+from shared.extraction.thumbnails import MAX_THUMBNAIL_BYTES
 
 if TYPE_CHECKING:
     from shared.extraction.sandbox import Finished

@@ -67,10 +67,6 @@ QUICK_CPU_SECONDS = FULL_READING.cpu_seconds
 MAX_EMAIL_ATTACHMENTS = 20
 """Attachments of an e-mail whose text is read along with it."""
 
-THUMBNAIL_SIDE = 480
-"""Longest side of a thumbnail, in pixels."""
-
-MAX_THUMBNAIL_BYTES = 1 * MIB
 MAX_TITLE = 500
 MAX_WARNINGS = 50
 """Warnings kept of one document."""

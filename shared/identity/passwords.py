@@ -32,6 +32,8 @@ MIN_DISTINCT = 5
 MAX_WAITING = 256
 """Hashes that may wait in one process (about three seconds' work); beyond that callers are told to come back."""
 NICENESS = 10
+MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
+"""Argon2id's, unless ARGON2_MEMORY_KIB, ARGON2_TIME and ARGON2_PARALLELISM say otherwise (OWASP's password storage cheat sheet)."""
 
 Password = Annotated[str, Field(max_length=1024, repr=False)]
 """A password in a request: the rules are checked where one is chosen; this only bounds the work."""
@@ -115,8 +117,13 @@ def _hasher_with(memory_kib: int, time_cost: int, parallelism: int) -> "Password
     return PasswordHasher(time_cost=time_cost, memory_cost=memory_kib, parallelism=parallelism, hash_len=32, salt_len=16, type=Type.ID)
 
 
+def _parameters() -> tuple[int, int, int]:
+    chosen = settings()
+    return chosen.argon2_memory_kib or MEMORY_KIB, chosen.argon2_time or PASSES, chosen.argon2_parallelism or LANES
+
+
 def _hasher() -> "PasswordHasher":
-    return _hasher_with(settings().argon2_memory_kib, settings().argon2_time, settings().argon2_parallelism)
+    return _hasher_with(*_parameters())
 
 
 @lru_cache(maxsize=4)
@@ -131,7 +138,7 @@ def _no_ones_hash_with(memory_kib: int, time_cost: int, parallelism: int) -> str
 
 def _no_ones_hash() -> str:
     """A hash that no password has, with today's parameters: made without hashing, so that the first use costs no more."""
-    return _no_ones_hash_with(settings().argon2_memory_kib, settings().argon2_time, settings().argon2_parallelism)
+    return _no_ones_hash_with(*_parameters())
 
 
 async def _off_loop(work: Callable[[], Result]) -> Result:

@@ -17,7 +17,7 @@ from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, ExtractionWarning, UnsupportedType
 from shared.extraction.formats import Reading, Scan, Stopwatch, pdf_annotations, pdf_pages
 from shared.extraction.formats.mail import headed
-from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans, webp
+from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.formats.text_layers import makes_sense
 from shared.extraction.limits import (
@@ -29,8 +29,8 @@ from shared.extraction.limits import (
     MAX_TEXT_CHARACTERS,
     OCR_DPI,
     QUICK_CPU_SECONDS,
-    THUMBNAIL_SIDE,
 )
+from shared.extraction.thumbnails import THUMBNAIL_SIDE, webp
 
 if TYPE_CHECKING:
     from PIL.Image import Image

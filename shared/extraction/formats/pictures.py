@@ -1,6 +1,5 @@
 """Pictures: a look at the header before anything is decoded, thumbnails, and the text on them by OCR."""
 
-import io
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,8 +15,8 @@ from shared.extraction.limits import (
     MAX_PAGES,
     MAX_PIXELS,
     MIB,
-    THUMBNAIL_SIDE,
 )
+from shared.extraction.thumbnails import thumbnail
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -180,17 +179,3 @@ def on_white(picture: "Image") -> "Image":
         white.paste(layer, mask=layer.getchannel("A"))
         return white
     return picture.convert("RGB")
-
-
-def thumbnail(picture: "Image") -> bytes:
-    """WebP, at most THUMBNAIL_SIDE pixels wide and high."""
-    small = picture.copy() if max(picture.size) > THUMBNAIL_SIDE else picture
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=2.0)
-    return webp(small)
-
-
-def webp(picture: "Image") -> bytes:
-    """Encoded for speed: the slower methods save a tenth of the bytes for three times the time."""
-    out = io.BytesIO()
-    picture.save(out, "WEBP", quality=70, method=0)
-    return out.getvalue()
