@@ -94,12 +94,10 @@ async def decide_many(db: TenantDatabase, decisions: Sequence[SuggestionDecision
     """Each as `decide` would, in order; one that cannot be carried out keeps no other from it. What was done is kept when this returns."""
     done: list[UUID] = []
     failed: list[DecisionFailure] = []
-    for number, one in enumerate(decisions, 1):
+    for one in decisions:
         try:
             # A transaction each: two requests that meet would otherwise lock topics in different orders.
             async with db.transaction() as tx:
-                if number < len(decisions):
-                    await tx.execute("SELECT set_config('synchronous_commit', 'off', true)")  # the last one waits for all
                 await decide(tx, owner_id=db.owner_id, document_id=one.document_id, suggestion_id=one.suggestion_id, decision=one.decision)
             done.append(one.suggestion_id)
         except DomainError as problem:

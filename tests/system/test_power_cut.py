@@ -26,6 +26,10 @@ MAY_COMMIT_UNSYNCED = {
     "shared/documents/extract_step.py",
     # Claims and results of deliveries: what is forgotten is delivered again, and every function takes a second delivery for the first.
     "infra/broker/deliveries.py",
+    # The end of a call to an AI provider: one that is forgotten counts as lost, and its reserve as spent.
+    "shared/assistant/outgoing.py",
+    # The claim of a task: nobody acts on it before the record of the call is written, which waits for the disk, and for the claim with it.
+    "shared/documents/classify_step.py",
 }
 """The modules that set `synchronous_commit = off`, with why what a power cut then takes is done again by itself."""
 
