@@ -153,7 +153,7 @@ async def test_postings_say_the_same_before_and_after_they_are_merged(db: Databa
             }
 
         while not await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]):
-            await indexed(tx, owner, "shared heron", filename="one more.pdf")  # the last one may have had all merged
+            await indexed(tx, owner, "weather", filename="last.pdf")  # the last one may have had all merged
         before = await postings()
         await merge(tx, owner)
         assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) == 0
