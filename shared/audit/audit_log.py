@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from shared.api import cursors
+from shared.api import id_lists
 from shared.api.models import Page
 from shared.audit import chain, daily_exports, entries
 from shared.audit.actions import AuditAction, AuditOutcome
@@ -12,7 +12,6 @@ from shared.audit.chain import Verification
 from shared.audit.entries import AuditEntry
 from shared.audit.models import AuditQuery, SecurityEvent
 from shared.db import Database
-from shared.errors import InvalidCursor
 from shared.ids import first_id_at
 
 CLOCK_DIFFERENCE = timedelta(hours=1)
@@ -22,7 +21,7 @@ CLOCK_DIFFERENCE = timedelta(hours=1)
 async def list_page(db: Database, query: AuditQuery) -> Page[SecurityEvent]:
     """A page of everyone's lines, newest first. Raises InvalidCursor."""
     binding = {"list": "audit_log", **query.model_dump(mode="json", exclude={"limit", "cursor"})}
-    before_id = _before(query.cursor, binding)
+    before_id = id_lists.last_id(query.cursor, binding) or entries.AFTER_ALL
     async with db.system() as tx:
         lines = await tx.fetch_all(
             """
@@ -47,9 +46,7 @@ async def list_page(db: Database, query: AuditQuery) -> Page[SecurityEvent]:
             },
             row=AuditEntry,
         )
-    items = [SecurityEvent.of(line) for line in lines[: query.limit]]
-    more = len(lines) > query.limit
-    return Page[SecurityEvent](items=items, next_cursor=cursors.encode([str(items[-1].id)], binding) if more else None)
+    return id_lists.page([SecurityEvent.of(line) for line in lines], query.limit, binding)
 
 
 async def verify(db: Database, caller: Caller) -> Verification:
@@ -69,16 +66,6 @@ async def verify(db: Database, caller: Caller) -> Verification:
             detail={"checked": result.checked} | ({} if result.first_bad is None else {"first_bad": result.first_bad}),
         )
     return result
-
-
-def _before(cursor: str | None, binding: dict[str, object]) -> UUID:
-    if cursor is None:
-        return entries.AFTER_ALL
-    try:
-        (last,) = cursors.decode(cursor, binding)
-        return UUID(last)
-    except (ValueError, TypeError, AttributeError):
-        raise InvalidCursor from None
 
 
 def _bound(moment: datetime | None, difference: timedelta, otherwise: UUID) -> UUID:

@@ -210,3 +210,15 @@ async def test_a_cloud_that_is_down_is_503(person: Person, server: DavServer) ->
     assert (down.status, down.code) == (503, "unavailable")
     assert down.header("retry-after")
     assert json.loads(down.body)["detail"]
+
+
+async def test_an_idempotency_key_connects_once_and_keeps_to_its_request(person: Person, server: DavServer) -> None:
+    new = {"provider": "webdav", "server_url": server.url, "username": USER, "password": PASSWORD, "name": "My NAS"}
+    key = {"idempotency-key": "one key"}
+    made = await person.ask("POST", "/api/cloud/connections", json=new, headers=key)
+    again = await person.ask("POST", "/api/cloud/connections", json=new, headers=key)
+    assert (again.status, again.json()["id"]) == (201, made.json()["id"])
+    other = await person.ask("POST", "/api/cloud/connections", json=new | {"name": "My nas"}, headers=key)
+    assert (other.status, other.json()["code"]) == (422, "idempotency_key_reused")
+    listed = (await person.ask("GET", "/api/cloud/connections")).json()["items"]
+    assert [item["name"] for item in listed] == ["My NAS"]
