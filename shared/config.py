@@ -276,7 +276,7 @@ class Settings(BaseModel):
     broker_ai_concurrency: Concurrency = 64
     allowed_private_hosts: NameList = ()
     metrics_token: Secret = ""
-    """Read by the monitoring (issue "Deployment")."""
+    """Who reads `/metrics` sends it; without it everyone may read."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.functions import ROOT
+from infra.local.environment import forget_other_programs
 from shared.config import FILE_BYTES, GROUP_OF, SECRETS, Settings, SettingsError, read_settings, secret, without_files
 
 NEEDED = {
@@ -22,9 +23,6 @@ NEEDED = {
     "SECRET_KEY": secrets.token_hex(32),
     "CLOUD_CREDS_KEY": secrets.token_hex(32),
 }
-READ_LATER = {"metrics_token"}
-"""By the issues that `shared/config.py` names beside them."""
-
 LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316"
 """Of 40 bytes."""
 
@@ -73,12 +71,12 @@ def test_no_secret_shows() -> None:
     assert NEEDED["SECRET_KEY"] not in shown
 
 
-def test_every_setting_is_read_or_says_by_which_issue_it_will_be() -> None:
+def test_every_setting_is_read() -> None:
     code = "\n".join(path.read_text() for folder in ("shared", "infra", "functions") for path in (ROOT / folder).rglob("*.py"))
     code = code.replace((ROOT / "shared/config.py").read_text(), "")
     limits = {name for name in Settings.model_fields if name.startswith("rate_limit_")}  # by name, in `count_named`
     unread = {name for name in Settings.model_fields.keys() - limits if not re.search(rf"\b{name}\b", code, re.IGNORECASE)}
-    assert unread <= READ_LATER
+    assert unread == set()
 
 
 def _file(folder: Path, content: bytes) -> str:
@@ -181,3 +179,10 @@ def test_a_group_that_there_is_none_of_is_named() -> None:
 
 def test_every_secret_is_in_a_group() -> None:
     assert SECRETS <= GROUP_OF.keys() <= Settings.model_fields.keys()
+
+
+def test_the_name_of_a_secrets_file_is_not_taken_for_another_programs_setting() -> None:
+    environ = {f"{name.upper()}_FILE": "/run/secrets/x" for name in SECRETS}
+    kept = dict(environ)
+    forget_other_programs(kept)
+    assert kept == environ

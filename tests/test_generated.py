@@ -124,10 +124,14 @@ CONTRACT = {
     verify_audit_log         POST   /api/admin/audit/verify
     list_deliveries          GET    /api/admin/deliveries
     retry_delivery           POST   /api/admin/deliveries/{delivery_id}/retry
+    list_schedules           GET    /api/admin/schedules
+    run_schedule             POST   /api/admin/schedules/{name}/run
     get_stats                GET    /api/admin/stats
     get_settings             GET    /api/admin/settings
     update_settings          PUT    /api/admin/settings
     health                   GET    /health
+    live                     GET    /health/live
+    ready                    GET    /health/ready
     metrics                  GET    /metrics
     openapi                  GET    /openapi.json
     api_docs                 GET    /docs
@@ -144,7 +148,7 @@ FOR_EVERYONE = {
     "stream_archive",
     "open_share",
 }
-FOR_EVERYONE |= {"google_callback", "onedrive_callback", "health", "metrics", "openapi", "api_docs", "console"}
+FOR_EVERYONE |= {"google_callback", "onedrive_callback", "health", "live", "ready", "metrics", "openapi", "api_docs", "console"}
 READS_BY_POST = {"create_archive"}
 """Whoever may only write must not get everything out by it."""
 BY_COOKIE = {"refresh_session", "logout"}
