@@ -188,6 +188,21 @@ def test_check_says_what_is_stale_and_writes_nothing(
     assert stale.read_text() == before
 
 
+def test_the_manifests_of_an_area_that_is_gone_are_stale_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = tmp_path / generate.MANIFESTS / "functions" / "fax.yaml"
+    left.parent.mkdir(parents=True)
+    left.write_text("kind: Service")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(generate, "generated", lambda: {})
+    assert generate.main(["--check"]) == 1
+    assert "fax.yaml does not say what the functions declare" in capsys.readouterr().out
+    assert left.exists()
+    assert generate.main([]) == 0
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("declaration", http_functions(), ids=lambda declaration: declaration.name)
 def test_an_operation_has_the_address_that_clients_know(declaration: EndpointDeclaration) -> None:
     if declaration.name != "console":
