@@ -11,6 +11,7 @@ import sys
 import time
 from typing import Any
 
+from shared.config import SettingsError, secret, without_files
 from shared.storage import StorageUnavailable, url_keys
 from shared.storage.presigning import Signer
 
@@ -47,7 +48,7 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
                 if code != _STARTING or time.monotonic() > deadline:
                     raise
             time.sleep(0.05)
-        if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
+        if not secret(os.environ, "MINIO_UPLOAD_ACCESS_KEY"):
             asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket, deadline))
         configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         wanted = {"QueueConfigurations": [*(other for other in configurations if other.get("Id") != ID), ours]}
@@ -135,11 +136,16 @@ def takes_unsigned_objects(endpoint: str, access_key: str, secret_key: str, buck
 
 def main() -> int:
     names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")
-    missing = [name for name in names if not os.environ.get(name, "").strip()]
+    try:
+        environ = without_files(os.environ)
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    missing = [name for name in names if not environ.get(name, "").strip()]
     if missing:
         sys.stderr.write(f"Missing in the environment: {', '.join(missing)}.\n")
         return 2
-    values = [os.environ[name].strip() for name in names]
+    values = [environ[name].strip() for name in names]
     try:
         prepare(*values, wait_seconds=10)
     except BucketError as failed:

@@ -170,7 +170,6 @@ async def _reserve(db: TenantDatabase, connection_id: UUID, entry: FolderEntry, 
     size, filename = entry.size or 0, filenames.clean(entry.name)
     if not size:
         raise EmptyDocument(f"The file “{filename}” has no bytes.")
-    quotas.check_size(size)
     # The name decides: what a server says of a file's type is its guess from the name.
     kind = accepted_type("application/octet-stream", filename)
     upload = upload_step.new_upload(

@@ -57,6 +57,7 @@ class EndpointDeclaration:
     max_body: int
     secret_answer: bool
     subject: Callable[[Any], UUID] | None
+    of_process: bool
     handler: Callable[[Any], Awaitable[Any]]
 
     @property

@@ -43,6 +43,7 @@ def endpoint(
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
     subject: Callable[[Any], UUID] | None = None,
+    of_process: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declares the function below as `method path`.
 
@@ -59,6 +60,7 @@ def endpoint(
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its response is never kept (nor compressed); `subject`: the id of the
       document or topic that a response is about, without which it is not replayed.
     - `max_body`: bytes.
+    - `of_process`: tells of the very process that responds, for orchestrators: the gateway never hands it on, and no limit counts it.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -82,6 +84,7 @@ def endpoint(
             max_body=max_body,
             secret_answer=secret_answer,
             subject=subject,
+            of_process=of_process,
             handler=handler,
         )
         declare(declaration)
