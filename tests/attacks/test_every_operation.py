@@ -239,8 +239,8 @@ async def _share(victim: Person, db: Database) -> str:
 async def _version(victim: Person, db: Database) -> str:
     """An earlier version of a document."""
     document_id = await _document(victim, db)
-    asked = {"data": {"replaces": document_id}, "files": {"file": (f"{MARK}.txt", f"{MARK} again".encode(), "text/plain")}}
-    answer = await _as(victim).post("/api/documents/upload", **asked)
+    file = (f"{MARK}.txt", f"{MARK} again".encode(), "text/plain")
+    answer = await _as(victim).post("/api/documents/upload", data={"replaces": document_id}, files={"file": file})
     assert answer.status_code == 201, answer.text
     listed = await _as(victim).get(f"/api/documents/{document_id}/versions")
     earlier: str = listed.json()["items"][1]["id"]
