@@ -54,6 +54,8 @@ CONTRACT = {
     trash_document           DELETE /api/documents/{document_id}
     restore_document         POST   /api/documents/{document_id}/restore
     purge_document           DELETE /api/documents/{document_id}/permanent
+    list_versions            GET    /api/documents/{document_id}/versions
+    restore_version          POST   /api/documents/{document_id}/versions/{version_id}/restore
     empty_trash              DELETE /api/documents/trash
     bulk_documents           POST   /api/documents/bulk
     create_archive           POST   /api/documents/archive

@@ -65,15 +65,16 @@ async def reserve(tx: Transaction, owner_id: UUID, size: int) -> None:
         )
 
 
-async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> None:
-    """An upload has become a document: its reservation ends, its `size` bytes count."""
+async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int, documents: int = 1) -> None:
+    """An upload has become a document, or with `documents=0` a version of one: its reservation ends, its `size` bytes count."""
     await tx.execute(
         """
         UPDATE account_usage
-        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s, documents = documents + 1
+        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s,
+            documents = documents + %(documents)s
         WHERE owner_id = %(owner)s
         """,
-        {"owner": owner_id, "reserved": reserved, "size": size},
+        {"owner": owner_id, "reserved": reserved, "size": size, "documents": documents},
     )
 
 

@@ -236,6 +236,17 @@ async def _share(victim: Person, db: Database) -> str:
     return str(answer.json()["id"])
 
 
+async def _version(victim: Person, db: Database) -> str:
+    """An earlier version of a document."""
+    document_id = await _document(victim, db)
+    file = (f"{MARK}.txt", f"{MARK} again".encode(), "text/plain")
+    answer = await _as(victim).post("/api/documents/upload", data={"replaces": document_id}, files={"file": file})
+    assert answer.status_code == 201, answer.text
+    listed = await _as(victim).get(f"/api/documents/{document_id}/versions")
+    earlier: str = listed.json()["items"][1]["id"]
+    return earlier
+
+
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "document_id": _document,
     "topic_id": _topic,
@@ -246,6 +257,7 @@ MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "proposal_id": _proposal,
     "connection_id": _connection,
     "share_id": _share,
+    "version_id": _version,
     "session_id": _session,
     "token_id": _api_token,
 }
