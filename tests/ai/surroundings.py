@@ -5,7 +5,7 @@ terms that say nothing of any. What is drawn for a paper depends on its number a
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ class _Stock:
     heads: Sequence[str]
     ends: Sequence[str]
     terms: Sequence[str]
-    beside: dict[str, Sequence[str]] = field(default_factory=dict)
+    beside: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def sections(file: Path) -> dict[str, list[str]]:
