@@ -153,7 +153,7 @@ async def end(db: TenantDatabase, connection_id: UUID, folder_id: UUID, *, calle
 
 
 @dataclass(frozen=True)
-class _Due:
+class _DueFolder:
     id: UUID
     owner_id: UUID
 
@@ -168,7 +168,7 @@ async def announce_due() -> int:
             ORDER BY w.next_look_at LIMIT %(most)s FOR UPDATE OF w SKIP LOCKED
             """,
             {"most": ANNOUNCED_AT_ONCE},
-            row=_Due,
+            row=_DueFolder,
         )
         for folder in due:
             await _announce(tx, folder.owner_id, folder.id)
