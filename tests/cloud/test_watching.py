@@ -1,16 +1,10 @@
 """Watched folders: what is new in a cloud becomes a document by itself, once, when it is whole; what cannot be taken is told."""
 
 import asyncio
-import signal
-import subprocess
-import sys
-from typing import Any
 from uuid import UUID
 
 import pytest
-from aiohttp import web
 
-from infra.functions import ROOT
 from shared.api.models import PageQuery
 from shared.cloud import connections, imports, watching
 from shared.cloud.models import Connection, WatchedFolder
@@ -20,7 +14,8 @@ from shared.documents.change_models import Job
 from shared.errors import LimitReached, NotFound
 from shared.events.catalogue import CloudFileChosen, LookDue
 from shared.storage import NameRefused
-from tests.cloud.clouds import METHODS, Cloud
+from tests.cloud.clouds import Cloud
+from tests.cloud.killing import killed_at_each_request
 from tests.cloud.test_imports import documents, events, put, run_all
 from tests.documents.conftest import usage
 from tests.identity.browser import mails_to
@@ -280,43 +275,16 @@ async def test_only_ones_own_folders_are_watched_and_not_too_many(
     await watching.begin(vault, connection.id, "more")
 
 
-KILLED = """
-import asyncio, sys
-from uuid import UUID
-from shared.cloud import watching
-from shared.db import TenantDatabase, database
-asyncio.run(watching.look(TenantDatabase(database(), UUID(sys.argv[1])), UUID(sys.argv[2]), int(sys.argv[3])))
-"""
-
-
 async def test_a_look_killed_at_any_request_loses_and_doubles_nothing(vault: TenantDatabase, cloud: Cloud) -> None:
     """kill -9 when the server has the n-th request of the look that takes the files, for every n that there is."""
     for number in range(3):
         cloud.put(f"box/{number}/letter.txt", f"Dear heron {number}.\n".encode())
     folder = await watching.begin(vault, cloud.connection.id, "box")
     await look(vault, folder.id)
-    number = 0
-    while True:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", KILLED, str(vault.owner_id), str(folder.id), "1", cwd=ROOT, stderr=subprocess.PIPE
-        )
-        seen = 0
-
-        async def deadly(request: web.Request, process: Any = process, number: int = number) -> None:
-            nonlocal seen
-            seen += 1
-            if seen > number:
-                process.kill()
-
-        for method in (*METHODS[cloud.provider], "GET changes", "GET delta"):
-            cloud.server.faults[method] = [deadly] * 50
-        _, said = await process.communicate()
-        cloud.server.faults.clear()
-        if process.returncode != -signal.SIGKILL:
-            assert process.returncode == 0, said
-            break
-        number += 1
-    assert number >= 3
+    killed = 0
+    async for _ in killed_at_each_request(cloud, vault.owner_id, f"watching.look(db, UUID('{folder.id}'), 1)"):
+        killed += 1
+    assert killed >= 3
     for _ in range(3):
         await look(vault, folder.id)
     async with vault.transaction() as tx:

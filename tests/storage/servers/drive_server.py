@@ -78,11 +78,15 @@ class DriveServer:
             }
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        path, kind = request.path, _kind(request)
+        kind = _kind(request)
         self.asked.append((request.method, kind))
         waiting = self.faults.get(f"{request.method} {kind}")
         if waiting and (response := await waiting.pop(0)(request)) is not None:
             return response
+        return await self.respond(request)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return error(401, "authError")
         if path.startswith("/upload/"):

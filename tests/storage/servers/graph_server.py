@@ -76,16 +76,20 @@ class GraphServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
-        signed = path.startswith(("/session/", "/download/"))
         action = "fragment" if path.startswith("/session/") else "content" if path.startswith("/download/") else _action(path)
         self.asked.append((request.method, action, dict(request.headers)))
         waiting = self.faults.get(f"{request.method} {action}")
         if waiting and (response := await waiting.pop(0)(request)) is not None:
             return response
+        return await self.respond(request)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        signed = path.startswith(("/session/", "/download/"))
         if signed:
             if "Authorization" in request.headers:
                 return _error(401, "the address is signed; a token does not belong here")
-            return await (self._fragment(request) if action == "fragment" else self._download(request))
+            return await (self._fragment(request) if path.startswith("/session/") else self._download(request))
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return _error(401, "InvalidAuthenticationToken")
         if path == "/v1.0/me/drive":
