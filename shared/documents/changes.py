@@ -47,7 +47,7 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
         position, reset = await _position(db, last_event_id)
         yield f"id: {position}\nevent: reset\ndata: {{}}\n\n".encode() if reset else b": connected\n\n"
         comment_at = now() + timedelta(seconds=COMMENT_SECONDS)
-        progress = _Progress(db)
+        progress = _JobNews(db)
         while True:
             changed.clear()
             again_at = comment_at
@@ -157,7 +157,7 @@ async def _events_after(db: TenantDatabase, position: int) -> tuple[int, list[by
     return changes[-1].seq, events, len(changes) == BATCH
 
 
-class _Progress:
+class _JobNews:
     """What has become of the owner's jobs since it was last told: at most once in JOBS_SECONDS, but for those that end.
 
     These events have no number, for a job can be asked for at any time; a stream begins with the jobs that are under way.
