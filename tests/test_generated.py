@@ -114,6 +114,9 @@ CONTRACT = {
     browse_connection        GET    /api/cloud/connections/{connection_id}/files
     import_files             POST   /api/cloud/connections/{connection_id}/import
     export_documents         POST   /api/cloud/connections/{connection_id}/export
+    watch_folder             POST   /api/cloud/connections/{connection_id}/watched-folders
+    list_watched_folders     GET    /api/cloud/connections/{connection_id}/watched-folders
+    unwatch_folder           DELETE /api/cloud/connections/{connection_id}/watched-folders/{folder_id}
     move_document            POST   /api/documents/{document_id}/move
     list_users               GET    /api/admin/users
     create_user              POST   /api/admin/users

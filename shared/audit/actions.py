@@ -84,6 +84,8 @@ class AuditAction(StrEnum):
     CLOUD_CONNECTED = "cloud:connect"
     """The target of every `cloud:` line is the connection."""
     CLOUD_DISCONNECTED = "cloud:disconnect"
+    CLOUD_FOLDER_WATCHED = "cloud:watch"
+    CLOUD_FOLDER_UNWATCHED = "cloud:unwatch"
 
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"
