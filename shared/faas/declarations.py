@@ -58,6 +58,8 @@ class EndpointDeclaration:
     secret_answer: bool
     subject: Callable[[Any], UUID] | None
     handler: Callable[[Any], Awaitable[Any]]
+    also: tuple[str, ...] = ()
+    """Further paths of the same function, as a page has that shows different things at different addresses."""
 
     @property
     def service(self) -> str:

@@ -43,6 +43,7 @@ def endpoint(
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
     subject: Callable[[Any], UUID] | None = None,
+    also: Sequence[str] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares the function below as `method path`.
 
@@ -59,6 +60,7 @@ def endpoint(
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its response is never kept (nor compressed); `subject`: the id of the
       document or topic that a response is about, without which it is not replayed.
     - `max_body`: bytes.
+    - `also`: further paths at which it is served.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -83,6 +85,7 @@ def endpoint(
             secret_answer=secret_answer,
             subject=subject,
             handler=handler,
+            also=tuple(also),
         )
         declare(declaration)
         router = Router([declaration])

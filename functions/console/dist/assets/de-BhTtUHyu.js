@@ -1,0 +1,1 @@
+import{y as e}from"./kit-MRrK6Nqi.js";var t=e;export{t as de};
