@@ -17,7 +17,8 @@ export type Suggestion = Schemas["Suggestion"];
 export type Proposal = Schemas["Proposal"];
 export type SearchSuggestion = Schemas["SearchSuggestion"];
 export type View = Schemas["View"];
-export type ViewQuery = Schemas["ViewQuery"];
+/** list_documents' parameters, as a view keeps them. */
+export type ViewQuery = { [name: string]: unknown };
 export type User = Schemas["User"];
 export type CreatedUpload = Schemas["CreatedUpload"];
 export type ResumableUpload = Schemas["ResumableUpload"];

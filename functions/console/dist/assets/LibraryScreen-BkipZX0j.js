@@ -1,1 +1,0 @@
-import{I as e,U as t,tt as n}from"./vue-DqY6clBE.js";import{t as r}from"./LaterScreen-Bekdz9TY.js";var i=t({__name:`LibraryScreen`,setup(t){return(t,i)=>(n(),e(r))}});export{i as default};

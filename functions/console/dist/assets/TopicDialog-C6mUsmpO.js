@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-6-z1A-RD.js";

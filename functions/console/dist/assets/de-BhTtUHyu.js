@@ -1,1 +1,0 @@
-import{y as e}from"./kit-MRrK6Nqi.js";var t=e;export{t as de};
