@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-6-z1A-RD.js";

@@ -1,1 +1,0 @@
-import{W as e}from"./kit-D_iGC9In.js";var t=e;export{t as de};
