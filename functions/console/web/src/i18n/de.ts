@@ -124,7 +124,7 @@ export const de: Messages = {
     text: "Ein Ort für Ihre Papiere, den Sie selbst betreiben.",
     submit: "Konto anlegen",
     name: "Name (freiwillig)",
-    passwordHint: "Mindestens 10 Zeichen. Ein Satz ist gut und leicht zu merken.",
+    passwordHint: "Mindestens 12 Zeichen. Ein Satz ist gut und leicht zu merken.",
     already: "Schon ein Konto?",
     signIn: "Stattdessen anmelden",
     closed: "Hier kann sich niemand mehr registrieren. Fragen Sie, wer diesen Server betreibt.",

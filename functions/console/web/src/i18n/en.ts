@@ -122,7 +122,7 @@ export const en = {
     text: "A place for your papers that you run yourself.",
     submit: "Create account",
     name: "Name (optional)",
-    passwordHint: "At least 10 characters. A sentence is good, and easy to remember.",
+    passwordHint: "At least 12 characters. A sentence is good, and easy to remember.",
     already: "Have one already?",
     signIn: "Sign in instead",
     closed: "Registration is closed here. Ask whoever runs this server for an account.",
