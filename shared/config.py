@@ -209,6 +209,8 @@ class Settings(BaseModel):
     smtp_user: str = ""
     smtp_password: Secret = ""
     smtp_from: str = ""
+    smtp_ca_file: str = ""
+    """The certificates to trust instead of the system's."""
 
     google_client_id: str = ""
     google_client_secret: Secret = ""
@@ -265,6 +267,8 @@ class Settings(BaseModel):
     )
     hibp_url: HttpUrl = "https://api.pwnedpasswords.com"
     function_url_template: HttpUrl = Field("", examples=["http://{service}.docuvault.svc.cluster.local"])
+    remote_functions: NameList = Field((), examples=["create_upload,send_email"])
+    """The functions that FUNCTION_URL_TEMPLATE is for, if it is not for all."""
     worker_url: HttpUrl = "http://127.0.0.1:8081"
     worker_host: str = "127.0.0.1"
     worker_port: Port = 8081
@@ -274,6 +278,8 @@ class Settings(BaseModel):
     broker_email_concurrency: Concurrency = 8
     broker_system_concurrency: Concurrency = 4
     broker_ai_concurrency: Concurrency = 64
+    broker_heartbeat: str = ""
+    """A file that a broker touches while it is well."""
     allowed_private_hosts: NameList = ()
     metrics_token: Secret = ""
     """Who reads `/metrics` sends it; without it everyone may read."""

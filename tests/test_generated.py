@@ -54,6 +54,8 @@ CONTRACT = {
     trash_document           DELETE /api/documents/{document_id}
     restore_document         POST   /api/documents/{document_id}/restore
     purge_document           DELETE /api/documents/{document_id}/permanent
+    list_versions            GET    /api/documents/{document_id}/versions
+    restore_version          POST   /api/documents/{document_id}/versions/{version_id}/restore
     empty_trash              DELETE /api/documents/trash
     bulk_documents           POST   /api/documents/bulk
     create_archive           POST   /api/documents/archive
@@ -112,6 +114,9 @@ CONTRACT = {
     browse_connection        GET    /api/cloud/connections/{connection_id}/files
     import_files             POST   /api/cloud/connections/{connection_id}/import
     export_documents         POST   /api/cloud/connections/{connection_id}/export
+    watch_folder             POST   /api/cloud/connections/{connection_id}/watched-folders
+    list_watched_folders     GET    /api/cloud/connections/{connection_id}/watched-folders
+    unwatch_folder           DELETE /api/cloud/connections/{connection_id}/watched-folders/{folder_id}
     move_document            POST   /api/documents/{document_id}/move
     list_users               GET    /api/admin/users
     create_user              POST   /api/admin/users

@@ -54,9 +54,13 @@ class AuditAction(StrEnum):
     DOCUMENT_UPLOADED = "document:upload"
     """Room was reserved for a document of the owner's; that its bytes have come is in the document's history. The target of every
     `document:` line is the document, its `detail.api_token` the token if a program did it."""
+    DOCUMENT_VERSION_UPLOADED = "document:upload_version"
+    """Room was reserved for another version of the document."""
+    DOCUMENT_VERSION_RESTORED = "document:restore_version"
+    """`detail.version` is its number."""
     DOCUMENT_UPLOAD_ABORTED = "document:abort_upload"
     DOCUMENT_DOWNLOADED = "document:download_link"
-    """A link was made that gives the document, for a few minutes, to whoever holds it."""
+    """A link was made that gives the document, for a few minutes, to whoever holds it; `detail.version` if it is an earlier version."""
     DOCUMENT_UPDATED = "document:update"
     """`detail.changed` names what."""
     DOCUMENT_TRASHED = "document:trash"
@@ -80,6 +84,8 @@ class AuditAction(StrEnum):
     CLOUD_CONNECTED = "cloud:connect"
     """The target of every `cloud:` line is the connection."""
     CLOUD_DISCONNECTED = "cloud:disconnect"
+    CLOUD_FOLDER_WATCHED = "cloud:watch"
+    CLOUD_FOLDER_UNWATCHED = "cloud:unwatch"
 
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"

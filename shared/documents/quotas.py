@@ -65,15 +65,29 @@ async def reserve(tx: Transaction, owner_id: UUID, size: int) -> None:
         )
 
 
-async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> None:
-    """An upload has become a document: its reservation ends, its `size` bytes count."""
+async def room(tx: Transaction, owner_id: UUID) -> int:
+    """Bytes that the account has left just now, what is reserved counted as taken; 0 or less if it is full."""
+    left: int = await tx.fetch_value(
+        """
+        SELECT CASE WHEN documents < %(most)s
+            THEN coalesce(bytes_quota, (SELECT system_limit('default_quota')), %(default)s) - bytes_used - bytes_reserved ELSE 0 END
+        FROM account_usage WHERE owner_id = %(owner)s
+        """,
+        {"owner": owner_id, "default": settings().default_quota, "most": MAX_DOCUMENTS},
+    )
+    return left
+
+
+async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int, documents: int = 1) -> None:
+    """An upload has become a document, or with `documents=0` a version of one: its reservation ends, its `size` bytes count."""
     await tx.execute(
         """
         UPDATE account_usage
-        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s, documents = documents + 1
+        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s,
+            documents = documents + %(documents)s
         WHERE owner_id = %(owner)s
         """,
-        {"owner": owner_id, "reserved": reserved, "size": size},
+        {"owner": owner_id, "reserved": reserved, "size": size, "documents": documents},
     )
 
 

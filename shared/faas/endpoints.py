@@ -44,6 +44,7 @@ def endpoint(
     secret_answer: bool = False,
     subject: Callable[[Any], UUID] | None = None,
     of_process: bool = False,
+    also: Sequence[str] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares the function below as `method path`.
 
@@ -61,6 +62,7 @@ def endpoint(
       document or topic that a response is about, without which it is not replayed.
     - `max_body`: bytes.
     - `of_process`: tells of the very process that responds, for orchestrators: the gateway never hands it on, and no limit counts it.
+    - `also`: further paths at which it is served.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -86,6 +88,7 @@ def endpoint(
             subject=subject,
             of_process=of_process,
             handler=handler,
+            also=tuple(also),
         )
         declare(declaration)
         router = Router([declaration])

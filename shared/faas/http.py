@@ -13,8 +13,7 @@ time, in turn), or its limit would be everybody's there.
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
@@ -54,8 +53,14 @@ class InternalError(DomainError):
     status, code, title = 500, "internal_error", "Something went wrong here; it has been logged under the request id"
 
 
-Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Response]]
-"""Serves a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
+class Remote(Protocol):
+    """Functions that live elsewhere (the gateway's remote functions)."""
+
+    def serves(self, declaration: EndpointDeclaration) -> bool:
+        """Whether the function is one of them."""
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
+        """Serves the request there, with all the headers the client is to get."""
 
 
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
@@ -85,7 +90,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
                 response = _without_route(routes, method, headers)
             else:
                 declaration = route.declaration
-                if remote is not None and not declaration.of_process:
+                if remote is not None and not declaration.of_process and remote.serves(declaration):
                     response = await remote(scope, receive, declaration, request_id)
                 else:
                     response = await _call(route, parameters, scope, headers, receive, request_id, held)

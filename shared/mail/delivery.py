@@ -134,7 +134,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _send(message: EmailMessage, config: Settings) -> None:
-    trust = ssl.create_default_context()
+    trust = ssl.create_default_context(cafile=config.smtp_ca_file or None)
     try:
         if config.smtp_port == IMPLICIT_TLS_PORT:
             server: smtplib.SMTP = smtplib.SMTP_SSL(config.smtp_host, config.smtp_port, timeout=TIMEOUT_SECONDS, context=trust)
