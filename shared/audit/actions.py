@@ -84,6 +84,8 @@ class AuditAction(StrEnum):
     CLOUD_CONNECTED = "cloud:connect"
     """The target of every `cloud:` line is the connection."""
     CLOUD_DISCONNECTED = "cloud:disconnect"
+    CLOUD_FOLDER_WATCHED = "cloud:watch"
+    CLOUD_FOLDER_UNWATCHED = "cloud:unwatch"
 
     ADMIN_USER_CREATED = "admin:user_created"
     ADMIN_USER_UPDATED = "admin:user_updated"
@@ -91,6 +93,8 @@ class AuditAction(StrEnum):
     ADMIN_SESSIONS_REVOKED = "admin:sessions_revoked"
     ADMIN_SETTINGS_UPDATED = "admin:settings_updated"
     ADMIN_DELIVERY_RETRIED = "admin:delivery_retried"
+    ADMIN_SCHEDULE_RUN = "admin:schedule_run"
+    """Earlier than its time; the target is its name."""
     AUDIT_VERIFIED = "admin:audit_verified"
     """A failure's `detail.first_bad` is the first line, place or export that does not fit."""
     AUDIT_EXPORT_DOWNLOADED = "admin:audit_export_downloaded"

@@ -45,13 +45,15 @@ async def receive(
     Raises what `uploads.create` and `FileForm` raise. DuplicateDocument unless the form's field `allow_duplicate` is true. With the field
     `replaces` it becomes another version of that document.
     """
+    async with db.transaction() as tx:
+        largest = await quotas.largest(tx)
     if content_length is not None:
-        quotas.check_size(content_length - FORM_OVERHEAD)
+        quotas.check_size(content_length - FORM_OVERHEAD, largest)
     form = await FileForm.open(stream, content_type)
     filename = filenames.clean(form.filename or "document")
     kind = accepted_type(form.content_type, filename)
     replaces = _replaces(form)
-    content = _StreamedContent(form.chunks())
+    content = _StreamedContent(form.chunks(), largest)
     first = await content.take(HELD)
     if content.complete:
         upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256, replaces=replaces)
@@ -117,8 +119,9 @@ def _allow_duplicate(form: FileForm) -> bool:
 class _StreamedContent:
     """The file's bytes, counted and hashed. Raises DocumentTooLarge as soon as there are too many."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], largest: int) -> None:
         self._chunks = chunks
+        self._largest = largest
         self._digest = hashlib.sha256()
         self.size = 0
         self.complete = False
@@ -139,7 +142,7 @@ class _StreamedContent:
     async def rest(self) -> AsyncIterator[bytes]:
         while chunk := await anext(self._chunks, b""):
             self.size += len(chunk)
-            quotas.check_size(self.size)
+            quotas.check_size(self.size, self._largest)
             self._digest.update(chunk)
             yield chunk
         self.complete = True

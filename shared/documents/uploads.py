@@ -10,7 +10,7 @@ from uuid import UUID
 from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
-from shared.documents import filenames, library, quotas, upload_step
+from shared.documents import filenames, library, upload_step
 from shared.documents.library import ObjectRefused, UploadIncomplete
 from shared.documents.models import (
     MAX_PARTS,
@@ -125,7 +125,6 @@ async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | 
     """
     if request.size == 0:
         raise EmptyDocument("The document has no bytes.")
-    quotas.check_size(request.size)
     filename = filenames.clean(request.filename)
     in_parts = request.size >= MULTIPART_FROM
     upload = upload_step.new_upload(
