@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from infra.local.ports import free_port_block
-from tests.compose.stack import ENV_FILE, Container, DeployedStack, containers, inspected, is_healthy, podman
+from tests.compose.stack import ENV_FILE, Container, DeployedStack, containers, inspected, is_healthy, logs, podman
 from tests.infra.test_compose import ALWAYS, ONCE, PROFILES
 from tests.system.stack import ROOT, Person, until
 from tests.system.test_faults import assert_all_ready_once, upload_many
@@ -34,23 +34,30 @@ FUNCTIONS = sorted(PROFILES["functions"])
 def compose(*arguments: str) -> None:
     """Runs podman-compose on compose.yaml with the settings as they are now."""
     command = [*shlex.split(os.environ["DOCUVAULT_COMPOSE"]), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    # What the environment names wins over the `.env`, and the tests' own has settings.
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF") if name in os.environ}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def bring_up(*options: str) -> None:
+    """Down, and up again with these options: what podman-compose changes of a stack that runs is not all that Docker's would."""
+    compose(*options, "down", "-t", "5")
+    compose(*options, "up", "-d", "--no-build")
+
+
 @contextmanager
-def other_settings(*arguments: str, **changed: str) -> Iterator[None]:
-    """Within, the stack runs with other settings, and what is named by `arguments` besides."""
+def other_settings(*options: str, **changed: str) -> Iterator[None]:
+    """Within, the stack runs with other settings, and options of podman-compose."""
     path = Path(os.environ[ENV_FILE])
     before = path.read_text()
     kept = [line for line in before.splitlines() if line.partition("=")[0] not in changed]
     path.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in changed.items())]) + "\n")
-    ours = ["gateway", "worker", "broker", "minio"]
     try:
-        compose(*arguments, "up", "-d", "--no-build", "--force-recreate", *ours, *(FUNCTIONS if arguments else []))
+        bring_up(*options)
         yield
     finally:
-        compose(*arguments, "down", "-t", "5")
+        compose(*options, "down", "-t", "5")
         path.write_text(before)
         compose("up", "-d", "--no-build")
 
@@ -93,7 +100,7 @@ def test_each_container_runs_with_the_rights_that_it_was_to_have(service: str) -
 def test_what_runs_once_has_ended_well() -> None:
     for service in sorted(ALWAYS & ONCE):
         [name] = containers(service)
-        assert inspected(name)["State"]["ExitCode"] == 0, podman("logs", name)
+        assert inspected(name)["State"]["ExitCode"] == 0, logs(name)
 
 
 def test_only_the_gateway_and_the_store_are_published() -> None:
@@ -165,9 +172,12 @@ async def test_health_tells_the_truth_when_a_service_is_gone(stack: DeployedStac
     await until(lambda: broker.healthy, "the broker is healthy again")
 
 
-async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack) -> None:
-    compose("up", "-d", "--no-build", "--scale", "worker=2", "--scale", "broker=2")
-    try:
+async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, tmp_path: Path) -> None:
+    # What `--scale worker=2 --scale broker=2` is to Docker; podman-compose takes one of them.
+    scaled = tmp_path / "scaled.yaml"
+    scaled.write_text("services: {worker: {scale: 2}, broker: {scale: 2}}\n")
+    with other_settings("-f", str(scaled)):
+        await stack.start()
         assert [len(containers(service)) for service in ("worker", "broker")] == [2, 2]
         for name in [*containers("worker"), *containers("broker")]:
             await until(partial(is_healthy, name), f"{name} is healthy")
@@ -175,17 +185,13 @@ async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack) 
         since = time.time()
         ids = await upload_many(person, 30)
         await assert_all_ready_once(stack, person, ids)
-        handled = {name: podman("logs", "--since", str(int(since)), name).count("event handled") for name in containers("worker")}
+        handled = {name: logs(name).count("event handled") for name in containers("worker")}
         assert all(handled.values()), f"each has had its share: {handled}"
         # The first of each goes; the second ones carry on.
         for service in ("worker", "broker"):
             await asyncio.to_thread(podman, "stop", "-t", "0", containers(service)[0])
         await works(stack, "survivor")
         await person.close()
-    finally:
-        compose("up", "-d", "--no-build", "--scale", "worker=1", "--scale", "broker=1")
-        for service in ("worker", "broker"):
-            await Container(service).start()
 
 
 def share_of(times: list[float]) -> str:
@@ -214,10 +220,10 @@ async def test_functions_run_as_services_of_their_own(stack: DeployedStack, caps
         for service in FUNCTIONS:
             await until(partial(is_healthy, containers(service)[0]), f"{service} is healthy")
         await works(stack, "serverless")
-        done = podman("logs", containers("worker")[0])
+        done = logs(containers("worker")[0])
         assert "object_created" in done
         assert "extract_document" not in done, "it is a service of its own"
-        assert "extract_document" in podman("logs", containers("extract-document")[0])
+        assert "extract_document" in logs(containers("extract-document")[0])
         person = await stack.person()
         elsewhere = await timed(person.http, "/api/documents")
         # One of them dies in the middle: its requests are 503, its events are delivered again.

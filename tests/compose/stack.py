@@ -47,6 +47,12 @@ def inspected(container: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(podman("inspect", container))[0])
 
 
+def logs(container: str) -> str:
+    """What it has written since it was made."""
+    done = subprocess.run(["podman", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    return done.stdout
+
+
 def is_healthy(container: str) -> bool:
     """Whether its own health check succeeds now."""
     return subprocess.run(["podman", "healthcheck", "run", container], capture_output=True, check=False).returncode == 0
