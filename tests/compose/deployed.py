@@ -182,7 +182,6 @@ async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, 
         for name in [*containers("worker"), *containers("broker")]:
             await until(partial(is_healthy, name), f"{name} is healthy")
         person = await stack.person()
-        since = time.time()
         ids = await upload_many(person, 30)
         await assert_all_ready_once(stack, person, ids)
         handled = {name: logs(name).count("event handled") for name in containers("worker")}
