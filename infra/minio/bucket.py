@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from shared.config import SettingsError, secret, without_files
 from shared.storage import StorageUnavailable, minio_accounts, url_keys
 from shared.storage.presigning import KeyPair, Signer
 
@@ -55,7 +56,7 @@ def prepare(
         signer = Signer(_url(endpoint), _region(), maker.access_key, maker.secret_key)
         if root is not None:
             asyncio.run(_make_key(signer, keys, bucket))
-        if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
+        if not secret(os.environ, "MINIO_UPLOAD_ACCESS_KEY"):
             asyncio.run(_make_url_keys(signer, bucket, deadline, of=keys))
         configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         wanted = {"QueueConfigurations": [*(other for other in configurations if other.get("Id") != ID), ours]}
@@ -165,12 +166,17 @@ def takes_unsigned_objects(endpoint: str, access_key: str, secret_key: str, buck
 
 def main() -> int:
     names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")
-    missing = [name for name in names if not os.environ.get(name, "").strip()]
+    try:
+        environ = without_files(os.environ)
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    missing = [name for name in names if not environ.get(name, "").strip()]
     if missing:
         sys.stderr.write(f"Missing in the environment: {', '.join(missing)}.\n")
         return 2
-    values = [os.environ[name].strip() for name in names]
-    root = KeyPair(os.environ.get("MINIO_ROOT_USER", "").strip(), os.environ.get("MINIO_ROOT_PASSWORD", "").strip())
+    values = [environ[name].strip() for name in names]
+    root = KeyPair(environ.get("MINIO_ROOT_USER", "").strip(), environ.get("MINIO_ROOT_PASSWORD", "").strip())
     try:
         prepare(*values, root=root if root.access_key and root.access_key != values[1] else None, wait_seconds=10)
     except BucketError as failed:

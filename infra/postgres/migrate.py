@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from infra import processes
 from infra.programs import installed_program
+from shared.config import SettingsError, secret
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "shared" / "db" / "migrations"
 
@@ -65,7 +66,11 @@ def dbmate_url(url: str, *, encrypted: bool = True) -> str:
 
 
 def main() -> int:
-    url = os.environ.get("DATABASE_MIGRATE_URL", "")
+    try:
+        url = secret(os.environ, "DATABASE_MIGRATE_URL").strip()
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
     if not url:
         sys.stderr.write("DATABASE_MIGRATE_URL: is missing. Example: postgresql://docuvault_migrate:secret@127.0.0.1:5432/docuvault\n")
         return 2

@@ -39,6 +39,7 @@ from shared.faas.responses import send_response
 from shared.faas.routing import Route, Router
 from shared.faas.slots import Slots
 from shared.ids import new_id_text
+from shared.observability import metrics
 
 if TYPE_CHECKING:
     from shared.identity.access import Principal
@@ -65,6 +66,7 @@ class Remote(Protocol):
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
     """Serves one ASGI `http` request."""
     started = time.perf_counter()
+    metrics.process.under_way += 1
     headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
@@ -88,7 +90,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
                 response = _without_route(routes, method, headers)
             else:
                 declaration = route.declaration
-                if remote is not None and remote.serves(declaration):
+                if remote is not None and not declaration.of_process and remote.serves(declaration):
                     response = await remote(scope, receive, declaration, request_id)
                 else:
                     response = await _call(route, parameters, scope, headers, receive, request_id, held)
@@ -113,10 +115,13 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             raise
     finally:
         held.release()
+        metrics.process.under_way -= 1
+    seconds = time.perf_counter() - started
+    name = None if declaration is None else declaration.name
+    metrics.process.count_request(name, response.status, seconds)
     if log.isEnabledFor(logging.INFO):
         # The path may hold a token (shares, content): the function's name says enough.
-        milliseconds = round((time.perf_counter() - started) * 1000, 2)
-        name = None if declaration is None else declaration.name
+        milliseconds = round(seconds * 1000, 2)
         fields = {"method": method, "function": name, "status": response.status, "ms": milliseconds, "request_id": request_id}
         log.info("request", extra={"fields": fields})
 
@@ -141,7 +146,7 @@ async def _call(
         principal = await _signed_in(address, headers)
         await rate_limits.count_account(principal.user_id)
         _refuse_forbidden(declaration, principal)
-    else:
+    elif not declaration.of_process:
         await rate_limits.count_address(address)
         if declaration.auth == "cookie":
             _refuse_foreign_page(scope, headers)
