@@ -104,7 +104,7 @@ def test_what_runs_once_has_ended_well() -> None:
 
 
 def test_only_the_gateway_and_the_store_are_published() -> None:
-    published = {}
+    published: dict[tuple[str, str], list[str]] = {}
     for service in LONG_RUNNING:
         bindings = inspected(containers(service)[0])["HostConfig"]["PortBindings"]
         published |= {(service, port): [each["HostIp"] for each in hosts] for port, hosts in bindings.items() if hosts}
@@ -195,6 +195,47 @@ async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, 
 
 def share_of(times: list[float]) -> str:
     return f"p50 {median(times):.1f} ms, p95 {quantiles(times, n=20)[18]:.1f} ms"
+
+
+async def seconds_to_a_hit(person: Person, word: str) -> float:
+    """From an upload's first request until a search has it."""
+    started = time.perf_counter()
+    await person.upload("note.txt", f"a note about {word}\n".encode(), "text/plain")
+    await until(lambda: person.search(word), f"{word} is found")
+    return (time.perf_counter() - started) * 1000
+
+
+async def test_from_an_upload_to_a_hit_beside_scripts_serve(
+    stack: DeployedStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port_block(1)
+    command = [str(ROOT / "scripts" / "serve"), "--port", str(port), "--data-dir", str(tmp_path / "serve")]
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "HIBP_URL": ""}
+    with (tmp_path / "serve.log").open("w") as log:
+        serve = subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: ASYNC220
+    beside = Person(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, headers={"user-agent": "docuvault-tests"}))
+
+    async def answers() -> bool:
+        try:
+            return bool((await beside.http.get("/health")).json().get("status") == "ok")
+        except httpx.TransportError:
+            return False
+
+    try:
+        await until(answers, "scripts/serve answers", 120)
+        await beside.sign_in()
+        person = await stack.person()
+        times: dict[str, list[float]] = {"compose": [], "serve": []}
+        for number in range(25):
+            times["compose"].append(await seconds_to_a_hit(person, f"egret{number}"))
+            times["serve"].append(await seconds_to_a_hit(beside, f"egret{number}"))
+        with capsys.disabled():
+            print(f"\nfrom an upload to a hit: compose {share_of(times['compose'][5:])}; scripts/serve {share_of(times['serve'][5:])}")
+        await person.close()
+    finally:
+        serve.terminate()
+        serve.wait(60)
+        await beside.close()
 
 
 async def timed(client: httpx.AsyncClient, path: str, count: int = 200) -> list[float]:
