@@ -47,6 +47,17 @@ def inspected(container: str) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(podman("inspect", container))[0])
 
 
+def logs(container: str) -> str:
+    """What it has written since it was made."""
+    done = subprocess.run(["podman", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    return done.stdout
+
+
+def is_healthy(container: str) -> bool:
+    """Whether its own health check succeeds now."""
+    return subprocess.run(["podman", "healthcheck", "run", container], capture_output=True, check=False).returncode == 0
+
+
 @dataclass(frozen=True)
 class Container:
     """The first container of a service."""
@@ -65,7 +76,7 @@ class Container:
 
     @property
     def healthy(self) -> bool:
-        return subprocess.run(["podman", "healthcheck", "run", self.name], capture_output=True, check=False).returncode == 0
+        return is_healthy(self.name)
 
     async def start(self) -> None:
         """Returns once its own health check succeeds."""
@@ -86,11 +97,11 @@ class Postgres(Container):
         variable = {"docuvault_app": "DATABASE_URL", "docuvault_migrate": "DATABASE_MIGRATE_URL"}[role]
         return settings()[variable].replace("@postgres:", f"@{self.address}:")
 
-    def forget_deliveries(self) -> None:
+    def forget_everybody(self) -> None:
         """What tests before left in tables that tests count whole."""
         podman(
             "exec", "-i", self.name, "psql", "-q", "-h", "/var/run/postgresql", "-U", "postgres", "docuvault",
-            stdin="DELETE FROM deliveries; DELETE FROM bucket_event_rejects;",
+            stdin="TRUNCATE users, events, bucket_event_rejects CASCADE;",
         )  # fmt: skip
 
 
@@ -135,7 +146,7 @@ class DeployedStack(Stack):
         if not names:
             for service in ("postgres", "redis", "minio"):
                 await Container(service).start()
-            cast(Postgres, self.services.postgres).forget_deliveries()
+            cast(Postgres, self.services.postgres).forget_everybody()
         for name in names or ("gateway", "worker", "broker"):
             await Container(name).start()
 

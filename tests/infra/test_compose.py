@@ -1,5 +1,6 @@
 """compose.yaml, .env.example and scripts/make-env, as they stand: no container runs here (scripts/compose-test runs them)."""
 
+import json
 import os
 import re
 import stat
@@ -294,3 +295,18 @@ def test_a_broker_is_well_while_its_signs_of_life_are_young(tmp_path: Path, monk
     assert healthy.problem("anything") == "there is no check for 'anything'"
     monkeypatch.setenv("PORT", "9")
     assert healthy.problem("gateway").startswith("0 ")
+
+
+def test_grafana_s_dashboard_asks_for_metrics_that_there_are() -> None:
+    folder = ROOT / "infra" / "metrics"
+    dashboard = json.loads((folder / "grafana" / "dashboards" / "docuvault.json").read_text())
+    expressions = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    asked = {re.sub("_bucket$", "", name) for name in re.findall(r"\b(?:docuvault|process)_\w+", expressions)}
+    sources = [ROOT / "shared" / "observability" / "metrics.py", ROOT / "shared" / "admin" / "stats.py"]
+    named = set(re.findall(r'"((?:docuvault|process)_\w+)"', "".join(source.read_text() for source in sources)))
+    assert len(asked) > 8
+    assert asked <= named
+    [job] = yaml.safe_load((folder / "prometheus.yaml").read_text())["scrape_configs"]
+    ports = {each["names"][0]: each["port"] for each in job["dns_sd_configs"]}
+    assert ports == {"gateway": 8080, "worker": int(by_name("worker")["environment"]["WORKER_PORT"])}
+    assert by_name("gateway")["environment"]["PORT"] == "8080"

@@ -1,0 +1,371 @@
+"""What holds of the stack that compose.yaml brings up, and of nothing else: run by scripts/compose-test, in this order."""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import signal
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.ports import free_port_block
+from tests.compose.stack import ENV_FILE, Container, DeployedStack, containers, inspected, is_healthy, logs, podman
+from tests.infra.test_compose import ALWAYS, ONCE, PROFILES
+from tests.system.stack import ROOT, Person, until
+from tests.system.test_faults import assert_all_ready_once, upload_many
+
+LONG_RUNNING = sorted(ALWAYS - ONCE)
+PROBES = ROOT / "tests" / "extraction" / "probes.py"
+DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()
+FUNCTIONS = sorted(PROFILES["functions"])
+
+
+def compose(*arguments: str) -> None:
+    """Runs podman-compose on compose.yaml with the settings as they are now."""
+    command = [*shlex.split(os.environ["DOCUVAULT_COMPOSE"]), *arguments]
+    # What the environment names wins over the `.env`, and the tests' own has settings.
+    environ = {name: os.environ[name] for name in ("PATH", "HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF") if name in os.environ}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def bring_up(*options: str) -> None:
+    """Down, and up again with these options: what podman-compose changes of a stack that runs is not all that Docker's would."""
+    compose(*options, "down", "-t", "5")
+    compose(*options, "up", "-d", "--no-build")
+
+
+@contextmanager
+def other_settings(*options: str, **changed: str) -> Iterator[None]:
+    """Within, the stack runs with other settings, and options of podman-compose."""
+    path = Path(os.environ[ENV_FILE])
+    before = path.read_text()
+    kept = [line for line in before.splitlines() if line.partition("=")[0] not in changed]
+    path.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in changed.items())]) + "\n")
+    try:
+        bring_up(*options)
+        yield
+    finally:
+        compose(*options, "down", "-t", "5")
+        path.write_text(before)
+        compose("up", "-d", "--no-build")
+
+
+@pytest.fixture
+async def stack(tmp_path: Path) -> DeployedStack:
+    stack = DeployedStack(tmp_path)
+    await stack.start()
+    return stack
+
+
+async def works(stack: DeployedStack, word: str) -> None:
+    """From an upload to a search hit."""
+    person = await stack.person()
+    document_id = await person.upload("note.txt", f"a note about the {word} and the heron\n".encode(), "text/plain")
+    document = await person.settled(document_id)
+    assert document["status"] == "ready", document["error"]
+    assert [hit["id"] for hit in await person.search(word)] == [document_id]
+    assert (await person.download(document_id)).content.startswith(b"a note")
+    await person.close()
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_each_container_runs_with_the_rights_that_it_was_to_have(service: str) -> None:
+    [name] = containers(service)
+    facts = inspected(name)
+    host = facts["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert host["Memory"] > 0
+    assert 0 < host["PidsLimit"] <= 400
+    status = dict(re.findall(r"^(\w+):\s+(.*)$", podman("exec", name, "cat", "/proc/self/status"), re.MULTILINE))
+    assert [int(status[kind], 16) for kind in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")] == [0] * 5
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert "0" not in status["Uid"].split()
+    refused = podman("exec", name, "sh", "-c", "touch /etc/x /usr/x /x 2>&1; :")
+    assert refused.count("Read-only file system") == 3
+
+
+def test_what_runs_once_has_ended_well() -> None:
+    for service in sorted(ALWAYS & ONCE):
+        [name] = containers(service)
+        assert inspected(name)["State"]["ExitCode"] == 0, logs(name)
+
+
+def test_only_the_gateway_and_the_store_are_published() -> None:
+    published: dict[tuple[str, str], list[str]] = {}
+    for service in LONG_RUNNING:
+        bindings = inspected(containers(service)[0])["HostConfig"]["PortBindings"]
+        published |= {(service, port): [each["HostIp"] for each in hosts] for port, hosts in bindings.items() if hosts}
+    assert published == {("gateway", "8080/tcp"): ["127.0.0.1"], ("minio", "9000/tcp"): ["127.0.0.1"]}
+
+
+def test_what_is_in_the_inner_network_alone_reaches_nothing_outside() -> None:
+    for service in ("postgres", "redis", "broker"):
+        assert "default" not in podman("exec", containers("broker")[0], "cat", "/proc/net/route")
+        assert list(inspected(containers(service)[0])["NetworkSettings"]["Networks"]) == [
+            f"{os.environ['DOCUVAULT_COMPOSE_PROJECT']}_inside"
+        ]
+
+
+def test_documents_are_read_in_confinement_inside_the_container_too() -> None:
+    [worker] = containers("worker")
+    podman("exec", "-i", worker, "sh", "-c", "mkdir -p /tmp/attack && cat > /tmp/attack/probes.py", stdin=PROBES.read_text())
+    code = """
+import asyncio, json, os, sys
+sys.path.insert(0, "/tmp/attack")
+from shared.extraction import confinement, sandbox
+open("/scratch/secret", "w").write("kept")
+open("/scratch/document", "wb").write(b"content")
+with open("/scratch/document", "rb", buffering=0) as file:
+    tried = asyncio.run(sandbox.run("probes:try_everything", file, {"parent": os.getpid(), "secret": "/scratch/secret"})).value
+landlock = confinement.landlock_ruleset([]) is not None
+print(json.dumps([tried, landlock, open("/scratch/secret").read(), os.path.exists("/tmp/docuvault-escape")]))
+"""
+    tried, landlock, secret, escaped = json.loads(podman("exec", "-i", worker, "python", "-", stdin=code))
+    assert len(tried) > 45
+    assert {name for name, outcome in tried.items() if outcome == "done"} == set()
+    assert (secret, escaped) == ("kept", False)
+    assert landlock
+    assert tried["read a secret"] == tried["read /etc/passwd"] == "EACCES", "by Landlock, which the runtime's seccomp profile lets through"
+    podman("exec", worker, "sh", "-c", "rm -r /tmp/attack /scratch/secret /scratch/document")
+
+
+@pytest.mark.parametrize("service", ["gateway", "worker", "broker"])
+async def test_a_program_that_is_killed_is_started_again_by_itself(stack: DeployedStack, service: str) -> None:
+    [name] = containers(service)
+    before = inspected(name)["State"]["Pid"]
+    os.kill(before, signal.SIGKILL)
+    await until(lambda: (state := inspected(name)["State"])["Running"] and state["Pid"] not in (0, before), f"{service} is back")
+    await until(lambda: Container(service).healthy, f"{service} is healthy")
+    await works(stack, f"phoenix{service}")
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+async def test_after_any_service_was_restarted_all_goes_on(stack: DeployedStack, service: str) -> None:
+    await Container(service).stop()
+    await Container(service).start()
+    await works(stack, f"restarted{service}")
+
+
+async def test_health_tells_the_truth_when_a_service_is_gone(stack: DeployedStack) -> None:
+    redis, gateway = Container("redis"), Container("gateway")
+    await redis.stop()
+    await until(lambda: not gateway.healthy, "the gateway says that something is missing")
+    await redis.start()
+    await until(lambda: gateway.healthy, "the gateway is healthy again")
+    postgres, broker = Container("postgres"), Container("broker")
+    await postgres.stop()
+    await until(lambda: not broker.healthy, "the broker says that something is missing")
+    await postgres.start()
+    await until(lambda: broker.healthy, "the broker is healthy again")
+
+
+async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, tmp_path: Path) -> None:
+    # What `--scale worker=2 --scale broker=2` is to Docker; podman-compose takes one of them.
+    scaled = tmp_path / "scaled.yaml"
+    scaled.write_text("services: {worker: {scale: 2}, broker: {scale: 2}}\n")
+    with other_settings("-f", str(scaled)):
+        await stack.start()
+        assert [len(containers(service)) for service in ("worker", "broker")] == [2, 2]
+        for name in [*containers("worker"), *containers("broker")]:
+            await until(partial(is_healthy, name), f"{name} is healthy")
+        person = await stack.person()
+        ids = await upload_many(person, 30)
+        await assert_all_ready_once(stack, person, ids)
+        handled = {name: logs(name).count("event handled") for name in containers("worker")}
+        assert all(handled.values()), f"each has had its share: {handled}"
+        # The first of each goes; the second ones carry on.
+        for service in ("worker", "broker"):
+            await asyncio.to_thread(podman, "stop", "-t", "0", containers(service)[0])
+        await works(stack, "survivor")
+        await person.close()
+
+
+def share_of(times: list[float]) -> str:
+    return f"p50 {median(times):.1f} ms, p95 {quantiles(times, n=20)[18]:.1f} ms"
+
+
+async def seconds_to_a_hit(person: Person, word: str) -> float:
+    """From an upload's first request until a search has it."""
+    started = time.perf_counter()
+    await person.upload("note.txt", f"a note about {word}\n".encode(), "text/plain")
+    await until(lambda: person.search(word), f"{word} is found")
+    return (time.perf_counter() - started) * 1000
+
+
+async def test_from_an_upload_to_a_hit_beside_scripts_serve(
+    stack: DeployedStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port_block(1)
+    command = [str(ROOT / "scripts" / "serve"), "--port", str(port), "--data-dir", str(tmp_path / "serve")]
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "HIBP_URL": ""}
+    with (tmp_path / "serve.log").open("w") as log:
+        serve = subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: ASYNC220
+    beside = Person(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, headers={"user-agent": "docuvault-tests"}))
+
+    async def answers() -> bool:
+        try:
+            return bool((await beside.http.get("/health")).json().get("status") == "ok")
+        except httpx.TransportError:
+            return False
+
+    try:
+        await until(answers, "scripts/serve answers", 120)
+        await beside.sign_in()
+        person = await stack.person()
+        times: dict[str, list[float]] = {"compose": [], "serve": []}
+        for number in range(25):
+            times["compose"].append(await seconds_to_a_hit(person, f"egret{number}"))
+            times["serve"].append(await seconds_to_a_hit(beside, f"egret{number}"))
+        with capsys.disabled():
+            print(f"\nfrom an upload to a hit: compose {share_of(times['compose'][5:])}; scripts/serve {share_of(times['serve'][5:])}")
+        await person.close()
+    finally:
+        serve.terminate()
+        serve.wait(60)
+        await beside.close()
+
+
+async def timed(client: httpx.AsyncClient, path: str, count: int = 200) -> list[float]:
+    for _ in range(20):
+        assert (await client.get(path)).status_code == 200
+    times = []
+    for _ in range(count):
+        started = time.perf_counter()
+        assert (await client.get(path)).status_code == 200
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+async def test_functions_run_as_services_of_their_own(stack: DeployedStack, capsys: pytest.CaptureFixture[str]) -> None:
+    person = await stack.person()
+    within = await timed(person.http, "/api/documents")
+    await person.close()
+    remote = {name.replace("-", "_") for name in FUNCTIONS}
+    chosen = {"FUNCTION_URL_TEMPLATE": "http://{service}:8080", "REMOTE_FUNCTIONS": ",".join(sorted(remote))}
+    with other_settings("--profile", "functions", **chosen):
+        await stack.start()
+        for service in FUNCTIONS:
+            await until(partial(is_healthy, containers(service)[0]), f"{service} is healthy")
+        await works(stack, "serverless")
+        done = logs(containers("worker")[0])
+        assert "object_created" in done
+        assert "extract_document" not in done, "it is a service of its own"
+        assert "extract_document" in logs(containers("extract-document")[0])
+        person = await stack.person()
+        elsewhere = await timed(person.http, "/api/documents")
+        # One of them dies in the middle: its requests are 503, its events are delivered again.
+        await Container("create-upload").kill()
+        refused = await person.http.post("/api/documents", json={"filename": "a.txt", "size": 1, "content_type": "text/plain"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert (await person.http.get("/api/documents")).status_code == 200
+        await Container("create-upload").start()
+        await Container("extract-document").kill()
+        document_id = await person.upload("late.txt", b"a late note\n", "text/plain")
+        await Container("extract-document").start()
+        assert (await person.settled(document_id, seconds=150))["status"] == "ready"
+        await person.close()
+    with capsys.disabled():
+        print(f"\nlist_documents in the gateway: {share_of(within)}; as a service of its own: {share_of(elsewhere)}")
+        added = median(elsewhere) - median(within), quantiles(elsewhere, n=20)[18] - quantiles(within, n=20)[18]
+        print(f"added: p50 {added[0]:.1f} ms, p95 {added[1]:.1f} ms")
+
+
+def snippet(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", DEPLOYMENT, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@contextmanager
+def proxy(name: str, folder: Path, vault: int, objects: int) -> Iterator[None]:
+    """The proxy as docs/deployment.md shows it, on two ports of this machine, with a certificate of its own."""
+    made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=x"
+    named = ["-addext", "subjectAltName=DNS:vault.localhost,DNS:objects.localhost"]
+    subprocess.run([*made.split(), *named], cwd=folder, check=True, capture_output=True)
+    os.chmod(folder, 0o755)
+    text = snippet({"nginx": "nginx", "caddy": "caddyfile"}[name]).replace("example.org", "localhost")
+    if name == "nginx":
+        text = re.sub(r"/etc/letsencrypt/live/[\w.]+/fullchain.pem", f"{folder}/cert.pem", text)
+        text = re.sub(r"/etc/letsencrypt/live/[\w.]+/privkey.pem", f"{folder}/key.pem", text)
+        for port in (vault, objects):
+            text = text.replace("listen 443", f"listen 127.0.0.1:{port}", 1)
+        places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        whole = f"daemon off; pid {folder}/pid; error_log {folder}/errors; events {{}} http {{ access_log off; {places}\n{text} }}"
+        (folder / "nginx.conf").write_text(whole)
+        command = ["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+    else:
+        certificate = f"\n\tbind 127.0.0.1\n\ttls {folder}/cert.pem {folder}/key.pem\n"
+        text = text.replace("vault.localhost {", f"vault.localhost:{vault} {{{certificate}")
+        text = text.replace("objects.localhost {", f"objects.localhost:{objects} {{{certificate}")
+        (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tauto_https disable_redirects\n}}\n{text}")
+        command = ["caddy", "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    with (folder / "proxy.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)})
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize("name", ["nginx", "caddy"])
+async def test_behind_tls_uploads_and_events_stream(stack: DeployedStack, tmp_path: Path, name: str) -> None:
+    vault = free_port_block(2)
+    addresses = {
+        "BACKEND_URL": f"https://vault.localhost:{vault}",
+        "FRONTEND_URL": f"https://vault.localhost:{vault}",
+        "MINIO_PUBLIC_ENDPOINT": f"https://objects.localhost:{vault + 1}",
+    }
+    with other_settings(**addresses), proxy(name, tmp_path, vault, vault + 1):
+        trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+        person = Person(
+            httpx.AsyncClient(base_url=addresses["BACKEND_URL"], timeout=30, verify=trust, headers={"user-agent": "docuvault-tests"}),
+            httpx.AsyncClient(timeout=60, verify=trust),
+        )
+
+        async def answers() -> bool:
+            try:
+                return bool((await person.http.get("/health")).json()["status"] == "ok")
+            except (httpx.TransportError, ValueError):
+                return False
+
+        await until(answers, f"the vault answers behind {name}: {(tmp_path / 'proxy.log').read_text()[-500:]}")
+        await person.sign_in()
+        seen: list[str] = []
+        async with person.http.stream("GET", "/api/documents/events") as events:
+            document_id = await person.upload("note.txt", b"a note about the egret\n", "text/plain")
+            async for line in events.aiter_lines():
+                if line.startswith("data:") and document_id in line:
+                    seen.append(line)
+                    if '"status":"ready"' in line:
+                        break
+        assert len(seen) >= 2, "event by event, not all at the end"
+        assert [hit["id"] for hit in await person.search("egret")] == [document_id]
+        assert (await person.download(document_id)).content == b"a note about the egret\n"
+        large = os.urandom(1).hex().encode() * 6 * 2**20
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.txt"\r\nContent-Type: text/plain\r\n\r\n'
+            yield large
+            yield b"\r\n--b--\r\n"
+
+        form = await person.http.post(
+            "/api/documents/upload", content=slowly(), headers={"content-type": "multipart/form-data; boundary=b"}
+        )
+        assert form.status_code == 201, form.text
+        audited: list[dict[str, Any]] = (await person.http.get("/api/auth/sessions")).json().get("items", [])
+        assert all(session.get("ip", "127.0.0.1").startswith("127.") for session in audited), "the visitor's address, not the proxy's"
+        await person.close()
