@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from shared.ai.provider import (
 )
 from shared.ai.registry import ProviderChoice
 from shared.assistant import call_log, circuits
+from shared.assistant.budgets import MONTH
 from shared.assistant.models import AICall
 from shared.assistant.outgoing import BudgetExceeded, CallSubject, PolicyForbids, ProviderResting, gate_for
 from shared.assistant.policies import POLICY, TOPIC_POLICY
@@ -132,6 +134,35 @@ async def test_fifty_at_once_with_one_cent_left_spend_no_more_than_it(
     assert reserved == 0
 
 
+async def test_fifty_owners_at_once_spend_no_more_than_the_systems_last_cent(
+    own_instance: Database, server: OpenAIServer, choice: ProviderChoice
+) -> None:
+    owners = [new_id() for _ in range(50)]
+    shared = replace(choice, model="gpt-4o-mini")  # of which a call reserves a fifteenth of a cent
+    server.seconds = 0.2
+    async with own_instance.system() as tx:
+        for owner in owners:
+            await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (owner, f"{owner.hex}@example.org"))
+        await tx.execute(f"INSERT INTO ai_system_spending (month, spent) SELECT {MONTH}, 9.99")
+        await tx.execute("INSERT INTO ai_system_settings (id, monthly_budget_usd) VALUES (1, 10)")
+
+    async def ask(owner: UUID) -> bool:
+        try:
+            await _opened(owner, shared).classify(PAPER, TOPICS)
+        except BudgetExceeded:
+            return False
+        return True
+
+    served = sum(await asyncio.gather(*(ask(owner) for owner in owners)))
+    async with own_instance.system() as tx:
+        spent = await tx.fetch_value("SELECT spent FROM ai_system_spending")
+        reserved = await tx.fetch_value("SELECT reserved FROM ai_system_spending")
+    assert 1 <= served < 50
+    assert len(server.requests) == served
+    assert Decimal("9.99") < spent <= 10
+    assert reserved == 0
+
+
 async def test_a_budget_of_nothing_lets_nothing_out_that_costs(
     db: Database, owner: UUID, server: OpenAIServer, choice: ProviderChoice
 ) -> None:
@@ -183,8 +214,12 @@ async def test_after_three_failures_a_provider_is_left_alone_then_tried_by_one(
     assert 0 < resting.value.retry_after <= circuits.FIRST_REST_SECONDS
     assert len(server.requests) == circuits.FAILURES_ALLOWED
     await _time_is_up(db, circuits.endpoint(choice, owner))
-    server.always, server.seconds = None, 0.3
-    outcomes = await asyncio.gather(*(_opened(owner, choice).classify(PAPER, TOPICS) for _ in range(5)), return_exceptions=True)
+    server.always, server.released = None, asyncio.Event()
+    calls = [asyncio.ensure_future(_opened(owner, choice).classify(PAPER, TOPICS)) for _ in range(5)]
+    while sum(call.done() for call in calls) < 4:
+        await asyncio.sleep(0.01)
+    server.released.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(outcome, ProviderResting) for outcome in outcomes) == 4
     await _opened(owner, choice).classify(PAPER, TOPICS)
 
