@@ -12,7 +12,10 @@ import yaml
 
 import shared
 from infra.functions import ROOT, event_functions, http_functions
+from infra.knative.manifests import manifests
 from shared.faas.openapi_document import describe
+
+MANIFESTS = "infra/knative/base"
 
 SUBSCRIPTIONS_HEAD = '''"""Which functions each event wakes.
 
@@ -41,20 +44,27 @@ def generated() -> dict[Path, str]:
         ROOT / "openapi.yaml": _yaml(description),
         ROOT / "functions" / "system" / "openapi.json": json.dumps(description, ensure_ascii=False, separators=(",", ":")) + "\n",
         ROOT / "shared" / "events" / "subscriptions.py": _subscriptions(),
+        **manifests(),
     }
 
 
 def main(arguments: list[str]) -> int:
     """Exit status 1 if `--check` finds a file stale."""
     check = "--check" in arguments
-    stale = [path for path, text in generated().items() if not path.exists() or path.read_text() != text]
+    wanted = generated()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    stale += [path for path in sorted((ROOT / MANIFESTS).rglob("*.yaml")) if path not in wanted]  # of an area that is gone
     for path in stale:
         name = path.relative_to(ROOT)
         if check:
             print(f"{name} does not say what the functions declare; run ./scripts/generate and commit it.")
-        else:
-            path.write_text(generated()[path])
+        elif path in wanted:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path])
             print(f"wrote {name}")
+        else:
+            path.unlink()
+            print(f"removed {name}")
     if not stale:
         print("everything generated is up to date")
     return 1 if check and stale else 0

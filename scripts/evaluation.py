@@ -13,13 +13,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.ai import registry
+from shared.ai import excerpt, registry
 from shared.ai.provider import AIProvider, DocumentText, ProviderError, TopicExample, TopicMatch, TopicOption
 from shared.ai.registry import PROVIDERS, ProviderChoice
 from shared.ai.remote_provider import open_gate
 from shared.documents.classify_step import FILED_FROM
 from shared.ids import new_id
-from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, SETS, HouseholdPaper, Taught, lessons
+from tests.ai.household import AT_HAND, EXAMPLES, IDS, KEPT_ASIDE, NAMES, SETS, HouseholdPaper, Taught, first_characters, lessons
 from tests.ai.injections import INJECTIONS
 from tests.ai.scores import Answer, scores
 
@@ -93,14 +93,23 @@ def _question(
     return ask
 
 
+CUTS: dict[str, Callable[[DocumentText], DocumentText]] = {
+    "own": lambda document: document,
+    "first": first_characters,
+    "chosen": lambda document: excerpt.choose(document, [TopicOption(IDS[topic], name) for topic, name in NAMES.items()]),
+}
+"""What of a long paper a provider gets: as it would by itself (others than `local` choose), the first characters, or the chosen ones."""
+
+
 async def _labelled(asked: argparse.Namespace) -> _Run:
     choice = _choice(asked)
     taught = Taught(lessons(asked.examples))
     papers: Sequence[HouseholdPaper] = [*AT_HAND, *KEPT_ASIDE] if asked.all else SETS[asked.set]
     papers = [paper for paper in papers if paper not in taught.papers][: asked.papers]
     provider = registry.open_provider(choice, open_gate, taught.term_counts)
+    cut = CUTS[asked.cut]
     return await _ask(
-        [(IDS[paper.topic], _question(provider, paper.document(), taught.options(), taught.nearest(paper))) for paper in papers],
+        [(IDS[paper.topic], _question(provider, cut(paper.document()), taught.options(), taught.nearest(paper))) for paper in papers],
         asked.at_once,
     )
 
@@ -188,6 +197,10 @@ def _print(asked: argparse.Namespace, run: _Run) -> None:
     print(f"{asked.provider} {model}")
     for name, value in rows:
         print(f"  {name:<20} {value}")
+    print(
+        "  sure, right of so many answers: "
+        + ", ".join(f"{one.confidence:.2f} {one.right:.2f} of {one.answers}" for one in found.calibration)
+    )
 
 
 def main() -> int:
@@ -203,8 +216,10 @@ def main() -> int:
         "--set",
         choices=list(SETS),
         default="kept",
-        help="the third that was kept aside, the same as a bad scan has it, or papers in other styles by another hand",
+        help="the third that was kept aside, the same as a bad scan has it, papers in other styles by another hand, whole letters with all "
+        "that else stands in them, or those among twenty thousand characters of terms",
     )
+    parser.add_argument("--cut", choices=list(CUTS), default="own", help="which 8,000 characters of a long paper are read: for --set long")
     parser.add_argument("--all", action="store_true", help="the whole labelled set, not only the third that was kept aside")
     parser.add_argument("--at-once", type=int, default=4)
     parser.add_argument("--injections", action="store_true")

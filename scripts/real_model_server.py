@@ -2,8 +2,11 @@
 
 `python real_model_server.py WEIGHTS PORT [FORM …]`: FORM is `json_schema`, which the sampler then enforces by a grammar; without it a
 request for a schema is refused with 400, as servers do that know none. One request at a time, the likeliest token each time, so that a run
-can be repeated. The weights are of a model that was never taught to chat and has no chat template: the messages are put before it as one
-text to be gone on with.
+can be repeated.
+
+The weights are of a model that was never taught to follow instructions and has no chat template; with the one of its sister model, which
+was, it repeats the question. All it can do is go on with a text. So the messages are put before it after two solved cases of the same form
+(`SOLVED`), and the lengths that a schema leaves open are bounded, because it would fill a string for ever.
 """
 
 import json
@@ -14,6 +17,43 @@ from typing import Any
 from cyllama.llama import llama_cpp  # type: ignore[import-not-found]
 
 CONTEXT = 8192
+STRING_CHARACTERS = 120
+ARRAY_ITEMS = 3
+
+SOLVED = (
+    (
+        "Topics:\nt1: Cooking\nt2: Music\nt3: Weather\n\nTitle: letter\n--- page 1 ---\n"
+        "The orchestra rehearses the symphony on Monday. Violins are asked to come early.",
+        {"topics": [{"topic": "t2", "confidence": 0.9, "quote": "The orchestra rehearses the symphony on Monday.", "page": 1}]},
+    ),
+    (
+        "Topics:\nt1: Astronomy\nt2: Weather\nt3: Cooking\n\nTitle: note\n--- page 1 ---\n"
+        "Peel the apples, add sugar and bake the cake for an hour.",
+        {"topics": [{"topic": "t3", "confidence": 0.8, "quote": "Peel the apples, add sugar and bake the cake", "page": 1}]},
+    ),
+)
+"""Cases and their answers, of topics that no paper of the tests has."""
+
+
+def framed(messages: list[dict[str, str]]) -> str:
+    """The messages as a text to be gone on with: the instructions, the solved cases, the case."""
+    *before, case = [message["content"] for message in messages]
+    solved = [f"{text}\n\nAnswer: {json.dumps(answer)}" for text, answer in SOLVED]
+    return "\n\n".join([*before, *solved, f"{case}\n\nAnswer:"])
+
+
+def bounded(schema: Any) -> Any:
+    """The schema with a greatest length for every string and array that has none."""
+    if isinstance(schema, list):
+        return [bounded(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: bounded(part) for name, part in schema.items()}
+    if found.get("type") == "string" and "enum" not in found:
+        found.setdefault("maxLength", STRING_CHARACTERS)
+    if found.get("type") == "array":
+        found.setdefault("maxItems", ARRAY_ITEMS)
+    return found
 
 
 class Model:
@@ -37,7 +77,7 @@ class Model:
             return "", "length", len(read), 0
         sampler = llama_cpp.LlamaSampler(llama_cpp.LlamaSamplerChainParams())
         if schema is not None:
-            sampler.add_grammar(self._vocab, llama_cpp.json_schema_to_grammar(json.dumps(schema)), "root")
+            sampler.add_grammar(self._vocab, llama_cpp.json_schema_to_grammar(json.dumps(bounded(schema))), "root")
         sampler.add_greedy()
         self._context.decode(llama_cpp.llama_batch_get_one(read, 0))
         said, written = b"", 0
@@ -66,8 +106,7 @@ class Handler(BaseHTTPRequestHandler):
             told = {"message": f"{form or 'tools'} is not supported", "type": "invalid_request_error", "param": None, "code": None}
             return self._answer(400, {"error": told})
         schema = asked["response_format"]["json_schema"]["schema"] if form == "json_schema" else None
-        text = "\n\n".join(message["content"] for message in asked["messages"]) + "\n\nAnswer:\n"
-        said, ended, read, written = self.model.complete(text, asked.get("max_tokens") or 256, schema)
+        said, ended, read, written = self.model.complete(framed(asked["messages"]), asked.get("max_tokens") or 256, schema)
         return self._answer(
             200,
             {

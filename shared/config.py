@@ -2,6 +2,10 @@
 
 Read once, checked at once: a wrong value stops the process with a sentence that names the variable, what is wrong and an example.
 Fields are the variables' names in lower case; a field's type says how its text is read and whether it is a secret, which no `repr` shows.
+A secret may also stand in a file: DATABASE_URL_FILE=/run/secrets/database_url.
+
+A process may be given some of the settings only, by the groups in SETTINGS_GROUPS: what it needs, and no key more. Then those alone are
+required, and reading another one of a group raises, since its absence would mean something (without SMTP_HOST mails are logged).
 """
 
 import base64
@@ -11,7 +15,8 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -33,7 +38,7 @@ def _database_url(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
         raise ValueError("is not a redis://, rediss:// or unix:// URL")
     return value
 
@@ -138,9 +143,46 @@ Concurrency = Annotated[int, Field(ge=1, le=1000)]
 
 _CPUS = os.cpu_count() or 1
 
+FILE_BYTES = 64 * 1024
+"""What a file that holds a secret may have."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "database": ("database_url",),
+    "migrations": ("database_migrate_url",),
+    "redis": ("redis_url",),
+    "store": (
+        "minio_endpoint", "minio_public_endpoint", "minio_access_key", "minio_secret_key", "minio_bucket", "minio_region",
+        "minio_upload_access_key", "minio_upload_secret_key", "minio_download_access_key", "minio_download_secret_key",
+    ),
+    "keys": ("secret_key",),
+    "sealing": ("cloud_creds_key",),
+    "mail": ("smtp_host", "smtp_port", "smtp_user", "smtp_password", "smtp_from"),
+    "google": (
+        "google_client_id", "google_client_secret", "google_drive_scope", "google_api_url", "google_auth_url", "google_token_url",
+    ),
+    "onedrive": (
+        "onedrive_client_id", "onedrive_client_secret", "onedrive_tenant_id", "onedrive_login_url", "onedrive_graph_url",
+    ),
+    "admin": ("admin_email", "admin_password"),
+    "ai": ("anthropic_api_key", "anthropic_base_url", "openai_api_key", "openai_base_url", "ollama_base_url", "lmstudio_base_url"),
+    "metrics": ("metrics_token",),
+}  # fmt: skip
+"""Every secret, with the settings that mean something beside it. What is in no group is no secret, and every process has it."""
+
+GROUP_OF: Mapping[str, str] = {name: group for group, names in GROUPS.items() for name in names}
+
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in GROUP_OF:
+                raise SettingsError(
+                    f"{name.upper()}: was not given to this process: SETTINGS_GROUPS has no {GROUP_OF[name]}, and this code needs it."
+                )
+            return super().__getattr__(name)
 
     database_url: DatabaseUrl = Field(examples=["postgresql://docuvault_app:secret@127.0.0.1:5432/docuvault"])
     database_migrate_url: DatabaseUrl = Field("", examples=["postgresql://docuvault_migrate:secret@127.0.0.1:5432/docuvault"])
@@ -167,6 +209,8 @@ class Settings(BaseModel):
     smtp_user: str = ""
     smtp_password: Secret = ""
     smtp_from: str = ""
+    smtp_ca_file: str = ""
+    """The certificates to trust instead of the system's."""
 
     google_client_id: str = ""
     google_client_secret: Secret = ""
@@ -223,6 +267,8 @@ class Settings(BaseModel):
     )
     hibp_url: HttpUrl = "https://api.pwnedpasswords.com"
     function_url_template: HttpUrl = Field("", examples=["http://{service}.docuvault.svc.cluster.local"])
+    remote_functions: NameList = Field((), examples=["create_upload,send_email"])
+    """The functions that FUNCTION_URL_TEMPLATE is for, if it is not for all."""
     worker_url: HttpUrl = "http://127.0.0.1:8081"
     worker_host: str = "127.0.0.1"
     worker_port: Port = 8081
@@ -232,11 +278,17 @@ class Settings(BaseModel):
     broker_email_concurrency: Concurrency = 8
     broker_system_concurrency: Concurrency = 4
     broker_ai_concurrency: Concurrency = 64
+    broker_heartbeat: str = ""
+    """A file that a broker touches while it is well."""
     allowed_private_hosts: NameList = ()
     metrics_token: Secret = ""
-    """Read by the monitoring (issue "Deployment")."""
+    """Who reads `/metrics` sends it; without it everyone may read."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    def has(self, group: str) -> bool:
+        """Whether this process was given the settings of a group (of GROUPS)."""
+        return GROUPS[group][0] in self.__dict__
 
     @model_validator(mode="after")
     def _url_keys(self) -> "Settings":
@@ -260,20 +312,76 @@ class Settings(BaseModel):
         return self
 
 
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if not field.repr)
+"""The settings that may come from a file."""
+
+
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from environment variables; empty ones count as unset, HIBP_URL excepted (empty switches the check off).
 
-    Raises SettingsError.
+    With SETTINGS_GROUPS (`database,redis`) those groups alone are read. Raises SettingsError.
     """
-    values = {
-        name: environ[name.upper()]
-        for name in Settings.model_fields
-        if environ.get(name.upper(), "").strip() or (name == "hibp_url" and "HIBP_URL" in environ)
-    }
+    withheld = _withheld(environ.get("SETTINGS_GROUPS", ""))
+    values: dict[str, Any] = {}
+    for name in Settings.model_fields.keys() - withheld:
+        value = secret(environ, name.upper()) if name in SECRETS else environ.get(name.upper(), "")
+        if value.strip() or (name == "hibp_url" and "HIBP_URL" in environ):
+            values[name] = value
+    for name in withheld:
+        if Settings.model_fields[name].is_required():
+            values[name] = () if name in ("secret_key", "cloud_creds_key") else ""  # what its check lets through, removed below
     try:
-        return Settings.model_validate(values)
+        read = Settings.model_validate(values)
     except ValidationError as invalid:
         raise SettingsError("\n".join(_sentence(error) for error in invalid.errors())) from None
+    for name in withheld:
+        del read.__dict__[name]
+    return read
+
+
+def secret(environ: Mapping[str, str], variable: str) -> str:
+    """The variable's value, or what the file that `<variable>_FILE` names holds, without its last newline; empty if neither is set.
+
+    Raises SettingsError if both are, or if the file cannot be read.
+    """
+    value, file = environ.get(variable, ""), environ.get(f"{variable}_FILE", "").strip()
+    if not file:
+        return value
+    if value.strip():
+        raise SettingsError(f"{variable} and {variable}_FILE are both set; keep one of them.")
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(FILE_BYTES + 1)
+    except (OSError, ValueError) as unreadable:
+        reason = getattr(unreadable, "strerror", None) or "is no path"
+        raise SettingsError(f"{variable}_FILE: {file} cannot be read ({reason}).") from None
+    if len(content) > FILE_BYTES:
+        raise SettingsError(f"{variable}_FILE: {file} has more than {FILE_BYTES} bytes, which is no secret.")
+    try:
+        text = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}_FILE: {file} is not text (UTF-8).") from None
+    if not text.strip():
+        raise SettingsError(f"{variable}_FILE: {file} is empty.")
+    return text
+
+
+def without_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables, each secret that comes from a file in place of the file's name. Raises SettingsError."""
+    files = {f"{name.upper()}_FILE" for name in SECRETS}
+    plain = {name: value for name, value in environ.items() if name not in files}
+    named = {file.removesuffix("_FILE") for file in files if environ.get(file, "").strip()}
+    return plain | {variable: secret(environ, variable) for variable in named}
+
+
+def _withheld(groups: str) -> set[str]:
+    """The settings that are in none of the groups."""
+    given = {group.strip() for group in groups.split(",") if group.strip()}
+    if not given:
+        return set()
+    if unknown := sorted(given - GROUPS.keys()):
+        raise SettingsError(f"SETTINGS_GROUPS: there is no group {', '.join(unknown)}. Example: SETTINGS_GROUPS=database,redis,keys")
+    return {name for name, group in GROUP_OF.items() if group not in given}
 
 
 def _sentence(error: Any) -> str:

@@ -31,8 +31,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # By default an example that takes 200 ms fails its test, which says something of the machine alone.
     hypothesis.settings.register_profile("docuvault", deadline=None)
     hypothesis.settings.load_profile("docuvault")
-    # Once a run, before anything reads the settings: pytest-xdist's workers inherit the environment.
-    if not hasattr(config, "workerinput"):
+    # Before anything reads the settings: pytest-xdist's workers inherit the environment of the process that starts them.
+    if hasattr(config, "workerinput"):
+        run_services.set_apart(int(config.workerinput["workerid"].removeprefix("gw")))
+    else:
         config.stash[_holder] = run_services.prepare()
 
 

@@ -17,6 +17,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
 
 from infra.local.ports import free_port_block
 from infra.local.postgres import Postgres
@@ -156,14 +159,28 @@ def prepare() -> subprocess.Popen[bytes]:
     )
 
 
+def set_apart(worker: int) -> None:
+    """Called in each pytest-xdist worker: its own database of the shared PostgreSQL and of the shared Valkey.
+
+    What looks at everybody's rows (schedules, reconcilers) thus never meets those of a test that runs at the same time.
+    """
+    for name, value in (
+        ("DATABASE_URL", f"docuvault_{worker}"),
+        ("DATABASE_MIGRATE_URL", f"docuvault_{worker}"),
+        ("REDIS_URL", f"{1 + worker % 15}"),
+    ):
+        os.environ[name] = urlunsplit(urlsplit(os.environ[name])._replace(path=f"/{value}"))
+
+
 def wait_until_started() -> None:
-    """Returns once the run's services answer; the first caller sets them going."""
+    """Returns once the run's services answer, and this process's database is made; the first caller sets them going."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(120)
         _connect(connection, str(Path(os.environ[FOLDER_VARIABLE]) / "host.sock"))
         problem = b"".join(iter(lambda: connection.recv(4096), b""))
     if problem:
         raise RuntimeError(problem.decode())
+    _make_own_database(os.environ["DATABASE_URL"])
 
 
 def finish(holder: subprocess.Popen[bytes]) -> None:
@@ -171,6 +188,19 @@ def finish(holder: subprocess.Popen[bytes]) -> None:
     if holder.stdin is not None:
         holder.stdin.close()
     holder.wait(60)
+
+
+def _make_own_database(url: str) -> None:
+    """A copy of the migrated one, with the rights that roles.sql gives; nothing if it is there."""
+    parts = urlsplit(url)
+    name, superuser = parts.path.removeprefix("/"), f"postgres@{parts.netloc.rpartition('@')[2]}"
+    with psycopg.connect(urlunsplit(parts._replace(netloc=superuser, path="/postgres")), autocommit=True) as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            return
+        # Nobody is connected to the template while it is copied: each worker uses its own copy.
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE docuvault OWNER docuvault_migrate")
+        connection.execute(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
+        connection.execute(f"GRANT CONNECT ON DATABASE {name} TO docuvault_app, docuvault_system")
 
 
 def _minio(folder: Path, plan: Plan, valkey: Valkey) -> Store:

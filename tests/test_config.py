@@ -1,12 +1,17 @@
 """What the environment makes of the settings, and what a wrong value says."""
 
+import os
 import re
 import secrets
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from infra.functions import ROOT
-from shared.config import Settings, SettingsError, read_settings
+from infra.local.environment import forget_other_programs
+from shared.config import FILE_BYTES, GROUP_OF, SECRETS, Settings, SettingsError, read_settings, secret, without_files
 
 NEEDED = {
     "DATABASE_URL": "postgresql://app:s3cret@db/docuvault",
@@ -18,9 +23,6 @@ NEEDED = {
     "SECRET_KEY": secrets.token_hex(32),
     "CLOUD_CREDS_KEY": secrets.token_hex(32),
 }
-READ_LATER = {"metrics_token"}
-"""By the issues that `shared/config.py` names beside them."""
-
 LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c925de3bcab5316"
 """Of 40 bytes."""
 
@@ -69,9 +71,118 @@ def test_no_secret_shows() -> None:
     assert NEEDED["SECRET_KEY"] not in shown
 
 
-def test_every_setting_is_read_or_says_by_which_issue_it_will_be() -> None:
+def test_every_setting_is_read() -> None:
     code = "\n".join(path.read_text() for folder in ("shared", "infra", "functions") for path in (ROOT / folder).rglob("*.py"))
     code = code.replace((ROOT / "shared/config.py").read_text(), "")
     limits = {name for name in Settings.model_fields if name.startswith("rate_limit_")}  # by name, in `count_named`
     unread = {name for name in Settings.model_fields.keys() - limits if not re.search(rf"\b{name}\b", code, re.IGNORECASE)}
-    assert unread <= READ_LATER
+    assert unread == set()
+
+
+def _file(folder: Path, content: bytes) -> str:
+    path = folder / "secret"
+    path.write_bytes(content)
+    return str(path)
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_every_secret_may_come_from_a_file(name: str, ending: bytes, tmp_path: Path) -> None:
+    variable = name.upper()
+    value = NEEDED.get(variable) or ("postgresql://m:s3cret@db/docuvault" if variable.startswith("DATABASE") else "s3cret")
+    environ = {known: text for known, text in NEEDED.items() if known != variable}
+    if variable.startswith(("MINIO_UPLOAD", "MINIO_DOWNLOAD")):
+        four = ("MINIO_UPLOAD_ACCESS_KEY", "MINIO_UPLOAD_SECRET_KEY", "MINIO_DOWNLOAD_ACCESS_KEY", "MINIO_DOWNLOAD_SECRET_KEY")
+        environ |= {other: other for other in four if other != variable}
+        value = "another"
+    from_file = read_settings(environ | {f"{variable}_FILE": _file(tmp_path, value.encode() + ending)})
+    assert getattr(from_file, name) == getattr(read_settings(environ | {variable: value}), name)
+
+
+def test_a_file_keeps_all_but_its_last_newline(tmp_path: Path) -> None:
+    assert secret({"SMTP_PASSWORD_FILE": _file(tmp_path, b" two \n\n")}, "SMTP_PASSWORD") == " two \n"
+    assert without_files({"A": "b", "SMTP_PASSWORD_FILE": _file(tmp_path, b"word\n")}) == {"A": "b", "SMTP_PASSWORD": "word"}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"REDIS_URL_FILE: /.* cannot be read \(No such file or directory\)\."),
+        (b"", r"REDIS_URL_FILE: /.* is empty\."),
+        (b"\n", r"REDIS_URL_FILE: /.* is empty\."),
+        (b"\xff\xfe", r"REDIS_URL_FILE: /.* is not text \(UTF-8\)\."),
+        (b"x" * (FILE_BYTES + 1), r"REDIS_URL_FILE: /.* has more than 65536 bytes, which is no secret\."),
+        (b"http://s3cret\n", r"REDIS_URL: is not a redis://.*"),
+    ],
+)
+def test_a_file_that_is_no_good_is_one_sentence(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "absent") if content is None else _file(tmp_path, content)
+    environ = {name: value for name, value in NEEDED.items() if name != "REDIS_URL"}
+    with pytest.raises(SettingsError) as wrong:
+        read_settings(environ | {"REDIS_URL_FILE": path})
+    assert re.fullmatch(sentence, str(wrong.value))
+    assert "s3cret" not in str(wrong.value)
+
+
+def test_a_folder_is_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        secret({"SECRET_KEY_FILE": str(tmp_path)}, "SECRET_KEY")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        secret({"SECRET_KEY_FILE": "/run/\0"}, "SECRET_KEY")
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="SECRET_KEY and SECRET_KEY_FILE are both set; keep one of them"):
+        read_settings(NEEDED | {"SECRET_KEY_FILE": _file(tmp_path, b"x")})
+
+
+def test_an_empty_file_name_counts_as_unset() -> None:
+    assert read_settings(NEEDED | {"SECRET_KEY_FILE": " "}).secret_key == read_settings(NEEDED).secret_key
+
+
+def test_the_first_program_of_all_takes_its_url_from_a_file(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "infra.postgres.migrate"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_MIGRATE_URL_FILE": str(tmp_path / "absent")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, "DATABASE_MIGRATE_URL_FILE" in ran.stderr, "Traceback" in ran.stderr) == (2, True, False)
+
+
+def test_a_process_needs_only_the_groups_that_it_is_given() -> None:
+    settings = read_settings(
+        {"SETTINGS_GROUPS": "database, keys", "DATABASE_URL": NEEDED["DATABASE_URL"], "SECRET_KEY": NEEDED["SECRET_KEY"]}
+    )
+    assert settings.database_url == NEEDED["DATABASE_URL"]
+    assert settings.default_quota == 20 * 2**30
+    assert (settings.has("database"), settings.has("mail")) == (True, False)
+    with pytest.raises(SettingsError, match="DATABASE_URL: is missing"):
+        read_settings({"SETTINGS_GROUPS": "database"})
+
+
+@pytest.mark.parametrize("name", sorted(GROUP_OF))
+def test_a_setting_of_another_group_is_refused_and_not_taken_for_unset(name: str) -> None:
+    group = "redis" if GROUP_OF[name] != "redis" else "database"
+    # Even if the environment has it.
+    settings = read_settings(NEEDED | {"SETTINGS_GROUPS": group, "SMTP_HOST": "mail"})
+    with pytest.raises(SettingsError, match=rf"{name.upper()}: was not given to this process: SETTINGS_GROUPS has no {GROUP_OF[name]}"):
+        getattr(settings, name)
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_group_that_there_is_none_of_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"SETTINGS_GROUPS: there is no group mial\. Example"):
+        read_settings(NEEDED | {"SETTINGS_GROUPS": "mial,keys"})
+
+
+def test_every_secret_is_in_a_group() -> None:
+    assert SECRETS <= GROUP_OF.keys() <= Settings.model_fields.keys()
+
+
+def test_the_name_of_a_secrets_file_is_not_taken_for_another_programs_setting() -> None:
+    environ = {f"{name.upper()}_FILE": "/run/secrets/x" for name in SECRETS}
+    kept = dict(environ)
+    forget_other_programs(kept)
+    assert kept == environ

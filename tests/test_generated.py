@@ -54,6 +54,8 @@ CONTRACT = {
     trash_document           DELETE /api/documents/{document_id}
     restore_document         POST   /api/documents/{document_id}/restore
     purge_document           DELETE /api/documents/{document_id}/permanent
+    list_versions            GET    /api/documents/{document_id}/versions
+    restore_version          POST   /api/documents/{document_id}/versions/{version_id}/restore
     empty_trash              DELETE /api/documents/trash
     bulk_documents           POST   /api/documents/bulk
     create_archive           POST   /api/documents/archive
@@ -112,6 +114,9 @@ CONTRACT = {
     browse_connection        GET    /api/cloud/connections/{connection_id}/files
     import_files             POST   /api/cloud/connections/{connection_id}/import
     export_documents         POST   /api/cloud/connections/{connection_id}/export
+    watch_folder             POST   /api/cloud/connections/{connection_id}/watched-folders
+    list_watched_folders     GET    /api/cloud/connections/{connection_id}/watched-folders
+    unwatch_folder           DELETE /api/cloud/connections/{connection_id}/watched-folders/{folder_id}
     move_document            POST   /api/documents/{document_id}/move
     list_users               GET    /api/admin/users
     create_user              POST   /api/admin/users
@@ -124,10 +129,14 @@ CONTRACT = {
     verify_audit_log         POST   /api/admin/audit/verify
     list_deliveries          GET    /api/admin/deliveries
     retry_delivery           POST   /api/admin/deliveries/{delivery_id}/retry
+    list_schedules           GET    /api/admin/schedules
+    run_schedule             POST   /api/admin/schedules/{name}/run
     get_stats                GET    /api/admin/stats
     get_settings             GET    /api/admin/settings
     update_settings          PUT    /api/admin/settings
     health                   GET    /health
+    live                     GET    /health/live
+    ready                    GET    /health/ready
     metrics                  GET    /metrics
     openapi                  GET    /openapi.json
     api_docs                 GET    /docs
@@ -144,7 +153,7 @@ FOR_EVERYONE = {
     "stream_archive",
     "open_share",
 }
-FOR_EVERYONE |= {"google_callback", "onedrive_callback", "health", "metrics", "openapi", "api_docs", "console"}
+FOR_EVERYONE |= {"google_callback", "onedrive_callback", "health", "live", "ready", "metrics", "openapi", "api_docs", "console"}
 READS_BY_POST = {"create_archive"}
 """Whoever may only write must not get everything out by it."""
 BY_COOKIE = {"refresh_session", "logout"}
@@ -182,6 +191,21 @@ def test_check_says_what_is_stale_and_writes_nothing(
     assert absent.read_text() == "text"
     assert generate.main(["--check"]) == 0
     assert stale.read_text() == before
+
+
+def test_the_manifests_of_an_area_that_is_gone_are_stale_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = tmp_path / generate.MANIFESTS / "functions" / "fax.yaml"
+    left.parent.mkdir(parents=True)
+    left.write_text("kind: Service")
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    monkeypatch.setattr(generate, "generated", lambda: {})
+    assert generate.main(["--check"]) == 1
+    assert "fax.yaml does not say what the functions declare" in capsys.readouterr().out
+    assert left.exists()
+    assert generate.main([]) == 0
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("declaration", http_functions(), ids=lambda declaration: declaration.name)

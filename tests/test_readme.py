@@ -10,7 +10,7 @@ from shared.db import Database, TenantDatabase
 from shared.identity import tokens
 from shared.identity.client import Client
 from shared.ids import new_id
-from tests.functions.test_every_function import alone
+from tests.functions.alone import alone
 from tests.search.vault import Vault
 
 README = (ROOT / "README.md").read_text()

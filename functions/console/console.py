@@ -1,28 +1,50 @@
-"""GET /: what this is, to somebody who opens the address in a browser; one page that loads nothing from anywhere else."""
+"""GET /: the web console, to somebody who opens the address in a browser.
 
-import base64
-import hashlib
-import re
+Its files are built from `web/` by `./scripts/build-console` and committed in `dist/`. Each address of the console gets `index.html`;
+no path of `/api` is touched.
+"""
+
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from shared.config import settings
 from shared.faas import Call, Response, endpoint
+from shared.faas.built_files import INDEX, BuiltFiles
 
-PAGE = Path(__file__).with_name("start.html")
+DIST = Path(__file__).with_name("dist")
+SCREENS = (
+    "/trash",
+    "/documents/{document}",
+    "/triage",
+    "/topics",
+    "/settings",
+    "/settings/{section}",
+    "/admin",
+    "/admin/{section}",
+    "/sign-in",
+    "/register",
+    "/forgot-password",
+    "/reset-password",
+    "/shared/{link}",
+)
+"""The addresses of `web/src/router.ts`; a test holds that they are the same."""
+_FILES = BuiltFiles(DIST)
+
+
+@endpoint("GET", "/", auth="none", returns="text/html", also=(*SCREENS, "/assets/{file}"))
+async def console(call: Call) -> Response:
+    if "file" in call.path:
+        return _FILES.respond(call.path.text("file"), call.headers)
+    return _FILES.respond(INDEX, call.headers, [("content-security-policy", _policy())])
 
 
 @lru_cache(maxsize=1)
-def _page() -> tuple[bytes, str]:
-    """The page and its Content-Security-Policy: no script, and no style but its own."""
-    page = PAGE.read_text()
-    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" for style in styles)
-    policy = f"default-src 'none'; style-src {hashes}; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-    return page.encode(), policy
-
-
-@endpoint("GET", "/", auth="none", returns="text/html")
-async def console(call: Call) -> Response:
-    page, policy = _page()
-    headers = [("content-security-policy", policy), ("cache-control", "public, max-age=3600")]
-    return Response.content(page, "text/html; charset=utf-8", headers=headers)
+def _policy() -> str:
+    """What the pages may load: files of their own, and documents from the store, to which presigned URLs lead."""
+    address = urlsplit(settings().minio_public_endpoint)
+    store = f"{address.scheme}://{address.netloc}"
+    return (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {store}; img-src 'self' {store}; "
+        "worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )

@@ -13,7 +13,7 @@ from shared.faas import Call, endpoint
     body=CompleteUpload,
     returns=Document,
     status=202,
-    errors=["not_found", "upload_incomplete"],
+    errors=["not_found", "upload_incomplete", "object_mismatch"],
     max_body=2 * 2**20,
 )
 async def complete_upload(call: Call[CompleteUpload]) -> Document:

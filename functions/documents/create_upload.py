@@ -14,7 +14,16 @@ from shared.faas import Call, endpoint
     body=CreateUpload,
     returns=CreatedUpload,
     status=201,
-    errors=["document_too_large", "quota_exceeded", "unsupported_type", "empty_document", "duplicate_document"],
+    errors=[
+        "document_too_large",
+        "quota_exceeded",
+        "unsupported_type",
+        "empty_document",
+        "duplicate_document",
+        "not_found",
+        "not_replaceable",
+        "limit_reached",
+    ],
     idempotent=True,
     subject=lambda created: created.document.id,
 )

@@ -2,15 +2,10 @@
 
 from shared.cloud import exports
 from shared.db import TenantDatabase, database
-from shared.errors import NotFound
 from shared.events.catalogue import ExportRequested
-from shared.faas import Rejected, on_event
-from shared.storage import NameRefused
+from shared.faas import on_event
 
 
 @on_event(ExportRequested, queue="documents")
 async def export_cloud_file(event: ExportRequested) -> None:
-    try:
-        await exports.carry_out(TenantDatabase(database(), event.owner_id), event.export_id)
-    except (NameRefused, NotFound) as refused:
-        raise Rejected(refused.detail) from None
+    await exports.carry_out(TenantDatabase(database(), event.owner_id), event.export_id)

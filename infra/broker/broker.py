@@ -6,10 +6,12 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 from infra.broker.bucket_events import BucketEvents
 from infra.broker.cancellation import end
 from infra.broker.dispatcher import Dispatcher, QueueLimit
+from infra.broker.heartbeat import keep_beating
 from infra.broker.scheduler import Clock
 from infra.broker.schema import until_migrated
 from infra.broker.targets import Targets
@@ -56,7 +58,7 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
     if not await until_migrated(database, stop):
         await database.close()
         return
-    targets = Targets(settings.function_url_template, settings.worker_url, settings.secret_key)
+    targets = Targets(settings.function_url_template, settings.worker_url, settings.secret_key, remote=settings.remote_functions)
     dispatcher = Dispatcher(database, targets, name, limits or queue_limits(settings))
     intake = [
         asyncio.create_task(BucketEvents(database, redis_client(), name, lambda: dispatcher.wake()).run(), name="bucket events"),
@@ -65,6 +67,8 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
         asyncio.create_task(keep_sealing(database, stop), name="audit sealer"),
         asyncio.create_task(see_to_admin(database, settings, stop), name="first admin"),
     ]
+    if settings.broker_heartbeat:
+        intake.append(asyncio.create_task(keep_beating(database, Path(settings.broker_heartbeat)), name="heartbeat"))
     delivering = asyncio.create_task(dispatcher.run(), name="dispatcher")
     stopping = asyncio.create_task(stop.wait())
     if warning := warning_at_start(settings):

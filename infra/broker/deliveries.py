@@ -134,7 +134,8 @@ async def claim(
             LIMIT %(limit)s
         ), claimed AS (
             UPDATE deliveries
-            SET state = 'running', attempts = attempts + 1, leased_by = %(broker)s, lease_until = now() + %(lease)s * interval '1 second'
+            SET state = 'running', attempts = attempts + 1, leased_by = %(broker)s, lease_until = now() + %(lease)s * interval '1 second',
+                started_at = now()
             WHERE id = ANY (ARRAY(SELECT id FROM picked))
             RETURNING id, function, queue, attempts AS attempt, lane, cost, event_id
         )

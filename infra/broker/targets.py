@@ -1,7 +1,7 @@
 """Where functions live, and posting events to them.
 
-FUNCTION_URL_TEMPLATE with `{service}`, or the worker at WORKER_URL. aiohttp was chosen by measurement: at 20 requests at a time it takes
-0.3 ms of processor time each; httpx and httpcore take 3 ms.
+FUNCTION_URL_TEMPLATE with `{service}` (for all functions, or for those of REMOTE_FUNCTIONS), or the worker at WORKER_URL. aiohttp was
+chosen by measurement: at 20 requests at a time it takes 0.3 ms of processor time each; httpx and httpcore take 3 ms.
 """
 
 import socket
@@ -54,17 +54,24 @@ DeliveryOutcome = Done | DeliveryRefused | Failed | Unreached
 class Targets:
     """Functions' addresses and the connections to them (kept alive). Use within one event loop; `close()` at the end."""
 
-    def __init__(self, template: str, worker_url: str, secrets: Sequence[bytes]) -> None:
-        self._template = template or f"{worker_url}/{{service}}"
+    def __init__(self, template: str, worker_url: str, secrets: Sequence[bytes], *, remote: Sequence[str] = ()) -> None:
+        self._template = template
+        self._worker = f"{worker_url}/{{service}}"
+        self._remote = frozenset(remote)
+        """The functions that the template is for; empty: all."""
         self._secrets = tuple(secrets)
-        parts = urlsplit(self._template)
-        self.shared = "{service}" not in parts.netloc
-        """Whether all functions live behind one address, so that one of them unreachable means all of them."""
         self._session: aiohttp.ClientSession | None = None
 
     def url(self, function: str) -> str:
         """Where `function` takes its events."""
-        return self._template.replace("{service}", function.replace("_", "-"))
+        return self._template_of(function).replace("{service}", function.replace("_", "-"))
+
+    def shared(self, function: str) -> bool:
+        """Whether `function` lives behind one address with others, so that it unreachable means all of them."""
+        return "{service}" not in urlsplit(self._template_of(function)).netloc
+
+    def _template_of(self, function: str) -> str:
+        return self._template if self._template and (not self._remote or function in self._remote) else self._worker
 
     async def call(self, delivery: Delivery, seconds: float) -> DeliveryOutcome:
         """POSTs the event, signed; waits `seconds` for the function."""

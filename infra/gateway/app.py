@@ -1,6 +1,7 @@
 """The gateway's ASGI application.
 
-Without FUNCTION_URL_TEMPLATE every function runs in this process; with it, requests are handed on to the functions' services.
+Without FUNCTION_URL_TEMPLATE every function runs in this process; with it, requests are handed on to the functions' services, or only those
+of REMOTE_FUNCTIONS.
 """
 
 from infra.functions import http_functions
@@ -34,8 +35,8 @@ class Gateway:
 
 def create() -> Gateway:
     """The gateway for this process's settings."""
-    template = settings().function_url_template
-    return Gateway(Router(http_functions()), RemoteFunctions(template) if template else None)
+    template, names = settings().function_url_template, settings().remote_functions
+    return Gateway(Router(http_functions()), RemoteFunctions(template, names) if template else None)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ signed, and the request id. A service that cannot be reached is 503 `unavailable
 connection.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import TYPE_CHECKING
 
 from shared.api.response import Response
@@ -41,12 +41,17 @@ _NOT_HANDED_ON = _HOP_BY_HOP | {b"host", b"expect", b"x-forwarded-for", b"forwar
 
 
 class RemoteFunctions:
-    """Calls services by `template`, e.g. `http://{service}.docuvault.svc.cluster.local`."""
+    """Calls services by `template`, e.g. `http://{service}.docuvault.svc.cluster.local`: all functions, or those of `names`."""
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, names: Collection[str] = ()) -> None:
         self._template = template.rstrip("/")
+        self._names = frozenset(names)
         self._clients: dict[bool, httpx.AsyncClient] = {}
         """By whether their requests last."""
+
+    def serves(self, declaration: EndpointDeclaration) -> bool:
+        """Whether the function is a service of its own."""
+        return not self._names or declaration.name in self._names
 
     async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
         """The service's response, its body still to come. Raises Unavailable, BodyTooLarge, MalformedBody."""

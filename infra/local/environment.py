@@ -3,7 +3,7 @@
 import re
 from collections.abc import MutableMapping
 
-OURS = {"REDIS_URL", "REDIS_PASSWORD", "VALKEY_PORT"}
+OURS = {"REDIS_URL", "REDIS_URL_FILE", "REDIS_PASSWORD", "VALKEY_PORT"}
 OTHERS = re.compile(
     # libpq and its programs, the AWS SDKs, SeaweedFS, Redis and Valkey clients, dbmate, proxies, Python, Go's runtime
     r"PG\w+|PSQL\w*|AWS_\w+|BOTO_CONFIG|S3_\w+|WEED_\w+|REDIS\w+|VALKEY\w+|DBMATE_\w+|\w+_PROXY|PYTHON\w*"

@@ -46,8 +46,12 @@ async def exchange(port: int, request: bytes, until: bytes | None, *, host: str 
 
 async def get(port: int, path: str, *, host: str = "127.0.0.1") -> tuple[int, bytes]:
     """Status and body of an HTTP response that is whole within a second; status 0 if there is none."""
-    request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-    received = _Received(await exchange(port, request.encode(), None, host=host))
+    return await ask(port, f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode(), host=host)
+
+
+async def ask(port: int, request: bytes, *, host: str = "127.0.0.1") -> tuple[int, bytes]:
+    """As `get`, for a request that is written out and asks for the connection to be closed."""
+    received = _Received(await exchange(port, request, None, host=host))
     try:
         response = HTTPResponse(cast(socket.socket, received), method="GET")
         response.begin()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra import processes
-from infra.local import filer
+from infra.local import bucket_cors, filer
 from infra.local.certificates import ensure_certificate
 from infra.local.grpc import CallFailed, Peer
 from infra.local.ports import store_sockets
@@ -19,7 +19,7 @@ from infra.local.private_files import is_foreign, own_folder, write_private
 from infra.local.probes import is_ok, until_ready
 from infra.processes import StartError, bare_environment
 from infra.programs import installed_program
-from shared.storage.presigning import KeyPair
+from shared.storage.presigning import KeyPair, Signer
 from shared.storage.url_keys import derived
 
 _METADATA, _OLD_METADATA = "filer.db", "filerldb2"
@@ -81,6 +81,7 @@ class SeaweedFS:
         await self._repair_indexes()
         self._choose_metadata()
         await self._launch()
+        await bucket_cors.allow(Signer(self.endpoint, "us-east-1", self.access_key, self.secret_key), self.bucket, self.origins)
 
     async def _launch(self) -> None:
         # It writes its options there, to be taken next time unless told otherwise.

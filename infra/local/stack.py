@@ -28,6 +28,7 @@ from infra.local.seaweedfs import SeaweedFS
 from infra.local.valkey import Valkey
 from infra.postgres.migrate import MigrationError, migrate
 from infra.processes import StartError
+from shared.config import SettingsError, without_files
 from shared.web_origin import origin_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -165,8 +166,11 @@ class Stack:
 
     def _plan(self) -> None:
         """Which services run here, and the settings of everything: what the environment says, then settings.env, then what is usual."""
-        environment = {name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"}
-        stored = self.folder.settings(fresh_keys() | _ports())
+        try:
+            environment = without_files({name: value for name, value in self.given.items() if value.strip() or name == "HIBP_URL"})
+            stored = without_files(self.folder.settings(fresh_keys() | _ports()))
+        except SettingsError as wrong:
+            raise StartError(str(wrong)) from None
         settings = stored | environment
         logs, path = self.folder.logs, self.folder.path
         worker_port = settings.get("WORKER_PORT") or str(free_port_block(1))

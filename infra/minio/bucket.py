@@ -1,6 +1,7 @@
 """`python -m infra.minio.bucket`: makes the bucket of MINIO_BUCKET on a MinIO server and has it announce what is put there.
 
-It also makes the two keys that sign URLs for browsers (shared/storage/url_keys.py), unless the settings name some. Changes nothing the
+It also makes the two keys that sign URLs for browsers (shared/storage/url_keys.py), unless the settings name some. With MINIO_ROOT_USER and
+MINIO_ROOT_PASSWORD it makes MINIO_ACCESS_KEY, too, as a key that may do everything in that bucket and nothing else. Changes nothing the
 second time, and leaves what else the bucket announces as it is. The server must know Redis as its target DOCUVAULT
 (MINIO_NOTIFY_REDIS_…_DOCUVAULT), and the keys must be those of somebody who may configure buckets and make access keys of their own.
 """
@@ -11,8 +12,9 @@ import sys
 import time
 from typing import Any
 
-from shared.storage import StorageUnavailable, url_keys
-from shared.storage.presigning import Signer
+from shared.config import SettingsError, secret, without_files
+from shared.storage import StorageUnavailable, minio_accounts, url_keys
+from shared.storage.presigning import KeyPair, Signer
 
 ARN = "arn:minio:sqs::DOCUVAULT:redis"
 ID = "docuvault"
@@ -28,11 +30,15 @@ class BucketError(Exception):
     """The bucket could not be made ready; the message is one sentence."""
 
 
-def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wait_seconds: float = TARGET_SECONDS) -> None:
-    """Raises BucketError."""
+def prepare(
+    endpoint: str, access_key: str, secret_key: str, bucket: str, *, root: KeyPair | None = None, wait_seconds: float = TARGET_SECONDS
+) -> None:
+    """`root` makes what there is to make, and the key itself; without it, the key does. Raises BucketError."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    store = _client(endpoint, access_key, secret_key)
+    keys = KeyPair(access_key, secret_key)
+    maker = root or keys
+    store = _client(endpoint, maker.access_key, maker.secret_key)
     ours = {"Id": ID, "QueueArn": ARN, "Events": ["s3:ObjectCreated:*"]}
     deadline = time.monotonic() + wait_seconds
     try:
@@ -47,8 +53,11 @@ def prepare(endpoint: str, access_key: str, secret_key: str, bucket: str, *, wai
                 if code != _STARTING or time.monotonic() > deadline:
                     raise
             time.sleep(0.05)
-        if not os.environ.get("MINIO_UPLOAD_ACCESS_KEY"):
-            asyncio.run(_make_url_keys(Signer(_url(endpoint), _region(), access_key, secret_key), bucket, deadline))
+        signer = Signer(_url(endpoint), _region(), maker.access_key, maker.secret_key)
+        if root is not None:
+            asyncio.run(_make_key(signer, keys, bucket))
+        if not secret(os.environ, "MINIO_UPLOAD_ACCESS_KEY"):
+            asyncio.run(_make_url_keys(signer, bucket, deadline, of=keys))
         configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
         wanted = {"QueueConfigurations": [*(other for other in configurations if other.get("Id") != ID), ours]}
         while True:
@@ -90,13 +99,35 @@ def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
     )
 
 
-async def _make_url_keys(account: Signer, bucket: str, deadline: float) -> None:
+async def _make_key(root: Signer, keys: KeyPair, bucket: str) -> None:
+    """Makes `keys` a service account of the root user's for the bucket, unless it is one. Raises BucketError."""
+    from aiohttp import ClientError as Unreached
+    from aiohttp import ClientSession
+    from botocore.exceptions import ClientError
+
+    try:
+        await asyncio.to_thread(_client(root.endpoint, keys.access_key, keys.secret_key).list_objects_v2, Bucket=bucket, MaxKeys=1)
+        return
+    except ClientError as refused:
+        code = refused.response["Error"]["Code"]
+    places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": places}]}
+    try:
+        async with ClientSession() as session:
+            if code != "InvalidAccessKeyId":  # one with another secret
+                await minio_accounts.remove(session, root, keys.access_key)
+            await minio_accounts.add(session, root, keys, policy, description="DocuVault")
+    except (Unreached, minio_accounts.AccountRefused, TimeoutError) as failed:
+        raise BucketError(f"MINIO_ACCESS_KEY could not be made at {root.endpoint}: {failed}") from None
+
+
+async def _make_url_keys(account: Signer, bucket: str, deadline: float, *, of: KeyPair) -> None:
     from aiohttp import ClientError, ClientSession
 
     async with ClientSession() as session:
         while True:
             try:
-                return await url_keys.make(session, account, bucket)
+                return await url_keys.make(session, account, bucket, of=of)
             except (ClientError, TimeoutError, StorageUnavailable) as failed:
                 # MinIO answers before it has read who its users are.
                 if isinstance(failed, url_keys.NoSafeKeys) or time.monotonic() > deadline:
@@ -135,13 +166,19 @@ def takes_unsigned_objects(endpoint: str, access_key: str, secret_key: str, buck
 
 def main() -> int:
     names = ("MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")
-    missing = [name for name in names if not os.environ.get(name, "").strip()]
+    try:
+        environ = without_files(os.environ)
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
+    missing = [name for name in names if not environ.get(name, "").strip()]
     if missing:
         sys.stderr.write(f"Missing in the environment: {', '.join(missing)}.\n")
         return 2
-    values = [os.environ[name].strip() for name in names]
+    values = [environ[name].strip() for name in names]
+    root = KeyPair(environ.get("MINIO_ROOT_USER", "").strip(), environ.get("MINIO_ROOT_PASSWORD", "").strip())
     try:
-        prepare(*values, wait_seconds=10)
+        prepare(*values, root=root if root.access_key and root.access_key != values[1] else None, wait_seconds=10)
     except BucketError as failed:
         sys.stderr.write(f"{failed}\n")
         return 1

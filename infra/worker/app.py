@@ -7,20 +7,25 @@ from collections.abc import Mapping
 from cloudevents.http import from_http
 from starlette.exceptions import HTTPException
 
+from shared.errors import Unauthenticated
 from shared.events.signing import NOT_BEGUN_HEADER
 from shared.faas.asgi import AsgiScope, Receive, Send
+from shared.faas.call import bearer_token
 from shared.faas.event_functions import CloudEventFunction
+from shared.observability import metrics
 
 log = logging.getLogger("docuvault.worker")
 
 MAX_BODY_BYTES = 4 * 2**20
 HEALTH_PATH = "/health"
+METRICS_PATH = "/metrics"
 
 
 class Worker:
-    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` is 200.
+    """POST `/{service-name}` with a CloudEvent: 200 once the function has returned, or what it raised. `GET /health` is 200, `GET /metrics`
+    what this process has counted.
 
-    While it drains, both respond with 503 and a header that tells brokers that nothing was begun.
+    While it drains, the first two respond with 503 and a header that tells brokers that nothing was begun.
     """
 
     def __init__(self, functions: Mapping[str, CloudEventFunction]) -> None:
@@ -44,6 +49,9 @@ class Worker:
         if scope["type"] != "http":
             return
         try:
+            if scope["path"] == METRICS_PATH:
+                await _respond(send, 200, _metrics(scope), [(b"content-type", metrics.CONTENT_TYPE.encode())])
+                return
             await self._run(scope, receive)
             await _respond(send, 200, b"OK")
         except HTTPException as refused:
@@ -83,6 +91,15 @@ class Worker:
             raise HTTPException(503, detail="the worker is stopping", headers={NOT_BEGUN_HEADER: "1", "Connection": "close"})
 
 
+def _metrics(scope: AsgiScope) -> bytes:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    try:
+        metrics.require_token(bearer_token(headers))
+    except Unauthenticated as refused:
+        raise HTTPException(401, detail=refused.detail, headers=refused.headers) from None
+    return metrics.render().encode()
+
+
 async def _body(receive: Receive) -> bytes:
     body = b""
     while True:
@@ -97,8 +114,10 @@ async def _body(receive: Receive) -> bytes:
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    content = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": content + (headers or [])})
+    given = [(b"content-length", str(len(body)).encode()), *(headers or [])]
+    if all(name != b"content-type" for name, _ in given):
+        given.append((b"content-type", b"text/plain; charset=utf-8"))
+    await send({"type": "http.response.start", "status": status, "headers": given})
     await send({"type": "http.response.body", "body": body})
 
 

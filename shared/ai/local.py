@@ -7,7 +7,8 @@ How it judges. Each topic is judged on its own, by points:
 - what the owner has *decided*: words that stand more often in documents accepted under this topic than in those of the other topics speak
   for it, words of refused documents against it.
 
-Words count by BM25's saturation (k1 1, b 0.5), those of title, filename and the first lines more. A topic with far fewer points than the
+Words count by BM25's saturation (k1 1, b 0.5), those of title, filename and the first lines more; in a long document only those of
+passages that speak of the topic. A topic with far fewer points than the
 best one loses some, for papers mention much in passing. A logistic curve makes the points a confidence, set so that
 (tests/ai/test_local_quality.py) what reaches `FILED_FROM` is hardly ever wrong. The quote is the passage that holds the most points.
 """
@@ -55,6 +56,13 @@ LEARNED_TERMS_MIN = 25
 MIDPOINT, STEEPNESS = 3.2, 1.25
 CONFIDENCE_MAX = 0.99
 """Word statistics are never certain."""
+
+LONG_CHARACTERS = 6_000
+"""From this length on a document mentions so much that only passages count that speak of a topic (`_CountedWords._told`)."""
+
+PASSAGE_CHARACTERS, PASSAGE_WEIGHT, PASSAGES_WANTED = 500, 2.0, 2.0
+"""A passage speaks of a topic if two of its keys stand there that weigh so much together; so many of them get half of the points. Chosen on
+`LETTERS_AT_HAND` of tests/ai/household.py among twenty pages of terms."""
 
 QUOTE_SPAN = 160
 """Characters between the first and the last word that a quote is chosen for; the sentence around them is given."""
@@ -243,6 +251,7 @@ class _CountedWords:
             for key in _affixes(word):
                 self.counts[key] += self.counts[word]
                 self.compounds.setdefault(key, []).append(word)
+        self.is_long = sum(len(zone.text) for zone in zones if zone.page is not None) >= LONG_CHARACTERS
         self.saturation = min(SATURATION_MAX, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
 
     def points(self, weights: Mapping[str, float]) -> float:
@@ -252,8 +261,25 @@ class _CountedWords:
 
     def broad_points(self, weights: Mapping[str, float]) -> float:
         """The same, discounted where few different keys carry them: one word, however often, is not yet a kind of paper."""
-        points, found = self.points(weights), sum(1 for key in weights if key in self.counts)
+        points, found = self._told(weights) if self.is_long else self.points(weights), sum(1 for key in weights if key in self.counts)
         return points * found / (found + 1) if found else 0.0
+
+    def _told(self, weights: Mapping[str, float]) -> float:
+        """The points of a long document: of passages that speak of these keys, discounted if there are few. A word here and there in forty
+        pages of terms says nothing, and an advertisement on the first of them is one passage."""
+        present = {key: weight for key, weight in weights.items() if key in self.counts}
+        counts: Counter[str] = Counter()
+        passages = 0
+        for zone in self.zones:
+            keys: dict[int, set[str]] = {}
+            for start, _, key, _ in self._hits(zone, present) if zone.page is not None else ():
+                keys.setdefault(start // PASSAGE_CHARACTERS, set()).add(key)
+            for found in keys.values():
+                if len(found) > 1 and sum(present[key] for key in found) >= PASSAGE_WEIGHT:
+                    passages += 1
+                    counts.update(found)
+        points = sum(present[key] * 2 * count / (count + 1) for key, count in counts.items())
+        return points * passages / (passages + PASSAGES_WANTED)
 
     def count_phrases(self, keys: set[str]) -> None:
         """Counts phrases that the lexicon does not have (of a topic's name)."""

@@ -223,6 +223,8 @@ async def delete(db: TenantDatabase, connection_id: UUID, *, caller: Caller | No
             SELECT count(*) FROM (
                 SELECT id FROM documents WHERE owner_id = %(owner)s AND connection_id = %(id)s
                 UNION
+                SELECT document_id FROM document_versions WHERE owner_id = %(owner)s AND connection_id = %(id)s
+                UNION
                 SELECT document_id FROM document_moves WHERE owner_id = %(owner)s AND to_connection = %(id)s
             ) AS there
             """,

@@ -58,7 +58,7 @@ class _ServedDocument:
 
 
 def link(owner_id: UUID, document_id: UUID, disposition: Disposition, expires_at: datetime) -> str:
-    """A URL that gives the document to whoever holds it, until it expires."""
+    """A URL that gives the document, or the earlier version that has this id, to whoever holds it, until it expires."""
     body = _TOKEN.pack(owner_id.bytes, document_id.bytes, int(expires_at.timestamp()), disposition == "inline")
     return f"{settings().backend_url}/api/content/{base64url(body + sign(_PURPOSE, body))}"
 
@@ -110,9 +110,14 @@ async def _find(db: TenantDatabase, document_id: UUID) -> _ServedDocument:
             """
             SELECT id, filename, content_type, size, coalesce(etag, '') AS etag, sha256, connection_id,
                 coalesce(cloud_key, object_key) AS key
-            FROM documents
-            WHERE owner_id = %(owner)s AND id = %(id)s AND status <> 'uploading'
-                AND EXISTS (SELECT FROM users WHERE id = %(owner)s AND NOT disabled AND deleted_at IS NULL)
+            FROM (
+                SELECT id, filename, content_type, size, etag, sha256, connection_id, cloud_key, object_key FROM documents
+                WHERE owner_id = %(owner)s AND id = %(id)s AND status <> 'uploading'
+                UNION ALL
+                SELECT id, filename, content_type, size, etag, sha256, connection_id, cloud_key, object_key FROM document_versions
+                WHERE owner_id = %(owner)s AND id = %(id)s
+            ) AS original
+            WHERE EXISTS (SELECT FROM users WHERE id = %(owner)s AND NOT disabled AND deleted_at IS NULL)
             """,
             {"owner": db.owner_id, "id": document_id},
             row=_ServedDocument,

@@ -61,6 +61,9 @@ async def _remove(db: TenantDatabase, leftover: _Leftover) -> None:
                 SELECT FROM documents WHERE owner_id = %(owner)s AND connection_id IS NOT DISTINCT FROM %(connection)s
                     AND coalesce(cloud_key, object_key) = %(key)s
             ) OR EXISTS (
+                SELECT FROM document_versions WHERE owner_id = %(owner)s AND connection_id IS NOT DISTINCT FROM %(connection)s
+                    AND coalesce(cloud_key, object_key) = %(key)s
+            ) OR EXISTS (
                 SELECT FROM document_moves
                 WHERE owner_id = %(owner)s AND to_connection IS NOT DISTINCT FROM %(connection)s AND target_key = %(key)s
             )

@@ -65,6 +65,36 @@ class Imported(ResponseModel):
     documents: list[Document]
 
 
+class WatchFolder(RequestModel):
+    """A folder of the cloud, as `browse_connection` names it; `""` is the top one."""
+
+    path: CloudPath
+
+
+class RefusedFile(ResponseModel):
+    """A file that became no document, with the code that an import of it alone would have answered."""
+
+    path: str
+    code: str
+
+
+class WatchedFolder(ResponseModel):
+    """A folder whose files become documents by themselves.
+
+    `waiting` are new files that wait for a second look, because they may still be growing; `refused` the first hundred that could not be
+    taken; `error` is a sentence for people while looks come to nothing.
+    """
+
+    id: UUID
+    path: str
+    waiting: int
+    refused: list[RefusedFile]
+    error: str | None = None
+    looked_at: datetime | None = None
+    next_look_at: datetime
+    created_at: datetime
+
+
 class ExportDocuments(RequestModel):
     """Documents of the caller's, and the folder in the cloud that gets the copies; it is made if it is not there."""
 

@@ -23,7 +23,7 @@ from shared.clock import now
 from shared.cloud import backends, cloud_names, copying
 from shared.cloud.models import CloudProvider
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, step_history, upload_step
+from shared.documents import filenames, lifecycle, step_history
 from shared.errors import Conflict, NotFound
 from shared.events import publish
 from shared.events.catalogue import MoveRequested
@@ -86,7 +86,7 @@ async def request(db: TenantDatabase, document_id: UUID, connection_id: UUID | N
             SELECT status NOT IN ('uploading') AND coalesce(error ->> 'code', '') <> %(mismatch)s
             FROM documents WHERE owner_id = %(owner)s AND id = %(id)s FOR NO KEY UPDATE
             """,
-            {"owner": db.owner_id, "id": document_id, "mismatch": upload_step.OBJECT_MISMATCH},
+            {"owner": db.owner_id, "id": document_id, "mismatch": lifecycle.OBJECT_MISMATCH},
         )
         if movable is None:
             raise NotFound
@@ -133,6 +133,21 @@ async def _ask(tx: Transaction, owner_id: UUID, document_id: UUID, connection_id
         keys,
     )
     await announce(tx, owner_id, document_id, move_id)
+
+
+async def follow(tx: Transaction, owner_id: UUID, document_id: UUID, connection_id: UUID | None) -> None:
+    """Another original is about to take the place of a document's: it goes where the former one, in `connection_id`, is or was to go.
+
+    Call it while the document's row still says what the former one is.
+    """
+    going: tuple[UUID | None] | None = await tx.fetch_value(
+        "SELECT ARRAY[to_connection] FROM document_moves WHERE owner_id = %(owner)s AND document_id = %(document)s",
+        {"owner": owner_id, "document": document_id},
+    )
+    if going is not None:
+        [connection_id] = going
+    if going is not None or connection_id is not None:
+        await _ask(tx, owner_id, document_id, connection_id)
 
 
 async def announce(tx: Transaction, owner_id: UUID, document_id: UUID, move_id: UUID) -> None:

@@ -73,7 +73,7 @@ class Transaction:
         await self.connection.execute("SAVEPOINT part")
         try:
             yield
-        except psycopg.Error:
+        except Exception:
             await self.connection.execute("ROLLBACK TO SAVEPOINT part")
             raise
         await self.connection.execute("RELEASE SAVEPOINT part")

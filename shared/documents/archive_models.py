@@ -31,6 +31,19 @@ class ArchiveLink(ResponseModel):
     expires_at: datetime
 
 
+class ArchivedVersion(ResponseModel):
+    """An earlier version; `filename` and `archive_error` as those of ArchivedDocument."""
+
+    number: int
+    filename: str | None
+    original_filename: str
+    size: int
+    content_type: str
+    sha256: str | None = None
+    created_at: datetime
+    archive_error: str | None = None
+
+
 class ArchivedDocument(Document):
     """A line of `manifest.jsonl`: the document as the API gives it, but for its `filename`, which is that in the archive.
 
@@ -41,3 +54,4 @@ class ArchivedDocument(Document):
     original_filename: str
     text_filename: str | None = None
     archive_error: str | None = None
+    earlier_versions: list[ArchivedVersion]

@@ -9,6 +9,7 @@ from shared.documents import filenames
 MANIFEST = "manifest.jsonl"
 ERRORS = "errors.txt"
 TEXT_FOLDER = "text"
+VERSIONS_FOLDER = "versions"
 
 
 class ArchiveNames:
@@ -18,7 +19,7 @@ class ArchiveNames:
     """
 
     def __init__(self) -> None:
-        self._taken = {_remembered(name) for name in (MANIFEST, ERRORS, TEXT_FOLDER)}
+        self._taken = {_remembered(name) for name in (MANIFEST, ERRORS, TEXT_FOLDER, VERSIONS_FOLDER)}
         self._numbers: dict[int, int] = {}
 
     def take(self, filename: str) -> str:
@@ -38,6 +39,11 @@ class ArchiveNames:
 def text_name(name: str) -> str:
     """Where the text of the document of that name lies."""
     return f"{TEXT_FOLDER}/{name}.txt"
+
+
+def version_name(name: str, number: int, filename: str) -> str:
+    """Where an earlier version of the document of that name lies, which was called `filename`."""
+    return f"{VERSIONS_FOLDER}/{name}/{number}{filenames.extension(filename)}"
 
 
 def _remembered(name: str) -> int:

@@ -14,10 +14,11 @@ import logging
 import struct
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import IO
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from shared.cloud.content import OriginalChanged, OriginalMissing
 from shared.config import settings
 from shared.db import TenantDatabase, database
 from shared.documents import archive_names, bulk, library, listing
-from shared.documents.archive_models import ArchivedDocument, ArchiveLink, ArchiveRequest
+from shared.documents.archive_models import ArchivedDocument, ArchivedVersion, ArchiveLink, ArchiveRequest
 from shared.documents.archive_names import ArchiveNames
 from shared.documents.models import Document, DocumentFilter
 from shared.documents.zip_stream import IN_MEMORY, PIECE, ZipStream
@@ -260,7 +261,7 @@ class _ArchiveWriter:
         name = self._names.take(document.filename)
         before, error = self._zip.entries, None
         try:
-            async with aclosing(self._original(document, source, name)) as chunks:
+            async with aclosing(self._original(document, source, name, partial(self._source, document_id))) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except _OriginalIncomplete as incomplete:
@@ -270,13 +271,19 @@ class _ArchiveWriter:
         async with aclosing(self._text(document, name)) as chunks:
             async for chunk in chunks:
                 yield chunk
+        text_filename = archive_names.text_name(name) if self._zip.entries > before else None
+        versions: list[ArchivedVersion] = []
+        async with aclosing(self._versions(document, name, versions)) as chunks:
+            async for chunk in chunks:
+                yield chunk
         line = ArchivedDocument.model_construct(
             **dict(document)
             | {
                 "filename": name if has_original else None,
                 "original_filename": document.filename,
-                "text_filename": archive_names.text_name(name) if self._zip.entries > before else None,
+                "text_filename": text_filename,
                 "archive_error": error,
+                "earlier_versions": versions,
             }
         )
         self._manifest.write(line.model_dump_json().encode() + b"\n")
@@ -309,10 +316,57 @@ class _ArchiveWriter:
             raise NotFound
         return document, source
 
-    async def _original(self, document: Document, source: _ArchiveSource, name: str) -> AsyncGenerator[bytes, None]:
-        """The original's entry; what breaks off goes on from there. Raises _OriginalIncomplete, once the entry has ended.
+    async def _source(self, document_id: UUID) -> _ArchiveSource:
+        return (await self._find(document_id))[1]
 
-        Raises StorageUnavailable if the bucket gives nothing any more.
+    async def _earlier_versions(self, document_id: UUID) -> list[ArchivedVersion]:
+        async with self._db.transaction() as tx:
+            return await tx.fetch_all(
+                """
+                SELECT number, NULL AS filename, filename AS original_filename, size, content_type, sha256, created_at
+                FROM document_versions WHERE owner_id = %(owner)s AND document_id = %(id)s ORDER BY number
+                """,
+                {"owner": self._db.owner_id, "id": document_id},
+                row=ArchivedVersion,
+            )
+
+    async def _version_source(self, document_id: UUID, number: int) -> _ArchiveSource:
+        async with self._db.transaction() as tx:
+            source = await tx.fetch_one(
+                """
+                SELECT connection_id, coalesce(cloud_key, object_key) AS key, coalesce(etag, '') AS etag FROM document_versions
+                WHERE owner_id = %(owner)s AND document_id = %(id)s AND number = %(number)s
+                """,
+                {"owner": self._db.owner_id, "id": document_id, "number": number},
+                row=_ArchiveSource,
+            )
+        if source is None:
+            raise NotFound("There is no such version any more.")
+        return source
+
+    async def _versions(self, document: Document, name: str, archived: list[ArchivedVersion]) -> AsyncGenerator[bytes, None]:
+        """The originals of earlier versions; what became of each is added to `archived`."""
+        for version in await self._earlier_versions(document.id):
+            entry = archive_names.version_name(name, version.number, version.original_filename)
+            copied = ("size", "content_type", "sha256", "created_at")
+            original = document.model_copy(update={member: getattr(version, member) for member in copied})
+            locate = partial(self._version_source, document.id, version.number)
+            before, error = self._zip.entries, None
+            try:
+                async with aclosing(self._original(original, await locate(), entry, locate)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except (NotFound, _OriginalIncomplete) as failed:
+                error = str(failed)
+                self._note(document.id, entry, error)
+            archived.append(version.model_copy(update={"filename": entry if self._zip.entries > before else None, "archive_error": error}))
+
+    async def _original(
+        self, document: Document, source: _ArchiveSource, name: str, locate: Callable[[], Awaitable[_ArchiveSource]]
+    ) -> AsyncGenerator[bytes, None]:
+        """The original's entry; what breaks off goes on from there, where `locate` says that it is then.
+
+        Raises _OriginalIncomplete, once the entry has ended; StorageUnavailable if the bucket gives nothing any more.
         """
         deflate = document.content_type.startswith("text/") or document.content_type in _COMPRESSIBLE
         begun, sent = False, 0
@@ -336,7 +390,7 @@ class _ArchiveWriter:
             if type(failure) is Unavailable:
                 raise failure
             try:
-                elsewhere = (await self._find(document.id))[1]
+                elsewhere = await locate()
             except NotFound as gone:
                 failure = gone
                 break

@@ -19,7 +19,7 @@ import psycopg
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
-from shared.documents import jobs, library, lifecycle, listing, purging, query_filters, reprocessing, topics, upload_step
+from shared.documents import jobs, library, lifecycle, listing, purging, query_filters, reprocessing, topics
 from shared.documents.change_models import Action, BulkRequest, BulkResult, FailedItem, Job
 from shared.documents.jobs import BatchOutcome, JobWork
 from shared.documents.listing import Filters
@@ -308,7 +308,7 @@ async def _apply(tx: Transaction, owner_id: UUID, order: _BulkOrder, ids: Sequen
             outcome = await reprocessing.reprocess_some(tx, owner_id, present, caller=order.caller, job=order.job)
             result.done |= set(outcome.under_way)
             result.failed += jobs.failures(library.UploadIncomplete.code, outcome.not_stored)
-            result.failed += jobs.failures(upload_step.OBJECT_MISMATCH, outcome.refused)
+            result.failed += jobs.failures(lifecycle.OBJECT_MISMATCH, outcome.refused)
     return result
 
 

@@ -47,10 +47,14 @@ JobState = Literal["running", "done", "failed", "cancelled"]
 
 
 class FailedItem(ResponseModel):
-    """What could not be done, and why: `code` as the operation on that one alone would have answered."""
+    """What could not be done, and why: `code` as the operation on that one alone would have answered.
+
+    `path` is there only for a file of a cloud that has become no document; `id` is then the one that it would have had.
+    """
 
     id: UUID
     code: str
+    path: str | None = Field(default=None, exclude_if=lambda path: path is None)
 
 
 class Job(ResponseModel):

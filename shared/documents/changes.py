@@ -1,4 +1,4 @@
-"""What changed among an owner's documents, as server-sent events (HTML Living Standard, 9.2).
+"""What changed among an owner's documents, and how far their jobs have come, as server-sent events (HTML Living Standard, 9.2).
 
 Changes are numbered per owner without gaps by the database (`document_changes`), in the transaction that made them. A stream that
 resumes with `Last-Event-ID` gets what it missed; one that was away longer than KEPT gets `reset` and must list anew. Several changes of one
@@ -22,6 +22,7 @@ from shared.clock import now
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction, database
 from shared.db.listen import listen
+from shared.documents import jobs
 from shared.documents.lifecycle import CHANGES_CHANNEL
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import Unavailable
@@ -29,6 +30,8 @@ from shared.errors import Unavailable
 log = logging.getLogger("docuvault.documents")
 
 COMMENT_SECONDS = 15.0
+JOBS_SECONDS = 1.0
+"""How often the progress of jobs is told at most."""
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 """How long changes gather after some were told: a hundred documents under way cost 50 looks a second, not one each."""
@@ -44,11 +47,15 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
         position, reset = await _position(db, last_event_id)
         yield f"id: {position}\nevent: reset\ndata: {{}}\n\n".encode() if reset else b": connected\n\n"
         comment_at = now() + timedelta(seconds=COMMENT_SECONDS)
+        progress = _JobNews(db)
         while True:
             changed.clear()
             again_at = comment_at
             try:
                 position, events, more = await _events_after(db, position)
+                told, jobs_at = await progress.news()
+                events += told
+                again_at = min(again_at, jobs_at or again_at)
             except Unavailable:
                 events, more = [], False
                 again_at = now() + timedelta(seconds=POLL_SECONDS)  # what was told is not told again
@@ -148,6 +155,33 @@ async def _events_after(db: TenantDatabase, position: int) -> tuple[int, list[by
         elif document is not None:  # else its removal is among the changes that follow
             events.append(f"id: {change.seq}\nevent: document\ndata: {document.model_dump_json()}\n\n".encode())
     return changes[-1].seq, events, len(changes) == BATCH
+
+
+class _JobNews:
+    """What has become of the owner's jobs since it was last told: at most once in JOBS_SECONDS, but for those that end.
+
+    These events have no number, for a job can be asked for at any time; a stream begins with the jobs that are under way.
+    """
+
+    def __init__(self, db: TenantDatabase) -> None:
+        self._db = db
+        self._since = self._looked_at = now()
+        self._told: dict[UUID, tuple[str, int, int]] = {}
+        self._looked = False
+
+    async def news(self) -> tuple[list[bytes], datetime | None]:
+        """The events, and when to ask again, if there may be more before anything else changes."""
+        again_at = self._looked_at + timedelta(seconds=JOBS_SECONDS)
+        if self._looked and now() < again_at:
+            return [], again_at
+        self._looked, self._looked_at = True, now()
+        events = []
+        for job in await jobs.under_way_or_ended_since(self._db, self._since):
+            state = job.state, job.done, len(job.failed)
+            if self._told.get(job.id) != state:
+                self._told[job.id] = state
+                events.append(f"event: job\ndata: {job.model_dump_json()}\n\n".encode())
+        return events, None
 
 
 async def _wait(changed: asyncio.Event, until: datetime) -> None:

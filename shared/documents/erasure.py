@@ -22,6 +22,7 @@ class _OwnedDocument:
     upload_id: str | None
     uploading: bool
     was_read: bool
+    earlier_keys: list[str]
 
 
 async def erase_all(db: TenantDatabase, store: ObjectStore) -> None:
@@ -58,12 +59,14 @@ async def any_left(tx: Transaction, owner_id: UUID) -> bool:
 
 
 async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
+    """Newest first: what is being uploaded to replace a document goes before that."""
     async with db.transaction() as tx:
         return await tx.fetch_all(
             """
             SELECT id, revision, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
-                status IN ('extracted', 'ready') AS was_read
-            FROM documents WHERE owner_id = %(owner)s ORDER BY id LIMIT %(limit)s
+                status IN ('extracted', 'ready') AS was_read,
+                ARRAY(SELECT object_key FROM document_versions AS v WHERE v.owner_id = d.owner_id AND v.document_id = d.id) AS earlier_keys
+            FROM documents AS d WHERE owner_id = %(owner)s ORDER BY id DESC LIMIT %(limit)s
             """,
             {"owner": db.owner_id, "limit": BATCH},
             row=_OwnedDocument,
@@ -75,7 +78,8 @@ async def _erase_objects(owner_id: UUID, document: _OwnedDocument, store: Object
     if document.upload_id is not None:
         await store.abort_parts(document.object_key, document.upload_id)
     # Also if it has moved to a cloud: then its former copy may still be there.
-    await store.delete(document.object_key)
+    for key in (document.object_key, *document.earlier_keys):
+        await store.delete(key)
     # Its reader stores it before the row names it, and may be about to.
     thumbnail = document.thumbnail_key or str(ThumbnailKey(owner_id, document.id, document.revision))
     await store.delete(thumbnail)

@@ -3,10 +3,14 @@
 How far a job has come stands in its row, so a worker that dies in the middle costs a slice's last batch, never a document twice, and what
 stood still is woken by the reconciler. A job is bounded: an owner has a few under way at once, and the documents that it could not do are
 told by id up to FAILED_TOLD.
+
+A job whose pieces are done by events of their own (a file each, of import and export) counts them as they end, by `count`; its slices find
+the pieces, and those that nobody will end any more.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +19,7 @@ from psycopg.types.json import Jsonb
 from shared.api import cursors
 from shared.api.models import Page, PageQuery
 from shared.db import TenantDatabase, Transaction, database
+from shared.documents import lifecycle
 from shared.documents.change_models import FailedItem, Job, JobKind
 from shared.errors import InvalidCursor, NotFound, RateLimited
 from shared.events import publish
@@ -22,7 +27,9 @@ from shared.events.catalogue import JobDue
 from shared.ids import new_id
 
 AT_ONCE = 5
-"""Jobs an owner may have under way."""
+"""Jobs an owner may have under way, of imports and exports FILES_AT_ONCE: most of those are of a file or two."""
+FILES_AT_ONCE = 50
+_OF_FILES = ("import", "export")
 FAILED_TOLD = 1_000
 QUIET_SECONDS = 60
 """How long a job may stand still before it is woken."""
@@ -32,24 +39,43 @@ COST = 40
 
 
 _COLUMNS = "id, kind, state, total, done, failed, created_at, finished_at"
+_ENDS = "state = 'running' AND total IS NOT NULL AND done + %(done)s + failed_count + %(failures)s >= total"
 
 
-async def create(tx: Transaction, owner_id: UUID, kind: JobKind, request: Mapping[str, Any], *, total: int | None = None) -> Job:
-    """A job, its first slice announced. Raises RateLimited if the owner has AT_ONCE under way."""
+async def create(
+    tx: Transaction, owner_id: UUID, kind: JobKind, request: Mapping[str, Any], *, total: int | None = None, position: Any = None
+) -> Job:
+    """A job, its first slice announced. Raises RateLimited if the owner has AT_ONCE (or FILES_AT_ONCE) under way."""
     # One at a time for an owner: of two requests at once the second sees the first one's job.
     await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('jobs ' || %(owner)s::text, 0))", {"owner": owner_id})
-    running: int = await tx.fetch_value("SELECT count(*) FROM jobs WHERE owner_id = %(owner)s AND state = 'running'", {"owner": owner_id})
-    if running >= AT_ONCE:
-        raise RateLimited(30, f"{AT_ONCE} jobs are under way already; wait for one of them to end, or cancel it.")
+    most = FILES_AT_ONCE if kind in _OF_FILES else AT_ONCE
+    running: int = await tx.fetch_value(
+        """
+        SELECT count(*) FROM jobs
+        WHERE owner_id = %(owner)s AND state = 'running' AND (kind = ANY (%(of_files)s)) = %(like_these)s
+        """,
+        {"owner": owner_id, "of_files": list(_OF_FILES), "like_these": kind in _OF_FILES},
+    )
+    if running >= most:
+        raise RateLimited(30, f"{most} jobs are under way already; wait for one of them to end, or cancel it.")
     job = await tx.fetch_one(
         f"""
-        INSERT INTO jobs (id, owner_id, kind, request, total) VALUES (%(id)s, %(owner)s, %(kind)s, %(request)s, %(total)s)
+        INSERT INTO jobs (id, owner_id, kind, request, total, position)
+        VALUES (%(id)s, %(owner)s, %(kind)s, %(request)s, %(total)s, %(position)s)
         RETURNING {_COLUMNS}
         """,
-        {"id": new_id(), "owner": owner_id, "kind": kind, "request": Jsonb(dict(request)), "total": total},
+        {
+            "id": new_id(),
+            "owner": owner_id,
+            "kind": kind,
+            "request": Jsonb(dict(request)),
+            "total": total,
+            "position": None if position is None else Jsonb(position),
+        },
         row=Job,
     )
     assert job is not None
+    lifecycle.wake_listeners(tx, owner_id)
     await publish(tx, JobDue(owner_id=owner_id, job_id=job.id, slices=0), cost=COST)
     return job
 
@@ -95,6 +121,7 @@ async def cancel(db: TenantDatabase, job_id: UUID) -> Job:
             """,
             {"owner": db.owner_id, "id": job_id},
         )
+        lifecycle.wake_listeners(tx, db.owner_id)
     return await get(db, job_id)
 
 
@@ -160,6 +187,61 @@ async def advance(tx: Transaction, owner_id: UUID, job_id: UUID, outcome: BatchO
             "ended": outcome.position is None,
         },
     )
+    lifecycle.wake_listeners(tx, owner_id)
+
+
+async def count(tx: Transaction, owner_id: UUID, job_id: UUID, *, done: int = 0, failed: Sequence[FailedItem] = ()) -> None:
+    """Pieces of a job have come to their end; the job is done once its total is known and reached."""
+    await tx.execute(
+        f"""
+        UPDATE jobs
+        SET done = done + %(done)s, failed_count = failed_count + %(failures)s, updated_at = now(),
+            failed = CASE WHEN jsonb_array_length(failed) < {FAILED_TOLD} THEN failed || %(failed)s ELSE failed END,
+            state = CASE WHEN {_ENDS} THEN 'done' ELSE state END,
+            finished_at = CASE WHEN {_ENDS} THEN now() ELSE finished_at END,
+            total = CASE WHEN {_ENDS} THEN done + %(done)s + failed_count + %(failures)s ELSE total END
+        WHERE owner_id = %(owner)s AND id = %(id)s
+        """,
+        {
+            "owner": owner_id,
+            "id": job_id,
+            "done": done,
+            "failures": len(failed),
+            "failed": Jsonb([item.model_dump(mode="json") for item in failed[:FAILED_TOLD]]),
+        },
+    )
+    lifecycle.wake_listeners(tx, owner_id)
+
+
+async def keep_position(tx: Transaction, owner_id: UUID, job_id: UUID, position: Any) -> bool:
+    """Says how far the job has come, if it is still under way; whether it is."""
+    return bool(
+        await tx.execute(
+            """
+            UPDATE jobs SET position = %(position)s, updated_at = now()
+            WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'
+            """,
+            {"owner": owner_id, "id": job_id, "position": Jsonb(position)},
+        )
+    )
+
+
+async def running(tx: Transaction, owner_id: UUID, job_id: UUID) -> bool:
+    """Whether the job is still under way."""
+    return bool(
+        await tx.fetch_value(
+            "SELECT true FROM jobs WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'", {"owner": owner_id, "id": job_id}
+        )
+    )
+
+
+async def kind_of(db: TenantDatabase, job_id: UUID) -> JobKind | None:
+    """What a job does; None if there is no such job."""
+    async with db.transaction() as tx:
+        kind: JobKind | None = await tx.fetch_value(
+            "SELECT kind FROM jobs WHERE owner_id = %(owner)s AND id = %(id)s", {"owner": db.owner_id, "id": job_id}
+        )
+    return kind
 
 
 async def go_on(tx: Transaction, owner_id: UUID, work: JobWork) -> None:
@@ -180,6 +262,20 @@ async def fail(db: TenantDatabase, job_id: UUID) -> None:
             WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'
             """,
             {"owner": db.owner_id, "id": job_id},
+        )
+        lifecycle.wake_listeners(tx, db.owner_id)
+
+
+async def under_way_or_ended_since(db: TenantDatabase, since: datetime) -> list[Job]:
+    """The owner's jobs that are under way or have ended since then, a hundred at most, oldest first."""
+    async with db.transaction() as tx:
+        return await tx.fetch_all(
+            f"""
+            SELECT {_COLUMNS} FROM jobs
+            WHERE owner_id = %(owner)s AND (state = 'running' OR finished_at > %(since)s) ORDER BY id LIMIT 100
+            """,
+            {"owner": db.owner_id, "since": since},
+            row=Job,
         )
 
 

@@ -13,7 +13,7 @@ from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, recognized_pages, upload_step
+from shared.documents import filenames, lifecycle, recognized_pages, replacing, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentPages, DownloadLink, PlacedWord, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
@@ -125,28 +125,39 @@ class _Kept:
     object_key: str
     connection_id: UUID | None
     thumbnail_key: str | None
+    version: int
+    version_id: UUID | None
 
 
 async def download(
-    db: TenantDatabase, document_id: UUID, disposition: Literal["attachment", "inline"], *, caller: Caller | None = None
+    db: TenantDatabase,
+    document_id: UUID,
+    disposition: Literal["attachment", "inline"],
+    *,
+    version_id: UUID | None = None,
+    caller: Caller | None = None,
 ) -> DownloadLink:
-    """A link to the original under its human name. `inline` is honoured for INLINE_TYPES only.
+    """A link to the original, or to that of an earlier version, under its human name. `inline` is honoured for INLINE_TYPES only.
 
     Raises NotFound, UploadIncomplete, ObjectRefused.
     """
     async with db.transaction() as tx:
         kept = await _kept(tx, db.owner_id, document_id)
+        earlier = None
+        if version_id is not None and version_id != replacing.id_of_version(document_id, kept.version_id):
+            kept = earlier = await _kept_version(tx, db.owner_id, document_id, version_id)
         if kept.status == "uploading":
             raise UploadIncomplete
-        if kept.error_code == upload_step.OBJECT_MISMATCH:
+        if kept.error_code == lifecycle.OBJECT_MISMATCH:
             raise ObjectRefused
-        await audit.record_call(tx, caller, AuditAction.DOCUMENT_DOWNLOADED, target=document_id)
+        detail = {} if earlier is None else {"version": earlier.version}
+        await audit.record_call(tx, caller, AuditAction.DOCUMENT_DOWNLOADED, target=document_id, detail=detail)
     if kept.content_type not in INLINE_TYPES:
         disposition = "attachment"
     expires_at = now() + DOWNLOAD_LIFETIME
     url = await link(
         db.owner_id,
-        document_id,
+        document_id if earlier is None or version_id is None else version_id,
         object_key=kept.object_key,
         connection_id=kept.connection_id,
         filename=kept.filename,
@@ -168,7 +179,8 @@ async def link(
     disposition: Literal["attachment", "inline"],
     expires_at: datetime,
 ) -> str:
-    """A URL that gives an original, in the bucket or in a cloud of its owner's, to whoever holds it until it expires.
+    """A URL that gives an original, in the bucket or in a cloud of its owner's, to whoever holds it until it expires; `document_id` is that
+    of the version if it is an earlier one.
 
     The caller has looked whether the document may be given, and that `inline` is for INLINE_TYPES alone. Raises StorageUnavailable.
     """
@@ -254,7 +266,7 @@ async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
 async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key, version, version_id
         FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},
@@ -262,4 +274,19 @@ async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     )
     if kept is None:
         raise NotFound
+    return kept
+
+
+async def _kept_version(tx: Transaction, owner_id: UUID, document_id: UUID, version_id: UUID) -> _Kept:
+    kept = await tx.fetch_one(
+        """
+        SELECT filename, content_type, 'stored' AS status, NULL AS error_code, object_key, connection_id, NULL AS thumbnail_key,
+            number AS version, id AS version_id
+        FROM document_versions WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(id)s
+        """,
+        {"owner": owner_id, "document": document_id, "id": version_id},
+        row=_Kept,
+    )
+    if kept is None:
+        raise NotFound("The document has no such version.")
     return kept

@@ -10,6 +10,8 @@ from shared.documents.step_history import StepName
 from shared.search import index as search_index
 
 CHANGES_CHANNEL = "docuvault_changes"
+OBJECT_MISMATCH = "object_mismatch"
+"""The code of a document whose object was not what had been promised."""
 GAVE_UP = "gave_up"
 """The code of a document whose step failed again and again for reasons that are not the document's: retrying the delivery resumes it."""
 

@@ -202,6 +202,8 @@ def _after(cursor: str | None, binding: Mapping[str, Any]) -> tuple[str | None, 
 def _conditions(parameters: Mapping[str, Any]) -> list[str]:
     conditions = ["d.owner_id = %(owner)s", f"d.trashed_at IS {'NOT NULL' if parameters['trashed'] else 'NULL'}"]
     conditions.append("d.status = ANY (%(statuses)s)")
+    if "uploading" in parameters["statuses"]:
+        conditions.append("d.replaces IS NULL")
     if parameters["content_types"] is not None:
         conditions.append("d.content_type = ANY (%(content_types)s)")
     if parameters["languages"] is not None:

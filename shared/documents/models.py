@@ -236,13 +236,15 @@ MAX_PARTS = 10_000
 
 
 class CreateUpload(RequestModel):
-    """A document that a client wants to upload; `size` in bytes, `sha256` of the whole content."""
+    """A document that a client wants to upload; `size` in bytes, `sha256` of the whole content; `replaces` makes it another version of
+    the document with that id."""
 
     filename: str = Field(min_length=1, max_length=4096)
     size: int = Field(ge=0, le=2**53)
     content_type: str = Field(max_length=255)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     allow_duplicate: bool = False
+    replaces: UUID | None = None
 
 
 class SingleUpload(ResponseModel):

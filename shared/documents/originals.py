@@ -7,8 +7,8 @@ from uuid import UUID
 from shared.cloud import backends, places
 from shared.db import TenantDatabase, database
 from shared.documents import lifecycle, upload_step
+from shared.documents.lifecycle import OBJECT_MISMATCH
 from shared.documents.step_history import StepName
-from shared.documents.upload_step import OBJECT_MISMATCH
 from shared.storage import Download, ObjectMissing, ObjectTooLarge, StorageBackend
 
 

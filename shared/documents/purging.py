@@ -15,7 +15,7 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import lifecycle, quotas, senders
+from shared.documents import lifecycle, quotas, senders, upload_step
 from shared.errors import Conflict, NotFound
 from shared.events import publish
 from shared.events.catalogue import DocumentPurged
@@ -46,6 +46,8 @@ class _Doomed:
     object_key: str
     thumbnail_key: str | None
     sender_id: UUID | None
+    earlier_size: int
+    earlier_keys: list[str]
 
 
 async def purge(db: TenantDatabase, document_id: UUID, *, caller: Caller | None = None) -> None:
@@ -66,8 +68,14 @@ async def purge_trashed(
     """Removes those of these documents that are in the trash; which those were. At most AT_ONCE at a time, please."""
     doomed = await tx.fetch_all(
         """
-        SELECT id, size, revision, storage_provider, object_key, thumbnail_key, sender_id
-        FROM documents WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) AND trashed_at IS NOT NULL
+        SELECT id, size, revision, storage_provider, object_key, thumbnail_key, sender_id,
+            (SELECT coalesce(sum(size), 0)::bigint FROM document_versions AS v WHERE v.owner_id = d.owner_id AND v.document_id = d.id)
+                AS earlier_size,
+            ARRAY(
+                SELECT object_key FROM document_versions AS v
+                WHERE v.owner_id = d.owner_id AND v.document_id = d.id AND v.connection_id IS NULL
+            ) AS earlier_keys
+        FROM documents AS d WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) AND trashed_at IS NOT NULL
         ORDER BY id FOR UPDATE
         """,
         {"owner": owner_id, "ids": list(document_ids)},
@@ -76,6 +84,7 @@ async def purge_trashed(
     if not doomed:
         return []
     ids = [document.id for document in doomed]
+    reserved = await upload_step.give_up_versions(tx, owner_id, ids)
     # What they taught is unlearned with them, which locks topics: all of them now, in the order that everyone locks them in.
     await tx.execute(
         """
@@ -103,7 +112,9 @@ async def purge_trashed(
     async with tx.connection.pipeline():
         for document in doomed:
             await publish(tx, DocumentPurged(owner_id=owner_id, document_id=document.id, object_keys=keys[document.id]))
-    await quotas.free(tx, owner_id, sum(document.size for document in doomed), documents=len(doomed))
+    await quotas.free(tx, owner_id, sum(document.size + document.earlier_size for document in doomed), documents=len(doomed))
+    if reserved:
+        await quotas.release(tx, owner_id, reserved)
     lifecycle.wake_listeners(tx, owner_id)
     return ids
 
@@ -114,7 +125,7 @@ def _keys(owner_id: UUID, document: _Doomed) -> list[str]:
     if document.thumbnail_key is not None:
         revisions.add(document.thumbnail_key)
     kept_here = document.storage_provider == object_store().provider
-    return [*([document.object_key] if kept_here else []), *sorted(revisions)]
+    return [*([document.object_key] if kept_here else []), *document.earlier_keys, *sorted(revisions)]
 
 
 async def erase(owner_id: UUID, object_keys: Sequence[str], *, store: StorageBackend | None = None) -> None:

@@ -22,40 +22,72 @@ class DocumentTooLarge(DomainError):
     status, code, title = 413, "document_too_large", "The document is too large"
 
 
-def check_size(size: int) -> None:
-    """Raises DocumentTooLarge if no document may have `size` bytes."""
-    limit = settings().max_document_size
+async def largest(tx: Transaction) -> int:
+    """The bytes that a document may have: what an admin has set, or else MAX_DOCUMENT_SIZE."""
+    limit: int = await tx.fetch_value(
+        "SELECT coalesce(system_limit('max_document_size'), %(default)s)", {"default": settings().max_document_size}
+    )
+    return limit
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raises DocumentTooLarge if no document may have `size` bytes, by what `largest` says."""
     if size > limit:
         raise DocumentTooLarge(f"A document may have {_in_words(limit)}; this one has {_in_words(size)}.")
 
 
 async def reserve(tx: Transaction, owner_id: UUID, size: int) -> None:
-    """Sets `size` bytes aside for an upload. Raises QuotaExceeded, also if there are MAX_DOCUMENTS.
+    """Sets `size` bytes aside for an upload. Raises DocumentTooLarge, and QuotaExceeded, also if there are MAX_DOCUMENTS.
+
+    The quota is the account's own, or what an admin has set for everyone, or else DEFAULT_QUOTA.
 
     Locks the account's row: what follows in `tx` has it alone.
     """
     reserved = await tx.execute(
         """
         UPDATE account_usage SET bytes_reserved = bytes_reserved + %(size)s
-        WHERE owner_id = %(owner)s AND bytes_used + bytes_reserved + %(size)s <= coalesce(bytes_quota, %(default)s) AND documents < %(most)s
+        WHERE owner_id = %(owner)s AND documents < %(most)s
+            AND bytes_used + bytes_reserved + %(size)s <= coalesce(bytes_quota, (SELECT system_limit('default_quota')), %(default)s)
+            AND %(size)s <= coalesce((SELECT system_limit('max_document_size')), %(largest)s)
         """,
-        {"owner": owner_id, "size": size, "default": settings().default_quota, "most": MAX_DOCUMENTS},
+        {
+            "owner": owner_id,
+            "size": size,
+            "default": settings().default_quota,
+            "largest": settings().max_document_size,
+            "most": MAX_DOCUMENTS,
+        },
     )
     if not reserved:
+        check_size(size, await largest(tx))
         raise QuotaExceeded(
             f"There is no room for another {_in_words(size)} or document. Remove documents and empty the trash, then try again."
         )
 
 
-async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int) -> None:
-    """An upload has become a document: its reservation ends, its `size` bytes count."""
+async def room(tx: Transaction, owner_id: UUID) -> int:
+    """Bytes that the account has left just now, what is reserved counted as taken; 0 or less if it is full."""
+    left: int = await tx.fetch_value(
+        """
+        SELECT CASE WHEN documents < %(most)s
+            THEN coalesce(bytes_quota, (SELECT system_limit('default_quota')), %(default)s) - bytes_used - bytes_reserved ELSE 0 END
+        FROM account_usage WHERE owner_id = %(owner)s
+        """,
+        {"owner": owner_id, "default": settings().default_quota, "most": MAX_DOCUMENTS},
+    )
+    return left
+
+
+async def use(tx: Transaction, owner_id: UUID, *, reserved: int, size: int, documents: int = 1) -> None:
+    """An upload has become a document, or with `documents=0` a version of one: its reservation ends, its `size` bytes count."""
     await tx.execute(
         """
         UPDATE account_usage
-        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s, documents = documents + 1
+        SET bytes_reserved = greatest(0, bytes_reserved - %(reserved)s), bytes_used = bytes_used + %(size)s,
+            documents = documents + %(documents)s
         WHERE owner_id = %(owner)s
         """,
-        {"owner": owner_id, "reserved": reserved, "size": size},
+        {"owner": owner_id, "reserved": reserved, "size": size, "documents": documents},
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction
-from shared.documents import library, lifecycle, upload_step
+from shared.documents import library, lifecycle
 from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.events import publish
@@ -60,7 +60,7 @@ async def reprocess_some(
         {"owner": owner_id, "ids": list(document_ids)},
         row=_ReprocessedDocument,
     )
-    refused = [document.id for document in documents if document.error_code == upload_step.OBJECT_MISMATCH]
+    refused = [document.id for document in documents if document.error_code == lifecycle.OBJECT_MISMATCH]
     not_stored = [document.id for document in documents if document.status == "uploading"]
     again = [document for document in documents if document.status in ("ready", "failed") and document.id not in refused]
     await tx.execute(

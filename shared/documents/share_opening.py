@@ -16,7 +16,7 @@ from shared import audit
 from shared.audit import AuditAction, AuditOutcome
 from shared.clock import now
 from shared.db import Database, Transaction
-from shared.documents import library, shares, upload_step
+from shared.documents import library, lifecycle, shares
 from shared.documents.share_models import SharedDocument
 from shared.errors import NotFound, Unauthenticated
 from shared.identity import passwords, throttle
@@ -36,7 +36,7 @@ _GOOD = f"""
     AND EXISTS (
         SELECT FROM documents AS d
         WHERE d.owner_id = s.owner_id AND d.id = s.document_id AND d.trashed_at IS NULL AND d.status <> 'uploading'
-            AND d.error ->> 'code' IS DISTINCT FROM '{upload_step.OBJECT_MISMATCH}'
+            AND d.error ->> 'code' IS DISTINCT FROM '{lifecycle.OBJECT_MISMATCH}'
     )
     AND EXISTS (SELECT FROM users AS u WHERE u.id = s.owner_id AND NOT u.disabled AND u.deleted_at IS NULL)
     """

@@ -14,7 +14,7 @@ from shared.api.models import Page, PageQuery
 from shared.audit import AuditAction, Caller
 from shared.config import settings
 from shared.db import TenantDatabase, Transaction
-from shared.documents import library, upload_step
+from shared.documents import library, lifecycle
 from shared.documents.share_models import CreatedShare, NewShare, Share
 from shared.errors import LimitReached, NotFound, ValidationFailed
 from shared.identity import passwords
@@ -114,7 +114,7 @@ async def _hold_document(tx: Transaction, owner_id: UUID, document_id: UUID) -> 
     status, error_code = state
     if status == "uploading":
         raise library.UploadIncomplete
-    if error_code == upload_step.OBJECT_MISMATCH:
+    if error_code == lifecycle.OBJECT_MISMATCH:
         raise library.ObjectRefused
 
 

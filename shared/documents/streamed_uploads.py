@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from shared.api.forms import FileForm
 from shared.audit import Caller
@@ -41,24 +42,28 @@ async def receive(
 ) -> Document:
     """The document that the form's file has become, `stored`.
 
-    Raises what `uploads.create` and `FileForm` raise. DuplicateDocument unless the form's field `allow_duplicate` is true.
+    Raises what `uploads.create` and `FileForm` raise. DuplicateDocument unless the form's field `allow_duplicate` is true. With the field
+    `replaces` it becomes another version of that document.
     """
+    async with db.transaction() as tx:
+        largest = await quotas.largest(tx)
     if content_length is not None:
-        quotas.check_size(content_length - FORM_OVERHEAD)
+        quotas.check_size(content_length - FORM_OVERHEAD, largest)
     form = await FileForm.open(stream, content_type)
     filename = filenames.clean(form.filename or "document")
     kind = accepted_type(form.content_type, filename)
-    content = _StreamedContent(form.chunks())
+    replaces = _replaces(form)
+    content = _StreamedContent(form.chunks(), largest)
     first = await content.take(HELD)
     if content.complete:
-        upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256)
+        upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256, replaces=replaces)
         if not first:
             raise EmptyDocument("The file has no bytes.")
         async with db.transaction() as tx:
             await upload_step.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form), caller=caller)
     else:
         bound = content_length if content_length is not None else _ahead_of(len(first))
-        upload = _upload(db, filename, kind, size=bound, sha256=None)
+        upload = _upload(db, filename, kind, size=bound, sha256=None, replaces=replaces)
         async with db.transaction() as tx:
             await upload_step.insert(tx, upload, filename, allow_duplicate=True, caller=caller)
     receiving = _Receiving(db, upload)
@@ -71,7 +76,7 @@ async def receive(
     if not finalized:
         # It took so long that the clean-up has given it up.
         await object_store().delete(upload.object_key)
-    return await library.get(db, upload.id)
+    return await library.get(db, upload.document_id)
 
 
 def _ahead_of(size: int) -> int:
@@ -79,10 +84,27 @@ def _ahead_of(size: int) -> int:
     return size + min(max(size, LEAST_AHEAD), MOST_AHEAD)
 
 
-def _upload(db: TenantDatabase, filename: str, content_type: str, *, size: int, sha256: str | None) -> Upload:
+def _upload(db: TenantDatabase, filename: str, content_type: str, *, size: int, sha256: str | None, replaces: UUID | None) -> Upload:
     return upload_step.new_upload(
-        db.owner_id, filename, size=size, content_type=content_type, sha256=sha256, method="through_us", lifetime=LIFETIME
+        db.owner_id,
+        filename,
+        size=size,
+        content_type=content_type,
+        sha256=sha256,
+        method="through_us",
+        lifetime=LIFETIME,
+        replaces=replaces,
     )
+
+
+def _replaces(form: FileForm) -> UUID | None:
+    value = form.fields.get("replaces", "").strip()
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        raise ValidationFailed(
+            "replaces is a document's id.", errors=[{"loc": ["body", "replaces"], "msg": "must be a document's id"}]
+        ) from None
 
 
 def _allow_duplicate(form: FileForm) -> bool:
@@ -97,8 +119,9 @@ def _allow_duplicate(form: FileForm) -> bool:
 class _StreamedContent:
     """The file's bytes, counted and hashed. Raises DocumentTooLarge as soon as there are too many."""
 
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], largest: int) -> None:
         self._chunks = chunks
+        self._largest = largest
         self._digest = hashlib.sha256()
         self.size = 0
         self.complete = False
@@ -119,7 +142,7 @@ class _StreamedContent:
     async def rest(self) -> AsyncIterator[bytes]:
         while chunk := await anext(self._chunks, b""):
             self.size += len(chunk)
-            quotas.check_size(self.size)
+            quotas.check_size(self.size, self._largest)
             self._digest.update(chunk)
             yield chunk
         self.complete = True

@@ -7,6 +7,7 @@ No transaction is open during a request to the store: what follows is committed 
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +18,7 @@ from shared import audit
 from shared.audit import AuditAction
 from shared.clock import now
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import filenames, lifecycle, quotas, step_history
+from shared.documents import filenames, lifecycle, quotas, replacing, step_history
 from shared.documents.models import DOCUMENT_COLUMNS, Document
 from shared.errors import DomainError
 from shared.events import publish
@@ -29,8 +30,6 @@ from shared.storage.object_keys import OriginalKey
 
 log = logging.getLogger("docuvault.documents")
 
-OBJECT_MISMATCH = "object_mismatch"
-"""The code of a document whose object was not what had been promised."""
 TOMBSTONE_GRACE = timedelta(hours=1)
 """How long a PUT that began just before its URL expired may still be under way."""
 URL_LIFETIME_AT_MOST = timedelta(hours=1)
@@ -45,7 +44,10 @@ class DuplicateDocument(DomainError):
 
 @dataclass(frozen=True)
 class Upload:
-    """A document's row as uploads need it; `size` in bytes, as declared while the status is `uploading`."""
+    """A document's row as uploads need it; `size` in bytes, as declared while the status is `uploading`.
+
+    `replaces` is the document that it is to be another version of: then the row is its upload's alone.
+    """
 
     id: UUID
     owner_id: UUID
@@ -59,15 +61,30 @@ class Upload:
     upload_id: str | None
     upload_expires_at: datetime | None
     created_at: datetime
+    replaces: UUID | None = None
+
+    @property
+    def document_id(self) -> UUID:
+        """The document, as clients know it."""
+        return self.replaces or self.id
 
 
 UPLOAD_COLUMNS = """
-    id, owner_id, size, content_type, status, sha256, revision, object_key, upload_method, upload_id, upload_expires_at, created_at
+    id, owner_id, size, content_type, status, sha256, revision, object_key, upload_method, upload_id, upload_expires_at, created_at,
+    replaces
 """
 
 
 def new_upload(
-    owner_id: UUID, filename: str, *, size: int, content_type: str, sha256: str | None, method: str, lifetime: timedelta
+    owner_id: UUID,
+    filename: str,
+    *,
+    size: int,
+    content_type: str,
+    sha256: str | None,
+    method: str,
+    lifetime: timedelta,
+    replaces: UUID | None = None,
 ) -> Upload:
     """An upload that is not in the database yet. Its object's key says whose it is, and nothing of its name but the ending."""
     document_id = new_id()
@@ -79,24 +96,30 @@ def new_upload(
         status="uploading",
         sha256=sha256,
         revision=1,
-        object_key=str(OriginalKey.new(owner_id, document_id, filenames.extension(filename))),
+        object_key=str(OriginalKey.new(owner_id, replaces or document_id, filenames.extension(filename))),
         upload_method=method,
         upload_id=None,
         upload_expires_at=now() + lifetime,
         created_at=now(),
+        replaces=replaces,
     )
 
 
 async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool, caller: audit.Caller | None = None) -> Document:
-    """Reserves room and writes the row, and the audit line of the `caller`. Raises QuotaExceeded, DuplicateDocument."""
+    """Reserves room and writes the row, and the audit line of the `caller`; the document, as it is meanwhile if it is to be replaced.
+
+    Raises QuotaExceeded, DuplicateDocument, and what `replacing.check` raises.
+    """
+    if upload.replaces is not None:
+        await replacing.check(tx, upload.owner_id, upload.replaces, by_client=upload.upload_method != "through_us")
     document = await tx.fetch_one(
         f"""
         INSERT INTO documents AS d (
-            id, owner_id, filename, title, size, content_type, status, sha256, object_key, upload_method, upload_expires_at
+            id, owner_id, filename, title, size, content_type, status, sha256, object_key, upload_method, upload_expires_at, replaces
         )
         VALUES (
             %(id)s, %(owner)s, %(filename)s, %(title)s, %(size)s, %(content_type)s, 'uploading', %(sha256)s, %(object_key)s,
-            %(method)s, %(expires_at)s
+            %(method)s, %(expires_at)s, %(replaces)s
         )
         RETURNING {DOCUMENT_COLUMNS}
         """,
@@ -111,11 +134,19 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
             "object_key": upload.object_key,
             "method": upload.upload_method,
             "expires_at": upload.upload_expires_at,
+            "replaces": upload.replaces,
         },
         row=Document,
     )
+    if upload.replaces is not None:
+        document = await tx.fetch_one(
+            f"SELECT {DOCUMENT_COLUMNS} FROM documents AS d WHERE d.owner_id = %(owner)s AND d.id = %(id)s",
+            {"owner": upload.owner_id, "id": upload.replaces},
+            row=Document,
+        )
     assert document is not None
-    await audit.record_call(tx, caller, AuditAction.DOCUMENT_UPLOADED, target=upload.id)
+    action = AuditAction.DOCUMENT_UPLOADED if upload.replaces is None else AuditAction.DOCUMENT_VERSION_UPLOADED
+    await audit.record_call(tx, caller, action, target=upload.document_id)
     # The account's row is locked from here on, so of two uploads of the same bytes the second sees the first.
     await quotas.reserve(tx, upload.owner_id, upload.size)
     if upload.sha256 is not None and not allow_duplicate:
@@ -131,7 +162,7 @@ async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, s
     """
     other: UUID | None = await tx.fetch_value(
         """
-        SELECT id FROM documents
+        SELECT coalesce(replaces, id) FROM documents
         WHERE owner_id = %(owner)s AND sha256 = %(sha256)s AND id <> %(id)s AND trashed_at IS NULL
             AND (status <> 'uploading' OR upload_expires_at > now())
             AND (status <> 'failed' OR error ->> 'step' <> 'upload')
@@ -144,9 +175,15 @@ async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, s
 
 
 async def find(tx: Transaction, owner_id: UUID, document_id: UUID) -> Upload | None:
-    """The row of one of the owner's documents, in whatever status."""
+    """The row of one of the owner's documents, in whatever status; or that of its next version, if its client is uploading one."""
     return await tx.fetch_one(
-        f"SELECT {UPLOAD_COLUMNS} FROM documents WHERE owner_id = %(owner)s AND id = %(id)s",
+        f"""
+        SELECT {UPLOAD_COLUMNS} FROM documents
+        WHERE owner_id = %(owner)s AND replaces = %(id)s AND upload_method <> 'through_us'
+        UNION ALL
+        SELECT {UPLOAD_COLUMNS} FROM documents WHERE owner_id = %(owner)s AND id = %(id)s AND replaces IS NULL
+        LIMIT 1
+        """,
         {"owner": owner_id, "id": document_id},
         row=Upload,
     )
@@ -157,13 +194,17 @@ async def finalize(
 ) -> bool:
     """The upload's object is there: `stored`, and DocumentStored is published; or `failed`, if it is not the object that was promised.
 
-    False if another finalized it, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`,
-    raises DuplicateDocument where they are there already.
+    Of a new version that is not what was promised nothing is left (`mismatch` tells), and the document is as it was. False if another
+    finalized the upload, or gave it up, first. `sha256` where we have hashed the bytes ourselves; unless `allow_duplicate`, raises
+    DuplicateDocument where they are there already.
     """
-    wrong = _mismatch(upload, stored)
+    wrong = mismatch(upload, stored)
     async with db.transaction() as tx:
-        finalized = await _write_result(tx, upload, stored, wrong, sha256)
-        if finalized and sha256 is not None and not allow_duplicate:
+        if upload.replaces is not None:
+            finalized = await _replace(tx, upload, upload.replaces, stored, wrong, sha256, allow_duplicate=allow_duplicate)
+        else:
+            finalized = await _write_result(tx, upload, stored, wrong, sha256)
+        if finalized and upload.replaces is None and sha256 is not None and not allow_duplicate:
             await refuse_duplicate(tx, upload.owner_id, upload.id, sha256)
     if finalized and wrong is not None:
         log.warning("another object than promised", extra={"fields": {"document": str(upload.id), "reason": wrong}})
@@ -172,7 +213,7 @@ async def finalize(
 
 
 async def _write_result(tx: Transaction, upload: Upload, stored: StoredObject, wrong: str | None, sha256: str | None) -> bool:
-    error = None if wrong is None else Jsonb({"step": "upload", "code": OBJECT_MISMATCH, "detail": wrong})
+    error = None if wrong is None else Jsonb({"step": "upload", "code": lifecycle.OBJECT_MISMATCH, "detail": wrong})
     size = stored.size if wrong is None else 0
     changed = await tx.execute(
         """
@@ -215,6 +256,51 @@ async def _write_result(tx: Transaction, upload: Upload, stored: StoredObject, w
     return True
 
 
+async def _replace(
+    tx: Transaction,
+    upload: Upload,
+    document_id: UUID,
+    stored: StoredObject,
+    wrong: str | None,
+    sha256: str | None,
+    *,
+    allow_duplicate: bool,
+) -> bool:
+    """As `_write_result`, for a new version; the row of its upload is needed no more."""
+    document = await replacing.lock(tx, upload.owner_id, document_id)
+    filename: str | None = await tx.fetch_value(
+        "DELETE FROM documents WHERE owner_id = %(owner)s AND id = %(id)s RETURNING filename",
+        {"owner": upload.owner_id, "id": upload.id},
+    )
+    if document is None or filename is None:
+        return False
+    if wrong is not None:
+        await _leave_tombstone(tx, upload)
+        await quotas.release(tx, upload.owner_id, upload.size)
+        return True
+    if sha256 == document.sha256 is not None and not allow_duplicate:
+        raise DuplicateDocument("It is the document's present version.", document_id=str(document_id))
+    original = replacing.NewOriginal(
+        id=upload.id,
+        number=None,
+        filename=filename,
+        size=stored.size,
+        content_type=upload.content_type,
+        sha256=sha256 or upload.sha256,
+        storage_provider=object_store().provider,
+        connection_id=None,
+        object_key=upload.object_key,
+        cloud_key=None,
+        etag=stored.etag,
+        created_at=upload.created_at,
+    )
+    await replacing.replace(tx, upload.owner_id, document, original)
+    await quotas.use(tx, upload.owner_id, reserved=upload.size, size=stored.size, documents=0)
+    if sha256 is not None and not allow_duplicate:
+        await refuse_duplicate(tx, upload.owner_id, document_id, sha256)
+    return True
+
+
 async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = False, caller: audit.Caller | None = None) -> bool:
     """Gives the upload up (the `caller` does, if one is named): row gone, room released, a tombstone left; then the store is cleared.
 
@@ -236,7 +322,7 @@ async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = Fa
         if given_up is None:
             return False
         await _leave_tombstone(tx, given_up)
-        await audit.record_call(tx, caller, AuditAction.DOCUMENT_UPLOAD_ABORTED, target=upload.id)
+        await audit.record_call(tx, caller, AuditAction.DOCUMENT_UPLOAD_ABORTED, target=upload.document_id)
         await quotas.release(tx, given_up.owner_id, given_up.size)
         lifecycle.wake_listeners(tx, given_up.owner_id)
     try:
@@ -244,6 +330,18 @@ async def discard(db: TenantDatabase, upload: Upload, *, only_expired: bool = Fa
     except StorageUnavailable:
         log.warning("an upload's remains are still in the store", extra={"fields": {"document": str(upload.id)}})
     return True
+
+
+async def give_up_versions(tx: Transaction, owner_id: UUID, document_ids: Sequence[UUID]) -> int:
+    """The documents are to be purged: what is being uploaded to replace them is given up, and leaves tombstones. The room to release."""
+    given_up = await tx.fetch_all(
+        f"DELETE FROM documents WHERE owner_id = %(owner)s AND replaces = ANY (%(ids)s) RETURNING {UPLOAD_COLUMNS}",
+        {"owner": owner_id, "ids": list(document_ids)},
+        row=Upload,
+    )
+    for upload in given_up:
+        await _leave_tombstone(tx, upload)
+    return sum(upload.size for upload in given_up)
 
 
 async def refuse_object(tx: Transaction, owner_id: UUID, document_id: UUID) -> str | None:
@@ -335,7 +433,7 @@ def _unknown(object_key: str) -> str:
     return "unknown"
 
 
-def _mismatch(upload: Upload, stored: StoredObject) -> str | None:
+def mismatch(upload: Upload, stored: StoredObject) -> str | None:
     """How the object differs from what was promised, as a sentence, or None."""
     if upload.upload_method == "through_us":
         return None

@@ -10,8 +10,8 @@ from uuid import UUID
 from shared.audit import Caller
 from shared.clock import now
 from shared.db import TenantDatabase
-from shared.documents import filenames, library, quotas, upload_step
-from shared.documents.library import UploadIncomplete
+from shared.documents import filenames, library, upload_step
+from shared.documents.library import ObjectRefused, UploadIncomplete
 from shared.documents.models import (
     MAX_PARTS,
     CompletedPart,
@@ -118,13 +118,13 @@ class UploadFinished(Conflict):
 
 
 async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | None = None) -> CreatedUpload:
-    """Reserves room, writes the row and signs the upload.
+    """Reserves room, writes the row and signs the upload. A document that is to be replaced stays as it is until the upload is complete.
 
-    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, and DuplicateDocument if a hash is given.
+    Raises EmptyDocument, DocumentTooLarge, UnsupportedType, QuotaExceeded, DuplicateDocument if a hash is given, and what
+    `replacing.check` raises.
     """
     if request.size == 0:
         raise EmptyDocument("The document has no bytes.")
-    quotas.check_size(request.size)
     filename = filenames.clean(request.filename)
     in_parts = request.size >= MULTIPART_FROM
     upload = upload_step.new_upload(
@@ -135,6 +135,7 @@ async def create(db: TenantDatabase, request: CreateUpload, *, caller: Caller | 
         sha256=request.sha256,
         method="multipart" if in_parts else "single",
         lifetime=PARTS_LIFETIME if in_parts else SINGLE_LIFETIME,
+        replaces=request.replaces,
     )
     async with db.transaction() as tx:
         document = await upload_step.insert(tx, upload, filename, allow_duplicate=request.allow_duplicate, caller=caller)
@@ -167,7 +168,7 @@ async def resume(db: TenantDatabase, document_id: UUID) -> ResumableUpload:
             UPDATE documents SET upload_expires_at = %(expires_at)s
             WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading'
             """,
-            {"owner": db.owner_id, "id": document_id, "expires_at": expires_at},
+            {"owner": db.owner_id, "id": upload.id, "expires_at": expires_at},
         )
     if not extended:
         raise UploadFinished
@@ -195,7 +196,7 @@ async def sign_parts(db: TenantDatabase, document_id: UUID, request: SignParts) 
 async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUpload) -> Document:
     """The client says that the bytes are there: checks, and finalizes the upload. Once that is done, only answers with the document.
 
-    Raises NotFound, UploadIncomplete.
+    Raises NotFound, UploadIncomplete, and ObjectRefused for a new version that is not what was promised.
     """
     async with db.transaction() as tx:
         upload = await upload_step.find(tx, db.owner_id, document_id)
@@ -208,6 +209,8 @@ async def complete(db: TenantDatabase, document_id: UUID, request: CompleteUploa
         if stored is None:
             raise UploadIncomplete("Nothing has arrived under the upload's URL yet.")
         await upload_step.finalize(db, upload, stored)
+        if upload.replaces is not None and (wrong := upload_step.mismatch(upload, stored)):
+            raise ObjectRefused(wrong)
     return await library.get(db, document_id)
 
 

@@ -176,19 +176,23 @@ class CloudFileChosen(Event):
         return f"{self.type}/{self.document_id}"
 
 
-class CloudFolderChosen(Event):
-    """The files of a folder in a cloud are to become documents; `depth` is how deep it lies in the one that was chosen."""
+class LookDue(Event):
+    """A watched folder of a cloud is to be looked into; `looks` is how many looks came before, `announced` how often one was announced."""
 
-    TYPE: ClassVar[str] = "cloud.folder"
+    TYPE: ClassVar[str] = "cloud.look"
 
     owner_id: Owner
-    connection_id: UUID
-    path: str
-    depth: int = Field(strict=True, ge=0)
+    folder_id: UUID
+    looks: int = Field(strict=True, ge=0)
+    announced: int = Field(strict=True, ge=0)
 
     @property
     def subject(self) -> str:
-        return str(self.connection_id)
+        return str(self.folder_id)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.type}/{self.folder_id}/{self.announced}"
 
 
 class ExportRequested(Event):

@@ -16,7 +16,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "classification.due": (Subscription("ask_ai_provider", "ai"),),
     "cloud.export": (Subscription("export_cloud_file", "documents"),),
     "cloud.file": (Subscription("import_cloud_file", "documents"),),
-    "cloud.folder": (Subscription("import_cloud_folder", "documents"),),
+    "cloud.look": (Subscription("look_into_folder", "documents"),),
     "document.extracted": (Subscription("classify_document", "documents"),),
     "document.large": (Subscription("extract_large_document", "large"),),
     "document.move": (Subscription("move_stored_document", "documents"),),
@@ -34,6 +34,7 @@ SUBSCRIPTIONS: dict[str, tuple[Subscription, ...]] = {
     "schedule.reconcile_uploads": (Subscription("reconcile_uploads", "system"),),
     "schedule.refresh_search_index": (Subscription("refresh_search_index", "system"),),
     "schedule.retry_classifications": (Subscription("retry_classifications", "system"),),
+    "schedule.watch_clouds": (Subscription("watch_clouds", "system"),),
 }
 
 SCHEDULES: dict[str, str] = {
@@ -45,4 +46,5 @@ SCHEDULES: dict[str, str] = {
     "reconcile_uploads": "* * * * *",
     "refresh_search_index": "* * * * *",
     "retry_classifications": "* * * * *",
+    "watch_clouds": "* * * * *",
 }

@@ -132,7 +132,8 @@ async def extract(
 
     With `defer_recognition`, pages that are only a picture have no text yet, and `Extraction.scans` lists them for `recognize`.
     Raises ExtractionFailed for good, SandboxUnavailable if it is worth trying again, OSError if `path` cannot be opened."""
-    finished = await _run(_READ, path, _arguments(filename, defer_recognition=defer_recognition), limits)
+    server = "reading" if defer_recognition else "recognition"
+    finished = await _run(server, _READ, path, _arguments(filename, defer_recognition=defer_recognition), limits)
     extraction = _checked(finished.value, finished.blob)
     extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
     return extraction
@@ -144,7 +145,7 @@ async def recognize(path: Path, *, filename: str, scans: Sequence[Scan], limits:
     Raises what `extract` raises; then none of them is done."""
     addresses = [[scan.frame, scan.attachment] for scan in scans]
     arguments = _arguments(filename) | {"scans": addresses, "cpu_seconds": cpu_seconds, "page_seconds": limits.wall_seconds}
-    finished = await _run(_RECOGNIZE, path, arguments, limits)
+    finished = await _run("recognition", _RECOGNIZE, path, arguments, limits)
     texts = finished.value.get("texts")
     if not (isinstance(texts, list) and 0 < len(texts) <= len(scans) and all(text is None or _is_text(text) for text in texts)):
         raise ExtractionCrashed()
@@ -174,14 +175,14 @@ def _are_numbers(*values: object) -> bool:
     return all(type(value) is int and 0 <= value < 2**31 for value in values)
 
 
-async def _run(task: str, path: Path, arguments: dict[str, Any], limits: Limits | None) -> "Finished":
+async def _run(server: str, task: str, path: Path, arguments: dict[str, Any], limits: Limits | None) -> "Finished":
     import asyncio
 
     from shared.extraction import sandbox
 
     file = await asyncio.to_thread(open, path, "rb", buffering=0)
     with file:
-        return await sandbox.run(task, file, arguments, limits)
+        return await sandbox.run(task, file, arguments, limits, server=server)
 
 
 def extract_unsandboxed(path: Path, *, filename: str, declared_type: str) -> Extraction:

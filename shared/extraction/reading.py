@@ -80,9 +80,9 @@ def warm_up() -> None:
 
 
 def prepare(arguments: dict[str, Any]) -> None:
-    """Load what `read` will need for documents with these arguments; called in the fork server before a child is made, cheap but the first
+    """Load what a task of this module will need with these arguments; called in the fork server before a child is made, cheap but the first
     time."""
-    recognition.prepare(arguments["ocr_languages"], arguments["tessdata"])
+    recognition.prepare(arguments["ocr_languages"], arguments["tessdata"], deferred=arguments["defer_recognition"])
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -62,8 +62,13 @@ class Finished:
     cpu_milliseconds: float
 
 
-async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits | None = None) -> Finished:
+async def run(
+    task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits | None = None, *, server: str = "reading"
+) -> Finished:
     """Run `module:function` in a confined child with `file` (open for reading) and `arguments` (JSON).
+
+    The child is forked from the `server` of that name, which is started if it does not run. What a task has loaded ahead stays in its
+    server, and each child of that costs more for it: 80 MB of Tesseract's models, 6 ms. So tasks that need much have a server of their own.
 
     A child that dies while it is at a part of the document is followed by one that leaves this part out, and after MAX_CRASHES of them by
     one that leaves out all parts of the kind from there on; all within the wall time of one.
@@ -75,7 +80,8 @@ async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits
     skipped: list[parts.Skipped] = []
     while True:
         try:
-            return await _run_once(task, file, arguments, replace(limits, wall_seconds=ends - time.monotonic()), skipped)
+            left = replace(limits, wall_seconds=ends - time.monotonic())
+            return await _run_once(_server(server), task, file, arguments, left, skipped)
         except (ExtractionTimeout, ExtractionOutOfMemory, ExtractionCrashed) as died:
             if died.part is None or len(skipped) > MAX_CRASHES or time.monotonic() >= ends:
                 raise
@@ -85,7 +91,7 @@ async def run(task: str, file: BinaryIO | int, arguments: dict[str, Any], limits
 
 
 async def _run_once(
-    task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits, skipped: Sequence[parts.Skipped]
+    server: "_ForkServer", task: str, file: BinaryIO | int, arguments: dict[str, Any], limits: Limits, skipped: Sequence[parts.Skipped]
 ) -> Finished:
     loop = asyncio.get_running_loop()
     data = bytearray()
@@ -97,7 +103,7 @@ async def _run_once(
         job = json.dumps({"task": task, "arguments": arguments, "limits": asdict(limits), "skipped": skipped}).encode()
         with child_answer, child_lease:
             descriptor = file if isinstance(file, int) else file.fileno()
-            _server().submit(job, [descriptor, child_answer.fileno(), child_lease.fileno()])
+            server.submit(job, [descriptor, child_answer.fileno(), child_lease.fileno()])
         try:
             async with asyncio.timeout(limits.wall_seconds):
                 await _read_to_end(loop, answer, data, limits.output_bytes)
@@ -113,13 +119,14 @@ async def _run_once(
 
 
 async def start() -> None:
-    """Start the fork server ahead of the first document (half a second of imports, in its own process)."""
-    _server().ensure_running()
+    """Start the server for quick reading ahead of the first document (half a second of imports, in its own process)."""
+    _server("reading").ensure_running()
 
 
 def stop() -> None:
-    """End the fork server of this process and its children, if there is one."""
-    _server().stop()
+    """End the fork servers of this process and their children, if there are any."""
+    for server in _servers.values():
+        server.stop()
 
 
 async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, data: bytearray, limit: int) -> None:
@@ -235,11 +242,12 @@ class _ForkServer:
         self._process = self._control = None
 
 
-@cache
-def _server() -> _ForkServer:
-    server = _ForkServer()
-    atexit.register(server.stop)
-    return server
+_servers: dict[str, _ForkServer] = {}
+atexit.register(stop)
+
+
+def _server(name: str) -> _ForkServer:
+    return _servers.setdefault(name, _ForkServer())
 
 
 def _import_path() -> list[str]:

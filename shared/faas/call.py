@@ -27,6 +27,9 @@ class PathParameters:
     def __getattr__(self, name: str) -> UUID:
         return _uuid(self._values[name])
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
     def check_ids(self) -> None:
         """Raises NotFound if one of them is to be a UUID and is none."""
         for name, value in self._values.items():

@@ -57,7 +57,10 @@ class EndpointDeclaration:
     max_body: int
     secret_answer: bool
     subject: Callable[[Any], UUID] | None
+    of_process: bool
     handler: Callable[[Any], Awaitable[Any]]
+    also: tuple[str, ...] = ()
+    """Further paths of the same function, as a page has that shows different things at different addresses."""
 
     @property
     def service(self) -> str:

@@ -15,6 +15,11 @@ def start() -> None:
     _event().set()
 
 
+def is_started() -> bool:
+    """Whether the process is draining."""
+    return _event().is_set()
+
+
 async def started() -> None:
     """Returns once the process is draining."""
     await _event().wait()

@@ -43,6 +43,8 @@ def endpoint(
     max_body: int = JSON_BODY_LIMIT,
     secret_answer: bool = False,
     subject: Callable[[Any], UUID] | None = None,
+    of_process: bool = False,
+    also: Sequence[str] = (),
 ) -> Callable[[Handler], Handler]:
     """Declares the function below as `method path`.
 
@@ -59,6 +61,8 @@ def endpoint(
     - `idempotent`: honours `Idempotency-Key`; `secret_answer`: its response is never kept (nor compressed); `subject`: the id of the
       document or topic that a response is about, without which it is not replayed.
     - `max_body`: bytes.
+    - `of_process`: tells of the very process that responds, for orchestrators: the gateway never hands it on, and no limit counts it.
+    - `also`: further paths at which it is served.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -82,7 +86,9 @@ def endpoint(
             max_body=max_body,
             secret_answer=secret_answer,
             subject=subject,
+            of_process=of_process,
             handler=handler,
+            also=tuple(also),
         )
         declare(declaration)
         router = Router([declaration])

@@ -13,8 +13,7 @@ time, in turn), or its limit would be everybody's there.
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
@@ -40,6 +39,7 @@ from shared.faas.responses import send_response
 from shared.faas.routing import Route, Router
 from shared.faas.slots import Slots
 from shared.ids import new_id_text
+from shared.observability import metrics
 
 if TYPE_CHECKING:
     from shared.identity.access import Principal
@@ -53,13 +53,20 @@ class InternalError(DomainError):
     status, code, title = 500, "internal_error", "Something went wrong here; it has been logged under the request id"
 
 
-Remote = Callable[[AsgiScope, Receive, EndpointDeclaration, str], Awaitable[Response]]
-"""Serves a declaration's request elsewhere (the gateway's remote functions), with all the headers the client is to get."""
+class Remote(Protocol):
+    """Functions that live elsewhere (the gateway's remote functions)."""
+
+    def serves(self, declaration: EndpointDeclaration) -> bool:
+        """Whether the function is one of them."""
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, declaration: EndpointDeclaration, request_id: str) -> Response:
+        """Serves the request there, with all the headers the client is to get."""
 
 
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
     """Serves one ASGI `http` request."""
     started = time.perf_counter()
+    metrics.process.under_way += 1
     headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
@@ -83,7 +90,7 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
                 response = _without_route(routes, method, headers)
             else:
                 declaration = route.declaration
-                if remote is not None:
+                if remote is not None and not declaration.of_process and remote.serves(declaration):
                     response = await remote(scope, receive, declaration, request_id)
                 else:
                     response = await _call(route, parameters, scope, headers, receive, request_id, held)
@@ -108,10 +115,13 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             raise
     finally:
         held.release()
+        metrics.process.under_way -= 1
+    seconds = time.perf_counter() - started
+    name = None if declaration is None else declaration.name
+    metrics.process.count_request(name, response.status, seconds)
     if log.isEnabledFor(logging.INFO):
         # The path may hold a token (shares, content): the function's name says enough.
-        milliseconds = round((time.perf_counter() - started) * 1000, 2)
-        name = None if declaration is None else declaration.name
+        milliseconds = round(seconds * 1000, 2)
         fields = {"method": method, "function": name, "status": response.status, "ms": milliseconds, "request_id": request_id}
         log.info("request", extra={"fields": fields})
 
@@ -136,7 +146,7 @@ async def _call(
         principal = await _signed_in(address, headers)
         await rate_limits.count_account(principal.user_id)
         _refuse_forbidden(declaration, principal)
-    else:
+    elif not declaration.of_process:
         await rate_limits.count_address(address)
         if declaration.auth == "cookie":
             _refuse_foreign_page(scope, headers)

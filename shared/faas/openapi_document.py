@@ -226,6 +226,7 @@ def _request_body(operation: EndpointDeclaration, references: dict[Any, Any]) ->
                 # Both: OpenAPI 3.1 describes bytes by their media type, and the generators in use take `format` alone for it.
                 "file": {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"},
                 "allow_duplicate": {"type": "string", "enum": ["true", "false"]},
+                "replaces": {"type": "string", "format": "uuid"},
             },
         }
         return {"required": True, "content": {"multipart/form-data": {"schema": form}}}

@@ -46,7 +46,9 @@ class Router:
         self._literal: dict[bytes, dict[str, Route]] = {}
         self._root = _Node()
         for declaration in declarations:
-            self._add(Route(declaration))
+            route = Route(declaration)
+            for path in (declaration.path, *declaration.also):
+                self._add(route, path)
 
     def find(self, raw_path: bytes) -> Match | None:
         """The methods that are served at the path as it was sent, and the path's parameters; or None."""
@@ -70,8 +72,7 @@ class Router:
             node = child
         return (node.routes, parameters) if node.routes else None
 
-    def _add(self, route: Route) -> None:
-        path = route.declaration.path
+    def _add(self, route: Route, path: str) -> None:
         node = self._root
         for segment in path[1:].split("/"):
             if segment.startswith("{"):

@@ -112,8 +112,8 @@ async def _mark_sent(tx: Transaction, mail_id: UUID) -> None:
 
 def warning_at_start(config: Settings) -> str | None:
     """What to say at start if mails are logged with their links blotted out."""
-    if config.smtp_host or is_loopback(config.backend_url):
-        return None
+    if not config.has("mail") or config.smtp_host or is_loopback(config.backend_url):
+        return None  # without them, mails are another process's work
     return "SMTP_HOST is not set: mails are logged instead of sent, without their links, so nobody can reset a password."
 
 
@@ -134,7 +134,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _send(message: EmailMessage, config: Settings) -> None:
-    trust = ssl.create_default_context()
+    trust = ssl.create_default_context(cafile=config.smtp_ca_file or None)
     try:
         if config.smtp_port == IMPLICIT_TLS_PORT:
             server: smtplib.SMTP = smtplib.SMTP_SSL(config.smtp_host, config.smtp_port, timeout=TIMEOUT_SECONDS, context=trust)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
@@ -33,25 +33,37 @@ class Unhealthy(Exception):
 
 @dataclass
 class _Remembered:
-    at: float
-    checks: dict[str, CheckResult]
+    lock: asyncio.Lock
+    at: float = float("-inf")
+    result: CheckResult = CheckResult(False, 0.0)
 
+
+Dependency = Literal["database", "object_store", "redis"]
 
 _written_at: "WeakKeyDictionary[StorageBackend, float]" = WeakKeyDictionary()
-_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKeyDictionary()
-_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Dependency, _Remembered]] = WeakKeyDictionary()
 
 
-async def check_all() -> dict[str, CheckResult]:
-    """`database`, `object_store` and `redis`, each within two seconds."""
-    loop = asyncio.get_running_loop()
-    async with _locks.setdefault(loop, asyncio.Lock()):
-        remembered = _remembered.get(loop)
-        if remembered is None or time.monotonic() - remembered.at > REMEMBERED_SECONDS:
-            names = ("database", "object_store", "redis")
-            checks = await asyncio.gather(_timed(_database), _timed(_object_store), _timed(_redis))
-            remembered = _remembered[loop] = _Remembered(time.monotonic(), dict(zip(names, checks, strict=True)))
-        return remembered.checks
+async def check_all() -> dict[Dependency, CheckResult]:
+    """Each dependency, within two seconds."""
+    store, redis = _recent("object_store", _object_store), _recent("redis", _redis)
+    results = await asyncio.gather(check_database(), store, redis)
+    return dict(zip(get_args(Dependency), results, strict=True))
+
+
+async def check_database() -> CheckResult:
+    """The database alone, within two seconds."""
+    return await _recent("database", _database)
+
+
+async def _recent(dependency: Dependency, check: Callable[[], Awaitable[None]]) -> CheckResult:
+    of_loop = _remembered.setdefault(asyncio.get_running_loop(), {})
+    remembered = of_loop.setdefault(dependency, _Remembered(asyncio.Lock()))
+    async with remembered.lock:
+        if time.monotonic() - remembered.at > REMEMBERED_SECONDS:
+            remembered.result = await _timed(check)
+            remembered.at = time.monotonic()
+        return remembered.result
 
 
 async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:

@@ -101,7 +101,11 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class FolderEntry:
-    """What a folder holds: `key` is its path, `size` in bytes (None for folders, or if the store does not say)."""
+    """What a folder holds: `key` is its path, `size` in bytes (None for folders, or if the store does not say).
+
+    `sha256` is what the store says of the content, in lower-case hex, if it says so. `exported` is the content type in which the bytes come
+    of a file that has none of its own: they have no size before they are there, no hash and no ranges.
+    """
 
     key: str
     name: str
@@ -110,6 +114,8 @@ class FolderEntry:
     modified_at: datetime | None = None
     etag: str = ""
     content_type: str = ""
+    sha256: str | None = None
+    exported: str | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +197,12 @@ class StorageBackend(Protocol):
 
     def entries(self, folder: str) -> AsyncIterator[FolderEntry]:
         """What is in a folder (`""`: at the top), in no order, as it comes in. Raises ObjectMissing at the first entry."""
+
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        """Whether anything may have changed in a folder, or in those within, since that position; and the position of now.
+
+        `since` is what an earlier call returned; `""` is before everything. A store that keeps no such account says that it may have.
+        """
 
     async def sha256(self, key: str) -> str:
         """The hash, in lower-case hex, of what the store has now: computed by the store, or here by reading it back.

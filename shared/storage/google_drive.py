@@ -8,18 +8,16 @@ An upload is resumable, and its file appears when it is complete. Documents of G
 """
 
 import asyncio
+import functools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from shared.outbound import HostNotAllowed, UrlGuard, UrlNotAllowed
-from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
-    Download,
     FolderEntry,
     NameRefused,
     NameTaken,
@@ -32,6 +30,7 @@ from shared.storage.backend import (
 )
 from shared.storage.cloud_addresses import segments
 from shared.storage.spooling import exactly, pieces
+from shared.storage.whole_objects import WholeObjects
 
 if TYPE_CHECKING:
     import requests
@@ -40,12 +39,17 @@ API_URL = "https://www.googleapis.com"
 PIECE_SIZE = 8 * 2**20
 """A multiple of 256 KiB, as resumable uploads want it; downloads come in pieces of that size, too."""
 SILENCE_SECONDS = 60.0
-ANSWER_BYTES = PIECE_SIZE + 2**20
+ANSWER_BYTES = 16 * 2**20
+"""More than a piece, and than Google exports."""
 PAUSES_SECONDS = (0.5, 2.0, 4.0)
 FOLDER = "application/vnd.google-apps.folder"
 GOOGLE_KINDS = "application/vnd.google-apps."
 FIELDS = "id,name,mimeType,size,sha256Checksum,md5Checksum,modifiedTime,headRevisionId,version"
 BY_ID = "=id:"
+CHANGES_PAGES = 100
+"""How many pages of changes are read, each of a thousand; whoever was away for longer lists anew."""
+EXPORTED = {f"{GOOGLE_KINDS}{kind}": "application/pdf" for kind in ("document", "spreadsheet", "presentation", "drawing")}
+"""What has no bytes of its own comes as a PDF, which is how it looks; Google exports 10 MB at most."""
 
 _RATE_REASONS = {"rateLimitExceeded", "userRateLimitExceeded", "sharingRateLimitExceeded"}
 _QUOTA_REASONS = {
@@ -60,7 +64,7 @@ Renew = Callable[[str], Awaitable[str]]
 """Takes the access token that is not good any more, returns a newer one; raises CredentialsRejected, StorageUnavailable."""
 
 
-class GoogleDriveBackend:
+class GoogleDriveBackend(WholeObjects):
     """One account's drive; keys are paths below its root."""
 
     provider = "google_drive"
@@ -74,22 +78,9 @@ class GoogleDriveBackend:
         self._folders: dict[str, str] = {"": "root"}
         """Ids of folders, by path."""
 
-    async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
-        return await self.put_stream(key, whole_objects.once(content), content_type=content_type, size=len(content))
-
-    async def put_stream(
-        self,
-        key: str,
-        chunks: AsyncIterator[bytes],
-        *,
-        content_type: str,
-        size: int | None = None,
-        replace: bool = True,
-        attempt: str | None = None,
+    async def _store(
+        self, key: str, chunks: AsyncIterator[bytes], size: int, content_type: str, *, replace: bool, attempt: str | None
     ) -> StoredObject:
-        if size is None:
-            async with whole_objects.measured(chunks) as (measured, again):
-                return await self.put_stream(key, again, content_type=content_type, size=measured, replace=replace, attempt=attempt)
         *folder, name = segments(key)
         there = await self._find(key)
         if there is not None and there["mimeType"] == FOLDER:
@@ -117,15 +108,15 @@ class GoogleDriveBackend:
         file = await self._find(key)
         return None if file is None else _entry(key, file)
 
-    async def read(self, key: str, *, limit: int) -> bytes:
-        return await whole_objects.read(self, key, limit)
-
-    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         file = await self._find(key)
         if file is None or file["mimeType"] == FOLDER:
             raise ObjectMissing
         if file["mimeType"].startswith(GOOGLE_KINDS):
-            exported = {"fileId": file["id"], "mimeType": "application/pdf"}
+            kind = EXPORTED.get(file["mimeType"])
+            if kind is None:
+                raise NameRefused("This is nothing that Google gives out as a file.")
+            exported = {"fileId": file["id"], "mimeType": kind}
             content: bytes = await self._call(lambda drive: drive.files().export(**exported).execute())
             yield content[start : None if length is None else start + length]  # an export knows no ranges
             return
@@ -136,9 +127,6 @@ class GoogleDriveBackend:
                 raise StorageUnavailable("The download ended early; try again.")
             start += len(part)
             yield part
-
-    async def download(self, key: str, into: Path, *, limit: int) -> Download:
-        return await whole_objects.download(self, key, into, limit)
 
     async def delete(self, key: str) -> None:
         file = await self._find(key)
@@ -168,10 +156,14 @@ class GoogleDriveBackend:
         file = await self._find(key)
         if file is None or file["mimeType"] == FOLDER:
             raise ObjectMissing
-        return str(file.get("sha256Checksum") or await whole_objects.sha256(self, key))
+        return str(file.get("sha256Checksum") or await super().sha256(key))
 
-    async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> None:
-        return None
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        """By the drive's list of changes, which is of all its files (Drive's "Retrieve changes")."""
+        try:
+            return await self._changes(since) if since else (True, await self._position())
+        except (ObjectMissing, NameRefused):
+            return True, await self._position()  # Google does not know that position any more
 
     async def ping(self) -> None:
         await self._call(lambda drive: drive.about().get(fields="user(emailAddress)").execute())
@@ -239,6 +231,22 @@ class GoogleDriveBackend:
 
         part: bytes = await self._call(work)
         return part
+
+    async def _changes(self, token: str) -> tuple[bool, str]:
+        changed = False
+        for _ in range(CHANGES_PAGES):
+            page = await self._call(functools.partial(_changes_page, token))
+            changed = changed or bool(page.get("changes"))
+            if "newStartPageToken" in page:
+                return changed, str(page["newStartPageToken"])
+            token = str(page.get("nextPageToken") or "")
+            if not token:
+                break
+        return True, await self._position()
+
+    async def _position(self) -> str:
+        said = await self._call(lambda drive: drive.changes().getStartPageToken(supportsAllDrives=True).execute())
+        return str(said["startPageToken"])
 
     async def _delete(self, file_id: str) -> None:
         with suppress(ObjectMissing):
@@ -382,6 +390,7 @@ class _Http:
         self, uri: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None, **_: Any
     ) -> tuple[Any, bytes]:
         import httplib2
+        import requests
 
         from shared.outbound.clients import requests_session
 
@@ -396,6 +405,9 @@ class _Http:
         except BaseException:
             session.close()
             raise
+        if len(answer.content) >= ANSWER_BYTES:
+            session.close()
+            raise requests.ConnectionError("Google Drive's response does not end.")
         self._idle.append(session)
         response = httplib2.Response({name.lower(): value for name, value in answer.headers.items()} | {"status": str(answer.status_code)})
         response.reason = answer.reason
@@ -414,6 +426,22 @@ def _drive(api_url: str, http: _Http) -> Any:
     document["rootUrl"] = f"{api_url}/"
     document["baseUrl"] = f"{api_url}/{document['servicePath']}"
     return build_from_document(document, http=http)
+
+
+def _changes_page(token: str, drive: Any) -> dict[str, Any]:
+    page: dict[str, Any] = (
+        drive.changes()
+        .list(
+            pageToken=token,
+            fields="nextPageToken,newStartPageToken,changes(fileId)",
+            pageSize=1000,
+            spaces="drive",
+            supportsAllDrives=True,
+            includeItemsFromAllDrives=True,
+        )
+        .execute()
+    )
+    return page
 
 
 def _media(size: int, content_type: str) -> Any:
@@ -467,6 +495,8 @@ def _entry(key: str, file: Mapping[str, Any]) -> FolderEntry:
         modified_at=datetime.fromisoformat(str(changed_at)) if changed_at else None,
         etag=_tag(file),
         content_type=str(file.get("mimeType", "")),
+        sha256=file.get("sha256Checksum"),
+        exported=EXPORTED.get(str(file.get("mimeType", ""))),
     )
 
 
@@ -500,6 +530,8 @@ def _refuse(status: int, reasons: set[str]) -> NoReturn:
         raise QuotaFull("There is no room left in Google Drive.")
     if status == 429 or reasons & _RATE_REASONS:
         raise StorageRateLimited("Google Drive wants fewer requests; try again later.", retry_after=60)
+    if "exportSizeLimitExceeded" in reasons:
+        raise NameRefused("Google gives out no document of its own kinds that is longer than 10 MB.")
     if "cannotDownloadAbusiveFile" in reasons:
         raise StorageUnavailable("Google takes this file for malware or spam, and gives it to nobody.", retry_after=24 * 3600)
     if status == 403:

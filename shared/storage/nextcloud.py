@@ -57,6 +57,13 @@ class NextcloudBackend(WebDAVBackend):
         dav = capabilities.get("dav") if isinstance(capabilities, dict) else None
         return isinstance(dav, dict) and bool(dav.get("chunking"))
 
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        """By the folder's tag, which Nextcloud changes with everything that happens in it, however deep."""
+        entry = await self.look(folder)
+        if entry is None:
+            raise ObjectMissing
+        return not entry.etag or entry.etag != since, entry.etag
+
     async def _upload(self, key: str, chunks: AsyncIterator[bytes], size: int, content_type: str) -> None:
         """Small files in one request, others in chunks, each of which is sent again if it gets lost."""
         if size <= CHUNK_SIZE:

@@ -243,6 +243,9 @@ class ObjectStore:
         if empty and folder:
             raise ObjectMissing
 
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        return True, ""
+
     async def sha256(self, key: str) -> str:
         digest = hashlib.sha256()
         async for chunk in self.stream(key):

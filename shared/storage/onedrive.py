@@ -11,19 +11,16 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from shared.outbound import HostNotAllowed, UrlGuard, UrlNotAllowed
-from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
-    Download,
     FolderEntry,
     NameRefused,
     NameTaken,
@@ -36,6 +33,7 @@ from shared.storage.backend import (
 )
 from shared.storage.cloud_addresses import segments
 from shared.storage.spooling import exactly, pieces
+from shared.storage.whole_objects import WholeObjects
 
 if TYPE_CHECKING:
     import httpx
@@ -51,6 +49,8 @@ PAUSES_SECONDS = (0.5, 2.0)
 LONGEST_PAUSE_SECONDS = 10
 REFRESHED_BEFORE_SECONDS = 300
 LISTED_AT_ONCE = 200
+CHANGES_PAGES = 100
+"""How many pages of changes are read; whoever was away for longer lists anew."""
 ANSWER_BYTES = 4 * 2**20
 PASSING = frozenset({423, 429, 500, 502, 503, 504})
 
@@ -64,7 +64,7 @@ class Tokens:
     refresh: "Callable[[], Awaitable[Tokens]]"
 
 
-class OneDriveBackend:
+class OneDriveBackend(WholeObjects):
     """One drive; keys are paths below its root."""
 
     provider = "onedrive"
@@ -75,22 +75,9 @@ class OneDriveBackend:
         self._graph_url = graph_url.rstrip("/")
         self._http: httpx.AsyncClient | None = None
 
-    async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
-        return await self.put_stream(key, whole_objects.once(content), content_type=content_type, size=len(content))
-
-    async def put_stream(
-        self,
-        key: str,
-        chunks: AsyncIterator[bytes],
-        *,
-        content_type: str,
-        size: int | None = None,
-        replace: bool = True,
-        attempt: str | None = None,
+    async def _store(
+        self, key: str, chunks: AsyncIterator[bytes], size: int, content_type: str, *, replace: bool, attempt: str | None
     ) -> StoredObject:
-        if size is None:
-            async with whole_objects.measured(chunks) as (measured, again):
-                return await self.put_stream(key, again, content_type=content_type, size=measured, replace=replace, attempt=attempt)
         there = await self._item(key)
         if there is not None and "folder" in there:
             raise NameRefused("There is a folder of that name.")
@@ -108,10 +95,7 @@ class OneDriveBackend:
         item = await self._item(key)
         return None if item is None else _entry(key, item)
 
-    async def read(self, key: str, *, limit: int) -> bytes:
-        return await whole_objects.read(self, key, limit)
-
-    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         item = await self._item(key)
         if item is None or "folder" in item:
             raise ObjectMissing
@@ -140,9 +124,6 @@ class OneDriveBackend:
                     return
             raise StorageUnavailable("The download ended early; try again.")
 
-    async def download(self, key: str, into: Path, *, limit: int) -> Download:
-        return await whole_objects.download(self, key, into, limit)
-
     async def delete(self, key: str) -> None:
         item = await self._item(key)
         if item is None:
@@ -168,10 +149,16 @@ class OneDriveBackend:
     async def sha256(self, key: str) -> str:
         if await self.stat(key) is None:
             raise ObjectMissing
-        return await whole_objects.sha256(self, key)
+        return await super().sha256(key)
 
-    async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> None:
-        return None
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        """By Graph's `delta` of the whole drive: that of a folder exists for personal accounts only."""
+        latest = f"{self._graph_url}/me/drive/root/delta?token=latest"
+        try:
+            changed, position = await self._delta(since or latest)
+        except (ObjectMissing, NameRefused):
+            changed, position = True, ""  # 410: Graph does not know that position any more
+        return changed or not since, position or (await self._delta(latest))[1]
 
     async def ping(self) -> None:
         await self._json("GET", f"{self._graph_url}/me/drive")
@@ -208,6 +195,19 @@ class OneDriveBackend:
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(self._cancel(address)))
             raise
+
+    async def _delta(self, url: str) -> tuple[bool, str]:
+        """Whether a file or folder but the root has changed, and the address of the changes after these; `""` if there are too many."""
+        changed = False
+        for _ in range(CHANGES_PAGES):
+            if not url.startswith(f"{self._graph_url}/"):
+                raise StorageUnavailable("OneDrive's changes are at another address.")
+            page = await self._json("GET", url)
+            changed = changed or any("root" not in item for item in page.get("value", []))
+            if "@odata.deltaLink" in page:
+                return changed, str(page["@odata.deltaLink"])
+            url = str(page.get("@odata.nextLink", ""))
+        return True, ""
 
     async def _send_fragment(self, address: str, content: bytes, start: int, size: int) -> dict[str, Any] | None:
         """Sends what the session does not have yet of a fragment; the item, if it was the last one."""

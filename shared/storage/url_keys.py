@@ -109,9 +109,9 @@ async def find(session: "ClientSession", account: Signer, bucket: str, named: Ur
     return UrlKeys(own, own)
 
 
-async def make(session: "ClientSession", account: Signer, bucket: str) -> None:
-    """Makes the derived keys on MinIO, unless they are there. Raises NoSafeKeys, StorageUnavailable."""
-    keys = derived(KeyPair(account.access_key, account.secret_key), bucket)
+async def make(session: "ClientSession", account: Signer, bucket: str, *, of: KeyPair | None = None) -> None:
+    """Makes the keys derived from `of` (or from the account) on MinIO, unless they are there. Raises NoSafeKeys, StorageUnavailable."""
+    keys = derived(of or KeyPair(account.access_key, account.secret_key), bucket)
     if not await _both_work(session, account, bucket, keys):
         await _make_on_minio(session, account, bucket, keys)
 

@@ -18,15 +18,12 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from shared.outbound import HostNotAllowed, UrlGuard, UrlNotAllowed
-from shared.storage import whole_objects
 from shared.storage.backend import (
     CredentialsRejected,
-    Download,
     FolderEntry,
     NameRefused,
     NameTaken,
@@ -40,6 +37,7 @@ from shared.storage.backend import (
 from shared.storage.cloud_addresses import segments, validate_cloud_url
 from shared.storage.multistatus import MultistatusReader, NotMultistatus, Resource
 from shared.storage.spooling import exactly
+from shared.storage.whole_objects import WholeObjects
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +62,7 @@ PROPERTIES = (
 )
 
 
-class WebDAVBackend:
+class WebDAVBackend(WholeObjects):
     """One account on one server; keys are paths below `server_url`. Raises UrlNotAllowed for an address that cannot be one."""
 
     provider = "webdav"
@@ -77,23 +75,9 @@ class WebDAVBackend:
         self._folders: set[str] = set()
         """Folders that are known to be there."""
 
-    async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
-        return await self.put_stream(key, whole_objects.once(content), content_type=content_type, size=len(content))
-
-    async def put_stream(
-        self,
-        key: str,
-        chunks: AsyncIterator[bytes],
-        *,
-        content_type: str,
-        size: int | None = None,
-        replace: bool = True,
-        attempt: str | None = None,
+    async def _store(
+        self, key: str, chunks: AsyncIterator[bytes], size: int, content_type: str, *, replace: bool, attempt: str | None
     ) -> StoredObject:
-        """A stream of unknown length waits on the disk first: not every server takes chunked requests."""
-        if size is None:
-            async with whole_objects.measured(chunks) as (measured, again):
-                return await self.put_stream(key, again, content_type=content_type, size=measured, replace=replace, attempt=attempt)
         *folder, _ = segments(key)
         unfinished = "/".join([*folder, f".docuvault-{attempt or secrets.token_hex(8)}.part"])
         if replace and (there := await self._find(key)) is not None and there.is_folder:
@@ -125,10 +109,7 @@ class WebDAVBackend:
         resource = await self._find(key)
         return None if resource is None else _entry(key, resource)
 
-    async def read(self, key: str, *, limit: int) -> bytes:
-        return await whole_objects.read(self, key, limit)
-
-    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         if length == 0:
             return
         headers = {}
@@ -152,9 +133,6 @@ class WebDAVBackend:
                     yield chunk
                 if left == 0:
                     return
-
-    async def download(self, key: str, into: Path, *, limit: int) -> Download:
-        return await whole_objects.download(self, key, into, limit)
 
     async def delete(self, key: str) -> None:
         """A folder is never deleted: with it would go what is in it."""
@@ -183,11 +161,9 @@ class WebDAVBackend:
         if elsewhere and not listed:
             raise StorageUnavailable("The server lists its files under another address than the one it was asked at.")
 
-    async def sha256(self, key: str) -> str:
-        return await whole_objects.sha256(self, key)
-
-    async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> None:
-        return None
+    async def changes(self, folder: str, since: str) -> tuple[bool, str]:
+        """A folder's tag says nothing of its files' contents, nor of folders within: each look lists it."""
+        return True, ""
 
     async def ping(self) -> None:
         try:

@@ -1,60 +1,89 @@
-"""What every backend can do once it streams: small objects in memory, whole ones into a file, and their hash."""
+"""What every backend of a cloud can do once it streams: small objects in memory, whole ones into a file, and their hash."""
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from shared.storage.backend import Download, ObjectTooLarge, StorageUnavailable
-
-if TYPE_CHECKING:
-    from shared.storage.backend import StorageBackend
+from shared.storage.backend import Download, ObjectTooLarge, StorageUnavailable, StoredObject
 
 CHUNK_SIZE = 256 * 1024
 IN_MEMORY = 64 * 1024
 
 
-async def read(backend: "StorageBackend", key: str, limit: int) -> bytes:
-    """A small object. Raises ObjectMissing, and ObjectTooLarge beyond `limit` bytes."""
-    content = bytearray()
-    async for chunk in backend.stream(key):
-        content += chunk
-        if len(content) > limit:
-            raise ObjectTooLarge(f"{key} has more than {limit} bytes")
-    return bytes(content)
+class WholeObjects(ABC):
+    """A backend with `stream`, and `_store` for streams of known length, from which the rest follows."""
+
+    @abstractmethod
+    def stream(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
+        """As `StorageBackend.stream`."""
+
+    @abstractmethod
+    async def _store(
+        self, key: str, chunks: AsyncIterator[bytes], size: int, content_type: str, *, replace: bool, attempt: str | None
+    ) -> StoredObject:
+        """As `StorageBackend.put_stream`, of a stream that is announced to have `size` bytes."""
+
+    async def put(self, key: str, content: bytes, *, content_type: str) -> StoredObject:
+        return await self._store(key, _once(content), len(content), content_type, replace=True, attempt=None)
+
+    async def put_stream(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        size: int | None = None,
+        replace: bool = True,
+        attempt: str | None = None,
+    ) -> StoredObject:
+        """A stream of unknown length waits on the disk first: clouds want to know it in advance."""
+        if size is not None:
+            return await self._store(key, chunks, size, content_type, replace=replace, attempt=attempt)
+        async with _measured(chunks) as (measured, again):
+            return await self._store(key, again, measured, content_type, replace=replace, attempt=attempt)
+
+    async def read(self, key: str, *, limit: int) -> bytes:
+        content = bytearray()
+        async with aclosing(self.stream(key)) as chunks:
+            async for chunk in chunks:
+                content += chunk
+                if len(content) > limit:
+                    raise ObjectTooLarge(f"{key} has more than {limit} bytes")
+        return bytes(content)
+
+    async def download(self, key: str, into: Path, *, limit: int) -> Download:
+        size, digest = 0, hashlib.sha256()
+        with into.open("wb") as file:
+            async with aclosing(self.stream(key)) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > limit:
+                        raise ObjectTooLarge(f"{key} has more than {limit} bytes")
+                    digest.update(chunk)
+                    file.write(chunk)
+        return Download(size, digest.hexdigest())
+
+    async def sha256(self, key: str) -> str:
+        digest = hashlib.sha256()
+        async with aclosing(self.stream(key)) as chunks:
+            async for chunk in chunks:
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> None:
+        return None
 
 
-async def download(backend: "StorageBackend", key: str, into: Path, limit: int) -> Download:
-    """Fetches the object into a file, hashing on the way. Raises ObjectMissing, and ObjectTooLarge beyond `limit` bytes."""
-    size, digest = 0, hashlib.sha256()
-    with into.open("wb") as file:
-        async for chunk in backend.stream(key):
-            size += len(chunk)
-            if size > limit:
-                raise ObjectTooLarge(f"{key} has more than {limit} bytes")
-            digest.update(chunk)
-            file.write(chunk)
-    return Download(size, digest.hexdigest())
-
-
-async def sha256(backend: "StorageBackend", key: str) -> str:
-    """The hash of what comes when the object is read back. Raises ObjectMissing."""
-    digest = hashlib.sha256()
-    async for chunk in backend.stream(key):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-async def once(content: bytes) -> AsyncIterator[bytes]:
-    """A stream of what is there already."""
+async def _once(content: bytes) -> AsyncIterator[bytes]:
     if content:
         yield content
 
 
 @asynccontextmanager
-async def measured(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+async def _measured(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
     """Size and bytes of a stream whose length nobody knows: it waits on the disk. Raises StorageUnavailable if the disk is full."""
     with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
         size = 0

@@ -2,8 +2,12 @@
 
 Whoever tunes something looks at `AT_HAND` only. The first ten of a topic there are what an owner is taken to have filed by hand.
 
-Most of these were written by the hand that wrote the local provider's concepts, in whole sentences. Two harder sets tell what that is
-worth: `SCANNED` are the papers kept aside as a bad scan of a whole letter would have them, `OTHER_STYLES` are 36 more by another hand.
+Most of these were written by the hand that wrote the local provider's concepts, in a sentence or three each. Harder sets tell what that is
+worth. `SCANNED` are the papers kept aside as a bad scan of a whole letter would have them, `OTHER_STYLES` are 36 more by another hand.
+`LETTERS` are 72 whole papers (letters, tables, minutes, mails, slips; half of them kept aside) that mention other topics, too: the account
+on an invoice, the tax on a donation. `LONG` are those kept aside among twenty thousand characters of terms and advertisements.
+
+All are made up. Many of the whole ones are told in all three languages; those stand on one side of the line together.
 """
 
 from collections import Counter
@@ -12,11 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
+from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.local import TopicCounts, salient_terms
 from shared.ai.provider import DocumentText, PageText, TopicExample, TopicOption
+from tests.ai import surroundings
+from tests.ai.surroundings import PAGE_BREAK
 
 FOLDER = Path(__file__).with_name("papers")
 LANGUAGES = {"english": "en", "german": "de", "french": "fr"}
+LANGUAGE_NAMES = {code: name for name, code in LANGUAGES.items()}
 EXAMPLES = 10
 
 NAMES = {
@@ -49,7 +57,8 @@ class HouseholdPaper:
 
     def document(self) -> DocumentText:
         name = f"scan-{self.number:03}"
-        return DocumentText(name, f"{name}.pdf", self.language, (PageText(1, self.text),))
+        pages = enumerate(self.text.split(PAGE_BREAK), 1)
+        return DocumentText(name, f"{name}.pdf", self.language, tuple(PageText(number, text) for number, text in pages))
 
 
 def _all() -> tuple[HouseholdPaper, ...]:
@@ -73,6 +82,14 @@ def _other_styles() -> tuple[HouseholdPaper, ...]:
         elif line and not line.startswith("#"):
             language, _, text = line.partition(" ")
             found.append(HouseholdPaper(1_000 + len(found), topic, language, text))
+    return tuple(found)
+
+
+def _letters() -> tuple[HouseholdPaper, ...]:
+    found: list[HouseholdPaper] = []
+    for file, language in LANGUAGES.items():
+        for topic, texts in surroundings.sections(FOLDER / f"letters_{file}.txt").items():
+            found += [HouseholdPaper(2_000 + len(found) + place, topic, language, text) for place, text in enumerate(texts)]
     return tuple(found)
 
 
@@ -112,12 +129,28 @@ def _scanned(paper: HouseholdPaper) -> HouseholdPaper:
     return replace(paper, text=broken)
 
 
+def _long(paper: HouseholdPaper) -> HouseholdPaper:
+    return replace(paper, text=surroundings.long(paper.text, LANGUAGE_NAMES[paper.language], paper.topic, paper.number))
+
+
 PAPERS = _all()
 KEPT_ASIDE = tuple(paper for paper in PAPERS if paper.number % 3 == 2)
 AT_HAND = tuple(paper for paper in PAPERS if paper.number % 3 != 2)
 SCANNED = tuple(_scanned(paper) for paper in KEPT_ASIDE)
 OTHER_STYLES = _other_styles()
-SETS = {"kept": KEPT_ASIDE, "scanned": SCANNED, "styles": OTHER_STYLES}
+LETTERS = _letters()
+LETTERS_AT_HAND, LETTERS_KEPT_ASIDE = LETTERS[::2], LETTERS[1::2]
+LONG = tuple(_long(paper) for paper in LETTERS_KEPT_ASIDE)
+SETS = {"kept": KEPT_ASIDE, "scanned": SCANNED, "styles": OTHER_STYLES, "letters": LETTERS_KEPT_ASIDE, "long": LONG}
+
+
+def first_characters(document: DocumentText) -> DocumentText:
+    """The plain way to choose what leaves: the first `MAX_AI_CHARS` characters."""
+    left, pages = MAX_AI_CHARS, []
+    for page in document.pages:
+        pages.append(PageText(page.number, page.text[:left]))
+        left -= len(page.text[:left])
+    return replace(document, pages=tuple(page for page in pages if page.text))
 
 
 def lessons(examples: int = EXAMPLES) -> tuple[HouseholdPaper, ...]:

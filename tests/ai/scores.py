@@ -20,8 +20,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Bin:
+    """The answers whose confidence lies in one tenth: how many, how sure on average, which share of them right."""
+
+    answers: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
 class Scores:
-    """`calibration_error`: how far confidences are from how often they are right (expected calibration error, ten bins)."""
+    """`calibration_error`: how far confidences are from how often they are right (expected calibration error, ten bins); `calibration` has
+    the bins that hold answers, the least sure first."""
 
     documents: int
     accuracy: float
@@ -30,6 +40,7 @@ class Scores:
     filed_precision: float
     calibration_error: float
     evidence: float
+    calibration: tuple[Bin, ...] = ()
 
 
 def scores(answers: Sequence[Answer]) -> Scores:
@@ -37,14 +48,16 @@ def scores(answers: Sequence[Answer]) -> Scores:
     given = [answer.given if answer.confidence >= SUGGESTED_FROM else None for answer in answers]
     right = [answer for answer, topic in zip(answers, given, strict=True) if topic == answer.wanted]
     filed = [answer for answer in answers if answer.confidence >= FILED_FROM]
+    bins = _bins([answer for answer in answers if answer.given is not None])
     return Scores(
         documents=len(answers),
         accuracy=len(right) / len(answers),
         macro_f1=_macro_f1([answer.wanted for answer in answers], given),
         filed=len(filed) / len(answers),
         filed_precision=sum(answer.given == answer.wanted for answer in filed) / max(1, len(filed)),
-        calibration_error=_calibration_error(answers),
+        calibration_error=sum(abs(one.right - one.confidence) * one.answers for one in bins) / max(1, sum(one.answers for one in bins)),
         evidence=sum(answer.proven for answer in right) / max(1, len(right)),
+        calibration=bins,
     )
 
 
@@ -57,12 +70,11 @@ def _macro_f1(wanted: Sequence[UUID], given: Sequence[UUID | None]) -> float:
     return sum(each.values()) / len(each)
 
 
-def _calibration_error(answers: Sequence[Answer]) -> float:
-    sure = [answer for answer in answers if answer.given is not None]
-    total = 0.0
+def _bins(sure: Sequence[Answer]) -> tuple[Bin, ...]:
+    found = []
     for number in range(BINS):
         inside = [answer for answer in sure if number / BINS <= min(answer.confidence, 0.999) < (number + 1) / BINS]
         if inside:
-            accuracy = sum(answer.given == answer.wanted for answer in inside) / len(inside)
-            total += abs(accuracy - sum(answer.confidence for answer in inside) / len(inside)) * len(inside)
-    return total / max(1, len(sure))
+            right = sum(answer.given == answer.wanted for answer in inside) / len(inside)
+            found.append(Bin(len(inside), sum(answer.confidence for answer in inside) / len(inside), right))
+    return tuple(found)

@@ -26,12 +26,12 @@ async def _evaluate(*arguments: str, **environment: str) -> str:
     return said.decode()
 
 
-ROWS = ("accuracy", "macro-F1", "calibration error", "evidence-hit rate", "cost", "speed")
+ROWS = ("accuracy", "macro-F1", "calibration error", "evidence-hit rate", "cost", "speed", "sure, right")
 
 
-@pytest.mark.parametrize("arguments", [("--provider", "local"), ("--provider", "local", "--all", "--examples", "3")])
+@pytest.mark.parametrize("arguments", [(), ("--all", "--examples", "3"), ("--set", "long", "--cut", "chosen")])
 async def test_the_local_provider_is_evaluated(arguments: tuple[str, ...]) -> None:
-    said = await _evaluate(*arguments)
+    said = await _evaluate("--provider", "local", *arguments)
     assert all(row in said for row in ROWS), said
 
 

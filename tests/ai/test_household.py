@@ -4,12 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
+from shared.ai.excerpt import MAX_AI_CHARS
 from shared.ai.local import LocalProvider
 from tests.ai.household import (
     AT_HAND,
     EXAMPLES,
     IDS,
     KEPT_ASIDE,
+    LETTERS,
+    LETTERS_KEPT_ASIDE,
+    LONG,
     NAMES,
     OTHER_STYLES,
     PAPERS,
@@ -19,6 +23,7 @@ from tests.ai.household import (
     lessons,
 )
 from tests.ai.scores import Answer, Scores, scores
+from tests.ai.surroundings import PAGES_OF_TERMS
 
 
 def _scores(papers: Sequence[HouseholdPaper], examples: int) -> Scores:
@@ -57,6 +62,32 @@ def test_the_harder_sets_are_what_they_say() -> None:
         assert (clean.topic, clean.language) == (scanned.topic, scanned.language)
         assert clean.text not in scanned.text
         assert scanned.text == SCANNED[KEPT_ASIDE.index(clean)].text
+
+
+def test_the_whole_papers_are_what_they_say() -> None:
+    assert len(LETTERS) == 72
+    assert set(Counter((paper.topic, paper.language) for paper in LETTERS).values()) == {2}
+    assert set(Counter((paper.topic, paper.language) for paper in LETTERS_KEPT_ASIDE).values()) == {1}
+    assert len({paper.id for paper in (*PAPERS, *OTHER_STYLES, *LETTERS)}) == 240 + 36 + 72
+    for letter, long in zip(LETTERS_KEPT_ASIDE, LONG, strict=True):
+        assert 500 <= len(letter.text) <= 1_500
+        assert len(long.text) >= 2 * MAX_AI_CHARS
+        assert len(long.document().pages) == PAGES_OF_TERMS
+        assert all(line.strip("\f") in long.text for line in letter.text.split("\n"))
+
+
+def test_whole_papers_that_mention_much_else_are_seldom_misfiled() -> None:
+    found = _scores(LETTERS_KEPT_ASIDE, EXAMPLES)
+    print(found)
+    assert found.macro_f1 >= 0.65
+    assert found.filed_precision >= 0.9
+
+
+def test_long_papers_are_filed_seldom_and_not_for_what_their_terms_and_advertisements_say() -> None:
+    found = _scores(LONG, EXAMPLES)
+    print(found)
+    assert found.filed >= 0.1
+    assert found.filed_precision >= 0.97
 
 
 def test_after_ten_examples_a_topic_most_papers_are_found() -> None:

@@ -8,6 +8,8 @@ from shared.ai import openai as openai_module
 from shared.ai.registry import ProviderChoice
 from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.db.conftest import empty_database as empty_database
+from tests.identity.conftest import own_instance as own_instance
 
 
 @pytest.fixture(autouse=True)

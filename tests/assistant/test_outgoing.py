@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from shared.ai.provider import (
 )
 from shared.ai.registry import ProviderChoice
 from shared.assistant import call_log, circuits
+from shared.assistant.budgets import MONTH
 from shared.assistant.models import AICall
 from shared.assistant.outgoing import BudgetExceeded, CallSubject, PolicyForbids, ProviderResting, gate_for
 from shared.assistant.policies import POLICY, TOPIC_POLICY
@@ -129,6 +131,35 @@ async def test_fifty_at_once_with_one_cent_left_spend_no_more_than_it(
         pytest.fail("the budget has no end")
     spent, reserved = await _spending(db, owner)
     assert Decimal("0.03") < spent <= Decimal("0.05")
+    assert reserved == 0
+
+
+async def test_fifty_owners_at_once_spend_no_more_than_the_systems_last_cent(
+    own_instance: Database, server: OpenAIServer, choice: ProviderChoice
+) -> None:
+    owners = [new_id() for _ in range(50)]
+    shared = replace(choice, model="gpt-4o-mini")  # of which a call reserves a fifteenth of a cent
+    server.seconds = 0.2
+    async with own_instance.system() as tx:
+        for owner in owners:
+            await tx.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (owner, f"{owner.hex}@example.org"))
+        await tx.execute(f"INSERT INTO ai_system_spending (month, spent) SELECT {MONTH}, 9.99")
+        await tx.execute("INSERT INTO ai_system_settings (id, monthly_budget_usd) VALUES (1, 10)")
+
+    async def ask(owner: UUID) -> bool:
+        try:
+            await _opened(owner, shared).classify(PAPER, TOPICS)
+        except BudgetExceeded:
+            return False
+        return True
+
+    served = sum(await asyncio.gather(*(ask(owner) for owner in owners)))
+    async with own_instance.system() as tx:
+        spent = await tx.fetch_value("SELECT spent FROM ai_system_spending")
+        reserved = await tx.fetch_value("SELECT reserved FROM ai_system_spending")
+    assert 1 <= served < 50
+    assert len(server.requests) == served
+    assert Decimal("9.99") < spent <= 10
     assert reserved == 0
 
 

@@ -11,7 +11,6 @@ import httpx
 import yaml
 
 from infra.gateway.app import Gateway, create
-from tests.identity.browser import Browser
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -128,7 +127,7 @@ def _text(schema: dict[str, Any], ids: dict[str, str], name: str) -> str:
 
 
 async def call(
-    operation: Operation, browser: Browser, ids: dict[str, str], *, body: Any = None, bare: bool = False, query: bool = True
+    operation: Operation, browser: httpx.AsyncClient, ids: dict[str, str], *, body: Any = None, bare: bool = False, query: bool = True
 ) -> httpx.Response:
     """Calls an operation as `browser` with these ids in path, query and body."""
     parameters = {name: ids[name] for name in operation.query if name in ids} if query else {}

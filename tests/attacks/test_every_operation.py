@@ -228,12 +228,32 @@ async def _connection(victim: Person, db: Database) -> str:
     return str(connection_id)
 
 
+async def _watched_folder(victim: Person, db: Database) -> str:
+    """In the victim's connection, which was made before it."""
+    folder_id, owner = new_id(), UUID(victim.id)
+    async with db.tenant(owner) as tx:
+        connection_id = await tx.fetch_value("SELECT id FROM cloud_connections WHERE owner_id = %s", (owner,))
+        await _insert(tx, "watched_folders", id=folder_id, owner_id=owner, connection_id=connection_id, path=MARK)
+    return str(folder_id)
+
+
 async def _share(victim: Person, db: Database) -> str:
     """Of the victim's document, which was made before it."""
     document_id = (await _as(victim).get("/api/documents")).json()["items"][0]["id"]
     answer = await _as(victim).post(f"/api/documents/{document_id}/shares", json={"expires_at": "2999-01-01T00:00:00Z"})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
+
+
+async def _version(victim: Person, db: Database) -> str:
+    """An earlier version of a document."""
+    document_id = await _document(victim, db)
+    file = (f"{MARK}.txt", f"{MARK} again".encode(), "text/plain")
+    answer = await _as(victim).post("/api/documents/upload", data={"replaces": document_id}, files={"file": file})
+    assert answer.status_code == 201, answer.text
+    listed = await _as(victim).get(f"/api/documents/{document_id}/versions")
+    earlier: str = listed.json()["items"][1]["id"]
+    return earlier
 
 
 MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
@@ -245,7 +265,9 @@ MAKERS: dict[str, Callable[[Person, Database], Awaitable[str]]] = {
     "sender_id": _sender,
     "proposal_id": _proposal,
     "connection_id": _connection,
+    "folder_id": _watched_folder,
     "share_id": _share,
+    "version_id": _version,
     "session_id": _session,
     "token_id": _api_token,
 }

@@ -62,7 +62,8 @@ class Closed:
 SOCKETS: dict[str, Http | Closed] = {
     "gateway": Http(
         {
-            "/": "the start page",
+            "/": "the console's page",
+            "/admin/assign_volume?volume=9": "the same: the address of a screen, whatever its name",
             "/docs": "the description of the API",
             "/health": "whether services answer, in words that give nothing away",
         }

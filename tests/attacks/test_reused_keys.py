@@ -14,6 +14,7 @@ from tests.identity.browser import Browser, new_person
 
 ELSEWHERE = {
     "connect_webdav": "needs a server: tests/cloud/test_connections.py",
+    "watch_folder": "needs a server: tests/cloud/test_watching.py",
     "share_document": "needs a document: tests/functions/documents/test_shares_over_http.py",
 }
 

@@ -13,6 +13,7 @@ from shared.config import settings
 from shared.db import Database, TenantDatabase
 from shared.documents import classify_step, library
 from shared.documents.models import Document
+from tests.cloud.clouds import PROVIDERS, Cloud, cloud_of
 from tests.documents.conftest import read_through, stored
 from tests.documents.conftest import vault as vault
 from tests.storage.servers.dav_server import PASSWORD, USER, DavServer
@@ -38,6 +39,16 @@ async def server(tmp_path: Path) -> AsyncIterator[DavServer]:
 async def connection(vault: TenantDatabase, server: DavServer) -> Connection:
     """A WebDAV connection of the owner's."""
     return await connect(vault, server)
+
+
+@pytest.fixture(params=PROVIDERS)
+async def cloud(
+    request: pytest.FixtureRequest, vault: TenantDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cloud]:
+    """The owner's cloud, of each kind that there is."""
+    async with cloud_of(request.param, vault, tmp_path, monkeypatch) as cloud:
+        yield cloud
+    settings.cache_clear()
 
 
 async def connect(vault: TenantDatabase, server: DavServer, **more: str) -> Connection:

@@ -9,14 +9,15 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from shared.api.models import PageQuery
 from shared.cloud import exports, imports
 from shared.cloud.models import Connection
 from shared.db import TenantDatabase, database
-from shared.documents import library, upload_step
+from shared.documents import jobs, library, upload_step
 from shared.documents.models import Document
 from shared.documents.uploads import EmptyDocument, UnsupportedType
 from shared.errors import NotFound
-from shared.events.catalogue import CloudFileChosen, CloudFolderChosen
+from shared.events.catalogue import CloudFileChosen, JobDue
 from shared.storage import NameRefused, QuotaFull, StorageUnavailable, object_store
 from tests.cloud.conftest import files, ready
 from tests.documents.conftest import row, usage
@@ -41,12 +42,9 @@ async def events(vault: TenantDatabase, type: str) -> list[dict[str, Any]]:
 async def run_all(vault: TenantDatabase) -> None:
     """All that brokers would do."""
     done: list[dict[str, Any]] = []
-    while True:
-        waiting = [event for event in await events(vault, CloudFolderChosen.TYPE) if event not in done]
-        if not waiting:
-            break
+    while waiting := [event for event in await events(vault, JobDue.TYPE) if event not in done]:
         for event in waiting:
-            await imports.grow_folder(vault, UUID(event["connection_id"]), event["path"], depth=event["depth"])
+            await imports.run_slice(vault, UUID(event["job_id"]), event["slices"])
             done.append(event)
     for event in await events(vault, CloudFileChosen.TYPE):
         await imports.fetch(vault, UUID(event["document_id"]))
@@ -96,7 +94,7 @@ async def test_what_is_here_already_is_not_imported_again(vault: TenantDatabase,
     assert "GET" not in {asked.method for asked in server.asked}
     put(server, "box/a.txt", TEXT + b"changed")
     await imports.begin(vault, connection.id, ["box"])
-    await imports.grow_folder(vault, connection.id, "box", depth=0)
+    await imports.begin(vault, connection.id, ["box"])
     await run_all(vault)
     assert (await usage(vault)).documents == 2
 
@@ -107,8 +105,13 @@ async def test_a_folder_that_there_is_no_room_for_is_imported_as_far_as_it_goes(
     async with database().system() as tx:
         await tx.execute("UPDATE account_usage SET bytes_quota = 100 WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
     for number in range(4):
-        put(server, f"box/{number}.txt", b"x" * 40)
-    assert await imports.grow_folder(vault, connection.id, "box", depth=0) == 2
+        put(server, f"box/{number}.txt", f"Dear heron {number}".ljust(40).encode())
+    await imports.begin(vault, connection.id, ["box"])
+    await run_all(vault)
+    assert (await usage(vault)).documents == 2
+    [job] = (await jobs.list_page(vault, PageQuery())).items
+    assert (job.state, job.total, job.done) == ("done", 4, 2)
+    assert [(item.code, item.path) for item in job.failed] == [("quota_exceeded", "box/2.txt"), ("quota_exceeded", "box/3.txt")]
 
 
 async def test_an_import_that_fails_is_taken_up_again(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:

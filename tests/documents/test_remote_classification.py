@@ -1,6 +1,7 @@
 """Documents that a provider outside reads: always ready in time, filed when it answers, tried again when it does not, never for ever."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +12,9 @@ from uuid import UUID
 
 import pytest
 
+from shared.ai.provider import ProviderName
 from shared.ai.registry import PROVIDERS, ProviderChoice
-from shared.assistant import choices, tasks
+from shared.assistant import call_log, choices, tasks
 from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, suggestions, topics
@@ -23,6 +25,7 @@ from tests.ai.servers import openai_server as openai_api
 from tests.ai.servers.http_server import Response, json_response
 from tests.ai.servers.models import obedient, saying
 from tests.ai.servers.openai_server import OpenAIServer, openai_server
+from tests.ai.test_remote_providers import REMOTE, server_of
 from tests.documents import papers
 from tests.documents.papers import INVOICE, POEM
 
@@ -346,6 +349,27 @@ async def test_a_process_that_dies_in_a_call_leaves_a_task_that_is_taken_up_agai
     assert await _filed(db, owner, document) == [invoices]
 
 
+async def test_a_document_that_ends_each_process_that_sends_it_is_not_sent_for_ever(db: Database, owner: UUID) -> None:
+    await papers.topic(db, owner, "Invoices")
+    document = await papers.extracted(db, owner, INVOICE)
+    async with _server(seconds=60) as (server, choice):
+        await _step(db, owner, document, choice)
+        for sent in range(1, tasks.ATTEMPTS + 1):
+            turn = asyncio.ensure_future(_turn(db, owner, choice))
+            while len(server.requests) < sent:
+                await asyncio.sleep(0.01)
+            turn.cancel()
+            await asyncio.gather(turn, return_exceptions=True)
+            async with db.tenant(owner) as tx:
+                await tx.execute("UPDATE ai_tasks SET lease_until = now() - interval '1 second' WHERE owner_id = %s", (owner,))
+            await tasks.requeue(db)
+        assert await _turn(db, owner, choice)
+        assert len(server.requests) == tasks.ATTEMPTS
+        assert (await _task(db, owner, document))[0] == "gave_up"
+        assert await _status(db, owner, document) == "ready"
+        assert not await _turn(db, owner, choice)
+
+
 async def test_an_owner_with_a_slow_provider_takes_no_place_from_others(db: Database, owner: UUID, other_owner: UUID) -> None:
     for somebody in (owner, other_owner):
         await papers.topic(db, somebody, "Invoices")
@@ -521,6 +545,44 @@ async def test_what_is_previewed_is_what_is_sent(db: Database, owner: UUID) -> N
     assert (preview.provider, preview.model, preview.base_url) == ("openai", "gpt-4o", choice.base_url)
     assert preview.characters > len(INVOICE)
     assert 0 < preview.cost_usd < 0.05
+
+
+@pytest.mark.parametrize("name", REMOTE)
+async def test_what_is_previewed_leaves_byte_for_byte_and_nothing_else_of_the_owners(db: Database, owner: UUID, name: ProviderName) -> None:
+    vault = TenantDatabase(db, owner)
+    invoices = await papers.topic(db, owner, "Rechnungen “alt”", "Was zu zahlen ist: 日本語 & <b>")
+    filed = await papers.extracted(db, owner, INVOICE.replace("Harcourt Bakery", "Zebra Carpets"), status="ready")
+    async with db.tenant(owner) as tx:
+        await topics.file(tx, owner_id=owner, document_id=filed, topic_ids=[invoices])
+        await tx.execute(
+            "INSERT INTO topic_examples (document_id, topic_id, owner_id, accepted, terms) VALUES (%s, %s, %s, true, %s)"
+            " ON CONFLICT (document_id, topic_id) DO UPDATE SET terms = excluded.terms",
+            (filed, invoices, owner, ["invoice", "harcourt", "bakery", "studio", "northwind", "payment"]),
+        )
+    document = await papers.extracted(db, owner, "Anschreiben \t «é»", f"{INVOICE}\n" * 80, filename='scan "7" \\ ü.pdf')
+    async with server_of(name) as server:
+        base_url = server.url if name == "anthropic" else f"{server.url}/v1"
+        choice = ProviderChoice(name, "a-model", base_url=base_url, api_key=server.key, propose=("title", "issued_on"))
+        preview = await ai_requests.preview(vault, document, system=choice)
+        await _step(db, owner, document, choice)
+        await _turn(db, owner, choice)
+        [request] = server.requests
+    said = {message.role: message.content for message in preview.messages}
+    assert "Zebra Carpets" in said["user"]
+    assert 7_000 < preview.characters <= 8_000
+    for content in said.values():
+        # As JSON puts it, in UTF-8: what the wire carried.
+        assert json.dumps(content, ensure_ascii=False).encode() in request.body
+    rest = request.body
+    for content in said.values():
+        rest = rest.replace(json.dumps(content, ensure_ascii=False).encode(), b"")
+    for mine in ("Northwind", "Zebra", "Rechnungen", "Anschreiben", "scan", str(owner), str(document), str(filed), str(invoices)):
+        assert mine.encode() not in rest
+        assert mine not in json.dumps({name: value for name, value in request.headers.items() if name != "authorization"})
+    messages = [{"role": message.role, "content": message.content} for message in preview.messages]
+    hashed = hashlib.sha256(json.dumps(messages, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    [call] = (await call_log.page(vault, limit=10, cursor=None)).items
+    assert (call.sha256, call.characters, call.document_id) == (hashed, preview.characters, document)
 
 
 @pytest.mark.parametrize("length", [1, 8, 60])

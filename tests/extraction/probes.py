@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from shared.extraction import parts
+from shared.extraction.formats import recognition
 
 _libc = ctypes.CDLL(None, use_errno=True)
 Answer = tuple[dict[str, Any], bytes]
@@ -22,6 +23,11 @@ Answer = tuple[dict[str, Any], bytes]
 def echo(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     """The file's bytes and the arguments, back."""
     return {"arguments": arguments, "pid": os.getpid()}, file.read()
+
+
+def count_engines(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+    """How many of Tesseract's engines the child has from its fork server."""
+    return {"engines": recognition._text_engine.cache_info().currsize}, b""
 
 
 # (x86_64, aarch64), from the kernel's tables

@@ -64,6 +64,18 @@ async def test_recognition_left_for_later_gives_the_text_of_one_pass(
     assert pages == at_once.pages
 
 
+async def test_only_children_that_recognise_carry_the_models(tmp_path: Path) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(SCANNED_PDF)
+    await extract(path, filename="bill.pdf", declared_type="", defer_recognition=True)
+    await recognize(path, filename="bill.pdf", scans=[Scan(0, 0)], limits=SLICE, cpu_seconds=0)
+    engines = {}
+    with path.open("rb", buffering=0) as file:
+        for server in ("reading", "recognition"):
+            engines[server] = (await sandbox.run("tests.extraction.probes:count_engines", file, {}, server=server)).value["engines"]
+    assert engines["reading"] == 0 < engines["recognition"]
+
+
 async def test_a_slice_takes_the_pages_that_begin_in_its_time(tmp_path: Path) -> None:
     path = tmp_path / "object"
     path.write_bytes(tiff(3))

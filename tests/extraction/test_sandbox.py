@@ -286,7 +286,7 @@ def test_a_parent_killed_with_9_leaves_nobody_behind() -> None:
         "async def main():\n"
         "    with open(sys.argv[1], 'rb', buffering=0) as file:\n"
         "        await sandbox.run('tests.extraction.probes:echo', file, {})\n"
-        "        print(sandbox._server()._process.pid, flush=True)\n"
+        "        print(sandbox._server('reading')._process.pid, flush=True)\n"
         "        await sandbox.run('tests.extraction.probes:wait', file, {})\n"
         "asyncio.run(main())\n"
     )
@@ -435,7 +435,7 @@ def test_the_parent_never_imports_a_parser() -> None:
 async def _fork_server(document: BinaryIO) -> int:
     """The process that children are forked from, once it has made one."""
     await sandbox.run(PROBES + "echo", document, {})
-    process = sandbox._server()._process
+    process = sandbox._server("reading")._process
     assert process is not None
     return process.pid
 

@@ -1,23 +1,28 @@
-"""Every function boots and answers alone, under functions-framework's own command, and as it does behind the gateway."""
+"""Every function boots and answers alone, under functions-framework's own command, and as it does behind the gateway.
+
+With the environment that its manifest gives it, and nothing else (tests/functions/alone.py).
+"""
 
 import asyncio
 import importlib.metadata
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from infra import processes
 from infra.functions import EVENT_AREAS, FUNCTIONS, ROOT, event_functions, files, http_functions
 from infra.gateway.app import Gateway
-from infra.local.ports import free_port_block
+from shared.db import Database
+from shared.faas.declarations import EndpointDeclaration
 from shared.faas.routing import Router
+from tests.attacks.operations import call, operations
+from tests.attacks.test_every_operation import STREAM_SECONDS, Victim
+from tests.attacks.test_every_operation import _victim as new_victim
 from tests.faas.asgi import ask
+from tests.functions.alone import alone
 
 HTTP = [path for path in files() if path.parent.name not in EVENT_AREAS]
 EVENTS = [path for path in files() if path.parent.name in EVENT_AREAS]
@@ -28,37 +33,18 @@ SHORTEST_TOKEN = "x"
 COMPARED = ("content-type", "www-authenticate", "cache-control", "x-content-type-options", "content-security-policy", "location")
 
 
-@asynccontextmanager
-async def alone(path: Path, folder: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The function served by `functions-framework --asgi`, as any platform that knows the framework would."""
-    port = free_port_block(1)
-    log = folder / "function.log"
-    program = Path(sys.executable).with_name("functions-framework")
-    command: list[str | Path] = [program, "--asgi", "--source", path, "--target", path.stem, "--host", "127.0.0.1", "--port", str(port)]
-    process = await processes.start(command, log=log, environ={**os.environ, "PYTHONPATH": str(ROOT)}, directory=folder)
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            async with asyncio.timeout(60):
-                while True:
-                    assert process.returncode is None, log.read_text()[-3000:]
-                    try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    except OSError:
-                        await asyncio.sleep(0.02)
-                    else:
-                        writer.close()
-                        break
-            yield client
-    finally:
-        await processes.stop(process)
-
-
 def _named(path: Path) -> str:
     return path.stem
 
 
+@pytest.fixture(scope="module")
+async def reader(db: Database) -> Victim:
+    """Somebody with one of everything, for what only reads."""
+    return await new_victim(db)
+
+
 @pytest.mark.parametrize("path", HTTP, ids=_named)
-async def test_an_http_function_alone_answers_as_it_does_behind_the_gateway(services: None, path: Path, tmp_path: Path) -> None:
+async def test_an_http_function_alone_answers_as_behind_the_gateway(db: Database, reader: Victim, path: Path, tmp_path: Path) -> None:
     declaration = next(declaration for declaration in http_functions() if declaration.name == path.stem)
     address = declaration.path.replace("{token}", SHORTEST_TOKEN)
     while "{" in address:
@@ -67,6 +53,10 @@ async def test_an_http_function_alone_answers_as_it_does_behind_the_gateway(serv
     async with alone(path, tmp_path) as client:
         answer = await client.request(declaration.method, address, headers={"content-type": "application/json"})
         other = await client.get("/no/such/path")
+        if declaration.auth in ("user", "admin"):
+            await _works_for_somebody(client, declaration, reader if declaration.method == "GET" else await new_victim(db), db)
+    # A setting of another group than its manifest names.
+    assert "was not given to this process" not in "".join(log.read_text() for log in tmp_path.glob("*.log"))
     assert answer.status_code == behind.status, answer.text
     assert {name: answer.headers.get(name) for name in COMPARED} == {name: behind.header(name) for name in COMPARED}
     assert "x-request-id" in answer.headers
@@ -75,6 +65,28 @@ async def test_an_http_function_alone_answers_as_it_does_behind_the_gateway(serv
     assert answer.status_code < 500 or answer.status_code == 503, answer.text
     assert other.status_code == 404
     assert other.json()["code"] == "not_found"
+
+
+async def _works_for_somebody(client: httpx.AsyncClient, declaration: EndpointDeclaration, victim: Victim, db: Database) -> None:
+    """Called by its own user with things that there are, it does not fail."""
+    browser = victim.person.browser
+    if declaration.auth == "admin":
+        async with db.system() as tx:
+            await tx.execute("UPDATE users SET role = 'admin' WHERE id = %s", (victim.person.id,))
+        await browser.login(victim.person.email, victim.person.password)
+    client.headers.update({name: browser.headers[name] for name in ("authorization", "user-agent", "accept-language")})
+    operation = next(operation for operation in operations() if operation.name == declaration.name)
+    try:
+        async with asyncio.timeout(STREAM_SECONDS if operation.answers == "text/event-stream" else 30):
+            answer = await call(operation, client, victim.ids)
+    except TimeoutError:
+        assert operation.answers == "text/event-stream"
+        return
+    finally:
+        if declaration.auth == "admin":
+            async with db.system() as tx:
+                await tx.execute("UPDATE users SET role = 'user' WHERE id = %s", (victim.person.id,))
+    assert answer.status_code < 500 or answer.json()["code"] == "not_configured", answer.text
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=_named)

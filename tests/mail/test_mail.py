@@ -158,6 +158,18 @@ async def test_a_mail_arrives_with_text_and_html(db: Database, post: Post) -> No
     assert f'href="{VALUES["url"]}"' in html.get_content()
 
 
+async def test_the_certificates_to_trust_can_be_named(
+    db: Database, post: Post, with_mail_settings: Callable[..., None], tmp_path: Path
+) -> None:
+    with_mail_settings(SSL_CERT_FILE="", SMTP_CA_FILE="")
+    mail_id = await _requested(db)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await delivery.deliver(db, mail_id)
+    with_mail_settings(SMTP_CA_FILE=str(tmp_path / "localhost.pem"))
+    assert await delivery.deliver(db, mail_id)
+    assert len(post.received) == 1
+
+
 async def test_a_mail_is_sent_once_even_when_the_function_runs_twice_at_once(db: Database, post: Post) -> None:
     mail_id = await _requested(db)
     sent = await asyncio.gather(*(delivery.deliver(db, mail_id) for _ in range(4)))

@@ -1,10 +1,11 @@
-"""Whole stacks, on SeaweedFS and on the real MinIO."""
+"""Whole stacks, on SeaweedFS and on the real MinIO; or the one that compose.yaml has brought up (scripts/compose-test)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from tests.compose.stack import DeployedStack, is_deployed
 from tests.services import Services
 from tests.system.stack import Stack
 
@@ -17,6 +18,12 @@ async def start_stack(start_services: Callable[..., Awaitable[Services]], tmp_pa
     started: list[Stack] = []
 
     async def start(*, store: str = "seaweedfs", settings: dict[str, str] | None = None) -> Stack:
+        if is_deployed():
+            if settings:
+                pytest.skip("with settings of its own, it needs a stack of its own")
+            deployed = DeployedStack(tmp_path)
+            await deployed.start()
+            return deployed
         folder = tmp_path / f"stack{len(started)}"
         folder.mkdir()
         stack = Stack(await start_services(store=store), folder, settings or {})

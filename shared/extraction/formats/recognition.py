@@ -220,13 +220,16 @@ class Recognizer:
         return quarters if quarters in (1, 2, 3) else 0
 
 
-def prepare(languages: list[str], tessdata: str) -> None:
+def prepare(languages: list[str], tessdata: str, *, deferred: bool = False) -> None:
     """Load the language data, once for all the children that will be forked: they may open no file, and it would cost each of them a tenth
-    of a second."""
-    for codes in (_primary(tuple(languages), tessdata), *((code,) for code in _besides(tuple(languages), tessdata))):
-        if codes:
-            _text_engine(tessdata, codes)
-    if _has("osd", tessdata):
+    of a second. For those of a `deferred` Recognizer, only what there are data of is looked up."""
+    together = [_primary(tuple(languages), tessdata), *((code,) for code in _besides(tuple(languages), tessdata))]
+    turns = _has("osd", tessdata)
+    if deferred:
+        return
+    for codes in filter(None, together):
+        _text_engine(tessdata, codes)
+    if turns:
         _orientation_engine(tessdata)
 
 

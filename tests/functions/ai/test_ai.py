@@ -123,6 +123,27 @@ async def test_health_tells_what_is_wrong(asking: Asking, server: OpenAIServer) 
     assert "key" in ill["detail"]
 
 
+async def test_calls_made_by_hand_to_a_slow_provider_keep_no_other_request_of_the_owner_waiting(
+    db: Database, owner: UUID, asking: Asking, server: OpenAIServer
+) -> None:
+    document = await papers.extracted(db, owner, INVOICE, status="ready")
+    await _choose(asking, server)
+    server.released = asyncio.Event()
+    paths = ["/api/ai/health", f"/api/documents/{document}/suggest-topics"]
+    slow = [asyncio.ensure_future(asking("POST", path)) for path in paths * 8]
+    try:
+        async with asyncio.timeout(30):
+            while server.at_work < 8 or sum(call.done() for call in slow) < 8:
+                await asyncio.sleep(0.01)
+            assert {(await call).status for call in slow if call.done()} == {429}
+            assert (await asking("GET", "/api/ai/settings")).status == 200
+            assert not all(call.done() for call in slow)
+    finally:
+        server.released.set()
+        heard = await asyncio.gather(*slow)
+    assert sorted(one.status for one in heard) == [200] * 8 + [429] * 8
+
+
 async def test_a_document_from_preview_to_undo(db: Database, owner: UUID, asking: Asking, server: OpenAIServer) -> None:
     invoices = await papers.topic(db, owner, "Invoices")
     document = await papers.extracted(db, owner, INVOICE, status="ready")

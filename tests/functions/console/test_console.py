@@ -1,47 +1,105 @@
-"""GET /: what a browser is shown at the address that `scripts/serve` prints."""
+"""GET /: the console's pages and files, as a browser gets them."""
 
-import base64
-import hashlib
+import gzip
 import re
+from pathlib import Path
 
+import pytest
+
+from functions.console.console import DIST, SCREENS
 from infra import functions
 from infra.gateway.app import create
+from shared.config import settings
 from shared.faas.declarations import ENDPOINTS
 from tests.faas.asgi import ask, serving
 
 APP = serving(ENDPOINTS[functions.load(functions.FUNCTIONS / "console" / "console.py")])
+WEB = Path(functions.FUNCTIONS) / "console" / "web"
 
 
-async def test_the_page_says_what_this_is_and_leads_to_the_docs(services: None) -> None:
-    heard = await ask(APP, "GET", "/", headers={"accept": "text/html"})
-    assert (heard.status, heard.header("content-type")) == (200, "text/html; charset=utf-8")
-    page = heard.body.decode()
-    assert "document vault" in page
-    assert '<a href="/docs">' in page
+def _address(screen: str) -> str:
+    return re.sub(r"\{\w+\}", "anything", screen)
 
 
-async def test_what_it_links_to_is_there(services: None) -> None:
+async def test_every_file_the_page_names_is_there_and_kept_for_good(services: None) -> None:
+    page = await ask(APP, "GET", "/", headers={"accept": "text/html"})
+    assert (page.status, page.header("content-type")) == (200, "text/html; charset=utf-8")
+    files = re.findall(r'(?:src|href)="(/assets/[^"]+)"', page.body.decode())
+    assert any(file.endswith(".js") for file in files)
+    for file in files:
+        heard = await ask(APP, "GET", file)
+        assert heard.status == 200, file
+        if re.search(r"-[\w-]{8}\.", file):
+            assert heard.header("cache-control") == "public, max-age=31536000, immutable", file
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_each_address_of_the_console_gives_its_page(services: None, screen: str) -> None:
     gateway = create()
-    links = re.findall(r'<a href="([^"]+)">', (await ask(gateway, "GET", "/")).body.decode())
-    assert links
-    for link in links:
-        assert (await ask(gateway, "GET", link)).status == 200, link
+    assert (await ask(gateway, "GET", _address(screen))).body == (await ask(gateway, "GET", "/")).body
+
+
+def test_the_addresses_are_those_of_the_consoles_own_router() -> None:
+    paths = re.findall(r'path: "([^"]+)"', (WEB / "src" / "router.ts").read_text())
+    theirs = {re.sub(r":\w+", "anything", path) for path in paths if path != "/" and not path.startswith("/:")}
+    assert theirs == {_address(screen) for screen in SCREENS}
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/nothing", "/assets/nothing.js", "/assets/..%2findex.html", "/assets/"])
+async def test_it_serves_nothing_of_the_api_and_nothing_that_was_not_built(services: None, path: str) -> None:
+    heard = await ask(create(), "GET", path)
+    assert (heard.status, heard.code) == (404, "not_found")
+
+
+async def test_a_page_that_has_not_changed_is_not_sent_again(services: None) -> None:
+    page = await ask(APP, "GET", "/")
+    assert page.header("cache-control") == "no-cache"
+    again = await ask(APP, "GET", "/", headers={"if-none-match": page.header("etag") or ""})
+    assert (again.status, again.body, again.header("etag")) == (304, b"", page.header("etag"))
+    assert (await ask(APP, "GET", "/", headers={"if-none-match": '"another"'})).status == 200
+
+
+async def test_a_file_comes_compressed_to_whoever_takes_it(services: None) -> None:
+    script = next(path for path in (DIST / "assets").glob("vue-*.js"))
+    path = f"/assets/{script.name}"
+    plain = await ask(APP, "GET", path, headers={"accept-encoding": "identity"})
+    gzipped = await ask(APP, "GET", path, headers={"accept-encoding": "gzip"})
+    brotli = await ask(APP, "GET", path, headers={"accept-encoding": "gzip, deflate, br"})
+    assert plain.body == script.read_bytes() == gzip.decompress(gzipped.body)
+    assert [answer.header("content-encoding") for answer in (plain, gzipped, brotli)] == [None, "gzip", "br"]
+    assert len(brotli.body) < len(gzipped.body) < len(plain.body) / 2
+    assert {answer.header("content-type") for answer in (plain, gzipped, brotli)} == {"text/javascript; charset=utf-8"}
 
 
 async def test_a_head_request_gets_the_same_headers_and_no_page(services: None) -> None:
     page, head = await ask(APP, "GET", "/"), await ask(APP, "HEAD", "/")
     assert (head.status, head.body) == (200, b"")
-    for name in ("content-type", "content-length", "content-security-policy", "cache-control"):
+    for name in ("content-type", "content-length", "content-security-policy", "cache-control", "etag"):
         assert head.header(name) == page.header(name), name
 
 
-async def test_its_policy_lets_no_script_run_and_no_style_but_its_own(services: None) -> None:
+async def test_its_policy_allows_its_own_files_and_the_store_and_nothing_inline(services: None) -> None:
     heard = await ask(APP, "GET", "/")
-    page, policy = heard.body.decode(), heard.header("content-security-policy") or ""
-    (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy == (
-        f"default-src 'none'; style-src 'sha256-{allowed}'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    store = settings().minio_public_endpoint.rstrip("/")
+    assert heard.header("content-security-policy") == (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {store}; img-src 'self' {store}; "
+        "worker-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
-    assert "<script" not in page
-    assert not re.search(r'\son\w+=|style="', page)
+    page = heard.body.decode()
+    assert not re.search(r"<script>|<style|\son\w+=|style=\"|javascript:", page)
+
+
+def test_the_first_load_stays_under_120_kilobytes() -> None:
+    """What a person's first visit fetches, compressed: the page, what it names, the shell and the library (issue 16)."""
+    page = (DIST / "index.html").read_text()
+    names = {Path(name).name for name in re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)}
+    names |= {
+        path.name for path in (DIST / "assets").glob("*") if re.match(r"(AppShell|LibraryScreen|SignInScreen)-.*\.(js|css)$", path.name)
+    }
+    total = sum(_sent(DIST / "assets" / name) for name in names) + _sent(DIST / "index.html")
+    assert total < 120_000
+
+
+def _sent(path: Path) -> int:
+    brotli = path.with_name(path.name + ".br")
+    return (brotli if brotli.exists() else path).stat().st_size

@@ -45,9 +45,9 @@ class Person:
         exchange.send(b"")
         return exchange
 
-    async def upload(self, content: bytes, filename: str = "letter.txt", content_type: str = "text/plain") -> dict[str, Any]:
+    async def upload(self, content: bytes, filename: str = "letter.txt", content_type: str = "text/plain", **more: Any) -> dict[str, Any]:
         """Creates, PUTs and completes as a browser does; the document."""
-        asked = {"filename": filename, "size": len(content), "content_type": content_type}
+        asked = {"filename": filename, "size": len(content), "content_type": content_type} | more
         created = await self.ask("POST", "/api/documents", json=asked)
         assert created.status == 201, created.body
         upload = created.json()["upload"]

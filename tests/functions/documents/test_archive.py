@@ -81,8 +81,36 @@ async def test_everything_outside_the_trash_comes_out_with_its_text_and_what_is_
     shown = (await person.ask("GET", f"/api/documents/{letter['id']}")).json()
     assert shown | change | {"sender": shown["sender"]} == shown
     expected = {"filename": "Brief_ März_.txt", "original_filename": shown["filename"], "text_filename": "text/Brief_ März_.txt.txt"}
-    assert first == shown | expected | {"archive_error": None}
+    assert first == shown | expected | {"archive_error": None, "earlier_versions": []}
     assert (second["id"], second["filename"], second["text_filename"]) == (scan["id"], "scan.pdf", None)
+
+
+async def test_earlier_versions_come_out_too(person: Person) -> None:
+    letter = await person.upload(b"first", "Letter.txt")
+    await person.upload(b"second", "Letter.md", "text/markdown", replaces=letter["id"])
+    lost = await person.upload(b"third", "third.txt", replaces=letter["id"])
+    assert lost["version"] == 3
+    archive = await _archive(person)
+    assert archive.files.keys() == {"third.txt", "versions/third.txt/1.txt", "versions/third.txt/2.md", "manifest.jsonl"}
+    assert [archive.files[f"versions/third.txt/{name}"] for name in ("1.txt", "2.md")] == [b"first", b"second"]
+    [line] = archive.manifest
+    assert [(one["number"], one["filename"], one["original_filename"], one["size"]) for one in line["earlier_versions"]] == [
+        (1, "versions/third.txt/1.txt", "Letter.txt", 5),
+        (2, "versions/third.txt/2.md", "Letter.md", 6),
+    ]
+
+
+async def test_an_earlier_version_that_cannot_be_had_is_named(person: Person, db: Database) -> None:
+    letter = await person.upload(b"first")
+    key = await row(TenantDatabase(db, person.owner), UUID(letter["id"]), "object_key")
+    await person.upload(b"second", replaces=letter["id"])
+    await object_store().delete(key)
+    archive = await _archive(person)
+    assert archive.files["letter.txt"] == b"second"
+    assert archive.manifest[0]["archive_error"] is None
+    [earlier] = archive.manifest[0]["earlier_versions"]
+    assert earlier["filename"] is None
+    assert earlier["archive_error"] in archive.errors
 
 
 async def test_ids_choose_also_from_the_trash_and_what_is_not_there_is_named(person: Person, another: Person) -> None:

@@ -31,6 +31,10 @@ OPERATIONS: dict[str, tuple[str, str, Any]] = {
     "abort": ("DELETE", "/upload", None),
     "share": ("POST", "/shares", {"expires_at": "2999-01-01T00:00:00Z"}),
     "shares": ("GET", "/shares", None),
+    "versions": ("GET", "/versions", None),
+    "earlier version": ("GET", f"/download?version_id={uuid4()}", None),
+    "restore version": ("POST", f"/versions/{uuid4()}/restore", None),
+    "replace": ("POST", "", {"filename": "a.txt", "size": 5, "content_type": "text/plain"}),
 }
 NOT_FOUND: dict[str, int | str] = {name: "not_found" for name in OPERATIONS}
 READ: dict[str, int | str] = {
@@ -51,13 +55,17 @@ READ: dict[str, int | str] = {
     "abort": "upload_finished",
     "share": 201,
     "shares": 200,
+    "versions": 200,
+    "earlier version": "not_found",
+    "restore version": "not_found",
+    "replace": 201,
 }
 EXPECTED: dict[str, dict[str, int | str]] = {
     "another's": NOT_FOUND,
     "purged": NOT_FOUND,
     "nobody's": NOT_FOUND,
     "ready": READ,
-    "trashed": READ | {"purge": 202},
+    "trashed": READ | {"purge": 202, "replace": "not_replaceable"},
     "failed": READ,
     "refused": READ | {"reprocess": "object_mismatch", "download": "object_mismatch", "share": "object_mismatch"},
     "uploading": READ
@@ -68,6 +76,7 @@ EXPECTED: dict[str, dict[str, int | str]] = {
         "upload": 200,
         "complete": "upload_incomplete",
         "abort": 204,
+        "replace": "not_replaceable",
     },
 }
 
@@ -103,7 +112,10 @@ async def test_each_operation_answers_for_each_state(person: Person, another: Pe
     for name, (method, ending, body) in OPERATIONS.items():
         document_id = await _in_state(state, mine, theirs)
         more = {} if body is None else {"json": body}
-        answer = await person.ask(method, f"/api/documents/{document_id}{ending}", **more)
+        path = f"/api/documents/{document_id}{ending}"
+        if name == "replace":
+            path, more["json"] = "/api/documents", body | {"replaces": str(document_id)}
+        answer = await person.ask(method, path, **more)
         answered[name] = answer.status if answer.status < 400 else answer.code
         if state == "another's":
             untouched = await library.get(theirs, document_id)

@@ -3,10 +3,12 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
+from infra.images import healthy
 from infra.local.valkey import Valkey
 from infra.notification_list import LIST
 from shared.ids import new_id
@@ -54,6 +56,24 @@ async def test_a_stopped_broker_leaves_no_trace_in_redis(broker: Started, outbox
     client = Redis.from_url(own_valkey.url)
     await until(lambda: _is_empty(client))
     await client.aclose()
+
+
+async def test_a_broker_gives_signs_of_life_while_its_database_responds(
+    outbox: Outbox, own_valkey: Valkey, functions: Functions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat = tmp_path / "beat"
+    monkeypatch.setenv("BROKER_HEARTBEAT", str(beat))
+    environ = {"REDIS_URL": own_valkey.url, "WORKER_URL": functions.url, "BROKER_HEARTBEAT": str(beat)}
+    unreached = Started("infra.broker", env=environ | {"DATABASE_URL": "postgresql://docuvault_app@127.0.0.1:1/docuvault"})
+    await unreached.start()
+    alive = Started("infra.broker", env=environ | {"DATABASE_URL": outbox.url, "BROKER_HEARTBEAT": str(tmp_path / "other")})
+    await alive.start()
+    await until(lambda: (tmp_path / "other").exists())
+    assert healthy.problem("broker") == "no sign of life yet"
+    monkeypatch.setenv("BROKER_HEARTBEAT", str(tmp_path / "other"))
+    assert healthy.problem("broker") == ""
+    await unreached.kill()
+    await alive.kill()
 
 
 async def test_wrong_settings_are_a_sentence() -> None:

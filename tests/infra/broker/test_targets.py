@@ -57,6 +57,21 @@ async def test_a_broker_that_stood_still_does_not_use_a_connection_that_was_clos
     assert await service.call(_delivery(), 10) == Done()
 
 
+def test_functions_that_are_services_of_their_own_are_called_there_and_all_others_in_the_worker() -> None:
+    some = Targets("http://{service}:8080", "http://worker:8081", (), remote=["send_email"])
+    assert [some.url(name) for name in ("send_email", "extract_document")] == [
+        "http://send-email:8080",
+        "http://worker:8081/extract-document",
+    ]
+    assert [some.shared(name) for name in ("send_email", "extract_document")] == [False, True]
+    everything = Targets("http://{service}:8080", "http://worker:8081", ())
+    assert everything.url("extract_document") == "http://extract-document:8080"
+    assert not everything.shared("extract_document")
+    nothing = Targets("", "http://worker:8081", (), remote=["send_email"])
+    assert nothing.url("send_email") == "http://worker:8081/send-email"
+    assert nothing.shared("send_email")
+
+
 def test_no_connection_is_kept_for_as_long_as_the_services_of_functions_keep_it() -> None:
     theirs = min(Keepalive.default, uvicorn.Config("").timeout_keep_alive)
     assert max(broker_targets.KEPT_ALIVE_SECONDS, remote.KEEP_ALIVE_SECONDS) < theirs

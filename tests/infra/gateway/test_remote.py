@@ -50,6 +50,14 @@ async def test_a_function_alone_under_the_framework_is_called_by_its_service_nam
     assert (await ask(gateway, "PUT", "/t/items/name")).status == 405
 
 
+async def test_only_the_functions_that_are_named_are_services_of_their_own() -> None:
+    remote = RemoteFunctions("http://127.0.0.1:9", ["t_item"])
+    gateway = Gateway(Router(DECLARATIONS), remote)
+    assert (await ask(gateway, "GET", "/t/items/name")).code == "unavailable"
+    assert (await ask(gateway, "GET", "/t/caller")).status == 200
+    await remote.close()
+
+
 async def test_the_template_names_the_service(to: To) -> None:
     asked: list[str] = []
 

@@ -106,6 +106,17 @@ async def test_a_browser_on_an_allowed_origin_may_put(store: Store) -> None:
     assert answer.headers["access-control-allow-origin"] in (ORIGIN, "*")
 
 
+async def test_a_page_sees_where_a_piece_lies_in_the_whole(store: Store) -> None:
+    """A viewer fetches a PDF piece by piece (issue 16)."""
+    client(store).put_object(Bucket=store.bucket, Key="u/range.pdf", Body=BODY)
+    url = str(client(store).generate_presigned_url("get_object", Params={"Bucket": store.bucket, "Key": "u/range.pdf"}))
+    async with httpx.AsyncClient() as http:
+        piece = await http.get(url, headers={"Origin": ORIGIN, "Range": "bytes=0-3"})
+    assert (piece.status_code, piece.headers["content-range"]) == (206, f"bytes 0-3/{len(BODY)}")
+    shown = {name.strip().lower() for name in piece.headers["access-control-expose-headers"].split(",")}
+    assert {"content-range", "accept-ranges", "content-length", "etag"} <= shown
+
+
 async def test_an_expired_or_tampered_url_is_refused(store: Store) -> None:
     url = presigned(store, "u/tampered.pdf")
     assert (await put(url.replace("tampered", "other"))).status_code == 403

@@ -134,10 +134,14 @@ class DavServer:
         body = f'<?xml version="1.0"?><d:multistatus xmlns:d="DAV:">{"".join(responses)}</d:multistatus>'
         return web.Response(status=207, body=body.encode(), content_type="application/xml")
 
+    def tag_of(self, path: Path) -> str:
+        stat = path.stat()
+        return hashlib.sha256(f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]
+
     def described(self, path: Path, href: str) -> str:
         stat = path.stat()
         at = format_datetime(datetime.fromtimestamp(stat.st_mtime, UTC), usegmt=True)
-        etag = hashlib.sha256(f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]
+        etag = self.tag_of(path)
         kind = "<d:resourcetype><d:collection/></d:resourcetype>" if path.is_dir() else "<d:resourcetype/>"
         size = "" if path.is_dir() else f"<d:getcontentlength>{stat.st_size}</d:getcontentlength>"
         return (

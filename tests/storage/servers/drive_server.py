@@ -24,6 +24,8 @@ class DriveServer:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, list[Fault]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.changes: list[str] = []
+        """Ids of files, one for each change there was."""
         self.page_size = 3
         self._numbers = itertools.count(1)
         self._port = 0
@@ -57,8 +59,13 @@ class DriveServer:
         self._set(file_id, content)
         return file_id
 
+    def change(self, file_id: str, content: bytes) -> None:
+        """Somebody writes the file anew."""
+        self._set(file_id, content)
+
     def _set(self, file_id: str, content: bytes | None) -> None:
         file = self.files[file_id]
+        self.changes.append(file_id)
         number = next(self._numbers)
         file |= {"modifiedTime": "2026-01-02T03:04:05.000Z", "version": str(number)}
         if content is not None and not file["mimeType"].startswith("application/vnd.google-apps."):
@@ -71,17 +78,23 @@ class DriveServer:
             }
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        path, kind = request.path, _kind(request)
+        kind = _kind(request)
         self.asked.append((request.method, kind))
         waiting = self.faults.get(f"{request.method} {kind}")
         if waiting and (response := await waiting.pop(0)(request)) is not None:
             return response
+        return await self.respond(request)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return error(401, "authError")
         if path.startswith("/upload/"):
             return await self._upload(request)
         if path == "/drive/v3/about":
             return web.json_response({"user": {"emailAddress": "ada@example.org"}})
+        if path.startswith("/drive/v3/changes"):
+            return self._changed(request)
         if path == "/drive/v3/files":
             if request.method == "POST":
                 said = await request.json()
@@ -95,10 +108,22 @@ class DriveServer:
             return web.Response(body=b"%PDF exported", content_type="application/pdf")
         if request.method == "DELETE":
             del self.files[file["id"]]
+            self.changes.append(file["id"])
             return web.Response(status=204)
         if request.query.get("alt") == "media":
             return self._media(request, self.contents[file["id"]])
         return web.json_response(file)
+
+    def _changed(self, request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/startPageToken"):
+            return web.json_response({"startPageToken": str(len(self.changes))})
+        start = int(request.query["pageToken"])
+        if start > len(self.changes):
+            return error(400, "invalid")
+        end = start + self.page_size
+        page: dict[str, Any] = {"changes": [{"fileId": file_id} for file_id in self.changes[start:end]]}
+        page |= {"nextPageToken": str(end)} if end < len(self.changes) else {"newStartPageToken": str(len(self.changes))}
+        return web.json_response(page)
 
     def _media(self, request: web.Request, content: bytes) -> web.StreamResponse:
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))

@@ -49,6 +49,8 @@ class GraphServer:
         self.rewrites_office = False
         """As SharePoint does: what arrives as an Office file is stored with a few bytes more."""
         self.page_size = 3
+        self.changes: list[str] = []
+        """Names of items, one for each change there was."""
         self._tags = itertools.count(1)
         self._port = 0
 
@@ -74,16 +76,20 @@ class GraphServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
-        signed = path.startswith(("/session/", "/download/"))
         action = "fragment" if path.startswith("/session/") else "content" if path.startswith("/download/") else _action(path)
         self.asked.append((request.method, action, dict(request.headers)))
         waiting = self.faults.get(f"{request.method} {action}")
         if waiting and (response := await waiting.pop(0)(request)) is not None:
             return response
+        return await self.respond(request)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        signed = path.startswith(("/session/", "/download/"))
         if signed:
             if "Authorization" in request.headers:
                 return _error(401, "the address is signed; a token does not belong here")
-            return await (self._fragment(request) if action == "fragment" else self._download(request))
+            return await (self._fragment(request) if path.startswith("/session/") else self._download(request))
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return _error(401, "InvalidAuthenticationToken")
         if path == "/v1.0/me/drive":
@@ -98,6 +104,8 @@ class GraphServer:
         match request.method, action:
             case "GET", "":
                 return web.json_response(self._described(key)) if self._exists(key) else _error(404, "itemNotFound")
+            case "GET", "/delta":
+                return self._changed(request)
             case "GET", "/children":
                 return self._children(request, key) if self._exists(key) else _error(404, "itemNotFound")
             case "GET", "/content":
@@ -121,6 +129,7 @@ class GraphServer:
                 if found is None:
                     return _error(404, "itemNotFound")
                 del self.items[found]
+                self.changes.append(key)
                 return web.Response(status=204)
         return _error(405, "notAllowed")
 
@@ -154,6 +163,7 @@ class GraphServer:
             return _error(409, "nameAlreadyExists")
         item = Item(key.rpartition("/")[2], content, next(self._tags))
         self.items[existing or key] = item
+        self.changes.append(key)
         said = self._described(existing or key)
         if self.rewrites_office and key.endswith((".docx", ".xlsx", ".pptx")):
             item.content = content + b"<properties/>"
@@ -183,6 +193,23 @@ class GraphServer:
             page["@odata.nextLink"] = f"{self.url}{request.rel_url.raw_path.removeprefix('/v1.0')}?$skiptoken={skip + self.page_size}"  # type: ignore[assignment]
         return web.json_response(page)
 
+    def _changed(self, request: web.Request) -> web.StreamResponse:
+        """A drive that was changed tells its root among what has changed."""
+        token, now = request.query.get("token", "0"), len(self.changes)
+        start = now if token == "latest" else int(token)
+        if start > now:
+            return _error(410, "resyncRequired")
+        end = min(start + self.page_size, now)
+        items: list[dict[str, object]] = [{"id": name, "name": name, "file": {}} for name in self.changes[start:end]]
+        said: dict[str, object] = {"value": [{"id": "r", "name": "root", "root": {}}, *items] if token != "latest" else []}
+        address = f"{self.url}/me/drive/root/delta?token={end}"
+        return web.json_response(said | ({"@odata.nextLink": address} if end < now else {"@odata.deltaLink": address}))
+
+    def put(self, key: str, content: bytes) -> None:
+        """A file that somebody else has put there."""
+        self.items[self._find(key) or key] = Item(key.rpartition("/")[2], content, next(self._tags))
+        self.changes.append(key)
+
     def _find(self, key: str) -> str | None:
         """The file's key as it was stored: names are told apart regardless of case."""
         return next((each for each in self.items if each.casefold() == key.casefold()), None)
@@ -208,7 +235,7 @@ class GraphServer:
 
 def _action(path: str) -> str:
     name = path.rpartition(":/")[2] if ":/" in path else path.rpartition("/")[2]
-    return name if name in ("children", "content", "createUploadSession") else "item"
+    return name if name in ("children", "content", "createUploadSession", "delta") else "item"
 
 
 def _error(status: int, code: str) -> web.StreamResponse:

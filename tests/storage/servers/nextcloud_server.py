@@ -1,5 +1,6 @@
 """Nextcloud's protocol: files, its own API, and uploads in chunks (version 2), as its developer manual describes them."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -26,6 +27,13 @@ class NextcloudServer(DavServer):
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    def tag_of(self, path: Path) -> str:
+        """A folder's changes with all that happens in it."""
+        if not path.is_dir():
+            return super().tag_of(path)
+        within = sorted((str(each), super(NextcloudServer, self).tag_of(each)) for each in path.rglob("*"))
+        return hashlib.sha256(repr(within).encode()).hexdigest()[:16]
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path

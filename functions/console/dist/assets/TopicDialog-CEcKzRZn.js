@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-B3pDFK7r.js";

@@ -1,0 +1,1 @@
+var e=Symbol(`pick files`);export{e as t};

@@ -1,0 +1,86 @@
+// The keyboard: one place that knows what each key does, so that help can show it. Screens add theirs while they are shown.
+import { onScopeDispose, shallowReactive } from "vue";
+
+export interface Shortcut {
+  /** "g l" are two keys one after the other; "mod+k" is Ctrl, or Command on a Mac. */
+  keys: string;
+  /** Key of the message that says what it does. */
+  label: string;
+  group: "everywhere" | "library" | "document" | "triage";
+  run: (event: KeyboardEvent) => void;
+  /** Also while typing. */
+  whileTyping?: boolean;
+  /** Not in the help: another key for the same. */
+  hidden?: boolean;
+}
+
+export const shortcuts = shallowReactive<Shortcut[]>([]);
+
+/** Adds shortcuts until the component that calls is gone; later ones win. */
+export function useShortcuts(added: Shortcut[]): void {
+  shortcuts.push(...added);
+  onScopeDispose(() => {
+    for (const shortcut of added) shortcuts.splice(shortcuts.indexOf(shortcut), 1);
+  });
+}
+
+export const isMac = typeof navigator !== "undefined" && /Mac|iP(hone|ad)/.test(navigator.platform);
+
+const SEQUENCE_MILLISECONDS = 1200;
+let first = "";
+let firstAt = 0;
+
+/** Whether keys are letters there, and not commands. */
+export function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.isContentEditable || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement) return true;
+  return target instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit", "file", "range"].includes(target.type);
+}
+
+function nameOf(event: KeyboardEvent): string {
+  const mod = event.ctrlKey || event.metaKey;
+  const key = event.key === " " ? "space" : event.key.length === 1 ? event.key.toLowerCase() : event.key.toLowerCase();
+  const shifted = event.shiftKey && (event.key.length > 1 || mod);
+  return `${mod ? "mod+" : ""}${event.altKey ? "alt+" : ""}${shifted ? "shift+" : ""}${key}`;
+}
+
+export function handleKey(event: KeyboardEvent): void {
+  if (event.defaultPrevented || event.isComposing || ["Control", "Shift", "Alt", "Meta"].includes(event.key)) return;
+  const typing = isTyping(event.target);
+  const inDialog = document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null;
+  const name = nameOf(event);
+  const both = first && event.timeStamp - firstAt < SEQUENCE_MILLISECONDS ? `${first} ${name}` : "";
+  first = "";
+  const fits = (keys: string) =>
+    [...shortcuts].reverse().find((shortcut) => shortcut.keys === keys && (shortcut.whileTyping || (!typing && !inDialog)));
+  const found = (both && fits(both)) || fits(name);
+  if (found) {
+    event.preventDefault();
+    found.run(event);
+  } else if (!typing && shortcuts.some((shortcut) => shortcut.keys.startsWith(`${name} `))) {
+    first = name;
+    firstAt = event.timeStamp;
+  }
+}
+
+/** The keys as a keyboard shows them. */
+export function keyCaps(keys: string): string[] {
+  return keys.split(" ").flatMap((key) =>
+    key.split("+").map((part) => {
+      const names: Record<string, string> = {
+        mod: isMac ? "⌘" : "Ctrl",
+        shift: "⇧",
+        alt: isMac ? "⌥" : "Alt",
+        arrowup: "↑",
+        arrowdown: "↓",
+        arrowleft: "←",
+        arrowright: "→",
+        space: "␣",
+        escape: "Esc",
+        enter: "↵",
+        delete: "Del",
+      };
+      return names[part] ?? (part.length === 1 ? part.toUpperCase() : part);
+    }),
+  );
+}

@@ -1,0 +1,41 @@
+// Every address of the console. Screens load when they are shown; `open` ones need no sign-in.
+import { createRouter, createWebHistory } from "vue-router";
+import type { RouteRecordRaw } from "vue-router";
+
+declare module "vue-router" {
+  interface RouteMeta {
+    /** For strangers, too. */
+    open?: boolean;
+    /** Message key of the page's title; a screen with a better one sets it itself. */
+    title?: string;
+    /** Shown without the shell. */
+    bare?: boolean;
+    admin?: boolean;
+  }
+}
+
+const later = () => import("@/screens/LaterScreen.vue");
+
+export const routes: RouteRecordRaw[] = [
+  { path: "/", name: "library", component: () => import("@/screens/LibraryScreen.vue"), meta: { title: "nav.library" } },
+  { path: "/trash", name: "trash", component: () => import("@/screens/LibraryScreen.vue"), meta: { title: "nav.trash" } },
+  { path: "/documents/:documentId", name: "document", component: () => import("@/screens/DocumentScreen.vue"), props: true, meta: { title: "nav.document" } },
+  { path: "/triage", name: "triage", component: later, meta: { title: "nav.triage" } },
+  { path: "/topics", name: "topics", component: () => import("@/screens/TopicsScreen.vue"), meta: { title: "nav.topics" } },
+  { path: "/settings", redirect: "/settings/account" },
+  { path: "/settings/:section", name: "settings", component: later, props: true, meta: { title: "nav.settings" } },
+  { path: "/admin", redirect: "/admin/audit" },
+  { path: "/admin/:section", name: "admin", component: later, props: true, meta: { title: "nav.admin", admin: true } },
+  { path: "/sign-in", name: "sign-in", component: () => import("@/screens/SignInScreen.vue"), meta: { open: true, bare: true, title: "signIn.title" } },
+  { path: "/register", name: "register", component: () => import("@/screens/SignInScreen.vue"), meta: { open: true, bare: true, title: "register.title" } },
+  { path: "/forgot-password", name: "forgot-password", component: () => import("@/screens/ForgotPasswordScreen.vue"), meta: { open: true, bare: true, title: "forgot.title" } },
+  { path: "/reset-password", name: "reset-password", component: () => import("@/screens/ResetPasswordScreen.vue"), meta: { open: true, bare: true, title: "reset.title" } },
+  { path: "/shared/:token", name: "shared", component: later, props: true, meta: { open: true, bare: true, title: "shared.title" } },
+  { path: "/:unknown(.*)*", name: "unknown", component: () => import("@/screens/UnknownScreen.vue"), meta: { open: true, bare: true, title: "unknown.title" } },
+];
+
+export const router = createRouter({
+  history: createWebHistory(),
+  routes,
+  scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+});

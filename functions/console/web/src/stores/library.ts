@@ -1,0 +1,250 @@
+// The list of documents: loaded page by page, kept up to date by events, and what is selected in it.
+import { defineStore } from "pinia";
+import { computed, ref, shallowRef } from "vue";
+import { api } from "@/api/client";
+import { isAbort } from "@/api/problems";
+import type { BulkAction, BulkResult, Document, DocumentHit, Facets, Job, ListQuery } from "@/api/types";
+import { sleep } from "@/api/client";
+import { type Filters, NO_FILTERS, narrowed, toQuery } from "@/library/filters";
+import { count, isSelected, NOTHING, range, type Selection, set } from "@/library/selection";
+import { watchDocuments } from "./live";
+
+const PAGE = 100;
+const QUIET_MILLISECONDS = 300;
+const IDS_AT_ONCE = 1000;
+
+export interface Work {
+  action: BulkAction;
+  done: number;
+  total: number | null;
+  cancel?: () => void;
+}
+
+export interface Outcome {
+  done: string[] | null;
+  /** Null: the server did it by the filter, and knows which. */
+  count: number;
+  failed: { id: string; code: string }[];
+  cancelled: boolean;
+}
+
+export const useLibrary = defineStore("library", () => {
+  const filters = shallowRef<Filters>(NO_FILTERS);
+  const trashed = ref(false);
+  const items = shallowRef<DocumentHit[]>([]);
+  const facets = shallowRef<Facets | null>(null);
+  const total = ref<number | null>(null);
+  const state = ref<"new" | "loading" | "ready" | "failed">("new");
+  const loadingMore = ref(false);
+  const error = shallowRef<unknown>(null);
+  const selection = shallowRef<Selection>(NOTHING);
+  const focused = ref<string | null>(null);
+  const work = ref<Work | null>(null);
+  const scrollTop = ref(0);
+  let anchor: string | null = null;
+  let cursor: string | null = null;
+  let shown = "";
+  let running: AbortController | null = null;
+  let later: ReturnType<typeof setTimeout> | undefined;
+
+  const query = computed<ListQuery>(() => toQuery(filters.value, trashed.value));
+  const selected = computed(() => count(selection.value, total.value));
+  const isNarrowed = computed(() => narrowed(filters.value) > 0 || filters.value.q.trim() !== "");
+  const hasMore = computed(() => state.value === "ready" && more.value);
+  const more = ref(false);
+
+  /** Shows what these filters choose; what is shown already is only looked at again. */
+  async function show(next: Filters, inTrash: boolean): Promise<void> {
+    const key = JSON.stringify([toQuery(next, inTrash)]);
+    const same = key === shown && state.value === "ready";
+    filters.value = next;
+    trashed.value = inTrash;
+    if (!same) {
+      selection.value = NOTHING;
+      focused.value = anchor = null;
+      scrollTop.value = 0;
+      if (key !== shown && state.value !== "ready") state.value = "loading";
+    }
+    shown = key;
+    await load(same);
+  }
+
+  /** The first page. Quietly: as many as are there already, in their place. */
+  async function load(quietly = false): Promise<void> {
+    clearTimeout(later);
+    running?.abort();
+    const mine = (running = new AbortController());
+    if (!quietly && !items.value.length) state.value = "loading";
+    try {
+      const limit = quietly ? Math.min(200, Math.max(PAGE, items.value.length)) : PAGE;
+      const page = await api.get("/api/documents", { query: { ...query.value, limit, facets: true }, signal: mine.signal });
+      if (quietly && items.value.length > limit) {
+        const ids = new Set(page.items.map((item) => item.id));
+        items.value = [...page.items, ...items.value.slice(limit).filter((item) => !ids.has(item.id))];
+      } else {
+        items.value = page.items;
+        cursor = page.next_cursor ?? null;
+        more.value = cursor !== null;
+      }
+      facets.value = page.facets ?? null;
+      total.value = totalOf(facets.value);
+      error.value = null;
+      state.value = "ready";
+    } catch (failed) {
+      if (isAbort(failed) || mine.signal.aborted) return;
+      if (quietly && items.value.length) return;
+      error.value = failed;
+      state.value = "failed";
+    }
+  }
+
+  async function loadMore(): Promise<void> {
+    if (loadingMore.value || cursor === null || state.value !== "ready") return;
+    loadingMore.value = true;
+    const [mine, from] = [running, cursor];
+    try {
+      const page = await api.get("/api/documents", { query: { ...query.value, limit: PAGE, cursor: from }, signal: mine?.signal });
+      if (mine !== running) return;
+      const ids = new Set(items.value.map((item) => item.id));
+      items.value = [...items.value, ...page.items.filter((item) => !ids.has(item.id))];
+      cursor = page.next_cursor ?? null;
+      more.value = cursor !== null;
+    } catch (failed) {
+      if (!isAbort(failed)) later = setTimeout(() => void load(true), 2000);
+    } finally {
+      loadingMore.value = false;
+    }
+  }
+
+  function reloadSoon(): void {
+    clearTimeout(later);
+    later = setTimeout(() => void load(true), QUIET_MILLISECONDS);
+  }
+
+  function changed(document: Document): void {
+    if (state.value !== "ready") return;
+    const at = items.value.findIndex((item) => item.id === document.id);
+    const belongs = (document.trashed_at !== null) === trashed.value && document.status !== "uploading";
+    if (at >= 0 && !belongs) {
+      items.value = items.value.filter((item) => item.id !== document.id);
+      reloadSoon();
+    } else if (at >= 0) {
+      const next = [...items.value];
+      next[at] = { ...next[at]!, ...document };
+      items.value = next;
+      if (document.status === "ready" || document.status === "failed") reloadSoon();
+    } else if (belongs) {
+      if (!isNarrowed.value && !trashed.value && (filters.value.sort === "" || filters.value.sort === "-created_at")) {
+        items.value = [document as DocumentHit, ...items.value].sort((a, b) => b.created_at.localeCompare(a.created_at));
+      }
+      reloadSoon();
+    }
+  }
+
+  function removed(id: string): void {
+    if (!items.value.some((item) => item.id === id)) return;
+    items.value = items.value.filter((item) => item.id !== id);
+    reloadSoon();
+  }
+
+  watchDocuments({ changed, removed, missed: () => state.value === "ready" && reloadSoon() });
+
+  function select(id: string, selectedNow: boolean, withRange = false): void {
+    const ids = withRange && anchor ? range(items.value, anchor, id) : [id];
+    selection.value = set(selection.value, ids, selectedNow);
+    anchor = id;
+  }
+
+  function selectAll(): void {
+    selection.value = { all: true, except: new Set() };
+  }
+
+  function clearSelection(): void {
+    selection.value = NOTHING;
+    anchor = null;
+  }
+
+  const isOn = (id: string): boolean => isSelected(selection.value, id);
+
+  /** The chosen documents' ids, if they are few enough to say one by one. */
+  async function chosenIds(): Promise<string[] | null> {
+    const now = selection.value;
+    if (!now.all) return [...now.ids];
+    if (total.value === null || total.value > IDS_AT_ONCE) return null;
+    const ids: string[] = [];
+    let from: string | undefined;
+    do {
+      const page = await api.get("/api/documents", { query: { ...query.value, limit: 200, cursor: from } });
+      ids.push(...page.items.map((item) => item.id));
+      from = page.next_cursor ?? undefined;
+    } while (from !== undefined);
+    return ids.filter((id) => !now.except.has(id));
+  }
+
+  /** Does it to what is selected. */
+  async function act(action: BulkAction, topicIds?: string[]): Promise<Outcome> {
+    const ids = await chosenIds();
+    if (ids !== null) return await actOn(ids, action, topicIds);
+    const now = selection.value as Extract<Selection, { all: true }>;
+    const { sort: _, ...filter } = query.value;
+    return await actByFilter(filter, [...now.except], action, topicIds);
+  }
+
+  async function actOn(ids: string[], action: BulkAction, topicIds?: string[]): Promise<Outcome> {
+    const outcome: Outcome = { done: [], count: 0, failed: [], cancelled: false };
+    work.value = { action, done: 0, total: ids.length, cancel: () => (outcome.cancelled = true) };
+    try {
+      for (let at = 0; at < ids.length && !outcome.cancelled; at += IDS_AT_ONCE) {
+        const some = ids.slice(at, at + IDS_AT_ONCE);
+        const body = { action, ids: some, ...(topicIds ? { topic_ids: topicIds } : {}) };
+        const result = (await api.post("/api/documents/bulk", { body })) as BulkResult;
+        outcome.done!.push(...result.done);
+        outcome.failed.push(...result.failed);
+        work.value.done = at + some.length;
+      }
+    } finally {
+      work.value = null;
+    }
+    outcome.count = outcome.done!.length;
+    reloadSoon();
+    return outcome;
+  }
+
+  async function actByFilter(filter: object, except: string[], action: BulkAction, topicIds?: string[]): Promise<Outcome> {
+    const body = { action, filter, except, ...(topicIds ? { topic_ids: topicIds } : {}) };
+    let job = (await api.post("/api/documents/bulk", { body: body as never })) as Job;
+    const path = { job_id: job.id };
+    const cancel = () => void api.delete("/api/jobs/{job_id}", { path }).catch(() => undefined);
+    try {
+      for (let pause = 150; job.state === "running"; pause = Math.min(pause * 1.5, 2000)) {
+        work.value = { action, done: job.done, total: job.total, cancel };
+        await sleep(pause);
+        job = await api.get("/api/jobs/{job_id}", { path });
+      }
+    } finally {
+      work.value = null;
+    }
+    reloadSoon();
+    return { done: null, count: job.done, failed: job.failed, cancelled: job.state === "cancelled" };
+  }
+
+  function clear(): void {
+    running?.abort();
+    clearTimeout(later);
+    items.value = [];
+    facets.value = total.value = null;
+    state.value = "new";
+    shown = "";
+    clearSelection();
+  }
+
+  return {
+    filters, trashed, items, facets, total, state, loadingMore, error, selection, selected, focused, work, scrollTop, query, isNarrowed, hasMore,
+    show, load, loadMore, reloadSoon, select, selectAll, clearSelection, isOn, chosenIds, act, actOn, clear,
+  };
+});
+
+/** Each document has one content type, so these add up to all. */
+function totalOf(facets: Facets | null): number | null {
+  return facets === null ? null : facets.content_types.reduce((sum, one) => sum + one.documents, 0);
+}

@@ -1,0 +1,55 @@
+// Short words at the edge: what was done, and how to take it back. They wait while the pointer or the focus is on them.
+import { defineStore } from "pinia";
+import { ref } from "vue";
+
+export interface Toast {
+  id: number;
+  text: string;
+  tone: "plain" | "error";
+  undo?: () => void | Promise<void>;
+  action?: { label: string; run: () => void };
+}
+
+const SECONDS = 8;
+const SECONDS_WITH_UNDO = 12;
+
+export const useToasts = defineStore("toasts", () => {
+  const toasts = ref<Toast[]>([]);
+  const timers = new Map<number, ReturnType<typeof setTimeout>>();
+  let next = 1;
+
+  function say(text: string, more: Partial<Omit<Toast, "id" | "text">> = {}): number {
+    const toast: Toast = { id: next++, text, tone: "plain", ...more };
+    toasts.value = [...toasts.value.slice(-2), toast];
+    wait(toast.id);
+    return toast.id;
+  }
+
+  function dismiss(id: number): void {
+    hold(id);
+    toasts.value = toasts.value.filter((toast) => toast.id !== id);
+  }
+
+  function hold(id: number): void {
+    clearTimeout(timers.get(id));
+    timers.delete(id);
+  }
+
+  function wait(id: number): void {
+    hold(id);
+    const toast = toasts.value.find((one) => one.id === id);
+    const seconds = toast?.undo || toast?.action ? SECONDS_WITH_UNDO : SECONDS;
+    timers.set(id, setTimeout(() => dismiss(id), seconds * 1000));
+  }
+
+  /** Takes back what was done last, as Ctrl+Z does; false if there is nothing to take back. */
+  async function undoLast(): Promise<boolean> {
+    const last = [...toasts.value].reverse().find((toast) => toast.undo);
+    if (!last?.undo) return false;
+    dismiss(last.id);
+    await last.undo();
+    return true;
+  }
+
+  return { toasts, say, dismiss, hold, wait, undoLast };
+});

@@ -1,0 +1,121 @@
+"""The system in a few numbers, for admins and for Prometheus; of nobody in particular."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from shared.admin.models import QueueStats, Stats
+from shared.config import settings
+from shared.db import Database, database
+from shared.errors import Unavailable
+from shared.events import queues
+from shared.events.queues import QueueState
+from shared.observability import dependency_checks
+from shared.observability.metrics import Metric
+
+REMEMBERED_SECONDS = 5.0
+"""What Prometheus, and whoever else asks, gets without asking PostgreSQL again."""
+
+
+@dataclass(frozen=True)
+class _Totals:
+    users: int
+    documents: int
+    bytes: int
+
+
+@dataclass
+class _Remembered:
+    lock: asyncio.Lock
+    at: float = float("-inf")
+    numbers: tuple[_Totals, list[QueueState]] | None = None
+
+
+_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKeyDictionary()
+
+
+async def get(db: Database) -> Stats:
+    """As it is now. Accounts that are being deleted count no more. Raises Unavailable."""
+    totals, states = await _read(db)
+    return Stats(
+        users=totals.users,
+        documents=totals.documents,
+        bytes=totals.bytes,
+        queues=[
+            QueueStats(
+                queue=each.queue, ready=each.ready, running=each.running, dead=each.dead, oldest_seconds=round(each.oldest_seconds, 1)
+            )
+            for each in states
+        ],
+    )
+
+
+async def metrics() -> list[Metric]:
+    """The same as a few seconds ago, as far as this process was given what it takes, and what of that responds."""
+    found: list[Metric] = []
+    given = settings()
+    if given.has("database") and given.has("store") and given.has("redis"):
+        checks = await dependency_checks.check_all()
+        found.append(
+            Metric(
+                "docuvault_dependency_up",
+                "gauge",
+                "Whether what everything stands on responds and works.",
+                [({"dependency": name}, int(check.ok)) for name, check in checks.items()],
+            )
+        )
+    if given.has("database") and (numbers := await _recent()) is not None:
+        totals, states = numbers
+        found += (
+            Metric("docuvault_users", "gauge", "Accounts.", [({}, totals.users)]),
+            Metric("docuvault_documents", "gauge", "Documents, those in the trash included.", [({}, totals.documents)]),
+            Metric("docuvault_document_bytes", "gauge", "What the documents take.", [({}, totals.bytes)]),
+            Metric(
+                "docuvault_deliveries",
+                "gauge",
+                "Deliveries of events that have not ended well, by queue and state.",
+                [
+                    ({"queue": each.queue, "state": state}, getattr(each, state))
+                    for each in states
+                    for state in ("ready", "waiting", "running", "dead")
+                ],
+            ),
+            Metric(
+                "docuvault_oldest_delivery_seconds",
+                "gauge",
+                "How long the delivery has waited that has waited longest, by queue; dead ones left out.",
+                [({"queue": each.queue}, each.oldest_seconds) for each in states],
+            ),
+        )
+    return found
+
+
+async def _recent() -> tuple[_Totals, list[QueueState]] | None:
+    """None if the database does not respond."""
+    remembered = _remembered.setdefault(asyncio.get_running_loop(), _Remembered(asyncio.Lock()))
+    async with remembered.lock:
+        if time.monotonic() - remembered.at > REMEMBERED_SECONDS:
+            try:
+                async with asyncio.timeout(dependency_checks.TIMEOUT_SECONDS):
+                    remembered.numbers = await _read(database())
+            except (Unavailable, psycopg.Error, TimeoutError):
+                remembered.numbers = None
+            remembered.at = time.monotonic()
+        return remembered.numbers
+
+
+async def _read(db: Database) -> tuple[_Totals, list[QueueState]]:
+    async with db.system() as tx:
+        totals = await tx.fetch_one(
+            """
+            SELECT (SELECT count(*) FROM users WHERE deleted_at IS NULL) AS users,
+                coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(bytes_used), 0)::bigint AS bytes
+            FROM account_usage
+            """,
+            row=_Totals,
+        )
+        assert totals is not None
+        return totals, await queues.states(tx)
