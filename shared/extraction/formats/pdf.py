@@ -22,6 +22,7 @@ from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.formats.text_layers import makes_sense
 from shared.extraction.limits import (
+    KIB,
     MAX_EMAIL_ATTACHMENTS,
     MAX_OCR_PIXELS,
     MAX_PAGES,
@@ -42,7 +43,8 @@ _POINTS_PER_INCH = 72
 _PICTURES_LOOKED_AT = 200
 _MAX_COMPLETED = 64 * MIB
 """Bytes of a damaged PDF that is tried again with a trailer."""
-_CATALOG = re.compile(rb"\b(\d{1,9}) 0 obj\s{0,9}<<[^>]{0,2000}?/Type\s{0,9}/Catalog\b")
+_CATALOG, _OBJECT = re.compile(rb"/Type\s{0,9}/Catalog\b"), re.compile(rb"\b(\d{1,9}) 0 obj\b")
+_CATALOGS_LOOKED_AT = 10
 
 ReadAttachment = Callable[[BinaryIO, str], Reading]
 
@@ -245,8 +247,10 @@ def _open(file: BinaryIO) -> "PdfDocument":
 
 def _with_trailer(data: bytes) -> bytes | None:
     """A PDF that was cut off, with the trailer that PDFium needs to find its pages; None if they cannot be found."""
-    catalogs = [match[1] for match in _CATALOG.finditer(data)]
-    return data + b"\nendstream\nendobj\ntrailer<</Root %s 0 R>>" % catalogs[-1] if catalogs else None
+    for catalog in islice(_CATALOG.finditer(data), _CATALOGS_LOOKED_AT):
+        if numbers := _OBJECT.findall(data, max(0, catalog.start() - KIB), catalog.start()):
+            return data + b"\nendstream\nendobj\ntrailer<</Root %s 0 R>>" % numbers[-1]
+    return None
 
 
 def _said(document: "PdfDocument", name: str) -> str | None:
