@@ -10,6 +10,7 @@ import mmap
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -247,7 +248,7 @@ def _open(file: BinaryIO) -> "PdfDocument":
 
 def _with_trailer(data: bytes) -> bytes | None:
     """A PDF that was cut off, with the trailer that PDFium needs to find its pages; None if they cannot be found."""
-    for catalog in islice(_CATALOG.finditer(data), _CATALOGS_LOOKED_AT):
+    for catalog in reversed(deque(_CATALOG.finditer(data), _CATALOGS_LOOKED_AT)):  # the last is that of the newest version
         if numbers := _OBJECT.findall(data, max(0, catalog.start() - KIB), catalog.start()):
             return data + b"\nendstream\nendobj\ntrailer<</Root %s 0 R>>" % numbers[-1]
     return None
