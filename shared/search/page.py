@@ -261,6 +261,7 @@ async def by_relevance(
             "spoken": list(matches.plan.languages),
             "added": list(added.lexemes),
             "added_weights": list(added.weights),
+            "added_weight": ADDED_WEIGHT,
             "least": added.least,
             "verify": _verified(query, matches.plan),
             "key": float(position.key) if position else None,
@@ -319,7 +320,7 @@ _ADDED_NOW = f"""
             ORDER BY value DESC, lexeme
             LIMIT {ADDED}
         ), added AS MATERIALIZED (
-            SELECT lexeme, round(({ADDED_WEIGHT} * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
+            SELECT lexeme, round((%(added_weight)s * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
             FROM telling
         )
 """

@@ -7,7 +7,7 @@ that every document keeps its score while others arrive.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -93,10 +93,19 @@ class _VaultCounts:
     asked: list[list[Any]]
     liked: list[list[str]]
     similar: list[list[str]]
-    gone: list[int]
+
+
+class _VaultRow(NamedTuple):
+    """The first says what there is, the others are the postings: of each lexeme those in chunks, its tail, and what waits to be merged.
+
+    A value each, for whatever PostgreSQL copies together of megabytes (by `||`, into an array) takes twice the time of reading them.
+    """
+
+    counts: dict[str, Any] | None
+    gone: list[int] | None
     narrowed: list[int] | None
-    lexemes: list[str]
-    postings: list[bytes]
+    lexeme: str | None
+    postings: bytes | None
 
 
 @dataclass
@@ -175,7 +184,7 @@ async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narr
     alone = [unit for group in query.groups for unit in group.wanted if len(unit.words) == 1 and not unit.quoted]
     named = [unit for unit in alone if words.is_plain(unit.spoken[0])]
     parts = [pair for unit in named if len(alone) <= PARTS_UP_TO and not unit.prefix for pair in _parts(unit.spoken[0])]
-    found = await tx.fetch_one(
+    rows = await tx.fetch_all(
         f"""
         WITH totals AS MATERIALIZED (
             SELECT language, sum(documents) AS documents, sum(words) AS words
@@ -225,26 +234,22 @@ async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narr
         ), spoken AS (
             SELECT coalesce(array_agg(language), '{{}}') AS languages FROM totals
         )
-        SELECT coalesce((SELECT sum(documents) FROM totals), 0)::bigint AS documents,
-            coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
-            spoken.languages,
-            ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)) AS stop_words,
-            coalesce((
-                SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
-            ), '[]') AS asked,
-            coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]') AS liked,
-            coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]') AS similar,
-            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
-            {_narrowed(narrowing)} AS narrowed,
-            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes,
-            -- Made for the response alone: there are megabytes of them.
-            ARRAY(
-                SELECT search_merged_postings(%(owner)s, lexeme) || coalesce(
-                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme),
-                    (SELECT postings FROM nearer WHERE nearer.lexeme = every.lexeme), ''
-                ) FROM every ORDER BY lexeme
-            ) AS postings
+        SELECT jsonb_build_object(
+                'documents', coalesce((SELECT sum(documents) FROM totals), 0),
+                'words', coalesce((SELECT sum(words) FROM totals), 0),
+                'languages', spoken.languages,
+                'stop_words', ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)),
+                'asked', coalesce((
+                    SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
+                ), '[]'),
+                'liked', coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]'),
+                'similar', coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]')
+            ) AS counts,
+            {_gone_and_narrowed(narrowing)},
+            NULL AS lexeme, NULL::bytea AS postings
         FROM spoken
+        UNION ALL
+        {_PARTS.format(lexemes="every", waiting=_WAITING)}
         """,
         {
             "owner": owner_id,
@@ -259,12 +264,13 @@ async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narr
             "said": [unit.spoken[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
         }
         | _narrowing_parameters(narrowing),
-        row=_VaultCounts,
+        row=_VaultRow,
         binary=True,
     )
+    found = _VaultCounts(**rows[0].counts) if rows and rows[0].counts else None
     if found is None or found.documents <= 0:
         return None
-    postings = _postings(found)
+    postings, gone, narrowed = _read(rows)
     stop_words = frozenset(word for word, said in spoken.items() if said in found.stop_words)
     plan = Plan(
         lexemes=_resolved(query, found, postings),
@@ -274,7 +280,7 @@ async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narr
         average_words=round(max(1.0, found.words / found.documents), 1),
         languages=tuple(found.languages),
     )
-    matches = Matches(plan, postings, _numbers(found.gone), None if found.narrowed is None else _numbers(found.narrowed))
+    matches = Matches(plan, postings, gone, narrowed)
     weights = {
         number: ranking.weight(len(matches.of_unit(number, unit)), plan.documents)
         for number, unit in enumerate(query.units())
@@ -286,32 +292,61 @@ async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narr
 
 async def again(tx: Transaction, owner_id: UUID, plan: Plan, narrowing: Narrowing | None = None) -> Matches:
     """The postings of a plan that a cursor has brought back."""
-    found = await tx.fetch_one(
+    rows = await tx.fetch_all(
         f"""
-        WITH waiting AS MATERIALIZED (SELECT * FROM search_waiting_postings(%(owner)s, %(lexemes)s::text[]))
-        SELECT 0 AS documents, 0 AS words, '{{}}'::text[] AS languages, '{{}}'::text[] AS stop_words, '[]'::jsonb AS asked,
-            '[]'::jsonb AS liked, '[]'::jsonb AS similar,
-            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
-            {_narrowed(narrowing)} AS narrowed,
-            %(lexemes)s::text[] AS lexemes,
-            ARRAY(
-                SELECT search_merged_postings(%(owner)s, every.lexeme) || coalesce(
-                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme), ''
-                ) FROM unnest(%(lexemes)s::text[]) WITH ORDINALITY AS every (lexeme, place) ORDER BY place
-            ) AS postings
+        WITH every AS MATERIALIZED (
+            SELECT lexeme FROM unnest(%(lexemes)s::text[]) AS lexeme
+        ), waiting AS MATERIALIZED (
+            SELECT * FROM search_waiting_postings(%(owner)s, %(lexemes)s::text[])
+        )
+        SELECT NULL::jsonb AS counts, {_gone_and_narrowed(narrowing)}, NULL AS lexeme, NULL::bytea AS postings
+        UNION ALL
+        {_PARTS.format(lexemes="every", waiting="waiting")}
         """,
         {"owner": owner_id, "lexemes": sorted({lexeme for lexemes in plan.lexemes.values() for lexeme, _ in lexemes})}
         | _narrowing_parameters(narrowing),
-        row=_VaultCounts,
+        row=_VaultRow,
         binary=True,
     )
-    assert found is not None
-    postings = _postings(found)
-    return Matches(plan, postings, _numbers(found.gone), None if found.narrowed is None else _numbers(found.narrowed))
+    return Matches(plan, *_read(rows))
 
 
-def _postings(found: _VaultCounts) -> dict[str, bytes]:
-    return {lexeme: packed for lexeme, packed in zip(found.lexemes, found.postings, strict=True) if packed}
+_PARTS = """
+        SELECT NULL::jsonb, NULL::integer[], NULL::integer[], part.lexeme, part.postings
+        FROM {lexemes} AS e CROSS JOIN LATERAL (
+            SELECT e.lexeme, (
+                SELECT string_agg(p.postings, '' ORDER BY p.lowest)
+                FROM search_postings AS p WHERE p.owner_id = %(owner)s AND p.lexeme = e.lexeme
+            ) AS postings
+            UNION ALL
+            SELECT t.lexeme, t.tail FROM search_terms AS t WHERE t.owner_id = %(owner)s AND t.lexeme = e.lexeme
+            UNION ALL
+            SELECT w.lexeme, w.postings FROM {waiting} AS w WHERE w.lexeme = e.lexeme
+        ) AS part
+"""
+
+
+_WAITING = "(SELECT * FROM waiting UNION ALL SELECT * FROM nearer WHERE lexeme NOT IN (SELECT lexeme FROM waiting))"
+
+
+def _gone_and_narrowed(narrowing: Narrowing | None) -> str:
+    return f"""
+            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
+            {_narrowed(narrowing)} AS narrowed"""
+
+
+def _read(rows: Sequence[_VaultRow]) -> tuple[dict[str, bytes], Numbers, Numbers | None]:
+    """The postings by lexeme, the numbers that went, and those that may be shown."""
+    parts: dict[str, list[bytes]] = {}
+    for row in rows:
+        if row.lexeme is not None and row.postings:
+            parts.setdefault(row.lexeme, []).append(row.postings)
+    first = rows[0]
+    return (
+        {lexeme: b"".join(packed) for lexeme, packed in parts.items()},
+        _numbers(first.gone or []),
+        None if first.narrowed is None else _numbers(first.narrowed),
+    )
 
 
 def _narrowed(narrowing: Narrowing | None) -> str:
