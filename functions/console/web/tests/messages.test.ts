@@ -3,9 +3,11 @@ import { de } from "@/i18n/de";
 import { en } from "@/i18n/en";
 import { languageFor } from "@/i18n";
 import { admin } from "@/i18n/admin";
+import { more } from "@/i18n/more";
 import { settings } from "@/i18n/settings";
 import { sharing } from "@/i18n/sharing";
 import { triage } from "@/i18n/triage";
+import { viewer } from "@/i18n/viewer";
 
 function flat(messages: object, prefix = ""): Map<string, string> {
   return new Map(
@@ -16,8 +18,8 @@ function flat(messages: object, prefix = ""): Map<string, string> {
 }
 
 /** All of it, those of the screens that load later, too. */
-const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en };
-const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de };
+const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en, ...viewer.en, ...more.en };
+const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de, ...viewer.de, ...more.de };
 
 const SAME = new Set(["settings.storage.kinds.nextcloud", "settings.storage.kinds.webdav", "settings.storage.kinds.google_drive", "settings.storage.kinds.onedrive", "common.name", "topics.name", "facts.version", "document.text", "filters.title", "search.kind.filter", "secondFactor.code", "uploads.speed", "uploads.state.done"]);
 

@@ -2,6 +2,9 @@ import type { Messages } from "./index";
 
 export const de: Messages = {
   common: {
+    showMore: "Mehr zeigen",
+    copy: "Kopieren",
+    copied: "Kopiert",
     close: "Schließen",
     cancel: "Abbrechen",
     save: "Speichern",

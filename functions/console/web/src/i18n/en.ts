@@ -1,5 +1,8 @@
 export const en = {
   common: {
+    showMore: "Show more",
+    copy: "Copy",
+    copied: "Copied",
     close: "Close",
     cancel: "Cancel",
     save: "Save",

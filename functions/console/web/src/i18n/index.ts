@@ -33,6 +33,7 @@ const further: Record<Language, object>[] = [];
 
 /** Adds the messages of screens that load later, in all languages at once: they are a few kilobytes. */
 export function addMessages(messages: Record<Language, object>): void {
+  if (further.includes(messages)) return;
   further.push(messages);
   for (const language of i18n.global.availableLocales as Language[]) i18n.global.mergeLocaleMessage(language, messages[language]);
 }

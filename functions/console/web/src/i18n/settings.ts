@@ -4,9 +4,6 @@ export const settings = {
     settings: {
       sections: { account: "Account", security: "Security", storage: "Storage", assistant: "Assistant", data: "Your data" },
       saved: "Saved.",
-      more: "Show more",
-      copy: "Copy",
-      copied: "Copied",
       currentPassword: "Current password",
       confirm: { title: "Is it you?", text: "This reaches far, so confirm it with your password.", submit: "Confirm" },
       account: {
@@ -221,9 +218,6 @@ export const settings = {
     settings: {
       sections: { account: "Konto", security: "Sicherheit", storage: "Ablage", assistant: "Assistent", data: "Ihre Daten" },
       saved: "Gespeichert.",
-      more: "Mehr zeigen",
-      copy: "Kopieren",
-      copied: "Kopiert",
       currentPassword: "Jetziges Passwort",
       confirm: { title: "Sind Sie es?", text: "Das reicht weit; bestätigen Sie es mit Ihrem Passwort.", submit: "Bestätigen" },
       account: {
