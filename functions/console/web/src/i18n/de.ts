@@ -266,6 +266,7 @@ export const de: Messages = {
   uploads: {
     title: "Was gesendet wird",
     ways: "Andere Wege",
+    input: "Zu sendende Dateien",
     files: "Dateien auswählen",
     folder: "Ordner auswählen",
     photo: "Foto aufnehmen",

@@ -264,6 +264,7 @@ export const en = {
   uploads: {
     title: "What is being sent",
     ways: "Other ways to add",
+    input: "Files to send",
     files: "Choose files",
     folder: "Choose a folder",
     photo: "Take a photo",
