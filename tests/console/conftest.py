@@ -107,7 +107,7 @@ class Visitor:
         """No violation of WCAG 2.2 AA that axe-core knows of, in either theme."""
         axe = (files("axe_playwright_python") / "axe.min.js").read_text()
         for theme in ("light", "dark"):
-            await self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            await self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             # What fades is not what it is going to be.
             await self.page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
             await self.picture(f"{what}-{theme}")
