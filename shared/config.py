@@ -156,7 +156,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "keys": ("secret_key",),
     "sealing": ("cloud_creds_key",),
-    "mail": ("smtp_host", "smtp_port", "smtp_user", "smtp_password", "smtp_from"),
+    "mail": ("smtp_host", "smtp_port", "smtp_user", "smtp_password", "smtp_from", "smtp_ca_file"),
     "google": (
         "google_client_id", "google_client_secret", "google_drive_scope", "google_api_url", "google_auth_url", "google_token_url",
     ),

@@ -54,6 +54,7 @@ CONTRACT = {
     trash_document           DELETE /api/documents/{document_id}
     restore_document         POST   /api/documents/{document_id}/restore
     purge_document           DELETE /api/documents/{document_id}/permanent
+    list_lookalikes          GET    /api/documents/lookalikes
     list_versions            GET    /api/documents/{document_id}/versions
     restore_version          POST   /api/documents/{document_id}/versions/{version_id}/restore
     empty_trash              DELETE /api/documents/trash

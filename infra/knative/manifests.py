@@ -184,16 +184,23 @@ def _gateway() -> list[dict[str, Any]]:
 def _broker() -> list[dict[str, Any]]:
     container = _container(
         "broker",
-        {"FUNCTION_URL_TEMPLATE": FUNCTION_URL_TEMPLATE},
+        {"FUNCTION_URL_TEMPLATE": FUNCTION_URL_TEMPLATE, "BROKER_HEARTBEAT": "/tmp/broker-heartbeat"},  # noqa: S108
         BROKER_GROUPS,
         {"requests": {"cpu": "250m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
     )
+    # Not its liveness: a broker whose database is down waits for it, and another one would do the same.
+    alive = {
+        "exec": {"command": ["python", "-I", "-S", "/app/infra/images/healthy.py", "broker"]},
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+    }
+    container |= {"args": ["broker"], "readinessProbe": alive}
     # Several at once wait for one another (infra/postgres/migrate.py), and no broker works before the schema is there.
     migrate = _container(
         "migrate", {}, frozenset({"migrations"}), {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
     )
     return [
-        _deployment("broker", container | {"args": ["broker"]}, before=migrate | {"args": ["migrate"]}),
+        _deployment("broker", container, before=migrate | {"args": ["migrate"]}),
         _disruption_budget("broker"),
     ]
 

@@ -50,15 +50,15 @@ class Transaction:
         """Runs a statement; the number of rows it touched."""
         return (await self.connection.execute(_text(sql), params or None)).rowcount
 
-    async def fetch_all(self, sql: str, params: Params = (), *, row: type[Row]) -> list[Row]:
-        """All rows, each as `row(**columns)`."""
-        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+    async def fetch_all(self, sql: str, params: Params = (), *, row: type[Row], binary: bool = False) -> list[Row]:
+        """All rows, each as `row(**columns)`. `binary` is for rows of many bytes: as text, each takes two characters."""
+        async with self.connection.cursor(row_factory=class_row(row), binary=binary) as cursor:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchall()
 
-    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row], binary: bool = False) -> Row | None:
-        """The first row as `row(**columns)`, or None. `binary` is for rows of many bytes: as text, each takes two characters."""
-        async with self.connection.cursor(row_factory=class_row(row), binary=binary) as cursor:
+    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row]) -> Row | None:
+        """The first row as `row(**columns)`, or None."""
+        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchone()
 

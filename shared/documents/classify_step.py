@@ -38,7 +38,7 @@ from shared.assistant.tasks import Task
 from shared.clock import now
 from shared.cloud import moves
 from shared.db import TenantDatabase, Transaction
-from shared.documents import lifecycle, proposals, step_history, topics
+from shared.documents import lifecycle, lookalikes, proposals, step_history, topics
 from shared.documents.models import StepState
 from shared.events import publish
 from shared.events.catalogue import DocumentReady
@@ -445,6 +445,7 @@ async def _finish(
             detail=detail,
         )
         await publish(tx, DocumentReady(owner_id=owner_id, document_id=document_id, revision=revision))
+    await lookalikes.find(tx, owner_id=owner_id, document_id=document_id)
     await moves.request_home(tx, owner_id, document_id)
     lifecycle.wake_listeners(tx, owner_id)
 

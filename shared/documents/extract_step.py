@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, paper_details, recognize_step, step_history, thumbnail_upload, warnings
+from shared.documents import filenames, lifecycle, lookalikes, paper_details, recognize_step, step_history, thumbnail_upload, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -241,6 +241,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
     if extraction.scans:
         await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     else:
+        await lookalikes.note(tx, owner_id=work.owner_id, document_id=work.id, pages=extraction.pages)
         await step_history.record(
             tx,
             owner_id=work.owner_id,

@@ -19,6 +19,10 @@ from shared.extraction.letter_senders import WrittenName
 KNOWN_BONUS = 1.5
 """How much likelier a name is that the owner's documents have had before."""
 
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+YEARS_LOOKED_FOR_IN = 20_000
+"""Characters of a page."""
+
 _HEADER = re.compile(r"(From|Date): (.*)")
 
 
@@ -34,7 +38,7 @@ async def propose(
 ) -> str:
     """Proposes the document's date and sender; what was found, for its history. The document must be locked, or is from here on."""
     today = now().date()
-    if created_on is not None and letter_dates.OLDEST <= created_on <= today + letter_dates.AHEAD:
+    if created_on is not None and letter_dates.OLDEST <= created_on <= today + letter_dates.AHEAD and not _is_outdated(created_on, pages):
         await details.propose(tx, owner_id=owner_id, document_id=document_id, source="metadata", issued_on=created_on)
     if content_type == content_types.EML and pages:
         sender, sent_on = _header(pages[0])
@@ -55,6 +59,12 @@ async def propose(
     if name is None and names:
         await details.note_written(tx, owner_id=owner_id, document_id=document_id, written=names[0].text)
     return _in_words(None if dated is None else dated.on, None if dated is None else dated.page, None if name is None else name.text)
+
+
+def _is_outdated(created_on: date, pages: Sequence[str]) -> bool:
+    """Whether the paper speaks of nothing but later years: the file's date is then that of a template, or a program's constant."""
+    years = [int(year) for page in pages for year in _YEAR.findall(page[:YEARS_LOOKED_FOR_IN])]
+    return bool(years) and min(years) > created_on.year + 1
 
 
 async def _likeliest(tx: Transaction, owner_id: UUID, names: Sequence[WrittenName]) -> WrittenName | None:

@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import lifecycle, paper_details, recognized_pages, step_history, warnings
+from shared.documents import lifecycle, lookalikes, paper_details, recognized_pages, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.documents.page_numbers import in_words
 from shared.events import publish
@@ -280,6 +280,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
     )
     if indexed.is_cut:
         await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
+    await lookalikes.note(tx, owner_id=work.owner_id, document_id=work.id, pages=pages)
     await tx.execute(
         "DELETE FROM document_recognition WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
     )

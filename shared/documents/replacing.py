@@ -159,7 +159,7 @@ async def replace(tx: Transaction, owner_id: UUID, document: ReplacedDocument, n
             "etag": new.etag,
         },
     )
-    for table in ("document_pages", "document_search"):
+    for table in ("document_pages", "document_search", "document_fingerprints"):
         await tx.execute(f"DELETE FROM {table} WHERE owner_id = %(owner)s AND document_id = %(id)s", keys)
     await search_index.index_name(tx, owner_id=owner_id, document_id=document.id)
     await step_history.record(

@@ -14,7 +14,6 @@ from shared.documents import filenames, library, upload_step
 from shared.documents.library import ObjectRefused, UploadIncomplete
 from shared.documents.models import (
     MAX_PARTS,
-    CompletedPart,
     CompleteUpload,
     CreatedUpload,
     CreateUpload,
@@ -300,11 +299,17 @@ async def _join_parts(upload: Upload, upload_id: str, request: CompleteUpload) -
     """Makes one object of the parts. Returns also where that was done before: the object itself tells. Raises UploadIncomplete."""
     store = object_store()
     try:
-        there = {part.number: part for part in await store.list_parts(upload.object_key, upload_id)}
+        listed = await store.list_parts(upload.object_key, upload_id)
     except ObjectMissing:
         return
-    wanted = [CompletedPart(number=part.number, etag=part.etag) for part in there.values()] if request.parts is None else request.parts
-    given = {part.number: part.etag.strip('"') for part in wanted}
+    given = {part.number: part.etag.strip('"') for part in request.parts} if request.parts is not None else None
+    # SeaweedFS lists each part that came under a number: the one that is meant counts, or else one that fits.
+    listed.sort(
+        key=lambda part: part.size == part_length(upload.size, part.number) if given is None else part.etag == given.get(part.number)
+    )
+    there = {part.number: part for part in listed}
+    if given is None:
+        given = {part.number: part.etag for part in listed}
     for number in range(1, part_count(upload.size) + 1):
         part = there.get(number)
         if part is None or number not in given:

@@ -47,7 +47,8 @@ SUPPORTED = frozenset(
 EXTENSIONS = {
     ".pdf": PDF, ".docx": DOCX, ".docm": DOCX, ".dotx": DOCX, ".dotm": DOCX, ".xlsx": XLSX, ".xlsm": XLSX, ".xltx": XLSX, ".xltm": XLSX,
     ".pptx": PPTX, ".pptm": PPTX, ".ppsx": PPTX, ".ppsm": PPTX, ".potx": PPTX, ".potm": PPTX,
-    ".odt": ODT, ".ott": ODT, ".fodt": ODT, ".ods": ODS, ".ots": ODS, ".fods": ODS, ".odp": ODP, ".otp": ODP, ".fodp": ODP,
+    ".odt": ODT, ".ott": ODT, ".fodt": ODT, ".odm": ODT, ".oth": ODT,
+    ".ods": ODS, ".ots": ODS, ".fods": ODS, ".odp": ODP, ".otp": ODP, ".fodp": ODP,
     ".odg": ODG, ".otg": ODG, ".fodg": ODG, ".doc": DOC, ".dot": DOC, ".xls": XLS, ".xlt": XLS, ".ppt": PPT, ".pps": PPT, ".pot": PPT,
     ".epub": EPUB, ".rtf": RTF, ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".eml": EML, ".mht": EML, ".mhtml": EML, ".msg": MSG,
     ".md": MARKDOWN, ".markdown": MARKDOWN,
@@ -78,7 +79,9 @@ _BITMAP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 1
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 """Of ISO 23008-12, annex B; those of other codecs (AV1) are not read."""
 _OFFICE_MAIN_PARTS = {"word/": DOCX, "xl/": XLSX, "ppt/": PPTX}
-_ODF = {kind + suffix for kind in (ODT, ODS, ODP, ODG) for suffix in ("", "-template")}
+_ODF = {kind + suffix: kind for kind in (ODT, ODS, ODP, ODG) for suffix in ("", "-template")} | {f"{ODT}-master": ODT, f"{ODT}-web": ODT}
+_ODF_IN_MANIFEST = re.compile(rb"<manifest:file-entry\b[^>]{0,1000}\bmanifest:full-path=\"/\"[^>]{0,1000}>")
+_MEDIA_TYPE = re.compile(rb"\bmanifest:media-type=\"([a-z./-]{1,100})\"")
 _FLAT_ODF = re.compile(rb"<office:document\b[^>]{0,8000}?\boffice:mimetype\s*=\s*[\"']([a-z./-]{1,100})[\"']", re.S)
 _MAX_DIRECTORY_ENTRIES = 20_000
 _TEXT_KINDS = {HTML, EML, MARKDOWN, CSV, TEXT}
@@ -132,7 +135,7 @@ def detect(file: BinaryIO, filename: str = "") -> str:
     if _HTML.match(start):
         return HTML
     if (flat := _FLAT_ODF.search(start)) and (declared := flat[1].decode("ascii")) in _ODF:
-        return declared.removesuffix("-template")
+        return _ODF[declared]
     if _is_mail(start, PurePath(filename.lower()).suffix):
         return EML
     return by_name if by_name in _TEXT_KINDS else TEXT
@@ -150,9 +153,14 @@ def _zip_kind(file: BinaryIO) -> str:
                 with archive.open("mimetype") as part:
                     declared = part.read(200).decode("ascii", "replace").strip()
                 if declared in _ODF:
-                    return declared.removesuffix("-template")
+                    return _ODF[declared]
                 if declared == EPUB:
                     return EPUB
+            if "META-INF/manifest.xml" in names and "content.xml" in names and "mimetype" not in names:  # zipped anew by hand
+                with archive.open("META-INF/manifest.xml") as part:
+                    entry = _ODF_IN_MANIFEST.search(part.read(HEAD))
+                if entry and (media_type := _MEDIA_TYPE.search(entry[0])):
+                    return _ODF.get(media_type[1].decode("ascii"), BINARY)
             if "META-INF/container.xml" in names and any(name.endswith(".opf") for name in names):
                 return EPUB
     except Exception:  # zipfile raises many kinds on hostile input, RuntimeError and struct.error among them

@@ -9,7 +9,7 @@ inside of words, so the candidates are compared by that, too.
 import codecs
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from shared.extraction import language
 
@@ -52,23 +52,28 @@ _WESTERN = ("cp1252", "cp850", "mac_roman", "cp437")
 _WRITTEN_IN_CP1252 = {"en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "ca"}
 _NO_DOUBT = 0.85
 _LESS_KNOWN = {
-    "pl cs sk hu hr ro": ("cp1250", "iso8859-2", "cp852"), "tr": ("cp1254", "cp857"), "lt lv et": ("cp1257", "iso8859-13", "cp775"),
+    "pl cs sk hu hr sl ro": ("cp1250", "iso8859-2", "cp852"), "tr": ("cp1254", "cp857"), "lt lv et": ("cp1257", "iso8859-13", "cp775"),
     "da no is": ("cp865", "cp861"),
 }  # fmt: skip
 """Tried whatever chardet says, if what they make of the bytes are letters of one of their languages."""
 _DIFFERENT_LETTERS = 4
 """So many different letters, all of one alphabet, are no chance."""
+_OF_ONE_LANGUAGE = 0.4
+"""What fewer of them count, of whatever alphabet."""
 _CANDIDATES = 8
 _NEVER = {"hp-roman8", "cp037", "cp500", "cp1026", "cp1140", "cp875", "cp424", "cp273"}
 """Of mainframes and printers: no file on a person's disk, and one of them is always near."""
 _ALPHABETS = {
     "en": "éèêçñöüäï", "de": "äöüßé", "fr": "àâæçéèêëîïôœùûüÿ", "es": "áéíñóúü", "it": "àèéìîòóù", "pt": "ãáâàçéêíóôõúü", "nl": "áéëèïóöü",
     "sv": "åäöé", "da": "æøåé", "no": "æøåéòóô", "fi": "äöå", "ca": "àçéèíïóòúü", "pl": "ąćęłńóśźż", "cs": "áčďéěíňóřšťúůýž",
-    "sk": "áäčďéíĺľňóôŕšťúýž", "hr": "čćđšž", "is": "áðéíóúýþæö",
+    "sk": "áäčďéíĺľňóôŕšťúýž", "hr": "čćđšž", "sl": "čšž", "is": "áðéíóúýþæö",
     "lt": "ąčęėįšųūž", "lv": "āčēģīķļņšūž", "et": "äõöüšž", "hu": "áéíóöőúüű", "ro": "ăâîșşțţ", "tr": "çğıöşüâî",
 }  # fmt: skip
 """Letters beyond ASCII by language (ISO 639-1)."""
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_RUN_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_PAIRS = {"gb18030", "cp949", "euc_jp"}
+"""Encodings of which both bytes of a character are beyond ASCII."""
 _AROUND = 200
 """Bytes kept on either side of one beyond ASCII."""
 _ISO_2022 = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$)A", "iso-2022-cn"), (b"\x1b$", "iso2022_jp_ext"))
@@ -98,6 +103,8 @@ def decode(data: bytes, declared: str | None = None) -> str:
         return text
     if label and label != "utf-8" and (text := _strictly(data, label)) is not None:
         return text
+    if (text := _line_by_line(data)) is not None:
+        return text
     text = data.decode("utf-8", "replace")
     # UTF-8 with some broken bytes: hardly any other encoding makes valid sequences by chance
     if sum(character > "\x7f" for character in text[:_SAMPLE]) > 2 * text.count("\ufffd", 0, _SAMPLE):
@@ -108,10 +115,9 @@ def decode(data: bytes, declared: str | None = None) -> str:
 def codec(label: str) -> str | None:
     """Python's name of the encoding that a page or a mail calls so; None for what is none, or makes no text ("hex" is a codec, too)."""
     name = label.strip().strip("\"'").lower()
-    name = _BY_LABEL.get(name, name)
     try:
-        found = codecs.lookup(name)
-        return _WIDER.get(found.name, name) if found._is_text_encoding else None
+        found = codecs.lookup(_BY_LABEL.get(name, name))
+        return _WIDER.get(found.name, found.name) if found._is_text_encoding else None
     except (LookupError, ValueError):
         return None
 
@@ -182,6 +188,23 @@ def _escaped(data: bytes) -> str | None:
     return None
 
 
+def _line_by_line(data: bytes) -> str | None:
+    """What was put together of UTF-8 and a legacy encoding, line by line; None if it is not."""
+    lines = data.split(b"\n")
+    beyond = [line for line in lines if not line.isascii()]
+    others = [line for line in beyond if _strictly(line, "utf-8") is None]
+    if not others or (len(beyond) - len(others)) * 5 < len(beyond) or any(_has_sequences(line) for line in others):
+        return None
+    encoding = _legacy_encoding(b"\n".join(others))
+    texts = (_strictly(line, "utf-8") for line in lines)
+    return "\n".join(line.decode(encoding, "replace") if text is None else text for line, text in zip(lines, texts, strict=True))
+
+
+def _has_sequences(line: bytes) -> bool:
+    """Whether some of it is UTF-8."""
+    return any(character > "\x7f" and character != "\ufffd" for character in line.decode("utf-8", "replace"))
+
+
 def _strictly(data: bytes, encoding: str) -> str | None:
     try:
         text = data.decode(encoding)
@@ -200,27 +223,45 @@ def _legacy_encoding(data: bytes) -> str:
     scores = {encoding: 0.01 * (len(_WESTERN) - number) for number, encoding in enumerate(_WESTERN)}
     guesses = chardet.detect_all(sample, ignore_threshold=True)[:_CANDIDATES]
     surest = max((guess["confidence"] for guess in guesses), default=0)
+    by_chardet: dict[str, float] = {}
     for guess in guesses:
         encoding = codec(guess["encoding"] or "") or ""
         # the Unicode ones are ruled out by the marks, zeros and sequences looked for before
-        if encoding and encoding not in _NEVER and not encoding.startswith("utf") and surest >= _SURE_ENOUGH:
-            scores[encoding] = scores.get(encoding, 0) + guess["confidence"] / surest
+        if encoding and encoding not in _NEVER and not encoding.startswith("utf"):
+            by_chardet.setdefault(encoding, guess["confidence"] / surest)  # once, though it may be guessed by several names
+    surest_one = next(iter(by_chardet), "")
+    if surest < _SURE_ENOUGH and not (surest_one in _PAIRS and _is_of_pairs(sample)):
+        by_chardet = {}
+    for encoding, share in by_chardet.items():
+        scores[encoding] = scores.get(encoding, 0) + share
     for languages, encodings in _LESS_KNOWN.items():
         for encoding in encodings:
-            if _is_one_alphabet(sample, encoding, languages.split()):
+            if len(_letters(sample, encoding)) >= _DIFFERENT_LETTERS and _is_one_alphabet(sample, encoding, languages.split()):
                 scores[encoding] = scores.get(encoding, 0) + 1
+    for encoding in scores:
+        if _is_one_alphabet(sample, encoding, _ALPHABETS):
+            scores[encoding] += _OF_ONE_LANGUAGE
     if spoken is None and surest >= _SURE_ENOUGH:
         spoken = guesses[0].get("language")
     alphabet = _ALPHABETS.get(spoken or "", "")
     return max(scores, key=lambda encoding: scores[encoding] + 1.5 * _plausibility(sample, encoding, alphabet))
 
 
-def _is_one_alphabet(sample: bytes, encoding: str, languages: list[str]) -> bool:
+def _is_of_pairs(sample: bytes) -> bool:
+    """Whether the bytes beyond ASCII come in twos, more than one of them together, as Chinese and Korean words do."""
+    return all(len(run) > 2 and not len(run) % 2 for run in _RUN_BEYOND_ASCII.findall(sample))
+
+
+def _is_one_alphabet(sample: bytes, encoding: str, languages: Iterable[str]) -> bool:
+    """Whether all letters beyond ASCII, if there are any, are some that one of the languages has."""
+    letters = _letters(sample, encoding)
+    return bool(letters) and any(letters <= set(_ALPHABETS[language]) for language in languages)
+
+
+def _letters(sample: bytes, encoding: str) -> set[str]:
+    """The letters beyond ASCII, and signs that no language has."""
     letters = {character.lower() for character in sample[:_COMPARED].decode(encoding, "replace") if character >= "\x80"}
-    if any(letter == "\ufffd" or "\x80" <= letter < "\xa0" for letter in letters):
-        return False
-    letters = {letter for letter in letters if letter not in _COMMON_SIGNS and not letter.isspace()}
-    return len(letters) >= _DIFFERENT_LETTERS and any(letters <= set(_ALPHABETS[language]) for language in languages)
+    return {letter for letter in letters if letter not in _COMMON_SIGNS and not letter.isspace()}
 
 
 def _telling(data: bytes) -> bytes:
@@ -283,7 +324,9 @@ def _points(text: str, alphabet: str) -> Iterator[float]:
             yield 0.8
         elif character in "€£¥" and after.isalpha():
             yield -0.3
-        elif character in _COMMON_SIGNS or category == "Zs":
+        elif category == "Zs":  # one that must not break, beside one that may
+            yield -0.3 if before == " " or after == " " else 0.4
+        elif character in _COMMON_SIGNS:
             yield 0.4
         else:
             yield -0.6 if before.isalpha() or after.isalpha() else 0.0

@@ -44,7 +44,7 @@ def _any(words: str) -> re.Pattern[str]:
 
 
 _ISSUED = _any(
-    "rechnungsdatum|belegdatum|ausstellungsdatum|ausgestellt am|erstellt am|erstellungsdatum|briefdatum|bescheiddatum"
+    "rechnungsdatum|rechnungs-datum|belegdatum|ausstellungsdatum|ausgestellt am|erstellt am|erstellungsdatum|briefdatum|bescheiddatum"
     "|datum des schreibens"
     "|datum des bescheids|datum der rechnung|ausfertigungsdatum|druckdatum|auszugsdatum"
     "|invoice date|date of invoice|bill date|billing date|date issued|issued on|issue date|date of issue|statement date|letter date|dated"
@@ -118,6 +118,10 @@ _KIND = _any(
     "|factuur|rekening|afschrift|offerte|polis|faktura|rachunek|wyciag|umowa|dohoda|smlouva|kvittering|kvitto|lasku|tiliote|szamla|racun"
     "|счет|акт|договор|рахунок|договір"
 )
+_EVENT = _any("einladung*|invitation*|invito|invitacion|convite|uitnodiging|zaproszenie|pozvanka|meghivo|hochzeit*|wedding|mariage|boda")
+"""Papers that are for another day than that of their date."""
+_ALSO = re.compile(r"[^\W\d_]/[^\W\d_]+\W*$")
+"""A label of two words: “Rechnungsdatum/Lieferdatum”."""
 _SALUTATION = re.compile(
     r"^(?:sehr geehrte|liebe[rs]? |guten tag|hallo |dear |to whom it may|hello |hi |madame|monsieur|chere? |bonjour|estimad|querid|muy sr"
     r"|egregio|gentile|gent\.|spett|cari? |exm[oa]|prezad|caro |cara |geachte|beste "
@@ -231,7 +235,7 @@ def _weight(line: _DatedLine, found: WrittenDate, salutation: int | None, *, is_
     issued = _last(_ISSUED, said)
     other = _last(_OTHER, near)
     labelled = False
-    if issued is not None and (other is None or issued > other):
+    if issued is not None and (other is None or issued > other or _ALSO.search(said)):
         weight, labelled = 7.0, True
     elif other is not None and _is_near(near, other):
         return -10.0
@@ -254,17 +258,25 @@ def _weight(line: _DatedLine, found: WrittenDate, salutation: int | None, *, is_
     if not labelled:
         if not rest and (not cell.strip(" ,.") and not _TIME.search(after)):
             weight += 4.5  # alone on its line
-        elif _TOWN.match(_without(_WEEKDAY, folded(cell)).strip() + " ") and len(after.strip(" .")) <= 2 and len(cell) <= 60:
+        elif (
+            _TOWN.match(_without(_WEEKDAY, folded(cell)).strip() + " ")
+            and len(after.strip(" .")) <= 2
+            and len(cell) <= 60
+            and not (_KIND.search(folded(cell)) and _TITLE_OF.search(folded(cell)[-6:]))
+        ):
             weight += 6.5  # behind a town
         elif _TIME.search(after[:12]) and len(text) <= 60:
             weight += 3.5  # a till's
         elif (
             len(text) <= 100
             and _KIND.search(folded(before))
+            and not _EVENT.search(folded(before))
             and _TITLE_OF.search(folded(before)[-12:])
             and not _ANSWERED.search(folded(before))
         ):
             weight += 5.0  # in a heading
+        elif _EVENT.search(folded(before)):
+            weight -= 3.0
         elif len(text) <= 70 and not after.strip(" .") and _TITLE_OF.search(folded(before)[-6:]) and not _ANSWERED.search(folded(before)):
             weight += 3.5 if text.strip()[:1].isupper() else 0.0
         elif not rest[3:] and len(before) <= 40 and not _ANSWERED.search(folded(before)):

@@ -103,6 +103,11 @@ _PERSON = re.compile(
     r"^(?:(?:Dr|Prof|Dipl|Ing|Mag)\.[\w.\-]*\s+)*[^\W\d_][^\W\d_’'.\-]*\.?"
     r"(?:[ \-](?:(?:von|van|de|der|del|di|da|la|le|zu)\s)*[^\W\d_][^\W\d_’'\-]*\.?){1,3}$"
 )
+_DOCTOR = re.compile(r"(?:(?:Dr|Prof|PD)\.? |Dres\. |Docteur |Dott\.(?:ssa)? |Dra?\. )(?:[\w.]+ ){0,4}[^\W\d_][^\W\d_’'.-]+$")
+_NAMED = re.compile(
+    r"(?:Arbeitgeber|Absender|Rechnungssteller|Employer|Sender|Employeur|Expéditeur|Empresa|Datore di lavoro|Mittente) ?: +(\S.{1,80})$"
+)
+"""Labels of the one whom a form is from."""
 _LETTER = re.compile(r"[^\W\d_]")
 _SMALL_WORD = re.compile(
     "am|an|and|at|auf|aus|bei|by|da|das|de|del|della|dem|den|der|des|di|die|dos|du|e|en|et|fur|for|from|i|im|in|la|las|le"
@@ -181,6 +186,11 @@ def _from_head(lines: Sequence[str], add: Adder) -> None:
                 add(part, 1.8 - number / 10)
             elif _OFFICE.search(_folded(part)) and number < OFFICE_LINES:
                 add(part, 4.6 - number / 3)
+    for number, line in enumerate(lines):
+        if number not in block and number < OFFICE_LINES and len(line) <= 60 and _DOCTOR.match(line):
+            add(line, 4.0 - number / 8)
+        elif named := _NAMED.match(line):
+            add(named[1], 4.0)
     if lines and 0 not in block and len(lines) > 2 and _is_like_a_name(lines[0].strip()):
         followed = any(len(line) <= 60 and (_is_street(line) or _TOWN.search(line)) for line in lines[1:3])
         if followed and len(lines[0].split()) <= 6:

@@ -1,7 +1,8 @@
 """Finds documents by a query (its syntax: `query`), best first, page by page.
 
-Two round trips a page: one brings the postings of the query's words (`plan`), of which every document that matches is ranked here
-(`ranking`); the other reads the page's documents, checks phrases, and cuts the snippets' text.
+Two round trips a page (four if a filter lets hardly any of the best through): one brings the postings of the query's words (`plan`), of
+which every document that matches is ranked here (`ranking`); the other reads the page's documents, checks phrases, and cuts the snippets'
+text.
 
 What is promised:
 - Every document that has any of the words is ranked by BM25, whatever its age; of a short query, documents with all the words come first.
@@ -15,7 +16,7 @@ What is promised:
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -28,15 +29,18 @@ from shared.errors import InvalidCursor
 from shared.search import plan as plans
 from shared.search import ranking, snippets
 from shared.search.analysis import POSITIONS_LOST, name_positions
-from shared.search.plan import Matches, Plan, Ranked
+from shared.search.plan import Matches, Narrowing, Plan, Ranked
 from shared.search.query import Group, Query, Unit
 from shared.search.ranking import Numbers, Scores
 
 CURSOR_LIMIT = 8_192
 """Characters of a cursor: it carries the query's words with their stems."""
 
-CANDIDATES = 4_000
-"""Documents looked at for a page at most, best first."""
+CANDIDATES, MOST_CANDIDATES = 4_000, 30_000
+"""Documents looked at for a page at most, best first; and with a filter that lets more than FEW of them through."""
+
+FEW = 4_000
+"""Documents that a filter lets through up to which they are told apart before ranking."""
 
 SORTED_BY_INDEX = 0.1
 """From this share of the documents on, walking through them in the order wanted finds a page sooner than sorting all matches."""
@@ -60,7 +64,7 @@ SourceRow = TypeVar("SourceRow")
 class Source(Generic[SourceRow]):
     """What a list is made of: `columns` of documents AS d make a `row`, which is shown if the `conditions` hold for their `parameters`.
 
-    `narrowed` says that few of the documents are shown, so that it is worth to know them before ranking. `sorts` are what a list may be
+    `narrowed` says that a filter may let few of the documents through. `sorts` are what a list may be
     sorted by, each an expression and its type.
     """
 
@@ -145,19 +149,29 @@ async def find(
         sort = "-created_at"
     binding = dict(binding) | {"sorted": sort}
     plan, added, position = decoded(cursor, binding) if cursor is not None else (None, None, None)
-    narrowed = " AND ".join(source.conditions) if source.narrowed else None
-    parameters = {**source.parameters, "owner": db.owner_id}
+    narrowing = None
+    if source.narrowed:
+        narrowing = Narrowing(" AND ".join(source.conditions), {**source.parameters, "owner": db.owner_id})
+        # What is counted, sorted or learnt from is of those that may be shown alone; a page of the best is found among the best.
+        if sort == "-relevance" and not facets and sum(1 for unit in query.units() if unit.words) <= plans.SHORT:
+            narrowing = replace(narrowing, at_most=FEW)
     async with db.transaction() as tx:
         if plan is None:
-            matches = await plans.prepare(tx, db.owner_id, query, narrowed=narrowed, parameters=parameters if narrowed else None)
+            matches = await plans.prepare(tx, db.owner_id, query, narrowing)
         else:
-            matches = await plans.again(tx, db.owner_id, plan, narrowed=narrowed, parameters=parameters if narrowed else None)
+            matches = await plans.again(tx, db.owner_id, plan, narrowing)
         if matches is None:
             return Found([], None, [])
         ranked = plans.rank(query, matches, wholes=sort != "-relevance")
-        if sort == "-relevance":
-            return await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
-        return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+        if sort != "-relevance":
+            return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+        found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
+        if narrowing is not None and matches.narrowed is None and len(found.hits) < limit and found.next_cursor is not None:
+            # Hardly any of the best may be shown: once more among those that may.
+            matches = await plans.again(tx, db.owner_id, matches.plan, replace(narrowing, at_most=None))
+            ranked = plans.rank(query, matches, wholes=False)
+            found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
+        return found
 
 
 # By relevance
@@ -186,9 +200,13 @@ async def by_relevance(
             # What is ranked anew may come before or behind, whatever it scored at first.
             behind |= scores >= added.least
         numbers, scores = numbers[behind], scores[behind]
-    numbers, scores = ranking.best(numbers, scores, max(CANDIDATES, facets))
+    most = CANDIDATES
+    if source.narrowed and matches.narrowed is None:
+        # So many that twice a page of them may be shown, if they are spread evenly.
+        most = min(max(CANDIDATES, 2 * (limit + 1) * matches.plan.documents // FEW), MOST_CANDIDATES)
+    numbers, scores = ranking.best(numbers, scores, max(most, facets))
     matched = numbers[:facets].tolist() if facets else []
-    numbers, scores = numbers[:CANDIDATES], scores[:CANDIDATES]
+    numbers, scores = numbers[:most], scores[:most]
     if len(numbers) == 0:
         return Found([], None, matched)
     if added is None:
@@ -243,6 +261,7 @@ async def by_relevance(
             "spoken": list(matches.plan.languages),
             "added": list(added.lexemes),
             "added_weights": list(added.weights),
+            "added_weight": ADDED_WEIGHT,
             "least": added.least,
             "verify": _verified(query, matches.plan),
             "key": float(position.key) if position else None,
@@ -256,7 +275,7 @@ async def by_relevance(
     following = None
     if len(rows) > limit:
         following = Position(rows[limit - 1].score, rows[limit - 1].number)
-    elif len(numbers) == CANDIDATES:
+    elif len(numbers) == most:
         following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
         [_hit(row, source) for row in rows[:limit]],
@@ -301,7 +320,7 @@ _ADDED_NOW = f"""
             ORDER BY value DESC, lexeme
             LIMIT {ADDED}
         ), added AS MATERIALIZED (
-            SELECT lexeme, round(({ADDED_WEIGHT} * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
+            SELECT lexeme, round((%(added_weight)s * weight * value / max(value) OVER ())::numeric, 4)::double precision AS weight
             FROM telling
         )
 """

@@ -7,7 +7,7 @@ that every document keeps its score while others arrive.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -93,10 +93,19 @@ class _VaultCounts:
     asked: list[list[Any]]
     liked: list[list[str]]
     similar: list[list[str]]
-    gone: list[int]
+
+
+class _VaultRow(NamedTuple):
+    """The first says what there is, the others are the postings: of each lexeme those in chunks, its tail, and what waits to be merged.
+
+    A value each, for whatever PostgreSQL copies together of megabytes (by `||`, into an array) takes twice the time of reading them.
+    """
+
+    counts: dict[str, Any] | None
+    gone: list[int] | None
     narrowed: list[int] | None
-    lexemes: list[str]
-    postings: list[bytes]
+    lexeme: str | None
+    postings: bytes | None
 
 
 @dataclass
@@ -134,9 +143,9 @@ class Matches:
         """Which of the numbers may be shown."""
         shown = np.ones(len(numbers), bool)
         if len(self.gone):
-            shown &= ~np.isin(numbers, self.gone)
+            shown &= ~ranking.among(numbers, self.gone)
         if self.narrowed is not None:
-            shown &= np.isin(numbers, self.narrowed)
+            shown &= ranking.among(numbers, self.narrowed)
         return shown
 
     def _lexemes(self, key: str) -> Lexemes:
@@ -151,13 +160,21 @@ def _keys(unit: Unit) -> tuple[str, ...]:
     return (*(f"={pair}" for pair in unit.pairs), *(word for word in unit.words if not (words.stands_alone(word) and set(word) <= paired)))
 
 
-async def prepare(
-    tx: Transaction, owner_id: UUID, query: Query, *, narrowed: str | None = None, parameters: Mapping[str, Any] | None = None
-) -> Matches | None:
-    """Looks the query's words up; None if the owner has no documents at all.
+@dataclass(frozen=True)
+class Narrowing:
+    """That only some documents may be shown: a `condition` of documents AS d, with its `parameters`.
 
-    `narrowed`, if only some documents may be shown: a condition of documents AS d, with its `parameters`.
+    Which these are is found out before ranking; `at_most` says up to how many. If there are more, none is told apart (`Matches.narrowed` is
+    None), and they are to be looked for among the best.
     """
+
+    condition: str
+    parameters: Mapping[str, Any]
+    at_most: int | None = None
+
+
+async def prepare(tx: Transaction, owner_id: UUID, query: Query, narrowing: Narrowing | None = None) -> Matches | None:
+    """Looks the query's words up; None if the owner has no documents at all."""
     spoken = {word: said for unit in query.units() for word, said in zip(unit.words, unit.spoken, strict=True)}
     asked = [
         (word, language, lexeme) for word, said in spoken.items() for language in stems.NAMES for lexeme in stems.stems(said, language)
@@ -167,7 +184,7 @@ async def prepare(
     alone = [unit for group in query.groups for unit in group.wanted if len(unit.words) == 1 and not unit.quoted]
     named = [unit for unit in alone if words.is_plain(unit.spoken[0])]
     parts = [pair for unit in named if len(alone) <= PARTS_UP_TO and not unit.prefix for pair in _parts(unit.spoken[0])]
-    found = await tx.fetch_one(
+    rows = await tx.fetch_all(
         f"""
         WITH totals AS MATERIALIZED (
             SELECT language, sum(documents) AS documents, sum(words) AS words
@@ -217,26 +234,22 @@ async def prepare(
         ), spoken AS (
             SELECT coalesce(array_agg(language), '{{}}') AS languages FROM totals
         )
-        SELECT coalesce((SELECT sum(documents) FROM totals), 0)::bigint AS documents,
-            coalesce((SELECT sum(words) FROM totals), 0)::bigint AS words,
-            spoken.languages,
-            ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)) AS stop_words,
-            coalesce((
-                SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
-            ), '[]') AS asked,
-            coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]') AS liked,
-            coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]') AS similar,
-            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
-            {_narrowing(narrowed)} AS narrowed,
-            ARRAY(SELECT lexeme FROM every ORDER BY lexeme) AS lexemes,
-            -- Made for the response alone: there are megabytes of them.
-            ARRAY(
-                SELECT search_merged_postings(%(owner)s, lexeme) || coalesce(
-                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme),
-                    (SELECT postings FROM nearer WHERE nearer.lexeme = every.lexeme), ''
-                ) FROM every ORDER BY lexeme
-            ) AS postings
+        SELECT jsonb_build_object(
+                'documents', coalesce((SELECT sum(documents) FROM totals), 0),
+                'words', coalesce((SELECT sum(words) FROM totals), 0),
+                'languages', spoken.languages,
+                'stop_words', ARRAY(SELECT search_stop_words(%(spoken)s::text[], spoken.languages)),
+                'asked', coalesce((
+                    SELECT jsonb_agg(jsonb_build_array(word, lexeme)) FROM asked WHERE lexeme IN (SELECT lexeme FROM every)
+                ), '[]'),
+                'liked', coalesce((SELECT jsonb_agg(jsonb_build_array(pattern, word, lexeme)) FROM liked), '[]'),
+                'similar', coalesce((SELECT jsonb_agg(jsonb_build_array(asked_word, word, lexeme)) FROM near), '[]')
+            ) AS counts,
+            {_gone_and_narrowed(narrowing)},
+            NULL AS lexeme, NULL::bytea AS postings
         FROM spoken
+        UNION ALL
+        {_PARTS.format(lexemes="every", waiting=_WAITING)}
         """,
         {
             "owner": owner_id,
@@ -250,13 +263,14 @@ async def prepare(
             "correctable": [unit.words[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
             "said": [unit.spoken[0] for unit in named if len(unit.words[0]) > 2 and not unit.prefix],
         }
-        | dict(parameters or {}),
-        row=_VaultCounts,
+        | _narrowing_parameters(narrowing),
+        row=_VaultRow,
         binary=True,
     )
+    found = _VaultCounts(**rows[0].counts) if rows and rows[0].counts else None
     if found is None or found.documents <= 0:
         return None
-    postings = _postings(found)
+    postings, gone, narrowed = _read(rows)
     stop_words = frozenset(word for word, said in spoken.items() if said in found.stop_words)
     plan = Plan(
         lexemes=_resolved(query, found, postings),
@@ -266,7 +280,7 @@ async def prepare(
         average_words=round(max(1.0, found.words / found.documents), 1),
         languages=tuple(found.languages),
     )
-    matches = Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
+    matches = Matches(plan, postings, gone, narrowed)
     weights = {
         number: ranking.weight(len(matches.of_unit(number, unit)), plan.documents)
         for number, unit in enumerate(query.units())
@@ -276,44 +290,83 @@ async def prepare(
     return matches
 
 
-async def again(
-    tx: Transaction, owner_id: UUID, plan: Plan, *, narrowed: str | None = None, parameters: Mapping[str, Any] | None = None
-) -> Matches:
+async def again(tx: Transaction, owner_id: UUID, plan: Plan, narrowing: Narrowing | None = None) -> Matches:
     """The postings of a plan that a cursor has brought back."""
-    found = await tx.fetch_one(
+    rows = await tx.fetch_all(
         f"""
-        WITH waiting AS MATERIALIZED (SELECT * FROM search_waiting_postings(%(owner)s, %(lexemes)s::text[]))
-        SELECT 0 AS documents, 0 AS words, '{{}}'::text[] AS languages, '{{}}'::text[] AS stop_words, '[]'::jsonb AS asked,
-            '[]'::jsonb AS liked, '[]'::jsonb AS similar,
-            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
-            {_narrowing(narrowed)} AS narrowed,
-            %(lexemes)s::text[] AS lexemes,
-            ARRAY(
-                SELECT search_merged_postings(%(owner)s, every.lexeme) || coalesce(
-                    (SELECT postings FROM waiting WHERE waiting.lexeme = every.lexeme), ''
-                ) FROM unnest(%(lexemes)s::text[]) WITH ORDINALITY AS every (lexeme, place) ORDER BY place
-            ) AS postings
+        WITH every AS MATERIALIZED (
+            SELECT lexeme FROM unnest(%(lexemes)s::text[]) AS lexeme
+        ), waiting AS MATERIALIZED (
+            SELECT * FROM search_waiting_postings(%(owner)s, %(lexemes)s::text[])
+        )
+        SELECT NULL::jsonb AS counts, {_gone_and_narrowed(narrowing)}, NULL AS lexeme, NULL::bytea AS postings
+        UNION ALL
+        {_PARTS.format(lexemes="every", waiting="waiting")}
         """,
         {"owner": owner_id, "lexemes": sorted({lexeme for lexemes in plan.lexemes.values() for lexeme, _ in lexemes})}
-        | dict(parameters or {}),
-        row=_VaultCounts,
+        | _narrowing_parameters(narrowing),
+        row=_VaultRow,
         binary=True,
     )
-    assert found is not None
-    postings = _postings(found)
-    return Matches(plan, postings, _numbers(found.gone), None if narrowed is None else _numbers(found.narrowed or []))
+    return Matches(plan, *_read(rows))
 
 
-def _postings(found: _VaultCounts) -> dict[str, bytes]:
-    return {lexeme: packed for lexeme, packed in zip(found.lexemes, found.postings, strict=True) if packed}
+_PARTS = """
+        SELECT NULL::jsonb, NULL::integer[], NULL::integer[], part.lexeme, part.postings
+        FROM {lexemes} AS e CROSS JOIN LATERAL (
+            SELECT e.lexeme, (
+                SELECT string_agg(p.postings, '' ORDER BY p.lowest)
+                FROM search_postings AS p WHERE p.owner_id = %(owner)s AND p.lexeme = e.lexeme
+            ) AS postings
+            UNION ALL
+            SELECT t.lexeme, t.tail FROM search_terms AS t WHERE t.owner_id = %(owner)s AND t.lexeme = e.lexeme
+            UNION ALL
+            SELECT w.lexeme, w.postings FROM {waiting} AS w WHERE w.lexeme = e.lexeme
+        ) AS part
+"""
 
 
-def _narrowing(condition: str | None) -> str:
-    if condition is None:
+_WAITING = "(SELECT * FROM waiting UNION ALL SELECT * FROM nearer WHERE lexeme NOT IN (SELECT lexeme FROM waiting))"
+
+
+def _gone_and_narrowed(narrowing: Narrowing | None) -> str:
+    return f"""
+            ARRAY(SELECT number FROM search_changes WHERE owner_id = %(owner)s AND documents = -1) AS gone,
+            {_narrowed(narrowing)} AS narrowed"""
+
+
+def _read(rows: Sequence[_VaultRow]) -> tuple[dict[str, bytes], Numbers, Numbers | None]:
+    """The postings by lexeme, the numbers that went, and those that may be shown."""
+    parts: dict[str, list[bytes]] = {}
+    for row in rows:
+        if row.lexeme is not None and row.postings:
+            parts.setdefault(row.lexeme, []).append(row.postings)
+    first = rows[0]
+    return (
+        {lexeme: b"".join(packed) for lexeme, packed in parts.items()},
+        _numbers(first.gone or []),
+        None if first.narrowed is None else _numbers(first.narrowed),
+    )
+
+
+def _narrowed(narrowing: Narrowing | None) -> str:
+    if narrowing is None:
         return "NULL::integer[]"
-    return f"""ARRAY(
-        SELECT s.number FROM documents AS d JOIN document_search AS s ON s.owner_id = d.owner_id AND s.document_id = d.id WHERE {condition}
+    return f"""(
+        SELECT CASE WHEN %(at_most)s::integer IS NULL OR count(*) <= %(at_most)s::integer THEN coalesce(array_agg(shown.number), '{{}}') END
+        FROM (
+            SELECT s.number
+            FROM documents AS d CROSS JOIN LATERAL (
+                SELECT s.number FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.document_id = d.id OFFSET 0
+            ) AS s
+            WHERE {narrowing.condition}
+            LIMIT %(at_most)s::integer + 1
+        ) AS shown
     )"""
+
+
+def _narrowing_parameters(narrowing: Narrowing | None) -> dict[str, Any]:
+    return {} if narrowing is None else {**narrowing.parameters, "at_most": narrowing.at_most}
 
 
 def _numbers(values: Iterable[int]) -> Numbers:
@@ -414,10 +467,10 @@ def rank(query: Query, matches: Matches, *, wholes: bool = True) -> Ranked:
         return parts[0]
     if not parts:
         return Ranked(ranking.NONE.numbers, ranking.NONE.frequencies, np.empty(0, bool))
-    numbers = np.unique(np.concatenate([part.numbers for part in parts]))
+    numbers = ranking.distinct([part.numbers for part in parts])
     scores = np.zeros(len(numbers))
     for part in parts:
-        at = np.searchsorted(numbers, part.numbers)
+        at = ranking.places(numbers, part.numbers)
         scores[at] = np.maximum(scores[at], part.scores)
     return Ranked(numbers, scores, np.ones(len(numbers), bool))
 
@@ -437,30 +490,30 @@ def _rank_group(group: Group, first: int, matches: Matches, question: bool, whol
     plan = matches.plan
     about = required(group, plan)
     sums: list[tuple[Numbers, Scores]] = []
-    counts: list[tuple[Numbers, Scores]] = []
+    having: list[Numbers] = []
     for at, unit in about:
         postings = matches.of_unit(first + at, unit)
         weight = plan.weights.get(first + at, 0.0)
         sums.append((postings.numbers, ranking.impacts(postings, plan.average_words, weight * group.times[at])))
         if unit.words and (wholes or not question):
-            numbers = matches.having(first + at, unit)
-            counts.append((numbers, np.ones(len(numbers))))
+            having.append(matches.having(first + at, unit))
     numbers, scores = ranking.total(sums)
     shown = None if not len(matches.gone) and matches.narrowed is None else matches.visible(numbers)
     for at, unit in about:
         if unit.quoted:
-            has = np.isin(numbers, matches.of_unit(first + at, unit).numbers)
+            has = ranking.among(numbers, matches.of_unit(first + at, unit).numbers)
             shown = has if shown is None else shown & has
     if group.excluded:
-        has_none = ~np.isin(numbers, _excluded(group, first, matches))
+        has_none = ~ranking.among(numbers, _excluded(group, first, matches))
         shown = has_none if shown is None else shown & has_none
     if question and not wholes:
         whole = np.zeros(len(numbers), bool)
-    elif len(counts) == 1 and len(counts[0][0]) == len(numbers):
+    elif len(having) == 1 and len(having[0]) == len(numbers):
         whole = np.ones(len(numbers), bool)
     else:
-        having, count = ranking.total(counts)
-        whole = np.isin(numbers, having[count >= len(counts)])
+        whole = np.full(len(numbers), bool(having))
+        for one in sorted(having, key=len):
+            whole[whole] = ranking.among(numbers[whole], one)
     if not question:
         scores = scores + WHOLE * whole
     ranked = Ranked(numbers, scores, whole)
@@ -468,10 +521,9 @@ def _rank_group(group: Group, first: int, matches: Matches, question: bool, whol
 
 
 def _excluded(group: Group, first: int, matches: Matches) -> Numbers:
-    numbers = [
-        matches.of_unit(first + len(group.wanted) + at, unit).numbers for at, unit in enumerate(group.excluded) if not unit.is_phrase
-    ]
-    return np.unique(np.concatenate(numbers)) if numbers else ranking.NONE.numbers
+    return ranking.distinct(
+        [matches.of_unit(first + len(group.wanted) + at, unit).numbers for at, unit in enumerate(group.excluded) if not unit.is_phrase]
+    )
 
 
 def only(ranked: Ranked, chosen: Any) -> Ranked:

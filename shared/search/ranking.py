@@ -20,8 +20,8 @@ Numbers = npt.NDArray[np.int32]
 Scores = npt.NDArray[np.float64]
 
 _POSTING: Any = np.dtype([("number", ">i4"), ("frequency", "u1"), ("length", "u1")])
-_DENSE = 3_000_000
-"""Numbers that lie closer together than this are added up in one array."""
+_DENSE, _SPARSE = 4_000_000, 64
+"""Numbers that lie closer together than this are told apart by a table with a place for each, if one place in so many is taken."""
 
 DECIMALS = 9
 """Scores that PostgreSQL has added to are rounded, so that it and we compare the same ones."""
@@ -67,23 +67,78 @@ def union(parts: Sequence[Postings]) -> Postings:
     parts = [part for part in parts if len(part)]
     if len(parts) < 2:
         return parts[0] if parts else NONE
-    numbers = np.concatenate([part.numbers for part in parts])
-    frequencies = np.concatenate([part.frequencies for part in parts])
-    lengths = np.concatenate([part.lengths for part in parts])
-    order = np.lexsort((-frequencies, numbers))
-    numbers = numbers[order]
-    first = np.ones(len(numbers), bool)
-    first[1:] = numbers[1:] != numbers[:-1]
-    return Postings(numbers[first], frequencies[order][first], lengths[order][first])
+    numbers = distinct([part.numbers for part in parts])
+    frequencies = np.zeros(len(numbers), np.result_type(*(part.frequencies for part in parts)))
+    lengths = np.zeros(len(numbers), np.uint8)
+    for part in parts:
+        place = places(numbers, part.numbers)
+        frequencies[place] = np.maximum(frequencies[place], part.frequencies)
+        lengths[place] = part.lengths
+    return Postings(numbers, frequencies, lengths)
 
 
 def intersection(parts: Sequence[Postings]) -> Postings:
     """The documents that have all of these; what counts is what counts least."""
-    found = parts[0]
-    for part in sorted(parts[1:], key=len):
-        numbers, left, right = np.intersect1d(found.numbers, part.numbers, assume_unique=True, return_indices=True)
-        found = Postings(numbers, np.minimum(found.frequencies[left], part.frequencies[right]), found.lengths[left])
+    found, *others = sorted(parts, key=len)
+    for part in others:
+        both = among(found.numbers, part.numbers)
+        numbers = found.numbers[both]
+        frequencies = np.minimum(found.frequencies[both], part.frequencies[np.searchsorted(part.numbers, numbers)])
+        found = Postings(numbers, frequencies, found.lengths[both])
     return found
+
+
+def distinct(parts: Sequence[Numbers]) -> Numbers:
+    """The numbers that are in any of these, which rise, in rising order."""
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else NONE.numbers
+    lowest, span = _reach(parts)
+    if span <= _DENSE and span <= _SPARSE * sum(map(len, parts)):
+        there = np.zeros(span, bool)
+        for part in parts:
+            there[part.astype(np.intp) - lowest] = True
+        return (np.flatnonzero(there) + lowest).astype(np.int32)
+    # np.unique would put a million numbers into a hash first.
+    numbers = np.sort(np.concatenate(parts), kind="stable")
+    first = np.ones(len(numbers), bool)
+    first[1:] = numbers[1:] != numbers[:-1]
+    return numbers[first]
+
+
+def among(numbers: Numbers, chosen: Numbers) -> Any:
+    """Which of the numbers are among those chosen; both rise."""
+    found = np.zeros(len(numbers), bool)
+    if not len(numbers) or not len(chosen):
+        return found
+    begin, end = np.searchsorted(numbers, chosen[0]), np.searchsorted(numbers, chosen[-1], side="right")
+    inside = numbers[begin:end]
+    lowest, span = int(chosen[0]), int(chosen[-1]) - int(chosen[0]) + 1
+    if span <= _DENSE and span <= _SPARSE * len(inside):
+        there = np.zeros(span, bool)
+        there[chosen.astype(np.intp) - lowest] = True
+        found[begin:end] = there.take(inside.astype(np.intp) - lowest)
+    else:
+        found[begin:end] = chosen[np.searchsorted(chosen, inside)] == inside
+    return found
+
+
+def places(numbers: Numbers, chosen: Numbers) -> Any:
+    """Where the chosen stand among the numbers, which have them all; both rise."""
+    if not len(chosen):
+        return np.empty(0, np.intp)
+    lowest, span = _reach([numbers])
+    if span <= _DENSE and span <= _SPARSE * len(chosen):
+        place = np.empty(span, np.int32)
+        place[numbers.astype(np.intp) - lowest] = np.arange(len(numbers), dtype=np.int32)
+        return place.take(chosen.astype(np.intp) - lowest)
+    return np.searchsorted(numbers, chosen)
+
+
+def _reach(parts: Sequence[Numbers]) -> tuple[int, int]:
+    """The lowest of the numbers, and how many there are up to the highest."""
+    lowest = min(int(part[0]) for part in parts)
+    return lowest, max(int(part[-1]) for part in parts) - lowest + 1
 
 
 def weight(matching: int, documents: int) -> float:
@@ -97,7 +152,8 @@ def impacts(postings: Postings, average_words: float, weight: float) -> Scores:
     if len(postings) >= _MANY and postings.frequencies.dtype == np.uint8:
         every = np.arange(256, dtype=np.float64)[:, np.newaxis]
         table = _impact(every, _saturation(average_words), weight).ravel()
-        by_posting: Scores = table[(postings.frequencies.astype(np.uint16) << 8) | postings.lengths]
+        # Indexes of the processor's own width: any others are converted one by one.
+        by_posting: Scores = table.take((postings.frequencies.astype(np.intp) << 8) | postings.lengths)
         return by_posting
     return _impact(postings.frequencies.astype(np.float64), _saturation(average_words)[postings.lengths], weight)
 
@@ -115,26 +171,33 @@ def _saturation(average_words: float) -> Scores:
 
 
 def total(parts: Sequence[tuple[Numbers, Scores]]) -> tuple[Numbers, Scores]:
-    """Adds up what the words give: the documents, rising, and their scores."""
+    """Adds up what the words give, each more than nothing: the documents, rising, and their scores."""
     parts = [part for part in parts if len(part[0])]
-    if not parts:
-        return NONE.numbers, NONE.frequencies
-    lowest = min(int(numbers[0]) for numbers, _ in parts)
-    span = max(int(numbers[-1]) for numbers, _ in parts) - lowest + 1
-    if span <= _DENSE:
+    if len(parts) < 2:
+        return parts[0] if parts else (NONE.numbers, NONE.frequencies)
+    lowest, span = _reach([numbers for numbers, _ in parts])
+    if span <= _DENSE and span <= _SPARSE * sum(len(numbers) for numbers, _ in parts):
         sums = np.zeros(span)
         for numbers, scores in parts:
-            sums[numbers - lowest] += scores
-        found = np.flatnonzero(sums)
-        return (found + lowest).astype(np.int32), sums[found]
-    numbers = np.concatenate([numbers for numbers, _ in parts])
-    distinct, place = np.unique(numbers, return_inverse=True)
-    weights = np.concatenate([scores for _, scores in parts])
-    return distinct, np.bincount(place, weights=weights, minlength=len(distinct)).astype(np.float64)
+            place = numbers.astype(np.intp) - lowest
+            sums[place] = sums.take(place) + scores
+        found = np.flatnonzero(sums != 0)
+        return (found + lowest).astype(np.int32), sums.take(found)
+    every = distinct([numbers for numbers, _ in parts])
+    sums = np.zeros(len(every))
+    for numbers, scores in parts:
+        sums[np.searchsorted(every, numbers)] += scores
+    return every, sums
 
 
 def best(numbers: Numbers, scores: Scores, most: int) -> tuple[Numbers, Scores]:
     """The best `most`, best first; of equals, the higher number, which came later."""
+    if len(numbers) > 64 * most:
+        # Nearly all are left out by what is a low score among every sixteenth.
+        sample = scores[::16]
+        likely = scores >= np.partition(sample, len(sample) - most // 4)[len(sample) - most // 4]
+        if np.count_nonzero(likely) >= most:
+            numbers, scores = numbers[likely], scores[likely]
     if len(numbers) > 4 * most:
         # All that are no worse than the last of them, then in order.
         least = np.partition(scores, len(scores) - most)[len(scores) - most]

@@ -214,8 +214,12 @@ async def test_after_three_failures_a_provider_is_left_alone_then_tried_by_one(
     assert 0 < resting.value.retry_after <= circuits.FIRST_REST_SECONDS
     assert len(server.requests) == circuits.FAILURES_ALLOWED
     await _time_is_up(db, circuits.endpoint(choice, owner))
-    server.always, server.seconds = None, 0.3
-    outcomes = await asyncio.gather(*(_opened(owner, choice).classify(PAPER, TOPICS) for _ in range(5)), return_exceptions=True)
+    server.always, server.released = None, asyncio.Event()
+    calls = [asyncio.ensure_future(_opened(owner, choice).classify(PAPER, TOPICS)) for _ in range(5)]
+    while sum(call.done() for call in calls) < 4:
+        await asyncio.sleep(0.01)
+    server.released.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(outcome, ProviderResting) for outcome in outcomes) == 4
     await _opened(owner, choice).classify(PAPER, TOPICS)
 

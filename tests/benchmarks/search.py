@@ -90,6 +90,7 @@ class Stopwatch:
 async def measure(superuser_url: str) -> None:
     """Prints the figures, of the first owner."""
     from functions.documents.list_documents import list_documents
+    from functions.documents.suggest_search import suggest_search
     from shared.db import Transaction, database
     from shared.faas.declarations import ENDPOINTS
     from shared.identity import tokens
@@ -99,13 +100,13 @@ async def measure(superuser_url: str) -> None:
     watch = Stopwatch()
     for name in ("fetch_one", "fetch_all", "fetch_value"):
         setattr(Transaction, name, watch.wrap(getattr(Transaction, name)))
-    app = serving(ENDPOINTS[list_documents.__name__])
+    app = serving(ENDPOINTS[list_documents.__name__], ENDPOINTS[suggest_search.__name__])
     browser = Client("192.0.2.1", "benchmark", "en")
     headers: dict[str, str] = {}
 
-    async def call(parameters: dict[str, str]) -> tuple[float, float, int]:
+    async def call(parameters: dict[str, str], path: str) -> tuple[float, float, int]:
         watch.seconds, began = 0.0, time.perf_counter()
-        answer = await ask(app, "GET", "/api/documents?" + urlencode(parameters), headers=headers)
+        answer = await ask(app, "GET", f"{path}?{urlencode(parameters)}", headers=headers)
         spent = time.perf_counter() - began
         assert answer.status == 200, answer.body
         return watch.seconds, spent, len(answer.json()["items"])
@@ -118,9 +119,10 @@ async def measure(superuser_url: str) -> None:
         kinds = _queries(baseline, owner)
         print(f"{'':34}{'in the database':>22}{'at the client':>22}")
         for kind, parameters in kinds.items():
+            path = "/api/documents/suggest" if kind == "suggestions" else "/api/documents"
             for one in parameters[:5]:
-                await call(one)
-            spent = [await call(one) for one in parameters]
+                await call(one, path)
+            spent = [await call(one, path) for one in parameters]
             found = sum(items for _, _, items in spent) / len(spent)
             columns = [_figures([a for a, _, _ in spent]), _figures([b for _, b, _ in spent])]
             print(f"{kind:34}" + "".join(f"{column:>22}" for column in columns) + f"   ({found:.0f} a page)", flush=True)
@@ -180,6 +182,8 @@ def _queries(connection: psycopg.Connection[Any], owner: UUID) -> dict[str, list
         "words in a fifth, by name": [{"q": chance.choice(fifth), "sort": "filename"} for _ in range(ROUNDS)],
         "words in nearly all, by size": [{"q": chance.choice(most), "sort": "-size"} for _ in range(ROUNDS)],
         "words in a fifth, one type": [{"q": chance.choice(fifth), "content_type": "image/png"} for _ in range(ROUNDS)],
+        "words in a fifth, facets": [{"q": chance.choice(fifth), "facets": "true"} for _ in range(ROUNDS)],
+        "suggestions": times(lambda: (word := chance.choice(middling))[: chance.randint(2, len(word))]),
     }
 
 

@@ -21,7 +21,16 @@ from tests.storage.servers.nextcloud_server import NextcloudServer
 
 BROWSER = Client("192.0.2.1", "tests", "en")
 FUNCTIONS = {
-    "cloud": ["list_connections", "connect_webdav", "check_connection", "delete_connection", "browse_connection"],
+    "cloud": [
+        "list_connections",
+        "connect_webdav",
+        "check_connection",
+        "delete_connection",
+        "browse_connection",
+        "watch_folder",
+        "list_watched_folders",
+        "unwatch_folder",
+    ],
     "account": ["choose_storage"],
     "documents": ["move_document", "stream_content", "download_document", "get_document"],
 }
@@ -222,3 +231,27 @@ async def test_an_idempotency_key_connects_once_and_keeps_to_its_request(person:
     assert (other.status, other.json()["code"]) == (422, "idempotency_key_reused")
     listed = (await person.ask("GET", "/api/cloud/connections")).json()["items"]
     assert [item["name"] for item in listed] == ["My NAS"]
+
+
+async def test_a_folder_is_watched_listed_and_let_go(person: Person, another: Person, server: DavServer) -> None:
+    (server.folder / "box").mkdir()
+    connection_id = (await person.connect(server)).json()["id"]
+    path = f"/api/cloud/connections/{connection_id}/watched-folders"
+    key = {"idempotency-key": "one key"}
+    made = await person.ask("POST", path, json={"path": "box"}, headers=key)
+    assert made.status == 201, made.body
+    folder = made.json()
+    assert set(folder) == {"id", "path", "waiting", "refused", "error", "looked_at", "next_look_at", "created_at"}
+    assert (await person.ask("POST", path, json={"path": "box"}, headers=key)).json() == folder
+    reused = await person.ask("POST", path, json={"path": ""}, headers=key)
+    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
+    listed = (await person.ask("GET", path)).json()
+    assert [item["id"] for item in listed["items"]] == [folder["id"]]
+    assert listed["next_cursor"] is None
+    for method, at, more in (("GET", path, {}), ("POST", path, {"json": {"path": "box"}}), ("DELETE", f"{path}/{folder['id']}", {})):
+        assert (await another.ask(method, at, **more)).status == 404
+    nowhere = await person.ask("POST", path, json={"path": "nowhere"})
+    assert (nowhere.status, nowhere.code) == (404, "not_found")
+    assert (await person.ask("DELETE", f"{path}/{folder['id']}")).status == 204
+    assert (await person.ask("DELETE", f"{path}/{folder['id']}")).status == 404
+    assert (await person.ask("GET", path)).json()["items"] == []

@@ -34,12 +34,12 @@ _FILL = """
 """
 
 
-@pytest.fixture
-async def library_of_fifty_thousand(own_services: Services) -> "tuple[Database, UUID, list[UUID], UUID]":
-    """An owner's documents among another one's; the owner's senders, and a topic that one in twenty is filed under."""
+async def fill(url: str, documents: int, others: int) -> tuple[UUID, list[UUID], UUID]:
+    """An owner's documents among another one's; the owner, its senders, and a topic that one in twenty is filed under. `url` is a
+    superuser's."""
     owner, other, topic = new_id(), new_id(), new_id()
     senders = [new_id() for _ in range(25)]
-    async with await psycopg.AsyncConnection.connect(own_services.postgres.url("postgres"), autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute("SET session_replication_role = replica")  # no triggers: they are not what is looked at
         for one in (owner, other):
             await connection.execute("INSERT INTO users (id, email, password_hash) VALUES (%s, %s, '!')", (one, f"{one}@example.org"))
@@ -49,7 +49,7 @@ async def library_of_fifty_thousand(own_services: Services) -> "tuple[Database, 
                 (sender, owner, f"sender {number}", f"sender {number}", f"sender {number}"),
             )
         await connection.execute("INSERT INTO topics (id, owner_id, name, name_key) VALUES (%s, %s, 'Topic', 'topic')", (topic, owner))
-        for one, count in ((owner, DOCUMENTS), (other, OTHERS)):
+        for one, count in ((owner, documents), (other, others)):
             await connection.execute(_FILL, {"owner": one, "count": count, "senders": senders})
         await connection.execute(
             """
@@ -59,6 +59,31 @@ async def library_of_fifty_thousand(own_services: Services) -> "tuple[Database, 
             (topic, owner),
         )
         await connection.execute("VACUUM ANALYZE")
+    return owner, senders, topic
+
+
+def every_filter(senders: list[UUID], topic: UUID) -> dict[str, Filters]:
+    """One of each, and none."""
+    return {
+        "nothing": Filters(),
+        "trash": Filters(trashed=True),
+        "topic": Filters(topic_ids=(topic,)),
+        "type": Filters(content_types=("text/plain",)),
+        "language": Filters(languages=("de", "fr")),
+        "status": Filters(statuses=("ready",)),
+        "created": Filters(created_after=datetime(2020, 1, 10, tzinfo=UTC), created_before=datetime(2020, 1, 20, tzinfo=UTC)),
+        "sender": Filters(sender_ids=(senders[3],)),
+        "senders": Filters(sender_ids=tuple(senders[:3])),
+        "issued": Filters(issued_after=date(2015, 3, 1), issued_before=date(2015, 4, 1)),
+    }
+
+
+SORTS = [sort for sort in get_args(Sort) if not sort.endswith("relevance")]
+
+
+@pytest.fixture
+async def library_of_fifty_thousand(own_services: Services) -> "tuple[Database, UUID, list[UUID], UUID]":
+    owner, senders, topic = await fill(own_services.postgres.url("postgres"), DOCUMENTS, OTHERS)
     return Database(own_services.postgres.url()), owner, senders, topic
 
 
@@ -82,22 +107,10 @@ async def _explained(
 async def test_no_list_reads_all_documents(library_of_fifty_thousand: "tuple[Database, UUID, list[UUID], UUID]") -> None:
     db, owner, senders, topic = library_of_fifty_thousand
     vault = TenantDatabase(db, owner)
-    filters = {
-        "nothing": Filters(),
-        "trash": Filters(trashed=True),
-        "topic": Filters(topic_ids=(topic,)),
-        "type": Filters(content_types=("text/plain",)),
-        "language": Filters(languages=("de", "fr")),
-        "status": Filters(statuses=("ready",)),
-        "created": Filters(created_after=datetime(2020, 1, 10, tzinfo=UTC), created_before=datetime(2020, 1, 20, tzinfo=UTC)),
-        "sender": Filters(sender_ids=(senders[3],)),
-        "senders": Filters(sender_ids=tuple(senders[:3])),
-        "issued": Filters(issued_after=date(2015, 3, 1), issued_before=date(2015, 4, 1)),
-    }
     sequential = []
     try:
-        for name, chosen in filters.items():
-            for sort in (sort for sort in get_args(Sort) if not sort.endswith("relevance")):
+        for name, chosen in every_filter(senders, topic).items():
+            for sort in SORTS:
                 first = await listing.list_documents(vault, chosen, sort, 50)
                 after = listing.sort_key(first.items[-1], sort)
                 for nodes in (

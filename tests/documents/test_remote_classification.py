@@ -14,7 +14,7 @@ import pytest
 
 from shared.ai.provider import ProviderName
 from shared.ai.registry import PROVIDERS, ProviderChoice
-from shared.assistant import call_log, choices, tasks
+from shared.assistant import call_log, choices, circuits, tasks
 from shared.assistant.models import NewAISettings
 from shared.db import Database, TenantDatabase
 from shared.documents import ai_requests, classify_step, suggestions, topics
@@ -63,11 +63,11 @@ async def _detail(db: Database, owner: UUID, document: UUID) -> tuple[str, str]:
     return step.state, step.detail or ""
 
 
-async def _due(db: Database, owner: UUID) -> None:
+async def _due(db: Database, owner: UUID, choice: ProviderChoice) -> None:
     """Time passes for everything that waits, here and at the provider."""
     async with db.system() as tx:
         await tx.execute("UPDATE ai_tasks SET not_before = now() WHERE owner_id = %s", (owner,))
-        await tx.execute("DELETE FROM ai_circuits")
+        await tx.execute("DELETE FROM ai_circuits WHERE endpoint = %s", (circuits.endpoint(choice, owner),))
 
 
 async def _task(db: Database, owner: UUID, document: UUID) -> tuple[str, int, float]:
@@ -290,7 +290,7 @@ async def test_when_the_provider_is_back_the_document_is_filed(db: Database, own
         assert "again later" in (await _detail(db, owner, document))[1]
         assert not await _turn(db, owner, choice)
         server.always = None
-        await _due(db, owner)
+        await _due(db, owner, choice)
         assert await _turn(db, owner, choice)
     assert await _filed(db, owner, document) == [invoices]
     assert (await _detail(db, owner, document))[0] == "done"
@@ -307,7 +307,7 @@ async def test_a_document_that_always_fails_is_given_up(db: Database, owner: UUI
                 break
             state, _, wait = await _task(db, owner, document)
             waits.append(wait if state == "waiting" else 0.0)
-            await _due(db, owner)
+            await _due(db, owner, choice)
         assert len(server.requests) == tasks.ATTEMPTS
         assert waits[:-1] == sorted(waits[:-1])
         assert (await _task(db, owner, document))[0] == "gave_up"
@@ -318,7 +318,7 @@ async def test_a_document_that_always_fails_is_given_up(db: Database, owner: UUI
             await _step(db, owner, document, choice, revision=revision)
             for _ in range(10):
                 await _turn(db, owner, choice)
-                await _due(db, owner)
+                await _due(db, owner, choice)
         assert len(server.requests) == tasks.ATTEMPTS_EVER
         assert await _status(db, owner, document) == "ready"
         # By hand it may be tried again.

@@ -53,6 +53,10 @@ def test_which_number_is_the_day_is_told_by_the_document_or_its_language(text: s
 
 
 LETTERS: list[tuple[str, str, str, str | None]] = [
+    ("a label of two words", "de", "Rechnung\nBestelldatum 01.02.2024\nRechnungsdatum/Lieferdatum 02.02.2024", "2024-02-02"),
+    ("an invitation is for another day", "de", "Einladung zur Hochzeit am 24.08.2024 um 14 Uhr", None),
+    ("minutes are written after the meeting", "de", "Protokoll der Mitgliederversammlung am 12.04.2024\nBeginn 19:00\n\n"
+     "Eichenau, 20.04.2024\nSchriftführerin", "2024-04-20"),
     ("town and date", "de", "Stadtwerke Köln · Parkgürtel 24 · 50823 Köln\n\nFrau\nAnna Beispiel\n\nKöln, den 3. Mai 2024\n\n"
      "Sehr geehrte Frau Beispiel,\n"
      "wir danken für Ihr Schreiben vom 12.04.2024. Bitte zahlen Sie bis zum 31.05.2024.", "2024-05-03"),

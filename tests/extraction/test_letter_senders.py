@@ -19,6 +19,8 @@ LETTERS: list[tuple[str, str, str | None]] = [
     ("French", "Mairie de Lyon\n1 place de la Comédie\n69001 Lyon\n\nMadame Dupont", "Mairie de Lyon"),
     ("Spanish", "Endesa Energía, S.A.U.\nC/ Ribera del Loira 60\n28042 Madrid\n\nFactura", "Endesa Energía, S.A.U."),
     ("a first line with its address", "Harbour Mutual\n12 Quay Street\nBristol BS1 4ST\n\n3 May 2024\n\nDear Mr Roe,", "Harbour Mutual"),
+    ("a doctor", "Ordonnance\nDocteur Paul Martin\nLe 22 mai 2024\nMme Claire Petit", "Docteur Paul Martin"),
+    ("a labelled one", "Lohnsteuerbescheinigung für 2023\nArbeitgeber: Krause Bau AG\nDatum: 31.01.2024", "Krause Bau AG"),
     ("foot", "Ihre Rechnung\nPos 1  Schrauben  12,00\nSumme 12,00\n\n"
      "Eisen Huber KG, Werkstr. 2, 80331 München, HRB 1234", "Eisen Huber KG"),
     ("the paper's heading is none", "Versicherungsschein zur Haftpflichtversicherung\nVersicherungsnummer: 12\nBeitrag 60,00", None),

@@ -298,6 +298,27 @@ async def test_pages_follow_one_another_without_gap_or_repetition(vault: Vault, 
         assert set(titles) == expected
 
 
+@pytest.mark.parametrize("few", [1, 10, 100])
+@pytest.mark.parametrize("candidates", [5, 30, 4000])
+async def test_a_filter_finds_all_that_it_lets_through_however_many(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, few: int, candidates: int
+) -> None:
+    """Told apart before ranking, looked for among the best, or both when hardly any of the best passes."""
+    monkeypatch.setattr(search_page, "FEW", few)
+    monkeypatch.setattr(search_page, "CANDIDATES", candidates)
+    monkeypatch.setattr(search_page, "MOST_CANDIDATES", candidates)
+    for number in range(20):
+        await vault.add(f"best {number}", "word word word")
+    expected = [f"page {number}" for number in range(8)]
+    for title in reversed(expected):
+        await vault.add(title, "word " + "beside " * int(title[5:]), content_type="image/png")
+    for limit in (3, 200):
+        assert await vault.titles("word", limit=limit, content_types=("image/png",)) == expected
+        assert len(await vault.titles("word", limit=limit, content_types=("application/pdf",))) == 20
+    page = await listing.search_documents(vault.db, "word", Filters(content_types=("image/png",)), limit=4)
+    assert [hit.title for hit in page.items] == expected[:4], "no page ends short before the last"
+
+
 async def test_pages_are_stable_under_inserts(vault: Vault) -> None:
     expected = {f"d{number}" for number in range(12)}
     for title in sorted(expected):

@@ -12,12 +12,16 @@ from shared.extraction.limits import MAX_TEXT_FILE
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{1,40})|<\?xml[^>]{0,100}?encoding\s*=\s*[\"']([a-zA-Z0-9_:.-]{1,40})", re.I
 )
-_INVISIBLE = {"script", "style", "noscript", "template", "svg", "math", "object", "iframe", "head", "select", "canvas", "audio", "video"}
+_INVISIBLE = {
+    "script", "style", "noscript", "template", "object", "iframe", "head", "select", "canvas", "audio", "video", "annotation",
+    "annotation-xml", "desc", "metadata", "defs",
+}  # fmt: skip
 _BLOCKS = {
     "p", "div", "section", "article", "header", "footer", "main", "aside", "nav", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl",
     "blockquote", "pre", "table", "form", "fieldset", "figure", "address", "hr", "body", "html", "center", "details", "summary",
 }  # fmt: skip
 _LINES = {"br", "li", "tr", "dt", "dd", "caption", "figcaption", "option", "legend", "label"}
+_NO_TEXT_FIELDS = {"hidden", "password", "checkbox", "radio", "file", "image", "color", "range"}
 _MAX_TITLE = 10_000
 _SPACE = re.compile(r"[ \t\r\n\f\u00a0]+")
 
@@ -62,6 +66,10 @@ class _Visible(HTMLParser):
         self._hidden_by: Counter[str] = Counter()
         self._in_title = False
         self._preformatted = 0
+        self._chosen = False
+        """Whether an option is open that is selected."""
+        self._drawings = 0
+        """Drawings (SVG) that are open."""
         self.title: str | None = None
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:
@@ -70,8 +78,13 @@ class _Visible(HTMLParser):
         return end + 1 if end >= 0 else -1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "title" and self.title is None and not self._hidden_by["svg"]:
+        if tag == "title" and self._drawings:
+            self._hidden.append(tag)
+            self._hidden_by[tag] += 1
+        elif tag == "title" and self.title is None:
             self._in_title, self.title = True, ""
+        elif tag == "svg":
+            self._drawings += 1
         elif tag == "body":
             self._hidden.clear()  # a head that was never closed
             self._hidden_by.clear()
@@ -86,12 +99,26 @@ class _Visible(HTMLParser):
             self._parts.append("\t")
         elif tag == "img" and not self._hidden:
             self._parts.append(f" {dict(attrs).get('alt') or ''} ")
+        elif tag == "text":  # of a drawing
+            self._parts.append(" ")
         if tag == "pre":
             self._preformatted += 1
+        elif tag in ("input", "option") and self._hidden in ([], ["select"]):
+            self._field(tag, dict(attrs))
+
+    def _field(self, tag: str, attributes: dict[str, str | None]) -> None:
+        """What is typed into a form, or chosen."""
+        if tag == "input" and (attributes.get("type") or "text").lower() not in _NO_TEXT_FIELDS:
+            self._parts.append(f" {attributes.get('value') or ''} ")
+        self._chosen = tag == "option" and "selected" in attributes
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
+        elif tag == "svg":
+            self._drawings = max(0, self._drawings - 1)
+        elif tag in ("option", "select"):
+            self._chosen = False
         while self._hidden_by[tag]:
             innermost = self._hidden.pop()
             self._hidden_by[innermost] -= 1
@@ -105,7 +132,7 @@ class _Visible(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title = ((self.title or "") + data)[:_MAX_TITLE]
-        elif not self._hidden:
+        elif not self._hidden or (self._chosen and self._hidden == ["select"]):
             self._parts.append(data if self._preformatted else _SPACE.sub(" ", data))
 
     def text(self) -> str:

@@ -19,11 +19,21 @@ from typing import Any, BinaryIO
 from shared.extraction import compound, content_types, parts
 from shared.extraction.encodings import decode
 from shared.extraction.failures import ExtractionFailed, ExtractionWarning, UnsupportedType
-from shared.extraction.formats import Reading, Scan, outlook, rtf, tnef
+from shared.extraction.formats import Reading, Scan, calendars, outlook, rtf, tnef
 from shared.extraction.formats.html import to_text
 from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE, MIB
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
+_FOR_BROWSERS = {"text/css", "text/javascript", "application/javascript"}
+"""Parts of a saved page that nobody reads."""
+_FOR_SOME_PROGRAMS = {"text/x-amp-html", "text/watch-html"}
+"""Versions of a text that others say as well."""
+_CALENDAR = "text/calendar"
+_MARKUP = {"text/html", "text/enriched", "text/richtext"}
+_UUENCODED = re.compile(rb"^begin [0-7]{3,4} ([^\r\n]{1,255})\r?\n((?:[!-`][ -`]{1,84}\r?\n)+)(?:[` ]?\r?\n)?end[ \t]*\r?$", re.M)
+_MESSAGE_BEGINS = re.compile(rb"^From \S[^\r\n]{0,300}\d\d:\d\d[^\r\n]{0,30}\r?\n", re.M)
+"""The line that divides the messages of an mbox (RFC 4155)."""
+_MAX_MESSAGES = 2_000
 _REPORTS = {"message/delivery-status", "message/disposition-notification", "message/feedback-report", "message/global-delivery-status"}
 _DEEPEST = 20
 _MAX_NAMED = 200
@@ -118,11 +128,23 @@ def _opened(file: BinaryIO, data: bytes) -> _Mail:
 
 
 def _taken_apart_by(rules: Any, data: bytes) -> _Mail:
-    message: Message = BytesParser(policy=rules).parsebytes(data)
+    first, *others = _messages(data)
+    message: Message = BytesParser(policy=rules).parsebytes(first)
     mail = _Mail(_header(message, "Subject") or None, _shown(message).splitlines())
     _collect(message, mail.bodies, mail.attachments, depth=0)
+    for other in others:
+        _collect_nested(BytesParser(policy=rules).parsebytes(other), mail.bodies, mail.attachments, 1)
     mail.attachments = _with_members(mail.attachments)
     return mail
+
+
+def _messages(data: bytes) -> list[bytes]:
+    """The messages of an mbox; of any other file, it alone."""
+    if not data.startswith(b"From "):
+        return [data]
+    starts = [match.start() for match in islice(_MESSAGE_BEGINS.finditer(data), _MAX_MESSAGES)]
+    starts = [0, *(start for start in starts if data[max(0, start - 4) : start].endswith((b"\n\n", b"\r\n\r\n")))]
+    return [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
 def _lines(message: outlook.OutlookMessage) -> list[str]:
@@ -201,9 +223,18 @@ def _collect(part: Message, bodies: list[str], attachments: Attachments, depth: 
         for child in _children(part):
             _collect(child, bodies, attachments, depth + 1)
     else:
-        content = part.get_payload(decode=True)
-        if isinstance(content, bytes):
+        content = _content(part)
+        if content is not None and kind not in _FOR_BROWSERS:
             _collect_leaf(part, kind, content, bodies, attachments, depth)
+
+
+def _content(part: Message) -> bytes | None:
+    encoding = str(part.get("Content-Transfer-Encoding", ""))
+    if (bare := encoding.strip(" \t\r\n;\"'").lower()) != encoding:  # which the standard library takes to the letter
+        del part["Content-Transfer-Encoding"]
+        part["Content-Transfer-Encoding"] = bare
+    content = part.get_payload(decode=True)
+    return content if isinstance(content, bytes) else None
 
 
 def _children(part: Message) -> list[Message]:
@@ -228,10 +259,30 @@ def _collect_leaf(part: Message, kind: str, content: bytes, bodies: list[str], a
         if charset and kind in ("text/plain", "text/csv", "text/markdown"):
             content = decode(content, charset).encode("utf-8", "replace")
         attachments.append((name or "unnamed", content))
-    elif kind == "text/html":
+    elif kind in _MARKUP:
         bodies.append(to_text(content, charset)[0])
+    elif kind == _CALENDAR:
+        bodies.append(calendars.to_text(decode(content, charset or "utf-8")))
     else:
-        bodies.append(decode(content, charset))
+        content = _UUENCODED.sub(lambda file: _moved(file, attachments), content)
+        text = decode(content, charset)
+        bodies.append(_without_soft_breaks(text) if str(part.get_param("delsp", "")).lower() == "yes" else text)
+
+
+def _moved(file: re.Match[bytes], attachments: Attachments) -> bytes:
+    """Puts a file that stands in the text line by line (uuencode) among the attachments; nothing of it stays."""
+    data = bytearray()
+    for line in file[2].splitlines():
+        # the first character tells the number of bytes; some programs drop blanks at the end of a line
+        length = ((line[0] - 32 & 63) + 2) // 3 * 4
+        data += binascii.a2b_uu(line[:1] + line[1 : 1 + length].ljust(length))
+    attachments.append((" ".join(decode(file[1]).split()), bytes(data)))
+    return b""
+
+
+def _without_soft_breaks(text: str) -> str:
+    """The lines joined where the blank at their end is part of the break (RFC 3676, 4.1, DelSp)."""
+    return re.sub(r" \r?\n(?!>|-- \r?\n)", "", text)
 
 
 def _is_mail(content: bytes, name: str) -> bool:
@@ -272,6 +323,10 @@ def _collect_fullest(alternatives: list[Message], bodies: list[str], attachments
     says much that the other does not.
 
     Files count whichever version they hang on; a picture only if its version is read."""
+    for part in [part for part in alternatives if part.get_content_type() == _CALENDAR]:
+        _collect(part, bodies, attachments, depth)
+    alternatives = [part for part in alternatives if part.get_content_type() != _CALENDAR]
+    alternatives = [part for part in alternatives if part.get_content_type() not in _FOR_SOME_PROGRAMS] or alternatives
     versions: list[tuple[list[str], Attachments]] = []
     for part in alternatives:
         versions.append(([], []))

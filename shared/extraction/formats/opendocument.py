@@ -28,9 +28,11 @@ _NAMESPACES = {
         ("presentation", "presentation"), ("form", "form"), ("svg", "svg-compatible"), ("manifest", "manifest"), ("chart", "chart"),
     )
 } | {"http://purl.org/dc/elements/1.1/": "dc", "http://www.w3.org/1998/Math/MathML": "math"}  # fmt: skip
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _SPACE = re.compile(r"[ \t\r\n]+")
 _MAX_BLANKS = 16
 _MAX_NESTED_OBJECTS = 3
+_DRAWN = {ODP, ODG}
 _NUMBERS = {"float", "currency", "percentage"}
 
 
@@ -47,14 +49,16 @@ def read(file: BinaryIO, content_type: str) -> Reading:
         if not flat:
             document.refuse_encrypted()
         content = _ContentReader(document)
-        styles = _Styles(document)
         if not document.walk(content, "content.xml", needed=True):
             raise damaged
+        styles = _Styles(document, content.masters)
         document.walk(styles, "styles.xml")
         document.reading.title = document.title("meta.xml")
         pages = content.pages()
     pages[0] = "\n\n".join(part for part in ("\n".join(styles.headers), pages[0]) if part)
     pages[-1] = "\n\n".join(part for part in (pages[-1], "\n".join(styles.footers)) if part)
+    if content_type in _DRAWN:
+        pages[0] = "\n\n".join(part for part in (pages[0], *styles.pages()) if part)
     reading = document.reading
     reading.pages = pages
     reading.page_count = len(pages) if content_type in (ODP, ODG) or len(pages) > 1 else None
@@ -129,7 +133,7 @@ class _TextReader(PartReader):
     NAMESPACES = _NAMESPACES
     SKIPPED = frozenset(
         {
-            "text:tracked-changes", "table:tracked-changes", "text:note-citation", "text:script", "svg:title", "svg:desc",
+            "text:tracked-changes", "table:tracked-changes", "text:note-citation", "text:script",
             "office:scripts", "table:content-validations", "table:named-expressions", "table:dde-links", "office:binary-data",
             "math:annotation", "math:annotation-xml", "office:meta", "office:settings",
         }
@@ -150,14 +154,16 @@ class _TextReader(PartReader):
             "text:p": self._begin_paragraph, "text:h": self._begin_paragraph,
             "text:s": self._blanks, "text:tab": lambda _: self.write("\t"), "text:line-break": lambda _: self.write("\n"),
             "office:annotation": self._begin_aside, "draw:text-box": self._begin_aside, "text:note-body": self._begin_aside,
-            "text:ruby-text": self._begin_ruby, "dc:creator": lambda _: self._in_author(True),
+            "text:ruby-text": self._begin_unparted, "dc:creator": lambda _: self._in_author(True),
             "table:table": self._begin_table, "table:table-cell": self._begin_cell, "table:covered-table-cell": self._begin_cell,
+            "svg:title": self._begin_unparted, "svg:desc": self._begin_unparted,
             "draw:object": self._object, "math:math": lambda _: self._formula(True),
         }  # fmt: skip
         self.closing = {
             "text:p": self._end_paragraph, "text:h": self._end_paragraph,
             "office:annotation": self._end_note, "draw:text-box": self._end_aside, "text:note-body": self._end_note,
             "text:ruby-text": self._end_aside, "dc:creator": lambda: self._in_author(False),
+            "svg:title": self._end_aside, "svg:desc": self._end_aside,
             "table:table-row": lambda: self.flow.gap(LINE), "table:table-cell": self._end_cell,
             "table:table": lambda: self.flow.gap(LINE if self.flow.cells else PARAGRAPH),
             "table:covered-table-cell": self._end_cell, "math:math": lambda: self._formula(False),
@@ -205,7 +211,8 @@ class _TextReader(PartReader):
         self._paragraphs.pop()
         self.close_note()
 
-    def _begin_ruby(self, attributes: Attributes) -> None:
+    def _begin_unparted(self, attributes: Attributes) -> None:
+        """The reading of a word, or what a picture shows: text in no paragraph of its own."""
         self._begin_aside(attributes)
         self._paragraphs[-1] = 1
 
@@ -247,6 +254,10 @@ class _ContentReader(_TextReader):
         super().__init__(document, folder, nested)
         self._style = ""
         self._breaking: dict[str, str] = {}
+        self._hidden: set[str] = set()
+        """Styles of text that is not printed."""
+        self.masters: set[str] = set()
+        """Those that slides are drawn on."""
         self._slides = 0
         self._cell: Attributes = {}
         self._cell_parts = 0
@@ -254,6 +265,9 @@ class _ContentReader(_TextReader):
         self.opening |= {
             "style:style": self._begin_style,
             "style:paragraph-properties": self._paragraph_properties,
+            "style:text-properties": self._text_properties,
+            "text:span": self._begin_span,
+            "text:section": self._begin_section,
             "draw:page": self._begin_slide,
             "presentation:footer-decl": self._declared,
             "presentation:header-decl": self._declared,
@@ -285,7 +299,20 @@ class _ContentReader(_TextReader):
             self._break_after = False
             self.flow.break_page()
 
-    def _begin_slide(self, _: Attributes) -> None:
+    def _text_properties(self, attributes: Attributes) -> None:
+        if value(attributes, "display") == "none":
+            self._hidden.add(self._style)
+
+    def _begin_span(self, attributes: Attributes) -> None:
+        if self._hidden and value(attributes, "style-name") in self._hidden:
+            self.skip()
+
+    def _begin_section(self, attributes: Attributes) -> None:
+        if value(attributes, "display") == "none":
+            self.skip()
+
+    def _begin_slide(self, attributes: Attributes) -> None:
+        self.masters.add(value(attributes, "master-page-name") or "")
         self._slides += 1
         if self._slides > 1 and not self._flows:
             self.flow.break_page()
@@ -316,25 +343,32 @@ class _ContentReader(_TextReader):
     def _end_cell(self) -> None:
         if self._document.content_type == ODS and self._cell and not self._flows:
             shown = "".join(self.flow.pages[-1][self._cell_parts :]).strip()
-            if (stored := _stored(self._cell)) and stored not in shown:
+            if (stored := _stored(self._cell, shown)) and stored not in shown:
                 self.flow.gap(BLANK)
+                if not shown and _ISO_DAY.fullmatch(stored):
+                    self.write(f"{stored[8:]}.{stored[5:7]}.{stored[:4]} = ")
                 self.write(stored)
         self._cell = {}
         super()._end_cell()
 
 
-def _stored(cell: Attributes) -> str | None:
-    """The value of a cell as the file keeps it: it may be shown in another way, and some programs leave out what is shown."""
+def _stored(cell: Attributes, shown: str) -> str | None:
+    """The value of a cell as the file keeps it, to stand beside what is `shown`: that may be another writing of it, and some programs leave
+    it out."""
     kind = value(cell, "value-type")
     if kind in _NUMBERS:
         return value(cell, "value")
     if kind == "date":
         return (value(cell, "date-value") or "").removesuffix("T00:00:00")
+    if kind == "time" and not shown:
+        return "".join(f"{int(number):02}:" for number in re.findall(r"(\d{1,4})[HM]", value(cell, "time-value") or "")).rstrip(":")
     return value(cell, "string-value") if kind == "string" else None
 
 
 class _Styles(_TextReader):
-    """The page headers and footers, which hold a letter's sender or its bank account; each different one once."""
+    """The page headers and footers, which hold a letter's sender or its bank account; each different one once.
+
+    Of presentations and drawings, what is drawn on the masters of their pages, but for the instructions in empty frames."""
 
     SKIPPED = _TextReader.SKIPPED | {
         "office:styles",
@@ -342,10 +376,12 @@ class _Styles(_TextReader):
         "office:font-face-decls",
         "office:body",
         "style:handout-master",
+        "presentation:notes",
     }
 
-    def __init__(self, document: _OpenDocument) -> None:
+    def __init__(self, document: _OpenDocument, masters: set[str]) -> None:
         super().__init__(document)
+        self._masters = masters
         self.headers: list[str] = []
         self.footers: list[str] = []
         for where, texts in (("header", self.headers), ("footer", self.footers)):
@@ -355,6 +391,17 @@ class _Styles(_TextReader):
         if document.content_type == ODS:  # what every sheet bears: its name, "Page 1"
             for field in ("page-number", "page-count", "sheet-name", "title", "date", "time", "file-name"):
                 self.opening[f"text:{field}"] = lambda _: self.skip()
+
+        if document.content_type in _DRAWN:
+            self.opening |= {"style:master-page": self._begin_master, "draw:frame": self._begin_frame}
+
+    def _begin_master(self, attributes: Attributes) -> None:
+        if value(attributes, "name") not in self._masters:
+            self.skip()
+
+    def _begin_frame(self, attributes: Attributes) -> None:
+        if value(attributes, "class") or value(attributes, "placeholder") == "true":
+            self.skip()
 
     def _begin_margin(self, attributes: Attributes) -> None:
         if value(attributes, "display") == "false":

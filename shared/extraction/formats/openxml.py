@@ -23,6 +23,7 @@ from shared.extraction.formats.xml_parts import Attributes
 Start = Callable[[str, Attributes], None]
 End = Callable[[str], None]
 
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _FILE_NAME = re.compile(r"\S+\.\w{2,4}")
 
 
@@ -135,10 +136,15 @@ def reference(attributes: Attributes, name: str = "id") -> str:
 def drawn_text(package: Package, part: str, *, without: Callable[[str], bool] = lambda _: False) -> str:
     """The text of a part of DrawingML in the order in which it is drawn: a line a paragraph or row of a table, a blank line after a shape.
 
-    `without` says which placeholders (by their type) are left out. Of alternatives (ECMA-376, part 3) the first is read."""
+    `without` says which placeholders (by their type) are left out. Of alternatives (ECMA-376, part 3) the first with text counts."""
     drawing = _Drawing(without)
     package.walk(part, drawing.start, drawing.end, drawing.characters)
     return drawing.text()
+
+
+def unescaped(text: str) -> str:
+    """`_x000B_` and the like stand for what XML cannot hold (ST_Xstring, 22.9.2.19)."""
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) if "_x" in text else text
 
 
 class _Drawing:
@@ -149,10 +155,14 @@ class _Drawing:
         self._left_out = False
         self._cells = 0
         self._fallbacks = 0
+        self._alternatives: list[int] = []
+        """Of each set of alternatives that is open, the length of the text before it."""
         self._in_text = False
 
     def start(self, name: str, attributes: Attributes) -> None:
-        if name == "Fallback":
+        if name == "AlternateContent":
+            self._alternatives.append(len(self._pieces))
+        elif name == "Fallback" and (self._fallbacks or (self._alternatives and self._says_something(self._alternatives[-1]))):
             self._fallbacks += 1
         if self._fallbacks:
             return
@@ -175,8 +185,11 @@ class _Drawing:
                     self._pieces.append(f"{description}\n")
 
     def end(self, name: str) -> None:
-        if name == "Fallback":
+        if name == "AlternateContent":
+            self._alternatives.pop()
+        elif name == "Fallback" and self._fallbacks:
             self._fallbacks -= 1
+            return
         if self._fallbacks:
             return
         if name in ("t", "text"):
@@ -199,7 +212,10 @@ class _Drawing:
 
     def characters(self, text: str) -> None:
         if self._in_text and not self._fallbacks:
-            self._pieces.append(text)
+            self._pieces.append(unescaped(text))
+
+    def _says_something(self, since: int) -> bool:
+        return any(piece.strip() for piece in self._pieces[since:])
 
     def text(self) -> str:
         lines = (re.sub(r" *\t *", "\t", line).strip() for line in "".join(self._pieces).split("\n"))

@@ -8,7 +8,9 @@ import ctypes
 import io
 import mmap
 import os
+import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,12 +23,14 @@ from shared.extraction.formats.pictures import START_OF_SCAN, too_many_scans
 from shared.extraction.formats.recognition import Recognizer
 from shared.extraction.formats.text_layers import makes_sense
 from shared.extraction.limits import (
+    KIB,
     MAX_EMAIL_ATTACHMENTS,
     MAX_OCR_PIXELS,
     MAX_PAGES,
     MAX_PDF_IN_MEMORY,
     MAX_PIXELS,
     MAX_TEXT_CHARACTERS,
+    MIB,
     OCR_DPI,
     QUICK_CPU_SECONDS,
 )
@@ -38,6 +42,10 @@ if TYPE_CHECKING:
 
 _POINTS_PER_INCH = 72
 _PICTURES_LOOKED_AT = 200
+_MAX_COMPLETED = 64 * MIB
+"""Bytes of a damaged PDF that is tried again with a trailer."""
+_CATALOG, _OBJECT = re.compile(rb"/Type\s{0,9}/Catalog\b"), re.compile(rb"\b(\d{1,9}) 0 obj\b")
+_CATALOGS_LOOKED_AT = 10
 
 ReadAttachment = Callable[[BinaryIO, str], Reading]
 
@@ -66,6 +74,8 @@ def read(file: BinaryIO, recognizer: Recognizer, read_attachment: ReadAttachment
             layer = pdf_pages.read(page)
             notes = pdf_annotations.texts_of(document, page)
             pinned += pdf_annotations.pinned(page)
+            if pdf_annotations.has_drawn(page):
+                notes += _drawn(document, number, [layer.text, *notes])
         except Exception:  # PdfiumError; a broken page does not make the others unreadable
             reading.pages.append("")
             unreadable.append(number + 1)
@@ -87,6 +97,9 @@ def read(file: BinaryIO, recognizer: Recognizer, read_attachment: ReadAttachment
         if characters > MAX_TEXT_CHARACTERS or time.process_time() > until:
             break
     parts.begin("document")
+    if reading.pages and (entered := pdf_annotations.entered(document)):
+        known = " ".join(" ".join(reading.pages).split())
+        reading.pages[-1] = "\n".join((reading.pages[-1], *(text for text in entered if text not in known)))
     reading.truncated = len(reading.pages) < len(document)
     if unreadable and len(unreadable) == len(reading.pages):
         raise DocumentCorrupt("None of the pages of the PDF can be read.")
@@ -193,6 +206,22 @@ def _recognized(document: "PdfDocument", number: int, recognizer: Recognizer) ->
     return pdf_pages.combined(own, recognized) if recognized.strip() else own
 
 
+def _drawn(document: "PdfDocument", number: int, known: list[str]) -> list[str]:
+    """The lines of text in what was drawn onto the page later, stamps and signatures, that nothing else tells."""
+    from pypdfium2 import raw
+
+    page = document[number]
+    try:
+        if raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY) != raw.FLATTEN_SUCCESS:
+            return []
+        page.close()
+        page = document[number]
+        words = {word for text in known for word in text.split()}
+        return [line.strip() for line in pdf_pages.read(page).text.splitlines() if not words.issuperset(line.split())]
+    finally:
+        page.close()
+
+
 def _open(file: BinaryIO) -> "PdfDocument":
     import pypdfium2
     from pypdfium2 import raw
@@ -211,7 +240,18 @@ def _open(file: BinaryIO) -> "PdfDocument":
     except pypdfium2.PdfiumError as error:
         if error.err_code in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
             raise DocumentEncrypted("The PDF is protected with a password. Remove the password and upload it again.") from None
+        if 0 < size <= _MAX_COMPLETED and (completed := _with_trailer(bytes(source))):
+            with contextlib.suppress(pypdfium2.PdfiumError):
+                return pypdfium2.PdfDocument(completed)
         raise DocumentCorrupt("The PDF is damaged and cannot be opened.") from None
+
+
+def _with_trailer(data: bytes) -> bytes | None:
+    """A PDF that was cut off, with the trailer that PDFium needs to find its pages; None if they cannot be found."""
+    for catalog in reversed(deque(_CATALOG.finditer(data), _CATALOGS_LOOKED_AT)):  # the last is that of the newest version
+        if numbers := _OBJECT.findall(data, max(0, catalog.start() - KIB), catalog.start()):
+            return data + b"\nendstream\nendobj\ntrailer<</Root %s 0 R>>" % numbers[-1]
+    return None
 
 
 def _said(document: "PdfDocument", name: str) -> str | None:

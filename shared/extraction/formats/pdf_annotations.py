@@ -1,9 +1,11 @@
 """What was written onto the pages of a PDF later (form fields, notes, text typed with a viewer), and the files attached to it."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
 
 from shared.extraction.limits import MAX_TEXT_FILE
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 _ANNOTATIONS_LOOKED_AT = 1_000
 _OPTIONS_LOOKED_AT = 500
 _ATTACHMENTS_NAMED = 200
+_PACKETS_LOOKED_AT = 50
+_TEXTS_LOOKED_AT = 2_000
 _MAX_STRING = 200_000
 """Bytes of one note or field value."""
 
@@ -36,6 +40,63 @@ def texts_of(document: "PdfDocument", page: "PdfPage") -> list[str]:
             found = [_string(annotation, b"Contents") or _without_tags(_string(annotation, b"RC"))]
         texts.update(dict.fromkeys(text for text in found if text.strip()))
     return list(texts)
+
+
+def has_drawn(page: "PdfPage") -> bool:
+    """Whether there are stamps or signatures on the page, whose text may be told by nothing but how they look."""
+    from pypdfium2 import raw
+
+    for annotation in _annotations(page):
+        kind = raw.FPDFAnnot_GetSubtype(annotation)
+        if kind == raw.FPDF_ANNOT_STAMP or (kind == raw.FPDF_ANNOT_WIDGET and _string(annotation, b"FT") == "Sig"):
+            return True
+    return False
+
+
+def entered(document: "PdfDocument") -> list[str]:
+    """What was entered into a form of the kind that only its maker's program shows (XFA 3.3, data sets)."""
+    import ctypes
+
+    from pypdfium2 import raw
+
+    for number in range(min(raw.FPDF_GetXFAPacketCount(document), _PACKETS_LOOKED_AT)):
+        name = ctypes.create_string_buffer(16)
+        if raw.FPDF_GetXFAPacketName(document, number, name, len(name)) <= len(name) and name.value == b"datasets":
+            return _texts_in(_packet(document, number))
+    return []
+
+
+def _texts_in(xml: bytes) -> list[str]:
+    texts: list[str] = []
+    pieces: list[str] = []
+
+    def end(*_: object) -> None:
+        if len(texts) < _TEXTS_LOOKED_AT and (text := " ".join("".join(pieces).split())):
+            texts.append(text)
+        pieces.clear()
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = end, end, pieces.append
+    parser.EntityDeclHandler = _refuse_entity
+    with contextlib.suppress(expat.ExpatError, ValueError):
+        parser.Parse(xml, True)
+    return texts
+
+
+def _refuse_entity(*_: object) -> None:
+    raise ValueError("declares entities")
+
+
+def _packet(document: "PdfDocument", number: int) -> bytes:
+    import ctypes
+
+    from pypdfium2 import raw
+
+    size = ctypes.c_ulong()
+    if not raw.FPDF_GetXFAPacketContent(document, number, None, 0, size) or not 0 < size.value <= MAX_TEXT_FILE:
+        return b""
+    buffer = ctypes.create_string_buffer(size.value)
+    return buffer.raw if raw.FPDF_GetXFAPacketContent(document, number, buffer, size.value, size) else b""
 
 
 def embedded(document: "PdfDocument") -> list[Attachment]:

@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from PIL import ImageStat
+
 from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentTooComplex
 from shared.extraction.formats import Reading, Scan, Stopwatch
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 START_OF_SCAN = b"\xff\xda"
 """The marker SOS; in the data of a scan, 0xFF is followed by 0 or by a restart marker."""
+
+_LIGHT = 235
+"""Mean lightness, of 255, of what cannot be seen on white."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "DIB", "HEIF")
 
@@ -166,7 +171,7 @@ def _fitting(size: tuple[int, int], pixels: int) -> tuple[int, int]:
 
 
 def on_white(picture: "Image") -> "Image":
-    """The picture in RGB or grey, what is transparent in it white."""
+    """The picture in RGB or grey, what is transparent in it white, or black if the rest is white."""
     from PIL import Image
 
     if picture.mode in ("RGB", "L"):
@@ -175,7 +180,10 @@ def on_white(picture: "Image") -> "Image":
         return picture.convert("L")
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
-        white = Image.new("RGB", layer.size, "white")
-        white.paste(layer, mask=layer.getchannel("A"))
-        return white
+        opaque = layer.getchannel("A")
+        # what is white itself, a logo made for a dark page, would not be seen on white
+        light = ImageStat.Stat(layer.convert("L"), opaque).mean[0] if opaque.getbbox() else 0
+        ground = Image.new("RGB", layer.size, "black" if light > _LIGHT else "white")
+        ground.paste(layer, mask=opaque)
+        return ground
     return picture.convert("RGB")

@@ -32,6 +32,7 @@ _CHARSETS = {
 }  # fmt: skip
 r"""`\fcharset` to encoding; 1 (default) is left to the header."""
 _CODE_PAGES = {10000: "mac_roman", 10007: "mac_cyrillic", 936: "gb18030", 950: "big5hkscs", 1361: "johab", 65001: "utf-8", 708: "iso8859-6"}
+_SEVERAL_BYTES = {"cp932", "cp949", "gb18030", "big5hkscs", "johab", "utf-8"}
 _HEADER_CHARSETS = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 
 _SIGNS = {
@@ -128,7 +129,7 @@ class _RtfText:
             position = token.end()
             word, number, codes, symbol, brace, run = token.groups()
             if run is not None:
-                self._run(run)
+                self._run(run, raw=True)
             elif codes is not None:
                 self._run(bytes.fromhex(codes.replace(b"\\'", b"").decode("ascii")))
             elif word is not None:
@@ -160,7 +161,13 @@ class _RtfText:
         if inner.destination != self._state.destination and inner.destination in ("header", "note"):
             self._written[inner.destination].append("\n")
 
-    def _run(self, run: bytes) -> None:
+    def _run(self, run: bytes, *, raw: bool = False) -> None:
+        if raw and not run.isascii() and self._state.encoding not in _SEVERAL_BYTES and (text := _in_utf8(run)) is not None:
+            # no program is to write bytes like these; some write UTF-8
+            self._flush()
+            self._add(text[self._to_skip :])
+            self._to_skip = max(0, self._to_skip - len(text))
+            return
         if self._to_skip:
             skipped = min(self._to_skip, len(run))
             self._to_skip -= skipped
@@ -271,6 +278,13 @@ class _RtfText:
             self._written[state.destination].append(text)
             self._length += len(text)
             self.full = self._length > MAX_TEXT_CHARACTERS
+
+
+def _in_utf8(run: bytes) -> str | None:
+    try:
+        return run.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _code_page(number: int) -> str:

@@ -14,7 +14,7 @@ from xml.parsers import expat
 from shared.extraction.failures import UnsupportedType
 from shared.extraction.formats import Reading
 from shared.extraction.formats.numbers import NumberFormat
-from shared.extraction.formats.openxml import Package, PartDamaged, attached_texts, damaged, drawn_text, reference
+from shared.extraction.formats.openxml import Package, PartDamaged, attached_texts, damaged, drawn_text, reference, unescaped
 from shared.extraction.formats.xml_parts import Attributes
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_SECONDS
 
@@ -386,7 +386,7 @@ def _comments(workbook: _Workbook, part: str, threads: bool) -> str:
 
 
 def one_line(text: str) -> str:
-    """A cell's text on one line of the page; `_x000D_` and the like stand for what XML cannot hold (ST_Xstring, 22.9.2.19)."""
+    """A cell's text on one line of the page."""
     if "_x" in text:
-        text = re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), text)
+        text = unescaped(text)
     return " ".join(text.split("\n")).replace("\r", " ").replace("\t", " ") if "\n" in text or "\r" in text or "\t" in text else text

@@ -49,7 +49,8 @@ _DINGBATS = {0x6F: "☐", 0xA8: "☐", 0x78: "☒", 0xFD: "☒", 0xFE: "☑", 0x
 
 def read(file: BinaryIO, *, _nested: int = 0) -> Reading:
     """The text by page, as far as the file says where pages end: page headers first, page footers last, notes and comments at the foot of
-    the page that refers to them. What is deleted with tracked changes is left out. A damaged part costs that part, but for the main one.
+    the page that refers to them. What is deleted with tracked changes is left out, and what is hidden. A damaged part costs that part, but
+    for the main one.
 
     Raises DocumentCorrupt."""
     with zipfile.ZipFile(file) as package:
@@ -218,8 +219,8 @@ class _Body(PartReader):
     NAMESPACES = _NAMESPACES
     SKIPPED = frozenset(
         {
-            "w:rPr", "w:tblPr", "w:tblGrid", "w:sdtPr", "w:sdtEndPr", "w:moveFrom", "w:sectPr", "w:instrText", "w:delText",
-            "w:delInstrText", "w:customXmlPr", "w:fldData", "w:tblPrEx",
+            "w:rPrChange", "w:pPrChange", "w:tblPr", "w:tblGrid", "w:sdtPr", "w:sdtEndPr", "w:moveFrom", "w:sectPr", "w:instrText",
+            "w:delText", "w:delInstrText", "w:customXmlPr", "w:fldData", "w:tblPrEx",
         }
     )  # fmt: skip
 
@@ -233,6 +234,8 @@ class _Body(PartReader):
         self._in_row_properties = False
         self._deleted_rows: list[bool] = []
         self._muted = 0
+        self._hidden = False
+        """Whether the run is text that is not printed."""
         self._fields: list[bool] = []
         """Of each open field, whether its code is still being told."""
         self._alternatives: list[int] = []
@@ -241,7 +244,7 @@ class _Body(PartReader):
         self._choice = 0
         self.opening = {
             "w:t": lambda _: self._text(True), "m:t": lambda _: self._text(True),
-            "w:pPr": lambda _: self._properties(True),
+            "w:pPr": lambda _: self._properties(True), "w:vanish": self._hide,
             "w:pageBreakBefore": self._break_before,
             "w:tab": self._tab, "w:ptab": self._tab, "w:cr": lambda _: self._put("\n"), "w:br": self._break,
             "w:noBreakHyphen": lambda _: self._put("-"), "w:sym": self._symbol,
@@ -260,7 +263,7 @@ class _Body(PartReader):
             "a:t": lambda _: self._text(True), "a:txBody": lambda _: self.open_flow(), "a:br": lambda _: self._put("\n"),
         }  # fmt: skip
         self.closing = {
-            "w:t": lambda: self._text(False), "m:t": lambda: self._text(False),
+            "w:t": lambda: self._text(False), "m:t": lambda: self._text(False), "w:r": self._end_run,
             "w:p": self._end_paragraph, "w:pPr": lambda: self._properties(False), "w:trPr": lambda: self._row_properties(False),
             "w:tc": self._end_cell, "w:tr": self._end_row, "w:tbl": lambda: self.flow.gap(LINE if self.flow.cells else PARAGRAPH),
             "w:txbxContent": self.close_float, "w:rt": self.close_float,
@@ -273,7 +276,7 @@ class _Body(PartReader):
             self._put(text)
 
     def _put(self, text: str) -> None:
-        if not self._muted and not any(self._fields):
+        if not self._muted and not self._hidden and not any(self._fields):
             self.write(text)
 
     def _text(self, inside: bool) -> None:
@@ -281,6 +284,12 @@ class _Body(PartReader):
 
     def _properties(self, inside: bool) -> None:
         self._in_properties = inside
+
+    def _hide(self, attributes: Attributes) -> None:
+        self._hidden = not self._in_properties and (value(attributes, "val") or "1") not in _OFF
+
+    def _end_run(self) -> None:
+        self._hidden = False
 
     def _row_properties(self, inside: bool) -> None:
         self._in_row_properties = inside

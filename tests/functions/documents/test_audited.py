@@ -35,6 +35,7 @@ BY_STRANGERS = {"open_share": AuditAction.DOCUMENT_SHARE_OPENED}
 """Done by whoever has a link, who is nobody's account: tests/documents/test_shares.py."""
 SILENT = {
     "list_versions": "shows the owner a list",
+    "list_lookalikes": "shows the owner a list",
     "list_shares": "shows the owner a list",
     "stream_content": "gives what a link names, and the line was written when the link was made",
     "create_archive": "its line, archive:create, is about no single document (tests/functions/documents/test_archive.py)",

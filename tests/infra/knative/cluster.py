@@ -95,7 +95,9 @@ class Cluster:
                 secret = {name.upper(): self.settings[name.upper()] for name in GROUPS[group] if name.upper() in self.settings}
                 assert secret or source["secretRef"].get("optional"), f"there is no Secret for {group}"
                 environ |= secret
-        return environ | {variable["name"]: variable["value"] for variable in container["env"]}
+        # Its /tmp is ours.
+        own = {"BROKER_HEARTBEAT": str(self.folder / "heartbeat")}
+        return environ | {variable["name"]: variable["value"] for variable in container["env"]} | own
 
     def log(self, name: str) -> str:
         """What the process has written so far."""

@@ -74,6 +74,7 @@ async def test_a_document_is_read_filed_and_found_by_functions_that_have_only_wh
         # The first admin, whom the broker made.
         admin = {"email": cluster.settings["ADMIN_EMAIL"], "password": cluster.settings["ADMIN_PASSWORD"]}
         assert (await client.post("/api/auth/login", json=admin)).status_code == 200
+    assert (cluster.folder / "heartbeat").exists(), "or the brokers' pods would never be ready"
     woken = {"object-created", "extract-document", "classify-document", "ask-ai-provider", "send-email"}
     assert woken - {"ask-ai-provider"} <= cluster.started.keys()
     for name in (*cluster.started, "gateway", "broker"):

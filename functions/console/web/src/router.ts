@@ -14,23 +14,21 @@ declare module "vue-router" {
   }
 }
 
-const later = () => import("@/screens/LaterScreen.vue");
-
 export const routes: RouteRecordRaw[] = [
   { path: "/", name: "library", component: () => import("@/screens/LibraryScreen.vue"), meta: { title: "nav.library" } },
   { path: "/trash", name: "trash", component: () => import("@/screens/LibraryScreen.vue"), meta: { title: "nav.trash" } },
   { path: "/documents/:documentId", name: "document", component: () => import("@/screens/DocumentScreen.vue"), props: true, meta: { title: "nav.document" } },
-  { path: "/triage", name: "triage", component: later, meta: { title: "nav.triage" } },
+  { path: "/triage", name: "triage", component: () => import("@/screens/TriageScreen.vue"), meta: { title: "nav.triage" } },
   { path: "/topics", name: "topics", component: () => import("@/screens/TopicsScreen.vue"), meta: { title: "nav.topics" } },
   { path: "/settings", redirect: "/settings/account" },
-  { path: "/settings/:section", name: "settings", component: later, props: true, meta: { title: "nav.settings" } },
-  { path: "/admin", redirect: "/admin/audit" },
-  { path: "/admin/:section", name: "admin", component: later, props: true, meta: { title: "nav.admin", admin: true } },
+  { path: "/settings/:section", name: "settings", component: () => import("@/screens/SettingsScreen.vue"), props: true, meta: { title: "nav.settings" } },
+  { path: "/admin", redirect: "/admin/overview" },
+  { path: "/admin/:section", name: "admin", component: () => import("@/screens/AdminScreen.vue"), props: true, meta: { title: "nav.admin", admin: true } },
   { path: "/sign-in", name: "sign-in", component: () => import("@/screens/SignInScreen.vue"), meta: { open: true, bare: true, title: "signIn.title" } },
   { path: "/register", name: "register", component: () => import("@/screens/SignInScreen.vue"), meta: { open: true, bare: true, title: "register.title" } },
   { path: "/forgot-password", name: "forgot-password", component: () => import("@/screens/ForgotPasswordScreen.vue"), meta: { open: true, bare: true, title: "forgot.title" } },
   { path: "/reset-password", name: "reset-password", component: () => import("@/screens/ResetPasswordScreen.vue"), meta: { open: true, bare: true, title: "reset.title" } },
-  { path: "/shared/:token", name: "shared", component: later, props: true, meta: { open: true, bare: true, title: "shared.title" } },
+  { path: "/shared/:token", name: "shared", component: () => import("@/screens/SharedScreen.vue"), props: true, meta: { open: true, bare: true, title: "shared.title" } },
   { path: "/:unknown(.*)*", name: "unknown", component: () => import("@/screens/UnknownScreen.vue"), meta: { open: true, bare: true, title: "unknown.title" } },
 ];
 

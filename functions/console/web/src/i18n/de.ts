@@ -2,6 +2,9 @@ import type { Messages } from "./index";
 
 export const de: Messages = {
   common: {
+    showMore: "Mehr zeigen",
+    copy: "Kopieren",
+    copied: "Kopiert",
     close: "Schließen",
     cancel: "Abbrechen",
     save: "Speichern",
@@ -162,7 +165,6 @@ export const de: Messages = {
   },
   shared: { title: "Geteiltes Dokument" },
   unknown: { title: "Nicht gefunden", heading: "An dieser Adresse ist nichts", text: "Es wurde vielleicht verschoben, oder der Link ist nicht vollständig.", home: "Zur Bibliothek" },
-  later: { text: "Dieser Teil der Oberfläche entsteht gerade. Bis er da ist, geht es über die API.", api: "API-Beschreibung" },
   status: { uploading: "Wird hochgeladen", stored: "Wird gelesen …", extracted: "Wird eingeordnet …", ready: "Fertig", failed: "Nicht lesbar" },
   library: {
     documents: "keine Dokumente | {n} Dokument | {n} Dokumente",
@@ -264,6 +266,7 @@ export const de: Messages = {
   uploads: {
     title: "Was gesendet wird",
     ways: "Andere Wege",
+    input: "Zu sendende Dateien",
     files: "Dateien auswählen",
     folder: "Ordner auswählen",
     photo: "Foto aufnehmen",

@@ -1,5 +1,8 @@
 export const en = {
   common: {
+    showMore: "Show more",
+    copy: "Copy",
+    copied: "Copied",
     close: "Close",
     cancel: "Cancel",
     save: "Save",
@@ -160,7 +163,6 @@ export const en = {
   },
   shared: { title: "Shared document" },
   unknown: { title: "Not found", heading: "There is nothing at this address", text: "It may have been moved, or the link is not whole.", home: "To the library" },
-  later: { text: "This part of the console is being built. Until it is here, the API does it.", api: "API reference" },
   status: { uploading: "Uploading", stored: "Reading …", extracted: "Filing …", ready: "Ready", failed: "Could not be read" },
   library: {
     documents: "no documents | {n} document | {n} documents",
@@ -262,6 +264,7 @@ export const en = {
   uploads: {
     title: "What is being sent",
     ways: "Other ways to add",
+    input: "Files to send",
     files: "Choose files",
     folder: "Choose a folder",
     photo: "Take a photo",

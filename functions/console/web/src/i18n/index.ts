@@ -29,11 +29,21 @@ export function languageFor(chosen: string, browsers: readonly string[] = naviga
   return "en";
 }
 
+const further: Record<Language, object>[] = [];
+
+/** Adds the messages of screens that load later, in all languages at once: they are a few kilobytes. */
+export function addMessages(messages: Record<Language, object>): void {
+  if (further.includes(messages)) return;
+  further.push(messages);
+  for (const language of i18n.global.availableLocales as Language[]) i18n.global.mergeLocaleMessage(language, messages[language]);
+}
+
 /** Loads the language and switches to it. */
 export async function showLanguage(language: Language): Promise<void> {
   const global = i18n.global;
   if (language !== "en" && !(global.availableLocales as string[]).includes(language)) {
     global.setLocaleMessage(language as "en", (await LOADERS[language]()) as Messages);
+    for (const messages of further) global.mergeLocaleMessage(language, messages[language]);
   }
   global.locale.value = language as "en";
   document.documentElement.lang = language;

@@ -10,7 +10,8 @@ import { count, isSelected, NOTHING, range, type Selection, set } from "@/librar
 import { watchDocuments } from "./live";
 
 const PAGE = 100;
-const QUIET_MILLISECONDS = 300;
+const QUIET_MILLISECONDS = 400;
+/** So much later the list is looked at again after news: once for all that comes meanwhile. */
 const IDS_AT_ONCE = 1000;
 
 export interface Work {
@@ -72,6 +73,7 @@ export const useLibrary = defineStore("library", () => {
   /** The first page. Quietly: as many as are there already, in their place. */
   async function load(quietly = false): Promise<void> {
     clearTimeout(later);
+    later = undefined;
     running?.abort();
     const mine = (running = new AbortController());
     if (!quietly && !items.value.length) state.value = "loading";
@@ -117,8 +119,7 @@ export const useLibrary = defineStore("library", () => {
   }
 
   function reloadSoon(): void {
-    clearTimeout(later);
-    later = setTimeout(() => void load(true), QUIET_MILLISECONDS);
+    later ??= setTimeout(() => void load(true), QUIET_MILLISECONDS);
   }
 
   function changed(document: Document): void {
@@ -126,8 +127,7 @@ export const useLibrary = defineStore("library", () => {
     const at = items.value.findIndex((item) => item.id === document.id);
     const belongs = (document.trashed_at !== null) === trashed.value && document.status !== "uploading";
     if (at >= 0 && !belongs) {
-      items.value = items.value.filter((item) => item.id !== document.id);
-      reloadSoon();
+      takeOut(document.id);
     } else if (at >= 0) {
       const next = [...items.value];
       next[at] = { ...next[at]!, ...document };
@@ -135,15 +135,20 @@ export const useLibrary = defineStore("library", () => {
       if (document.status === "ready" || document.status === "failed") reloadSoon();
     } else if (belongs) {
       if (!isNarrowed.value && !trashed.value && (filters.value.sort === "" || filters.value.sort === "-created_at")) {
-        items.value = [document as DocumentHit, ...items.value].sort((a, b) => b.created_at.localeCompare(a.created_at));
+        items.value = [document as DocumentHit, ...items.value].sort(newestFirst);
+        if (total.value !== null) total.value++;
       }
       reloadSoon();
     }
   }
 
   function removed(id: string): void {
-    if (!items.value.some((item) => item.id === id)) return;
+    if (items.value.some((item) => item.id === id)) takeOut(id);
+  }
+
+  function takeOut(id: string): void {
     items.value = items.value.filter((item) => item.id !== id);
+    if (total.value !== null) total.value--;
     reloadSoon();
   }
 
@@ -231,6 +236,7 @@ export const useLibrary = defineStore("library", () => {
   function clear(): void {
     running?.abort();
     clearTimeout(later);
+    later = undefined;
     items.value = [];
     facets.value = total.value = null;
     state.value = "new";
@@ -243,6 +249,11 @@ export const useLibrary = defineStore("library", () => {
     show, load, loadMore, reloadSoon, select, selectAll, clearSelection, isOn, chosenIds, act, actOn, clear,
   };
 });
+
+/** Ids grow with time, and decide what was added in the same moment. */
+function newestFirst(a: Document, b: Document): number {
+  return Date.parse(b.created_at) - Date.parse(a.created_at) || b.id.localeCompare(a.id);
+}
 
 /** Each document has one content type, so these add up to all. */
 function totalOf(facets: Facets | null): number | null {

@@ -1,0 +1,1 @@
+export{n as openPdf}from"./pdf-CHG-R_2y.js";

@@ -1,0 +1,79 @@
+"""Lists at 50,000 documents of one owner (LISTING_DOCUMENTS says how many otherwise), each filter with each sort: p50 and p95.
+
+In the database and in Python, without HTTP: the first page and the one after it, 50 documents each. What a page reads is said, too: the
+sequential scans of `documents` that PostgreSQL has counted meanwhile.
+"""
+
+import asyncio
+import os
+import time
+from itertools import pairwise
+from statistics import quantiles
+
+import psycopg
+
+from infra.local.postgres import Postgres
+from shared import temporary
+from shared.db import Database, TenantDatabase
+from shared.documents import listing
+from tests.documents.test_list_plans import SORTS, every_filter, fill
+from tests.services import random_keys
+
+DOCUMENTS = int(os.environ.get("LISTING_DOCUMENTS", "50000"))
+ROUNDS = 20
+
+
+def run() -> None:
+    with temporary.folder("benchmark") as folder:
+        folder.chmod(0o755)
+        postgres = Postgres(folder / "postgres", folder, durable=False)
+        asyncio.run(_run(postgres))
+
+
+async def _run(postgres: Postgres) -> None:
+    await postgres.start()
+    try:
+        await postgres.prepare()
+        os.environ.update(
+            random_keys() | {"DATABASE_URL": postgres.url(), "REDIS_URL": "redis://127.0.0.1:1", "MINIO_ENDPOINT": "http://127.0.0.1:1"}
+        )
+        os.environ.update(dict.fromkeys(("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"), "unused"))
+        began = time.perf_counter()
+        owner, senders, topic = await fill(postgres.url("postgres"), DOCUMENTS, DOCUMENTS // 10)
+        print(f"{DOCUMENTS} documents made in {time.perf_counter() - began:.0f} s", flush=True)
+        database = Database(postgres.url())
+        before = _scans(postgres)
+        try:
+            await _measure(TenantDatabase(database, owner), every_filter(senders, topic))
+        finally:
+            await database.close()
+        print(f"sequential scans of documents: {_scans(postgres) - before}")
+    finally:
+        await postgres.stop()
+
+
+def _scans(postgres: Postgres) -> int:
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        found = connection.execute("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'documents'").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+async def _measure(vault: TenantDatabase, filters: dict[str, listing.Filters]) -> None:
+    print(f"{'milliseconds, p50 / p95':12}" + "".join(f"{sort:>16}" for sort in SORTS))
+    for name, chosen in filters.items():
+        figures = []
+        for sort in SORTS:
+            times: list[float] = []
+            for _ in range(ROUNDS):
+                moments = [time.perf_counter()]
+                first = await listing.list_documents(vault, chosen, sort, 50)
+                moments.append(time.perf_counter())
+                if first.next_cursor is not None:
+                    await listing.list_documents(vault, chosen, sort, 50, first.next_cursor)
+                    moments.append(time.perf_counter())
+                times += [(end - start) * 1000 for start, end in pairwise(moments)]
+            cuts = quantiles(times, n=20)
+            figures.append(f"{cuts[9]:6.1f} /{cuts[18]:7.1f}")
+        print(f"{name:23}" + "".join(f"{figure:>16}" for figure in figures), flush=True)
