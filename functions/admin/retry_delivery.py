@@ -1,6 +1,6 @@
 """POST /api/admin/deliveries/{delivery_id}/retry: tries a delivery again that was given up."""
 
-from shared.admin import deliveries
+from shared.admin import given_up_deliveries
 from shared.admin.models import DeliveryForAdmins
 from shared.audit import Caller
 from shared.db import database
@@ -16,4 +16,4 @@ from shared.faas import Call, endpoint
     errors=["not_found", "delivery_done"],
 )
 async def retry_delivery(call: Call) -> DeliveryForAdmins:
-    return await deliveries.retry(database(), Caller.of(call), call.path.delivery_id)
+    return await given_up_deliveries.retry(database(), Caller.of(call), call.path.delivery_id)

@@ -5,7 +5,7 @@ factor, its code. Whoever's role changes has to sign in anew; an account that ma
 """
 
 from shared.admin import users
-from shared.admin.models import AccountChange, AccountForAdmins
+from shared.admin.models import AccountForAdmins, AccountUpdate
 from shared.db import database
 from shared.faas import Call, endpoint
 from shared.identity.client import Client
@@ -15,10 +15,10 @@ from shared.identity.client import Client
     "PATCH",
     "/api/admin/users/{user_id}",
     auth="admin",
-    body=AccountChange,
+    body=AccountUpdate,
     returns=AccountForAdmins,
     errors=["not_found", "last_admin", "reauthentication_required", "invalid_credentials", "invalid_code"],
 )
-async def update_user(call: Call[AccountChange]) -> AccountForAdmins:
+async def update_user(call: Call[AccountUpdate]) -> AccountForAdmins:
     admin = users.Admin(Client.of(call), call.user.user_id, call.user.session_id)
     return await users.update(database(), admin, call.path.user_id, call.body)

@@ -2,7 +2,7 @@
 
 from shared.admin import stats
 from shared.faas import Call, Response, endpoint
-from shared.observability.metrics import CONTENT_TYPE, render, require_token
+from shared.observability.measurements import CONTENT_TYPE, render, require_token
 
 
 @endpoint("GET", "/metrics", auth="none", returns="text/plain", of_process=True)

@@ -295,10 +295,12 @@ def _secrets(given: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _yaml(documents: list[dict[str, Any]]) -> str:
-    return "---\n".join(yaml.dump(document, Dumper=_InFull, sort_keys=False, width=140, default_flow_style=None) for document in documents)
+    return "---\n".join(
+        yaml.dump(document, Dumper=_NoAliases, sort_keys=False, width=140, default_flow_style=None) for document in documents
+    )
 
 
-class _InFull(yaml.SafeDumper):
+class _NoAliases(yaml.SafeDumper):
     """Writes out what occurs twice, twice, and indents lists as people do."""
 
     def ignore_aliases(self, data: Any) -> bool:

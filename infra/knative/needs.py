@@ -20,7 +20,7 @@ from infra.functions import ROOT
 from shared.config import GROUP_OF
 from shared.faas.declarations import EndpointDeclaration, EventDeclaration
 
-Node = tuple[str, str]
+Definition = tuple[str, str]
 """A module's name and that of something at its top: a function, a class, a value; or `Class.method`."""
 
 _PATH_OF_EVERY_REQUEST = "shared.faas"
@@ -47,20 +47,20 @@ def _of_every_request(declaration: EndpointDeclaration | EventDeclaration) -> fr
 
 
 @dataclass
-class _Piece:
+class _UsedBy:
     """What one node refers to."""
 
-    names: set[Node] = field(default_factory=set)
+    names: set[Definition] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
 
 
-class _Code:
+class _SourceCode:
     """All of `shared/`, and the functions that are added, as pieces that refer to one another."""
 
     def __init__(self) -> None:
-        self._pieces: dict[Node, _Piece] = {}
-        self._methods: dict[Node, dict[str, Node]] = defaultdict(dict)
-        self._imported: dict[str, dict[str, Node]] = {}
+        self._pieces: dict[Definition, _UsedBy] = {}
+        self._methods: dict[Definition, dict[str, Definition]] = defaultdict(dict)
+        self._imported: dict[str, dict[str, Definition]] = {}
         self._modules: dict[str, Path] = {}
         for path in sorted((ROOT / "shared").rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -78,10 +78,10 @@ class _Code:
 
     def read_from(self, module: str) -> set[str]:
         """The settings (those that are in a group) which the module's code may come to read."""
-        seen: set[Node] = set()
+        seen: set[Definition] = set()
         attributes: set[str] = set()
-        classes: set[Node] = set()
-        waiting: list[Node] = [node for node in self._pieces if node[0] == module]
+        classes: set[Definition] = set()
+        waiting: list[Definition] = [node for node in self._pieces if node[0] == module]
         while waiting:
             while waiting:
                 node = self._resolved(waiting.pop())
@@ -102,7 +102,7 @@ class _Code:
             ]
         return attributes & GROUP_OF.keys()
 
-    def _resolved(self, node: Node) -> Node:
+    def _resolved(self, node: Definition) -> Definition:
         """The node itself, if another module only hands it on."""
         for _ in range(8):
             module, name = node
@@ -126,7 +126,7 @@ class _Code:
                     if isinstance(target, ast.Name):
                         self._piece((module, target.id), statement, names, package)
 
-    def _class(self, module: str, statement: ast.ClassDef, names: dict[str, Node], package: str) -> None:
+    def _class(self, module: str, statement: ast.ClassDef, names: dict[str, Definition], package: str) -> None:
         own = (module, statement.name)
         self._methods[own] = {}
         rest = ast.Module([], [])
@@ -138,8 +138,8 @@ class _Code:
                 node = self._methods[own][method.name] = (module, f"{statement.name}.{method.name}")
                 self._piece(node, method, names, package)
 
-    def _piece(self, node: Node, tree: ast.AST, names: dict[str, Node], package: str) -> None:
-        piece = self._pieces.setdefault(node, _Piece())
+    def _piece(self, node: Definition, tree: ast.AST, names: dict[str, Definition], package: str) -> None:
+        piece = self._pieces.setdefault(node, _UsedBy())
         inside = [each for each in ast.walk(tree) if isinstance(each, ast.Import | ast.ImportFrom)]
         names = names | dict(self._imports(inside, package))
         annotations = {id(inner) for each in _annotations(tree) for inner in ast.walk(each)}
@@ -157,7 +157,7 @@ class _Code:
             elif isinstance(each, ast.Constant) and isinstance(each.value, str) and (named := _BY_NAME.fullmatch(each.value)):
                 piece.names.add((named[1], named[2]))
 
-    def _imports(self, statements: list[ast.stmt] | list[ast.Import | ast.ImportFrom], package: str) -> Iterator[tuple[str, Node]]:
+    def _imports(self, statements: list[ast.stmt] | list[ast.Import | ast.ImportFrom], package: str) -> Iterator[tuple[str, Definition]]:
         for statement in statements:
             if isinstance(statement, ast.ImportFrom) and not statement.level and (statement.module or "").startswith("shared"):
                 for alias in statement.names:
@@ -173,5 +173,5 @@ def _annotations(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 @lru_cache(maxsize=1)
-def _code() -> _Code:
-    return _Code()
+def _code() -> _SourceCode:
+    return _SourceCode()

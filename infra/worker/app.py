@@ -12,7 +12,7 @@ from shared.events.signing import NOT_BEGUN_HEADER
 from shared.faas.asgi import AsgiScope, Receive, Send
 from shared.faas.call import bearer_token
 from shared.faas.event_functions import CloudEventFunction
-from shared.observability import metrics
+from shared.observability import measurements
 
 log = logging.getLogger("docuvault.worker")
 
@@ -50,7 +50,7 @@ class Worker:
             return
         try:
             if scope["path"] == METRICS_PATH:
-                await _respond(send, 200, _metrics(scope), [(b"content-type", metrics.CONTENT_TYPE.encode())])
+                await _respond(send, 200, _metrics(scope), [(b"content-type", measurements.CONTENT_TYPE.encode())])
                 return
             await self._run(scope, receive)
             await _respond(send, 200, b"OK")
@@ -94,10 +94,10 @@ class Worker:
 def _metrics(scope: AsgiScope) -> bytes:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
-        metrics.require_token(bearer_token(headers))
+        measurements.require_token(bearer_token(headers))
     except Unauthenticated as refused:
         raise HTTPException(401, detail=refused.detail, headers=refused.headers) from None
-    return metrics.render().encode()
+    return measurements.render().encode()
 
 
 async def _body(receive: Receive) -> bytes:

@@ -14,7 +14,7 @@ from shared.identity.models import User
 from shared.identity.passwords import OptionalPassword
 
 Role = Literal["user", "admin"]
-Registration = Literal["open", "closed"]
+RegistrationPolicy = Literal["open", "closed"]
 Bytes = Annotated[int, Field(ge=0, le=2**60)]
 OwnCode = Annotated[str | None, Field(max_length=64, repr=False)]
 DeliveryState = Literal["ready", "waiting", "running", "done", "dead"]
@@ -43,7 +43,7 @@ class NewAccount(RequestModel):
     code: OwnCode = None
 
 
-class AccountChange(RequestModel):
+class AccountUpdate(RequestModel):
     """What is left out stays; `bytes_quota` null: what everyone has. The admin's own password and code are for what gives access."""
 
     role: Role | None = None
@@ -121,7 +121,7 @@ class SystemAI(ResponseModel):
 class SystemSettings(ResponseModel):
     """What holds for everyone; the two limits in bytes."""
 
-    registration: Registration
+    registration: RegistrationPolicy
     default_quota: int
     max_document_size: int
     ai: SystemAI
@@ -144,7 +144,7 @@ class NewSystemSettings(RequestModel):
     `password`, and `code` with a second factor: for a session that signed in more than ten minutes ago, if documents are to go elsewhere.
     """
 
-    registration: Registration | None = None
+    registration: RegistrationPolicy | None = None
     default_quota: Bytes | None = None
     max_document_size: Bytes | None = None
     ai: NewSystemAI | None = None

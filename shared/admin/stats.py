@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 from shared.events import queues
 from shared.events.queues import QueueState
 from shared.observability import dependency_checks
-from shared.observability.metrics import Metric
+from shared.observability.measurements import Metric
 
 REMEMBERED_SECONDS = 5.0
 """What Prometheus, and whoever else asks, gets without asking PostgreSQL again."""
@@ -28,13 +28,13 @@ class _Totals:
 
 
 @dataclass
-class _Remembered:
+class _RememberedStats:
     lock: asyncio.Lock
     at: float = float("-inf")
     numbers: tuple[_Totals, list[QueueState]] | None = None
 
 
-_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _Remembered] = WeakKeyDictionary()
+_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _RememberedStats] = WeakKeyDictionary()
 
 
 async def get(db: Database) -> Stats:
@@ -95,7 +95,7 @@ async def metrics() -> list[Metric]:
 
 async def _recent() -> tuple[_Totals, list[QueueState]] | None:
     """None if the database does not respond."""
-    remembered = _remembered.setdefault(asyncio.get_running_loop(), _Remembered(asyncio.Lock()))
+    remembered = _remembered.setdefault(asyncio.get_running_loop(), _RememberedStats(asyncio.Lock()))
     async with remembered.lock:
         if time.monotonic() - remembered.at > REMEMBERED_SECONDS:
             try:

@@ -20,7 +20,7 @@ _PLAIN = ("registration", "default_quota", "max_document_size")
 
 
 @dataclass(frozen=True)
-class _Limits:
+class _SystemLimits:
     default_quota: int
     max_document_size: int
 
@@ -37,7 +37,7 @@ async def get(db: Database) -> SystemSettings:
                 coalesce(system_limit('max_document_size'), %(max_document_size)s) AS max_document_size
             """,
             {"default_quota": settings().default_quota, "max_document_size": settings().max_document_size},
-            row=_Limits,
+            row=_SystemLimits,
         )
     assert limits is not None
     own = row is not None and row.provider is not None

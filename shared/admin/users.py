@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from shared import audit
-from shared.admin.models import AccountChange, AccountForAdmins, NewAccount
+from shared.admin.models import AccountForAdmins, AccountUpdate, NewAccount
 from shared.api import id_lists
 from shared.api.models import Page, PageQuery
 from shared.audit import AuditAction, entries
@@ -80,7 +80,7 @@ async def create(db: Database, admin: Admin, new: NewAccount) -> AccountForAdmin
     raise UserExists
 
 
-async def update(db: Database, admin: Admin, user_id: UUID, change: AccountChange) -> AccountForAdmins:
+async def update(db: Database, admin: Admin, user_id: UUID, change: AccountUpdate) -> AccountForAdmins:
     """Changes role, quota, or whether the account may be used.
 
     Raises NotFound, LastAdmin, and what `confirmation.require` raises if the change gives access.

@@ -52,9 +52,9 @@ async def receive(
     form = await FileForm.open(stream, content_type)
     filename = filenames.clean(form.filename or "document")
     kind = accepted_type(form.content_type, filename)
-    replaces = _replaces(form)
     content = _StreamedContent(form.chunks(), largest)
     first = await content.take(HELD)
+    replaces = _replaces(form)
     if content.complete:
         upload = _upload(db, filename, kind, size=len(first), sha256=content.sha256, replaces=replaces)
         if not first:
@@ -69,6 +69,9 @@ async def receive(
     receiving = _Receiving(db, upload)
     try:
         stored = await object_store().put_stream(upload.object_key, receiving.passed_on(first, content), content_type=kind)
+        if _replaces(form) != replaces:
+            late = [{"loc": ["body", "replaces"], "msg": "must come before the file"}]
+            raise ValidationFailed("The field replaces must come before the field file.", errors=late)
         finalized = await upload_step.finalize(db, receiving.upload, stored, sha256=content.sha256, allow_duplicate=_allow_duplicate(form))
     except BaseException:
         await upload_step.discard(db, receiving.upload, caller=caller)
@@ -98,9 +101,11 @@ def _upload(db: TenantDatabase, filename: str, content_type: str, *, size: int, 
 
 
 def _replaces(form: FileForm) -> UUID | None:
-    value = form.fields.get("replaces", "").strip()
+    value = form.fields.get("replaces")
     try:
-        return UUID(value) if value else None
+        if value is None or str(UUID(value)) == value.lower():  # UUID takes braces, too, and urn:uuid:
+            return None if value is None else UUID(value)
+        raise ValueError
     except ValueError:
         raise ValidationFailed(
             "replaces is a document's id.", errors=[{"loc": ["body", "replaces"], "msg": "must be a document's id"}]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from shared.clock import now
 from shared.config import settings
 from shared.faas.declarations import EventDeclaration, Queue, declare
-from shared.observability import metrics
+from shared.observability import measurements
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -113,21 +113,21 @@ async def _handle(name: str, model: type[E], event_type: str, function: EventFun
             raise Rejected(f"{name} is woken by {event_type}, not by {envelope.type}")
         await function(model.received(owner_id=envelope.owner_id, subject=envelope.subject, data=data))
     except (Rejected, Malformed) as rejected:
-        metrics.process.count_event(name, "rejected", time.perf_counter() - started)
+        measurements.process.count_event(name, "rejected", time.perf_counter() - started)
         log.warning("event rejected", extra={"fields": {**fields, "reason": str(rejected)}})
         raise _failure(422, str(rejected), rejected=True) from None
     except Exception as failed:
         from shared.db import will_fail_again
 
         rejects = will_fail_again(failed)
-        metrics.process.count_event(name, "rejected" if rejects else "failed", time.perf_counter() - started)
+        measurements.process.count_event(name, "rejected" if rejects else "failed", time.perf_counter() - started)
         if rejects:
             log.exception("event rejected: the database refuses what it would store", extra={"fields": fields})
             raise _failure(422, f"{type(failed).__name__}: {failed}", rejected=True) from failed
         # The whole story goes to the log; an admin sees the exception's first line beside the delivery.
         log.exception("event function failed", extra={"fields": fields})
         raise _failure(500, f"{type(failed).__name__}: {failed}") from failed
-    metrics.process.count_event(name, "done", time.perf_counter() - started)
+    measurements.process.count_event(name, "done", time.perf_counter() - started)
     log.info("event handled", extra={"fields": {**fields, "ms": round((time.perf_counter() - started) * 1000, 2)}})
 
 

@@ -39,7 +39,7 @@ from shared.faas.responses import send_response
 from shared.faas.routing import Route, Router
 from shared.faas.slots import Slots
 from shared.ids import new_id_text
-from shared.observability import metrics
+from shared.observability import measurements
 
 if TYPE_CHECKING:
     from shared.identity.access import Principal
@@ -66,7 +66,7 @@ class Remote(Protocol):
 async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, *, remote: Remote | None = None) -> None:
     """Serves one ASGI `http` request."""
     started = time.perf_counter()
-    metrics.process.under_way += 1
+    measurements.process.under_way += 1
     headers, header_bytes = requests.headers_of(scope)
     request_id = headers.get("x-request-id", "")
     if not _SANE_REQUEST_ID.fullmatch(request_id):
@@ -115,10 +115,10 @@ async def serve(router: Router, scope: AsgiScope, receive: Receive, send: Send, 
             raise
     finally:
         held.release()
-        metrics.process.under_way -= 1
+        measurements.process.under_way -= 1
     seconds = time.perf_counter() - started
     name = None if declaration is None else declaration.name
-    metrics.process.count_request(name, response.status, seconds)
+    measurements.process.count_request(name, response.status, seconds)
     if log.isEnabledFor(logging.INFO):
         # The path may hold a token (shares, content): the function's name says enough.
         milliseconds = round(seconds * 1000, 2)

@@ -51,6 +51,8 @@ HARMLESS = {
     "verify_audit_log": "reads the audit log and says whether it is whole",
     "decide_suggestions": "files documents under topics, which can be undone",
     "decide_proposal": "names a document, which can be undone",
+    "watch_folder": "brings documents in, from a place that was connected",
+    "unwatch_folder": "brings nothing more in",
     "check_connection": "asks storage that was connected",
     "connect_webdav": "a place alone: no document goes there before somebody sends it, or it is chosen",
     "delete_connection": "takes access away",

@@ -28,6 +28,10 @@ ALLOWED = {
     "shared/cloud/sign_ins.py",
     # Finds what is due in everyone's clouds; each piece of work is done as its owner.
     "shared/cloud/upkeep.py",
+    # Whether deliveries of an import or an export are dead, which no tenant sees; and the watched folders that are due, of everyone.
+    "shared/cloud/exports.py",
+    "shared/cloud/imports.py",
+    "shared/cloud/watching.py",
     # Looks for stranded documents of everyone.
     "shared/documents/reconciliation.py",
     # Finds what an older version indexed, of everyone; each document is written as its owner.

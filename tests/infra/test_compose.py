@@ -302,7 +302,7 @@ def test_grafana_s_dashboard_asks_for_metrics_that_there_are() -> None:
     dashboard = json.loads((folder / "grafana" / "dashboards" / "docuvault.json").read_text())
     expressions = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
     asked = {re.sub("_bucket$", "", name) for name in re.findall(r"\b(?:docuvault|process)_\w+", expressions)}
-    sources = [ROOT / "shared" / "observability" / "metrics.py", ROOT / "shared" / "admin" / "stats.py"]
+    sources = [ROOT / "shared" / "observability" / "measurements.py", ROOT / "shared" / "admin" / "stats.py"]
     named = set(re.findall(r'"((?:docuvault|process)_\w+)"', "".join(source.read_text() for source in sources)))
     assert len(asked) > 8
     assert asked <= named

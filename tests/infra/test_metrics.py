@@ -11,7 +11,7 @@ from infra.functions import ROOT, http_functions
 from infra.gateway.app import Gateway
 from infra.worker.app import METRICS_PATH
 from shared.faas.routing import Router
-from shared.observability.metrics import process
+from shared.observability.measurements import process
 from tests.faas.asgi import ask
 
 METRICS = ROOT / "infra" / "metrics"

@@ -15,7 +15,7 @@ from infra.gateway.remote import RemoteFunctions
 from infra.worker.app import Worker
 from shared.faas import draining
 from shared.faas.routing import Router
-from shared.observability.metrics import BUCKETS_SECONDS, CONTENT_TYPE, UNROUTED, Durations
+from shared.observability.measurements import BUCKETS_SECONDS, CONTENT_TYPE, UNROUTED, Durations
 from shared.time_budgets import DELIVERY_SECONDS
 from tests.faas.asgi import ask
 from tests.functions.alone import alone, environment_of
