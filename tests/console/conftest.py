@@ -109,7 +109,7 @@ class Visitor:
         for theme in ("light", "dark"):
             await self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
             # What fades is not what it is going to be.
-            await self.page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
+            await self.page.evaluate("Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)")
             await self.picture(f"{what}-{theme}")
             await self.page.evaluate(f"{axe}; undefined")
             tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -391,6 +391,7 @@ async def test_who_finds_no_server_is_told_and_what_is_open_goes_on_when_it_is_b
     visitor.bearable += ["ERR_", "Failed to load resource"]
     page = visitor.page
     await visitor.register()
+    await expect(page.get_by_text("Put in your first documents")).to_be_visible()
     await visitor.stack.kill("gateway")
     try:
         await page.get_by_role("textbox", name="Search").fill("anything")

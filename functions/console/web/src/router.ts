@@ -37,3 +37,10 @@ export const router = createRouter({
   routes,
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 });
+
+// A screen that is not there may be one of an older version, whose files are gone: the page is loaded anew, if the server responds at all.
+router.onError(async (error, to) => {
+  if (!/module|preload/i.test(String(error))) return;
+  const response = await fetch(to.fullPath, { method: "HEAD" }).catch(() => null);
+  if (response?.ok) location.assign(to.fullPath);
+});
