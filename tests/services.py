@@ -195,7 +195,7 @@ def _make_own_database(url: str) -> None:
     parts = urlsplit(url)
     name, superuser = parts.path.removeprefix("/"), f"postgres@{parts.netloc.rpartition('@')[2]}"
     with psycopg.connect(urlunsplit(parts._replace(netloc=superuser, path="/postgres")), autocommit=True) as connection:
-        if connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone():
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
             return
         # Nobody is connected to the template while it is copied: each worker uses its own copy.
         connection.execute(f"CREATE DATABASE {name} TEMPLATE docuvault OWNER docuvault_migrate")

@@ -41,7 +41,7 @@ def test_what_it_names_is_there() -> None:
         assert "://" in link or (ROOT / link).exists(), link
     for test in set(re.findall(r"`(tests/[\w/.]*)`", README)):
         assert (ROOT / test).exists(), test
-    for script in set(re.findall(r"\./(scripts/\w+)", README)):
+    for script in set(re.findall(r"\./(scripts/[\w-]+)", README)):
         assert os.access(ROOT / script, os.X_OK), script
     for module in set(re.findall(r"-m ((?:infra|tests)[.\w]+)", README)):
         path = ROOT / module.replace(".", "/")
