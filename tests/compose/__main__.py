@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,7 @@ def main() -> int:
     options.add_argument("--keep", action="store_true", help="keep the images in ~/.cache/docuvault/compose-test for the next run")
     options.add_argument("--up", action="store_true", help="bring it up, say how it is reached, and leave it")
     chosen, arguments = options.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is up is taken down
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault" / "compose-test"
     if chosen.keep or chosen.up:
         cache.mkdir(parents=True, exist_ok=True)
