@@ -308,6 +308,8 @@ async def wake_standing() -> None:
                 {"key": due.dedup_key},
             )
             if {"ready", "waiting", "running"} & set(states):
+                # Looked after for now: it makes room among those that are looked at next.
+                await tx.execute("UPDATE jobs SET updated_at = now() WHERE id = %(id)s", {"id": job.id})
                 continue
             if "dead" in states:
                 await tx.execute(

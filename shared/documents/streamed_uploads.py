@@ -62,7 +62,8 @@ async def receive(
         async with db.transaction() as tx:
             await upload_step.insert(tx, upload, filename, allow_duplicate=_allow_duplicate(form), caller=caller)
     else:
-        bound = content_length if content_length is not None else _ahead_of(len(first))
+        # What is around the file in the form, or reserved ahead, makes no document too large that is not.
+        bound = min(content_length if content_length is not None else _ahead_of(len(first)), largest)
         upload = _upload(db, filename, kind, size=bound, sha256=None, replaces=replaces)
         async with db.transaction() as tx:
             await upload_step.insert(tx, upload, filename, allow_duplicate=True, caller=caller)

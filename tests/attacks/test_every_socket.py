@@ -66,9 +66,10 @@ SOCKETS: dict[str, Http | Closed] = {
             "/admin/assign_volume?volume=9": "the same: the address of a screen, whatever its name",
             "/docs": "the description of the API",
             "/health": "whether services answer, in words that give nothing away",
+            "/metrics": "counts, unless METRICS_TOKEN is set",
         }
     ),
-    "worker": Http({"/health": "the same"}, any_method=frozenset({"/health"})),
+    "worker": Http({"/health": "the same", "/metrics": "the same"}, any_method=frozenset({"/health", "/metrics"})),
     "store": Http({"/status": "that it runs", "/healthz": "that it runs", "/readyz": "that it runs"}, pages_read=True),
     "store, master": Http(
         {

@@ -15,6 +15,7 @@ from tests.identity.browser import Browser, new_person
 ELSEWHERE = {
     "connect_webdav": "needs a server: tests/cloud/test_connections.py",
     "watch_folder": "needs a server: tests/cloud/test_watching.py",
+    "create_user": "needs an admin: tests/functions/admin/test_users.py",
     "share_document": "needs a document: tests/functions/documents/test_shares_over_http.py",
 }
 

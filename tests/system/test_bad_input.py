@@ -93,6 +93,9 @@ async def test_no_document_is_larger_than_may_be_however_it_is_sent(start_stack:
     usage = await person.usage()
     assert (usage["bytes_used"], usage["bytes_reserved"], usage["documents"]) == (0, 0, 0)
 
+    whole = form((b"egret " * MIB)[: 4 * MIB])
+    as_large_as_may_be = await person.http.post("/api/documents/upload", content=whole, headers=FORM)
+    assert (as_large_as_may_be.status_code, as_large_as_may_be.json()["size"]) == (201, 4 * MIB)
     largest = await person.http.post("/api/documents/upload", content=told(form((b"heron " * MIB)[: 4 * MIB])), headers=FORM)
     assert (largest.status_code, largest.json()["size"]) == (201, 4 * MIB)
     assert (await person.settled(largest.json()["id"]))["status"] == "ready"
