@@ -292,13 +292,15 @@ async def _take(db: TenantDatabase, folder: _WatchRow, entries: list[FolderEntry
 
 
 async def _fitting(db: TenantDatabase, entries: list[FolderEntry], outcome: _Look) -> list[FolderEntry]:
-    """The files for which the account has room; the others are refused, and tried again at the next look."""
+    """The files for which the account has room; the others are refused, and tried again at the next look if room may have come."""
     async with db.transaction() as tx:
-        room = await quotas.room(tx, db.owner_id)
+        room, largest = await quotas.room(tx, db.owner_id), await quotas.largest(tx)
     fitting = []
     for entry in entries:
         size = imports.size_of(entry)
-        if size <= room:
+        if size > largest:
+            outcome.refuse(entry.key, quotas.DocumentTooLarge.code)
+        elif size <= room:
             fitting.append(entry)
             room -= size
         else:

@@ -284,38 +284,37 @@ class _StandingJob:
     id: UUID
     owner_id: UUID
     slices: int
+    dead: bool
 
 
 async def wake_standing() -> None:
-    """Looks after jobs that stood still: one whose delivery was lost is announced again, one whose delivery is dead has failed."""
+    """Looks after jobs that stood still: one whose delivery was lost is announced again, one whose delivery is dead has failed.
+
+    A job whose delivery is on its way only waits its turn, and keeps no other from being looked after.
+    """
     async with database().system() as tx:
         standing = await tx.fetch_all(
             """
-            SELECT id, owner_id, slices FROM jobs
+            SELECT id, owner_id, slices, 'dead' = ANY (states) AS dead
+            FROM jobs, LATERAL (
+                SELECT coalesce(array_agg(deliveries.state), '{}') AS states
+                FROM events JOIN deliveries ON deliveries.event_id = events.id
+                WHERE events.dedup_key = %(type)s || '/' || jobs.id || '/' || jobs.slices
+            ) AS delivered
             WHERE state = 'running' AND updated_at < now() - make_interval(secs => %(quiet)s)
-            ORDER BY updated_at LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
+                AND NOT states && ARRAY['ready', 'waiting', 'running']
+            ORDER BY updated_at LIMIT 100 FOR NO KEY UPDATE OF jobs SKIP LOCKED
             """,
-            {"quiet": QUIET_SECONDS},
+            {"type": JobDue.TYPE, "quiet": QUIET_SECONDS},
             row=_StandingJob,
         )
         for job in standing:
-            due = JobDue(owner_id=job.owner_id, job_id=job.id, slices=job.slices)
-            states: list[str] = await tx.fetch_value(
-                """
-                SELECT coalesce(array_agg(deliveries.state), '{}')
-                FROM events JOIN deliveries ON deliveries.event_id = events.id WHERE events.dedup_key = %(key)s
-                """,
-                {"key": due.dedup_key},
-            )
-            if {"ready", "waiting", "running"} & set(states):
-                # Looked after for now: it makes room among those that are looked at next.
-                await tx.execute("UPDATE jobs SET updated_at = now() WHERE id = %(id)s", {"id": job.id})
-                continue
-            if "dead" in states:
+            if job.dead:
                 await tx.execute(
                     "UPDATE jobs SET state = 'failed', updated_at = now(), finished_at = now() WHERE id = %(id)s", {"id": job.id}
                 )
                 continue
+            due = JobDue(owner_id=job.owner_id, job_id=job.id, slices=job.slices)
             await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": due.dedup_key})
             await tx.execute("UPDATE jobs SET updated_at = now() WHERE id = %(id)s", {"id": job.id})
             await publish(tx, due, cost=COST)

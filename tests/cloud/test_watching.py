@@ -131,6 +131,23 @@ async def test_what_cannot_be_taken_is_told(vault: TenantDatabase, db: Database,
     assert sorted(await documents(vault)) == ["long.txt", "short.txt"]
 
 
+async def test_a_file_that_is_too_large_is_told_and_makes_no_job(
+    vault: TenantDatabase, db: Database, server: DavServer, connection: Connection
+) -> None:
+    put(server, "box/long.txt", b"Dear heron. " * 100)
+    async with db.system() as tx:
+        await tx.execute("INSERT INTO system_settings (name, value) VALUES ('max_document_size', '1000')")
+    try:
+        folder = await watching.begin(vault, connection.id, "box")
+        for _ in range(4):
+            await look(vault, folder.id)
+        refused = [(file.path, file.code) for file in (await watched(vault, connection)).refused]
+        assert (refused, await job_list(vault)) == ([("box/long.txt", "document_too_large")], [])
+    finally:
+        async with db.system() as tx:
+            await tx.execute("DELETE FROM system_settings WHERE name = 'max_document_size'")
+
+
 async def test_what_the_owner_has_thrown_away_does_not_come_back(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
     put(server, "a.txt", b"Dear heron.\n")
     put(server, "b.txt", b"Dear crane.\n")

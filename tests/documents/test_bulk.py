@@ -16,9 +16,10 @@ from shared.documents import bulk, jobs, library, listing, reprocessing, topics
 from shared.documents.change_models import BulkRequest, Job
 from shared.documents.topic_models import NewTopic
 from shared.errors import NotFound, RateLimited
+from shared.events import publish
+from shared.events.catalogue import JobDue
 from shared.ids import new_id
 from tests.documents.conftest import create, published, read_through, row, stored, usage
-from tests.infra.broker.waiting import until
 
 NOBODYS = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -243,24 +244,35 @@ async def test_a_job_whose_delivery_was_lost_is_woken(vault: TenantDatabase, db:
     async with db.system() as tx:
         await tx.execute("DELETE FROM events WHERE subject = %s", (str(job.id),))
         await tx.execute("UPDATE jobs SET updated_at = now() - interval '2 minutes' WHERE id = %s", (job.id,))
-
-    async def woken() -> bool:
-        # Another test's look may hold the row meanwhile: it is that one then which wakes the job.
-        await jobs.wake_standing()
-        return [event.data["slices"] for event in await published(vault, job.id)] == [0]
-
-    await until(woken)
+    await jobs.wake_standing()
+    assert [event.data["slices"] for event in await published(vault, job.id)] == [0]
     async with db.system() as tx:
         await tx.execute(
             "UPDATE deliveries SET state = 'dead' WHERE event_id IN (SELECT id FROM events WHERE subject = %s)", (str(job.id),)
         )
         await tx.execute("UPDATE jobs SET updated_at = now() - interval '2 minutes' WHERE id = %s", (job.id,))
+    await jobs.wake_standing()
+    assert (await jobs.get(vault, job.id)).state == "failed"
 
-    async def failed() -> bool:
-        await jobs.wake_standing()
-        return (await jobs.get(vault, job.id)).state == "failed"
 
-    await until(failed)
+async def test_jobs_that_wait_their_turn_keep_no_lost_one_from_being_woken(vault: TenantDatabase, db: Database) -> None:
+    waiting, lost = [await bulk.by_filter(vault, by_filter("trash", {})) for _ in range(2)]
+    async with db.system() as tx:
+        await tx.execute("DELETE FROM events WHERE subject = %s", (str(lost.id),))
+        # As many as are looked after at once, which have stood for longer: each with its delivery.
+        for _ in range(100):
+            other = {"id": new_id(), "of": waiting.id}
+            await tx.execute(
+                """
+                INSERT INTO jobs (id, owner_id, kind, request, updated_at)
+                SELECT %(id)s, owner_id, kind, request, now() - interval '1 hour' FROM jobs WHERE id = %(of)s
+                """,
+                other,
+            )
+            await publish(tx, JobDue(owner_id=vault.owner_id, job_id=other["id"], slices=0))
+        await tx.execute("UPDATE jobs SET updated_at = now() - interval '2 minutes' WHERE id = %s", (lost.id,))
+    await jobs.wake_standing()
+    assert [event.data["slices"] for event in await published(vault, lost.id)] == [0]
 
 
 async def test_a_job_whose_topic_is_deleted_meanwhile_ends(vault: TenantDatabase) -> None:

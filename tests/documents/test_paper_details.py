@@ -6,7 +6,7 @@ from datetime import date
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.db import TenantDatabase
-from shared.documents import details, extract_step, library, recognize_step, reprocessing, step_history
+from shared.documents import details, extract_step, library, paper_details, recognize_step, reprocessing, step_history
 from shared.documents.change_models import DocumentChange
 from shared.documents.models import Document
 from tests.documents.conftest import PDF, read_through, row, stored
@@ -113,3 +113,11 @@ async def test_a_scan_has_its_date_once_its_text_is_recognised(vault: TenantData
     assert await recognize_step.recognize_slice(vault, created.id, 1, 0)
     document = await library.get(vault, created.id)
     assert (document.issued_on, _sender(document)) == (date(2024, 5, 3), "Harbour Bank Ltd")
+
+
+def test_a_files_own_date_does_not_count_where_the_paper_speaks_of_later_years_alone() -> None:
+    template = date(2000, 1, 1)
+    assert paper_details._is_outdated(template, ["Invoice 2026-0417", "Due in May 2026, for the year 2025."])
+    assert not paper_details._is_outdated(template, ["Since 2001 we have been your bakers. Invoice of 2026."])
+    assert not paper_details._is_outdated(date(2025, 12, 30), ["Calendar 2026"])
+    assert not paper_details._is_outdated(template, ["No year at all, but 20260 bolts."])
