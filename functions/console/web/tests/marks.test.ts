@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { markElements, placedHits, soughtWords, type PlacedWord } from "@/viewer/marks";
+import { soughtWords } from "@/library/highlight";
+import { markElements, placedHits, type PlacedWord } from "@/viewer/marks";
 
 const words = ["The", "fee", "is", "45", "euros,", "as", "agreed."].map((text, index): PlacedWord => ({ text, x: index * 10, y: 0, w: 8, h: 10 }));
 const texts = (hits: PlacedWord[]) => hits.map((hit) => hit.text);

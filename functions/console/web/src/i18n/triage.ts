@@ -27,6 +27,8 @@ export const triage = {
       nothing: "Nothing waits for you",
       nothingText: "New documents come here when they have no topic, could not be read, or the assistant is not sure.",
       everything: "Show what was passed over",
+      further: "Look further",
+      pausedText: "Among the last hundred documents there is nothing to decide. Older ones have not been looked at.",
     },
   },
   de: {
@@ -56,6 +58,8 @@ export const triage = {
       nothing: "Nichts wartet auf Sie",
       nothingText: "Neue Dokumente kommen hierher, wenn sie kein Thema haben, nicht gelesen werden konnten oder der Assistent unsicher ist.",
       everything: "Übergangene zeigen",
+      further: "Weiter suchen",
+      pausedText: "Unter den letzten hundert Dokumenten ist nichts zu entscheiden. Ältere wurden noch nicht angesehen.",
     },
   },
 };

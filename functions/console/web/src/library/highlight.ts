@@ -24,6 +24,14 @@ export function highlighted(text: string, words: readonly string[]): Piece[] {
   return pieces;
 }
 
+/** What of a query is looked for: words and phrases, not what is excluded, nor filters. */
+export function soughtWords(query: string): string[] {
+  return (query.match(/-?"[^"]+"|\S+/g) ?? [])
+    .filter((word) => !word.startsWith("-") && word.toLowerCase() !== "or" && !/^\w+:/.test(word))
+    .map((word) => word.replace(/["*]/g, ""))
+    .filter(Boolean);
+}
+
 /** Lower case without accents, and for each place in it the place in the original. */
 function folded(text: string): { plain: string; places: number[] } {
   const places: number[] = [];

@@ -14,23 +14,30 @@ export interface Waiting {
 const KEY = "docuvault-triage-passed";
 const KEPT = 2000;
 const PAGE = 50;
+/** Documents that the assistant is asked about before a person says "look further": each costs two requests. */
+export const ASKED_AT_ONCE = 100;
 
-/** The documents that were passed over, each as it was then. */
+/** The documents that were passed over, each as it was then: the last KEPT of them. */
 export function passedOver(storage: Pick<Storage, "getItem" | "setItem">) {
-  const read = (): Record<string, string> => {
-    try {
-      return JSON.parse(storage.getItem(KEY) ?? "{}") as Record<string, string>;
-    } catch {
-      return {};
-    }
-  };
+  let all = new Map<string, string>();
+  try {
+    all = new Map(Object.entries(JSON.parse(storage.getItem(KEY) ?? "{}") as Record<string, string>));
+  } catch {
+    // storage holds something else
+  }
+  const save = () => storage.setItem(KEY, JSON.stringify(Object.fromEntries(all)));
   return {
-    has: (document: Pick<Document, "id" | "updated_at">) => read()[document.id] === document.updated_at,
+    has: (document: Pick<Document, "id" | "updated_at">) => all.get(document.id) === document.updated_at,
     add(document: Pick<Document, "id" | "updated_at">): void {
-      const all = { ...read(), [document.id]: document.updated_at };
-      storage.setItem(KEY, JSON.stringify(Object.fromEntries(Object.entries(all).slice(-KEPT))));
+      all.delete(document.id);
+      all.set(document.id, document.updated_at);
+      if (all.size > KEPT) all.delete(all.keys().next().value!);
+      save();
     },
-    forget: () => storage.setItem(KEY, "{}"),
+    forget(): void {
+      all.clear();
+      save();
+    },
   };
 }
 
@@ -52,6 +59,9 @@ export function useQueue() {
   const shown = shallowRef<Waiting[]>([]);
   const at = ref(0);
   const ended = ref(false);
+  /** Nothing more was found among so many, and there are others. */
+  const paused = ref(false);
+  let asked = 0;
   let cursor: string | null | undefined;
   let page: Document[] = [];
   let looking: Promise<void> | null = null;
@@ -59,6 +69,10 @@ export function useQueue() {
   /** One more that waits, or `ended`. */
   async function lookOn(): Promise<void> {
     while (!ended.value) {
+      if (asked >= ASKED_AT_ONCE) {
+        paused.value = true;
+        return;
+      }
       const document = page.shift();
       if (document === undefined) {
         if (cursor === null) {
@@ -71,8 +85,10 @@ export function useQueue() {
         continue;
       }
       if (!["ready", "failed"].includes(document.status) || passed.has(document)) continue;
+      asked++;
       const open = await openQuestions(document.id);
       if (!open.length && document.topics.length && document.status !== "failed") continue;
+      asked = 0;
       shown.value = [...shown.value, { document, open }];
       return;
     }
@@ -80,7 +96,7 @@ export function useQueue() {
 
   async function fill(): Promise<void> {
     looking ??= (async () => {
-      while (!ended.value && shown.value.length < at.value + 2) await lookOn();
+      while (!ended.value && !paused.value && shown.value.length < at.value + 2) await lookOn();
     })().finally(() => (looking = null));
     await looking;
   }
@@ -89,9 +105,17 @@ export function useQueue() {
     if (everything) passed.forget();
     shown.value = [];
     at.value = 0;
-    ended.value = false;
+    ended.value = paused.value = false;
+    asked = 0;
     cursor = undefined;
     page = [];
+    await fill();
+  }
+
+  /** Goes on where the look paused. */
+  async function lookFurther(): Promise<void> {
+    paused.value = false;
+    asked = 0;
     await fill();
   }
 
@@ -111,5 +135,5 @@ export function useQueue() {
     shown.value = shown.value.map((one) => (one.document.id === id ? { ...one, ...change } : one));
   }
 
-  return { shown, at, ended, restart, fill, next, previous, change };
+  return { shown, at, ended, paused, restart, lookFurther, fill, next, previous, change };
 }

@@ -1,16 +1,14 @@
-// The words of a query, and where they stand on a page.
+// Where what is sought stands on a page.
 import type { components } from "@/api/schema";
 import { highlighted } from "@/library/highlight";
 
 /** A word of a recognised page, and where it stands on the picture, in pixels. */
 export type PlacedWord = components["schemas"]["PlacedWord"];
 
-/** What of a query is looked for on the page: words and phrases, not what is excluded, nor filters. */
-export function soughtWords(query: string): string[] {
-  return (query.match(/-?"[^"]+"|\S+/g) ?? [])
-    .filter((word) => !word.startsWith("-") && word.toLowerCase() !== "or" && !/^\w+:/.test(word))
-    .map((word) => word.replace(/["*]/g, ""))
-    .filter(Boolean);
+export interface RecognizedWords {
+  width: number;
+  height: number;
+  words: PlacedWord[];
 }
 
 /** The words of a recognised page that are sought; a phrase or quote is found word by word, in its order. */
