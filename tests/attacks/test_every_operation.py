@@ -284,7 +284,7 @@ async def _attacker() -> Browser:
     return _as(await new_person())
 
 
-async def _victim(db: Database) -> Victim:
+async def new_victim(db: Database) -> Victim:
     person = await new_person()
     ids = {name: await make(person, db) for name, make in MAKERS.items()}
     return Victim(person, {**ids, "user_id": person.id, "id": ids["document_id"]})
@@ -326,7 +326,7 @@ async def test_with_anothers_things_nothing_opens_shows_or_changes(operation: Op
     admin = operation.path.startswith("/api/admin")
     unknown = [name for name in operation.parameters if name.endswith("_id") and name not in MAKERS and not admin]
     assert not unknown, f"say in MAKERS how somebody comes by {unknown}, so that {operation.name} can be attacked"
-    victim, attacker = await _victim(db), await _attacker()
+    victim, attacker = await new_victim(db), await _attacker()
     before = await _everything(db, victim.person.id)
     answer = await _answer(operation, attacker, victim.ids)
     if answer is not None:

@@ -121,6 +121,7 @@ async def test_a_forgotten_password_is_replaced_by_the_mails_link(visitor: Visit
     page = visitor.page
     await visitor.open()
     await page.get_by_role("link", name="Forgot it?").click()
+    await expect(page.get_by_role("heading", name="Get a new password")).to_be_visible()  # it has a field of the same name
     await page.get_by_role("textbox", name="Email").fill(person.email)
     await page.get_by_role("button", name="Send the link").click()
     await expect(page.get_by_text("the link is on its way")).to_be_visible()

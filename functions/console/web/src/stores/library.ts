@@ -47,6 +47,7 @@ export const useLibrary = defineStore("library", () => {
   let shown = "";
   let running: AbortController | null = null;
   let later: ReturnType<typeof setTimeout> | undefined;
+  let outdated = false;
 
   const query = computed<ListQuery>(() => toQuery(filters.value, trashed.value));
   const selected = computed(() => count(selection.value, total.value));
@@ -74,6 +75,7 @@ export const useLibrary = defineStore("library", () => {
   async function load(quietly = false): Promise<void> {
     clearTimeout(later);
     later = undefined;
+    outdated = false;
     running?.abort();
     const mine = (running = new AbortController());
     if (!quietly && !items.value.length) state.value = "loading";
@@ -92,6 +94,7 @@ export const useLibrary = defineStore("library", () => {
       total.value = totalOf(facets.value);
       error.value = null;
       state.value = "ready";
+      if (outdated) reloadSoon();
     } catch (failed) {
       if (isAbort(failed) || mine.signal.aborted) return;
       if (quietly && items.value.length) return;
@@ -122,8 +125,14 @@ export const useLibrary = defineStore("library", () => {
     later ??= setTimeout(() => void load(true), QUIET_MILLISECONDS);
   }
 
+  /** There is news: what is being loaded may be from before it. */
+  function missed(): void {
+    if (state.value === "ready") reloadSoon();
+    else outdated = true;
+  }
+
   function changed(document: Document): void {
-    if (state.value !== "ready") return;
+    if (state.value !== "ready") return missed();
     const at = items.value.findIndex((item) => item.id === document.id);
     const belongs = (document.trashed_at !== null) === trashed.value && document.status !== "uploading";
     if (at >= 0 && !belongs) {
@@ -152,7 +161,7 @@ export const useLibrary = defineStore("library", () => {
     reloadSoon();
   }
 
-  watchDocuments({ changed, removed, missed: () => state.value === "ready" && reloadSoon() });
+  watchDocuments({ changed, removed, missed });
 
   function select(id: string, selectedNow: boolean, withRange = false): void {
     const ids = withRange && anchor ? range(items.value, anchor, id) : [id];

@@ -1,1 +1,0 @@
-export{t as default}from"./AppDialog-Br6ChQye.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./AppDialog-Ci7PL43Z.js";

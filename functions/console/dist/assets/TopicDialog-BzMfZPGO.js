@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-C6Lj8P3k.js";
