@@ -19,8 +19,7 @@ from shared.db import Database
 from shared.faas.declarations import EndpointDeclaration
 from shared.faas.routing import Router
 from tests.attacks.operations import call, operations
-from tests.attacks.test_every_operation import STREAM_SECONDS, Victim
-from tests.attacks.test_every_operation import new_victim
+from tests.attacks.test_every_operation import STREAM_SECONDS, Victim, new_victim
 from tests.faas.asgi import ask
 from tests.functions.alone import alone
 
