@@ -85,6 +85,10 @@ class Source(ABC):
     def skipped(self) -> list[SkippedItem]:
         """What lies there and is no file that may be read."""
 
+    def unreadable(self) -> list[str]:
+        """Folders that nobody lets us look into, with a `/` at the end; `file` says why."""
+        return []
+
     @abstractmethod
     def file(self, name: str) -> AbstractContextManager[BinaryIO]:
         """The content of one of the names, as a file that can be read again and again. Raises Unusable, also if it is not whole."""
@@ -111,9 +115,10 @@ class FolderSource(Source):
         self._folder = folder.resolve()
         self._names: list[str] = []
         self._skipped: list[SkippedItem] = []
+        self._unreadable: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        for parent, folders, files in os.walk(self._folder):
+        for parent, folders, files in os.walk(self._folder, onerror=self._leave_out):
             folders.sort()
             for name in folders:
                 if os.path.islink(os.path.join(parent, name)):
@@ -132,6 +137,12 @@ class FolderSource(Source):
     def __exit__(self, *_: object) -> None:
         pass
 
+    def _leave_out(self, failed: OSError) -> None:
+        """Raises Unusable for the top folder."""
+        if Path(failed.filename) == self._folder:
+            raise Unusable(f"{self._folder} cannot be read: {failed.strerror}")
+        self._unreadable[f"{self._relative(failed.filename, '')}/"] = f"The folder cannot be read: {failed.strerror}"
+
     def _relative(self, parent: str, name: str) -> str:
         return Path(parent, name).relative_to(self._folder).as_posix()
 
@@ -141,8 +152,13 @@ class FolderSource(Source):
     def skipped(self) -> list[SkippedItem]:
         return self._skipped
 
+    def unreadable(self) -> list[str]:
+        return sorted(self._unreadable)
+
     @contextmanager
     def file(self, name: str) -> Iterator[BinaryIO]:
+        if name in self._unreadable:
+            raise Unusable(self._unreadable[name])
         try:
             # Not a link that has come there since, nor a pipe that would never end.
             descriptor = os.open(self._folder / name, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -238,8 +254,12 @@ def kind_of(source: Source) -> str:
 
 
 def items(source: Source, *, topics_from_folders: bool = False) -> Iterator[ImportItem | SkippedItem]:
-    """What there is to bring in. Raises Unusable if the manifest cannot be read."""
+    """What there is to bring in. Raises Unusable if the manifest cannot be read.
+
+    A folder that cannot be read is an item, which fails when it is opened: nobody knows what it holds.
+    """
     yield from source.skipped()
+    yield from (ImportItem(folder, folder) for folder in source.unreadable())
     match kind_of(source):
         case "archive":
             yield from _of_archive(source)

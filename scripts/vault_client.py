@@ -22,7 +22,6 @@ PATIENCE_SECONDS = 900.0
 """How long a request is tried again before it is given up."""
 LONGEST_PAUSE_SECONDS = 60.0
 PIECE = 256 * 1024
-PARTS_SIGNED_AT_ONCE = 50
 TOPIC_CHARACTERS = 100
 
 Outcome = Literal["uploaded", "resumed", "there already"]
@@ -171,14 +170,11 @@ class VaultClient:
     def _send_parts(self, document_id: str, upload: dict[str, Any], file: BinaryIO, size: int) -> None:
         length: int = upload["part_size"]
         there = {part["number"] for part in upload.get("parts", [])}
-        missing = [number for number in range(1, upload["part_count"] + 1) if number not in there]
-        for start in range(0, len(missing), PARTS_SIGNED_AT_ONCE):
-            numbers = missing[start : start + PARTS_SIGNED_AT_ONCE]
-            for number in numbers:
-                # Each signed when its turn comes: on a bad line fifty parts take longer than a URL is good for.
-                [part] = self.call("POST", f"/api/documents/{document_id}/upload/parts", json={"numbers": [number]})["items"]
-                begin = (number - 1) * length
-                self._put(part["url"], part["headers"], file, begin, min(length, size - begin))
+        for number in (number for number in range(1, upload["part_count"] + 1) if number not in there):
+            # Each signed when its turn comes: on a bad line fifty parts take longer than a URL is good for.
+            [part] = self.call("POST", f"/api/documents/{document_id}/upload/parts", json={"numbers": [number]})["items"]
+            begin = (number - 1) * length
+            self._put(part["url"], part["headers"], file, begin, min(length, size - begin))
 
     def _put(self, url: str, headers: dict[str, str], file: BinaryIO, start: int, length: int) -> None:
         def put() -> httpx.Response:

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from shared.storage import NameTaken, StorageBackend, WrongContent
 
 
+class OriginalChanged(WrongContent):
+    """The original is not what it was when it was stored: no further attempt would find it otherwise."""
+
+
 @dataclass(frozen=True)
 class CopiedOriginal:
     """What a document's row says of its original; `size` in bytes."""
@@ -23,18 +27,22 @@ async def copy(
 ) -> str | None:
     """Copies the original to `key`, where nothing was; the hash of what was sent. None if something else lies there by now.
 
-    `earlier`: an attempt before this one may have made the copy. Raises WrongContent if the source is not what its row says, and what the
-    backends raise.
+    `earlier`: an attempt before this one may have made the copy. Raises OriginalChanged if the source is not what its row says, and what
+    the backends raise.
     """
     digest = hashlib.sha256()
 
     async def hashed() -> AsyncIterator[bytes]:
+        size = 0
         async with aclosing(source.stream(original.key)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 digest.update(chunk)
+                size += len(chunk)
+                if size > original.size:
+                    break
                 yield chunk
-        if original.sha256 is not None and digest.hexdigest() != original.sha256:
-            raise WrongContent("The original is not what it was when it was stored, so it is not copied.")
+        if size != original.size or (original.sha256 is not None and digest.hexdigest() != original.sha256):
+            raise OriginalChanged("The original is not what it was when it was stored, so it is not copied.")
 
     there = await target.look(key) if earlier else None
     if there is not None:

@@ -12,7 +12,7 @@ import psycopg
 
 from shared import audit
 from shared.audit import AuditAction, Caller
-from shared.cloud import backends, cloud_names, copying
+from shared.cloud import backends, cloud_names, copying, imports
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import jobs, lifecycle
 from shared.errors import NotFound
@@ -95,6 +95,9 @@ async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:
         return False
     try:
         made = await _copy(db, export)
+    except copying.OriginalChanged:
+        await _forget(db, export_id, imports.CHANGED)
+        return False
     except (NameRefused, NotFound) as refused:
         await _forget(db, export_id, refused.code)
         return False
@@ -122,20 +125,18 @@ async def run_slice(db: TenantDatabase, job_id: UUID, slices: int) -> bool:
     for export_id in given_up:
         await _forget(db, export_id, lifecycle.GAVE_UP)
     async with db.transaction() as tx:
-        await _count_purged(tx, db.owner_id, work)
+        await _count_unfinished(tx, db.owner_id, job_id)
     return True
 
 
-async def _count_purged(tx: Transaction, owner_id: UUID, work: jobs.JobWork) -> None:
-    """Copies of documents that were purged before they were made: their rows went with the documents."""
-    waiting = await tx.fetch_value(
-        "SELECT count(*) FROM cloud_exports WHERE owner_id = %(owner)s AND job_id = %(job)s", {"owner": owner_id, "job": work.id}
+async def _count_unfinished(tx: Transaction, owner_id: UUID, job_id: UUID) -> None:
+    """Copies of documents that were purged before they were made are lost: their rows went with the documents."""
+    if await jobs.lock(tx, owner_id, job_id) is None:
+        return
+    unfinished = await tx.fetch_value(
+        "SELECT count(*) FROM cloud_exports WHERE owner_id = %(owner)s AND job_id = %(job)s", {"owner": owner_id, "job": job_id}
     )
-    await tx.execute(
-        "UPDATE jobs SET total = done + failed_count + %(waiting)s WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'",
-        {"waiting": waiting, "owner": owner_id, "id": work.id},
-    )
-    await jobs.count(tx, owner_id, work.id)
+    await jobs.set_unfinished(tx, owner_id, job_id, unfinished)
 
 
 async def _copy(db: TenantDatabase, export: _Export | None) -> bool:

@@ -133,7 +133,7 @@ async def _begin_job(db: TenantDatabase, connection_id: UUID, entries: Sequence[
     document_ids = []
     async with db.transaction() as tx:
         request = {"connection": str(connection_id), "paths": [entry.key for entry in entries]}
-        position = {"folders": [[folder, 0] for folder in folders], "others": 0}
+        position = {"folders": [[folder, 0] for folder in folders]}
         job = await jobs.create(tx, db.owner_id, "import", request, position=position)
         rows = {row.path: row for row in await _rows(tx, db.owner_id, connection_id, [entry.key for entry in files], lock=True)}
         here = 0
@@ -150,25 +150,24 @@ async def _begin_job(db: TenantDatabase, connection_id: UUID, entries: Sequence[
                 document_ids.append(UUID(duplicate.members["document_id"]))
                 await _write(tx, db.owner_id, connection_id, entry, document_ids[-1], None, before)
                 here += 1
-        await jobs.keep_position(tx, db.owner_id, job.id, {**position, "others": here})
         await jobs.count(tx, db.owner_id, job.id, done=here)
         if not folders:
-            await jobs.set_total(tx, db.owner_id, job.id, len(files))
-            await jobs.count(tx, db.owner_id, job.id)
+            await count_unfinished(tx, db.owner_id, job.id)
     return document_ids
 
 
 async def run_slice(db: TenantDatabase, job_id: UUID, slices: int) -> bool:
     """Goes on with an import: reads folders for SLICE_SECONDS, and afterwards looks after the files that nobody fetches any more.
 
-    False, without effect, if that slice is not what comes next. Raises StorageUnavailable, to be tried again.
+    False, without effect, if that slice is not what comes next (any more). Raises StorageUnavailable, to be tried again.
     """
     ends = time.monotonic() + SLICE_SECONDS
+    went_on = False
     while True:
         async with db.transaction() as tx:
             work = await jobs.lock(tx, db.owner_id, job_id)
         if work is None or work.slices != slices:
-            return False
+            return went_on
         if not (position := work.position)["folders"]:
             await _end(db, work)
             return True
@@ -182,9 +181,10 @@ async def run_slice(db: TenantDatabase, job_id: UUID, slices: int) -> bool:
             return True
         within = [[path, depth + 1] for path in read.folders if depth < FOLDERS_DEEP]
         async with db.transaction() as tx:
-            others = position["others"] + read.here + len(read.failed)
-            if await jobs.keep_position(tx, db.owner_id, job_id, {"folders": [*rest, *within], "others": others}):
-                await jobs.count(tx, db.owner_id, job_id, done=read.here, failed=read.failed)
+            if not await jobs.keep_position(tx, db.owner_id, work, {"folders": [*rest, *within]}):
+                return went_on  # another delivery of this slice has counted the folder
+            await jobs.count(tx, db.owner_id, job_id, done=read.here, failed=read.failed)
+        went_on = True
 
 
 @dataclass
@@ -243,6 +243,9 @@ async def look_up(db: TenantDatabase, connection_id: UUID, entries: Sequence[Fol
             place.path: place.id
             for place in await tx.fetch_all(
                 """
+                SELECT document_id AS id, cloud_key AS path FROM document_versions
+                WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(paths)s)
+                UNION ALL
                 SELECT id, cloud_key AS path FROM documents
                 WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(paths)s)
                 """,
@@ -281,6 +284,27 @@ async def _rows(tx: Transaction, owner_id: UUID, connection_id: UUID, paths: Seq
         """,
         {"owner": owner_id, "connection": connection_id, "paths": list(paths)},
         row=_ImportRow,
+    )
+
+
+async def failed_long_ago(db: TenantDatabase, connection_id: UUID, folder: str) -> list[UUID]:
+    """Imports from a folder, and those within, that failed more than FAILED_HOURS ago: their files may be tried again."""
+    async with db.transaction() as tx:
+        failed: list[UUID] = await tx.fetch_value(
+            f"""
+            SELECT coalesce(array_agg(id), '{{}}') FROM cloud_imports
+            WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND starts_with(path, %(within)s) AND document_id IS NULL
+                AND code <> 'cancelled' AND failed_at < now() - make_interval(hours => {FAILED_HOURS})
+            """,
+            {"owner": db.owner_id, "connection": connection_id, "within": f"{folder}/" if folder else ""},
+        )
+    return failed
+
+
+async def forget_failed(tx: Transaction, owner_id: UUID, import_ids: Sequence[UUID]) -> None:
+    """Forgets failed imports, but for those whose file is being imported again."""
+    await tx.execute(
+        "DELETE FROM cloud_imports WHERE owner_id = %(owner)s AND id = ANY (%(ids)s)", {"owner": owner_id, "ids": list(import_ids)}
     )
 
 
@@ -324,7 +348,10 @@ async def _reserve(
     *,
     caller: Caller | None = None,
 ) -> UUID:
-    """A document for a file, its bytes still to come; its id. Raises DuplicateDocument if the cloud says that its bytes are here."""
+    """A document for a file, its bytes still to come; its id.
+
+    Raises DuplicateDocument if the cloud says that its bytes are here, not if they are only on their way: that upload may be given up.
+    """
     if before is not None and before.present and not before.trashed and (before.size, before.etag) == (entry.size or 0, entry.etag):
         raise _Overtaken
     filename, kind = _named(entry)
@@ -332,7 +359,7 @@ async def _reserve(
     upload = upload_step.new_upload(
         owner_id, filename, size=size, content_type=kind, sha256=entry.sha256, method="through_us", lifetime=LIFETIME
     )
-    await upload_step.insert(tx, upload, filename, allow_duplicate=False)
+    await upload_step.insert(tx, upload, filename, allow_duplicate=False, arrived_only=True)
     await audit.record_call(tx, caller, AuditAction.DOCUMENT_IMPORTED, target=upload.id)
     await _write(tx, owner_id, connection_id, entry, upload.id, job_id, before)
     await publish(tx, CloudFileChosen(owner_id=owner_id, document_id=upload.id), cost=lifecycle.cost_of(size))
@@ -412,14 +439,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
     Raises StorageUnavailable, to be tried again. A file that is gone, or not the one that was listed, becomes no document.
     """
     async with db.transaction() as tx:
-        upload = await tx.fetch_one(
-            f"""
-            SELECT {UPLOAD_COLUMNS} FROM documents
-            WHERE owner_id = %(owner)s AND id = %(id)s AND status = 'uploading' AND upload_method = 'through_us'
-            """,
-            {"owner": db.owner_id, "id": document_id},
-            row=Upload,
-        )
+        upload = await _upload_of(tx, db.owner_id, document_id)
         source = await tx.fetch_one(
             """
             SELECT i.id, i.connection_id, i.path, i.size, i.taken_at IS NOT NULL AS taken, jobs.state AS job_state
@@ -430,7 +450,7 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
             {"owner": db.owner_id, "id": document_id},
             row=_ImportSource,
         )
-    if upload is None:
+    if upload is None or upload.status != "uploading":
         if source is not None and not source.taken:
             await _say_taken(db, source.id, document_id)  # who made it a document died before it could say so
         return False
@@ -460,6 +480,15 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
     if finalized:
         await _say_taken(db, source.id, document_id)
     return finalized
+
+
+async def _upload_of(tx: Transaction, owner_id: UUID, document_id: UUID) -> Upload | None:
+    """The document's own row, whatever a client uploads as its next version."""
+    return await tx.fetch_one(
+        f"SELECT {UPLOAD_COLUMNS} FROM documents WHERE owner_id = %(owner)s AND id = %(id)s",
+        {"owner": owner_id, "id": document_id},
+        row=Upload,
+    )
 
 
 async def _hashed(backend: StorageBackend, path: str, digest: Any) -> AsyncIterator[bytes]:
@@ -517,12 +546,14 @@ class _Unfinished:
 
 
 async def _end(db: TenantDatabase, work: jobs.JobWork) -> None:
-    """All files of the job are begun with: from how many on it is done, and which of them nobody fetches any more."""
+    """All files of the job are begun with: from how many on it is done, and which of them nobody fetches any more.
+
+    What went away with its connection is counted no more.
+    """
     async with db.transaction() as tx:
         if await _is_looking(tx, db.owner_id, work):
             return
-        if work.total is None:
-            await set_total(tx, db.owner_id, work.id, others=work.position["others"])
+        await count_unfinished(tx, db.owner_id, work.id)
     async with database().system() as tx:
         unfinished = await tx.fetch_all(
             """
@@ -539,20 +570,27 @@ async def _end(db: TenantDatabase, work: jobs.JobWork) -> None:
         )
     for one in unfinished:
         async with db.transaction() as tx:
-            upload = None if one.document_id is None else await upload_step.find(tx, db.owner_id, one.document_id)
-        if upload is not None and upload.status == "uploading":
-            await _give_up(db, upload, one.id, lifecycle.GAVE_UP)
-        elif upload is None:
+            upload = None if one.document_id is None else await _upload_of(tx, db.owner_id, one.document_id)
+        if upload is None:
             await _say_failed(db, one.id, one.document_id or one.id, lifecycle.GAVE_UP)
+        elif upload.status == "uploading":
+            await _give_up(db, upload, one.id, lifecycle.GAVE_UP)
+        else:  # who made it a document died before it could say so
+            await _say_taken(db, one.id, upload.id)
 
 
-async def set_total(tx: Transaction, owner_id: UUID, job_id: UUID, *, others: int) -> None:
-    """The job begins with no more files: those that it has begun with, and `others` that are counted already, are all of them."""
-    begun = await tx.fetch_value(
-        "SELECT count(*) FROM cloud_imports WHERE owner_id = %(owner)s AND job_id = %(job)s", {"owner": owner_id, "job": job_id}
+async def count_unfinished(tx: Transaction, owner_id: UUID, job_id: UUID) -> None:
+    """The job begins with no more files: what is counted already, and those that it has begun with and that have not ended, are all."""
+    if await jobs.lock(tx, owner_id, job_id) is None:
+        return
+    unfinished = await tx.fetch_value(
+        """
+        SELECT count(*) FROM cloud_imports
+        WHERE owner_id = %(owner)s AND job_id = %(job)s AND taken_at IS NULL AND code IS NULL
+        """,
+        {"owner": owner_id, "job": job_id},
     )
-    await jobs.set_total(tx, owner_id, job_id, others + begun)
-    await jobs.count(tx, owner_id, job_id)
+    await jobs.set_unfinished(tx, owner_id, job_id, unfinished)
 
 
 async def _is_looking(tx: Transaction, owner_id: UUID, work: jobs.JobWork) -> bool:

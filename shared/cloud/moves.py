@@ -236,18 +236,24 @@ async def _choose_name(db: TenantDatabase, move: _MoveRow, target: StorageBacken
 
 
 async def _claim(db: TenantDatabase, move: _MoveRow, key: str) -> bool:
-    """Whether the name is ours now. Raises _Elsewhere."""
+    """Whether the name is ours now. Raises _Elsewhere, also if another delivery of the same request has chosen a name meanwhile: what it
+    writes under that is the copy."""
     keys = {"owner": db.owner_id, "document": move.document_id, "id": move.id, "connection": move.to_connection, "key": key}
     try:
         async with db.transaction() as tx:
             if await tx.fetch_value(
-                "SELECT true FROM documents WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = %(key)s", keys
+                """
+                SELECT true FROM documents WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = %(key)s
+                UNION
+                SELECT true FROM document_versions WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = %(key)s
+                """,
+                keys,
             ):
                 return False
             if not await tx.execute(
                 """
                 UPDATE document_moves SET target_key = %(key)s
-                WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(id)s
+                WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(id)s AND target_key IS NULL
                 """,
                 keys,
             ):

@@ -3,7 +3,8 @@
 A look asks the cloud's own feed of changes whether there is anything new (Drive's changes, Graph's delta, a folder's tag in Nextcloud); if
 there may be, it lists the folder and those within, and begins with every file that has never been a document of the owner's as it is now. A
 file is taken when two looks in a row have found it with the same size and tag: one that is still being written waits. What one look takes
-is a job of imports, so it is skipped if its bytes are here already, counted, and can be cancelled.
+is a job of imports, so it is skipped if its bytes are here already, counted, and can be cancelled. A folder is listed, too, if there may be
+room by now for a file that there was none for, or if a day has passed since one failed.
 
 Each look happens once by its number; one that dies in the middle is done again and finds what it has begun with already. The feed's
 position is kept with what the look came to, and was asked for before the folder was listed: what changes meanwhile is seen by the next.
@@ -74,20 +75,23 @@ class _Look:
 
     waiting: dict[str, list[Any]] = field(default_factory=dict)
     refused: list[RefusedFile] = field(default_factory=list)
-    refused_count: int = 0
     taken: int = 0
     goes_on: bool = False
     """Files wait for the next look."""
     job_id: UUID | None = None
     results: imports.Reservations = field(default_factory=imports.Reservations)
+    failed_before: list[UUID] = field(default_factory=list)
+    """Imports that failed long ago, whose files the look tries again."""
 
     def wait(self, entry: FolderEntry) -> None:
         self.goes_on = True
+        self.wait_for_room(entry)
+
+    def wait_for_room(self, entry: FolderEntry) -> None:
         if len(self.waiting) < MOST_WAITING:
             self.waiting[entry.key] = [entry.size, entry.etag]
 
     def refuse(self, path: str, code: str) -> None:
-        self.refused_count += 1
         if len(self.refused) < REFUSED_TOLD:
             self.refused.append(RefusedFile(path=path, code=code))
 
@@ -215,7 +219,8 @@ async def look(db: TenantDatabase, folder_id: UUID, looks: int) -> bool:
     try:
         async with backends.opened(db, folder.connection_id) as backend:
             changed, position = await backend.changes(folder.path, folder.position)
-            if not changed and not folder.waiting:
+            outcome.failed_before = await imports.failed_long_ago(db, folder.connection_id, folder.path)
+            if not changed and not folder.waiting and not outcome.failed_before:
                 return await _keep_quiet(db, folder, position)
             await _look_around(db, folder, backend, outcome)
     except (ObjectMissing, NameRefused):
@@ -288,6 +293,10 @@ async def _take(db: TenantDatabase, folder: _WatchRow, entries: list[FolderEntry
     if not await imports.reserve_some(db, folder.connection_id, fitting, outcome.job_id, outcome.results):
         for entry in fitting:
             outcome.wait(entry)
+    full = {failed.path for failed in outcome.results.failed if failed.code == quotas.QuotaExceeded.code}
+    for entry in fitting:
+        if entry.key in full:  # others have taken the room meanwhile
+            outcome.wait_for_room(entry)
     outcome.taken += len(fitting)
 
 
@@ -305,14 +314,14 @@ async def _fitting(db: TenantDatabase, entries: list[FolderEntry], outcome: _Loo
             room -= size
         else:
             outcome.refuse(entry.key, quotas.QuotaExceeded.code)
-            outcome.waiting[entry.key] = [entry.size, entry.etag]
+            outcome.wait_for_room(entry)
     return fitting
 
 
 async def _begin_job(db: TenantDatabase, folder: _WatchRow) -> UUID:
     request = {"connection": str(folder.connection_id), "watched_folder": str(folder.id), "look": folder.looks}
     async with db.transaction() as tx:
-        return (await jobs.create(tx, db.owner_id, "import", request, position={"folders": [], "others": 0})).id
+        return (await jobs.create(tx, db.owner_id, "import", request, position={"folders": []})).id
 
 
 async def _end_job(tx: Transaction, owner_id: UUID, outcome: _Look) -> None:
@@ -321,7 +330,7 @@ async def _end_job(tx: Transaction, owner_id: UUID, outcome: _Look) -> None:
         return
     results = outcome.results
     await jobs.count(tx, owner_id, outcome.job_id, done=results.here, failed=results.failed)
-    await imports.set_total(tx, owner_id, outcome.job_id, others=results.here + len(results.failed))
+    await imports.count_unfinished(tx, owner_id, outcome.job_id)
 
 
 async def _keep(db: TenantDatabase, folder: _WatchRow, position: str, outcome: _Look) -> bool:
@@ -332,14 +341,13 @@ async def _keep(db: TenantDatabase, folder: _WatchRow, position: str, outcome: _
             """
             UPDATE watched_folders
             SET looks = looks + 1, looked_at = now(), error = NULL, failures = 0, position = %(position)s, waiting = %(waiting)s,
-                refused = %(refused)s, refused_count = %(refused_count)s, next_look_at = now() + make_interval(secs => %(pause)s)
+                refused = %(refused)s, next_look_at = now() + make_interval(secs => %(pause)s)
             WHERE owner_id = %(owner)s AND id = %(id)s AND looks = %(looks)s
             """,
             {
                 "position": position,
                 "waiting": Jsonb(outcome.waiting),
                 "refused": Jsonb([file.model_dump() for file in outcome.refused]),
-                "refused_count": outcome.refused_count,
                 "pause": AGAIN_SECONDS if outcome.goes_on else LOOK_EVERY_SECONDS,
                 "owner": db.owner_id,
                 "id": folder.id,
@@ -347,6 +355,7 @@ async def _keep(db: TenantDatabase, folder: _WatchRow, position: str, outcome: _
             },
         )
         if kept:
+            await imports.forget_failed(tx, db.owner_id, outcome.failed_before)
             await _end_job(tx, db.owner_id, outcome)
     return bool(kept)
 

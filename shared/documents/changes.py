@@ -32,6 +32,8 @@ log = logging.getLogger("docuvault.documents")
 COMMENT_SECONDS = 15.0
 JOBS_SECONDS = 1.0
 """How often the progress of jobs is told at most."""
+LATE = timedelta(seconds=10)
+"""How long after the time that it says a job's end may be seen: the transaction that ended it began before it was committed."""
 POLL_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 """How long changes gather after some were told: a hundred documents under way cost 50 looks a second, not one each."""
@@ -52,9 +54,9 @@ async def stream(db: TenantDatabase, *, last_event_id: str | None, ends_at: date
             changed.clear()
             again_at = comment_at
             try:
-                position, events, more = await _events_after(db, position)
+                reached, events, more = await _events_after(db, position)
                 told, jobs_at = await progress.news()
-                events += told
+                position, events = reached, events + told  # only now: what is read and not told would be lost
                 again_at = min(again_at, jobs_at or again_at)
             except Unavailable:
                 events, more = [], False
@@ -158,14 +160,16 @@ async def _events_after(db: TenantDatabase, position: int) -> tuple[int, list[by
 
 
 class _JobNews:
-    """What has become of the owner's jobs since it was last told: at most once in JOBS_SECONDS, but for those that end.
+    """What has become of the owner's jobs since it was last told, at most once in JOBS_SECONDS.
 
-    These events have no number, for a job can be asked for at any time; a stream begins with the jobs that are under way.
+    These events have no number, for a job can be asked for at any time; a stream begins with the jobs that are under way. A look finds a
+    hundred jobs at most, the newest; one that ended is told if it is found within LATE of its end.
     """
 
     def __init__(self, db: TenantDatabase) -> None:
         self._db = db
         self._since = self._looked_at = now()
+        """What ended before need not be looked for (any more)."""
         self._told: dict[UUID, tuple[str, int, int]] = {}
         self._looked = False
 
@@ -175,13 +179,10 @@ class _JobNews:
         if self._looked and now() < again_at:
             return [], again_at
         self._looked, self._looked_at = True, now()
-        events = []
-        for job in await jobs.under_way_or_ended_since(self._db, self._since):
-            state = job.state, job.done, len(job.failed)
-            if self._told.get(job.id) != state:
-                self._told[job.id] = state
-                events.append(f"event: job\ndata: {job.model_dump_json()}\n\n".encode())
-        return events, None
+        found = await jobs.under_way_or_ended_since(self._db, self._since)
+        self._since = max(self._since, self._looked_at - LATE)
+        told, self._told = self._told, {job.id: (job.state, job.done, len(job.failed)) for job in found}
+        return [f"event: job\ndata: {job.model_dump_json()}\n\n".encode() for job in found if self._told[job.id] != told.get(job.id)], None
 
 
 async def _wait(changed: asyncio.Event, until: datetime) -> None:

@@ -213,15 +213,33 @@ async def count(tx: Transaction, owner_id: UUID, job_id: UUID, *, done: int = 0,
     lifecycle.wake_listeners(tx, owner_id)
 
 
-async def keep_position(tx: Transaction, owner_id: UUID, job_id: UUID, position: Any) -> bool:
-    """Says how far the job has come, if it is still under way; whether it is."""
+async def set_unfinished(tx: Transaction, owner_id: UUID, job_id: UUID, unfinished: int) -> None:
+    """Says how many pieces are still to end; those that went away without being counted count no more, and the job may be done.
+
+    Lock the job before counting them: then none of them ends in between.
+    """
+    await tx.execute(
+        "UPDATE jobs SET total = done + failed_count + %(unfinished)s WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'",
+        {"owner": owner_id, "id": job_id, "unfinished": unfinished},
+    )
+    await count(tx, owner_id, job_id)
+
+
+async def keep_position(tx: Transaction, owner_id: UUID, work: JobWork, position: Any) -> bool:
+    """Says how far the job has come; False, without effect, if it is not where `work` says any more, or not under way."""
     return bool(
         await tx.execute(
             """
             UPDATE jobs SET position = %(position)s, updated_at = now()
-            WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'
+            WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running' AND slices = %(slices)s AND position = %(before)s
             """,
-            {"owner": owner_id, "id": job_id, "position": Jsonb(position)},
+            {
+                "owner": owner_id,
+                "id": work.id,
+                "slices": work.slices,
+                "before": Jsonb(work.position),
+                "position": Jsonb(position),
+            },
         )
     )
 
@@ -256,23 +274,27 @@ async def go_on(tx: Transaction, owner_id: UUID, work: JobWork) -> None:
 async def fail(db: TenantDatabase, job_id: UUID) -> None:
     """Ends a job that cannot go on."""
     async with db.transaction() as tx:
-        await tx.execute(
-            """
-            UPDATE jobs SET state = 'failed', updated_at = now(), finished_at = now()
-            WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'
-            """,
-            {"owner": db.owner_id, "id": job_id},
-        )
-        lifecycle.wake_listeners(tx, db.owner_id)
+        await _fail(tx, db.owner_id, job_id)
+
+
+async def _fail(tx: Transaction, owner_id: UUID, job_id: UUID) -> None:
+    await tx.execute(
+        """
+        UPDATE jobs SET state = 'failed', updated_at = now(), finished_at = now()
+        WHERE owner_id = %(owner)s AND id = %(id)s AND state = 'running'
+        """,
+        {"owner": owner_id, "id": job_id},
+    )
+    lifecycle.wake_listeners(tx, owner_id)
 
 
 async def under_way_or_ended_since(db: TenantDatabase, since: datetime) -> list[Job]:
-    """The owner's jobs that are under way or have ended since then, a hundred at most, oldest first."""
+    """The owner's jobs that are under way or have ended since then: the newest hundred, newest first."""
     async with db.transaction() as tx:
         return await tx.fetch_all(
             f"""
             SELECT {_COLUMNS} FROM jobs
-            WHERE owner_id = %(owner)s AND (state = 'running' OR finished_at > %(since)s) ORDER BY id LIMIT 100
+            WHERE owner_id = %(owner)s AND (state = 'running' OR finished_at > %(since)s) ORDER BY id DESC LIMIT 100
             """,
             {"owner": db.owner_id, "since": since},
             row=Job,
@@ -310,9 +332,7 @@ async def wake_standing() -> None:
         )
         for job in standing:
             if job.dead:
-                await tx.execute(
-                    "UPDATE jobs SET state = 'failed', updated_at = now(), finished_at = now() WHERE id = %(id)s", {"id": job.id}
-                )
+                await _fail(tx, job.owner_id, job.id)
                 continue
             due = JobDue(owner_id=job.owner_id, job_id=job.id, slices=job.slices)
             await tx.execute("DELETE FROM events WHERE dedup_key = %(key)s", {"key": due.dedup_key})

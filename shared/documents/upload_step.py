@@ -105,10 +105,12 @@ def new_upload(
     )
 
 
-async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool, caller: audit.Caller | None = None) -> Document:
+async def insert(
+    tx: Transaction, upload: Upload, filename: str, *, allow_duplicate: bool, arrived_only: bool = False, caller: audit.Caller | None = None
+) -> Document:
     """Reserves room and writes the row, and the audit line of the `caller`; the document, as it is meanwhile if it is to be replaced.
 
-    Raises QuotaExceeded, DuplicateDocument, and what `replacing.check` raises.
+    `arrived_only` as in `refuse_duplicate`. Raises QuotaExceeded, DuplicateDocument, and what `replacing.check` raises.
     """
     if upload.replaces is not None:
         await replacing.check(tx, upload.owner_id, upload.replaces, by_client=upload.upload_method != "through_us")
@@ -150,25 +152,26 @@ async def insert(tx: Transaction, upload: Upload, filename: str, *, allow_duplic
     # The account's row is locked from here on, so of two uploads of the same bytes the second sees the first.
     await quotas.reserve(tx, upload.owner_id, upload.size)
     if upload.sha256 is not None and not allow_duplicate:
-        await refuse_duplicate(tx, upload.owner_id, upload.id, upload.sha256)
+        await refuse_duplicate(tx, upload.owner_id, upload.id, upload.sha256, arrived_only=arrived_only)
     lifecycle.wake_listeners(tx, upload.owner_id)
     return document
 
 
-async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, sha256: str) -> None:
+async def refuse_duplicate(tx: Transaction, owner_id: UUID, document_id: UUID, sha256: str, *, arrived_only: bool) -> None:
     """Raises DuplicateDocument if another document of the owner's, outside the trash, has or will have the same bytes.
 
+    With `arrived_only` those that will have them do not count: their bytes may never come, and ours must not be thrown away for them.
     Call it after the account's row is locked (`quotas.reserve`, `quotas.use`): then no other upload can slip in between.
     """
     other: UUID | None = await tx.fetch_value(
         """
         SELECT coalesce(replaces, id) FROM documents
         WHERE owner_id = %(owner)s AND sha256 = %(sha256)s AND id <> %(id)s AND trashed_at IS NULL
-            AND (status <> 'uploading' OR upload_expires_at > now())
+            AND (status <> 'uploading' OR (NOT %(arrived_only)s AND upload_expires_at > now()))
             AND (status <> 'failed' OR error ->> 'step' <> 'upload')
         ORDER BY created_at, id LIMIT 1
         """,
-        {"owner": owner_id, "sha256": sha256, "id": document_id},
+        {"owner": owner_id, "sha256": sha256, "id": document_id, "arrived_only": arrived_only},
     )
     if other is not None:
         raise DuplicateDocument(document_id=str(other))
@@ -205,7 +208,7 @@ async def finalize(
         else:
             finalized = await _write_result(tx, upload, stored, wrong, sha256)
         if finalized and upload.replaces is None and sha256 is not None and not allow_duplicate:
-            await refuse_duplicate(tx, upload.owner_id, upload.id, sha256)
+            await refuse_duplicate(tx, upload.owner_id, upload.id, sha256, arrived_only=True)
     if finalized and wrong is not None:
         log.warning("another object than promised", extra={"fields": {"document": str(upload.id), "reason": wrong}})
         await remove_refused(upload.object_key)
@@ -297,7 +300,7 @@ async def _replace(
     await replacing.replace(tx, upload.owner_id, document, original)
     await quotas.use(tx, upload.owner_id, reserved=upload.size, size=stored.size, documents=0)
     if sha256 is not None and not allow_duplicate:
-        await refuse_duplicate(tx, upload.owner_id, document_id, sha256)
+        await refuse_duplicate(tx, upload.owner_id, document_id, sha256, arrived_only=True)
     return True
 
 

@@ -1,6 +1,7 @@
 """Files of a cloud become documents, once each, whole or not at all; copies of documents go there."""
 
 import asyncio
+import hashlib
 import secrets
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,18 @@ import pytest
 from aiohttp import web
 
 from shared.api.models import PageQuery
-from shared.cloud import exports, imports
+from shared.cloud import connections, exports, imports
 from shared.cloud.models import Connection
-from shared.db import TenantDatabase, database
-from shared.documents import jobs, library, upload_step
+from shared.db import Database, TenantDatabase, database
+from shared.documents import jobs, library, purging, upload_step
 from shared.documents.models import Document
 from shared.documents.uploads import EmptyDocument, UnsupportedType
 from shared.errors import NotFound
 from shared.events.catalogue import CloudFileChosen, JobDue
 from shared.storage import NameRefused, QuotaFull, StorageUnavailable, object_store
+from tests.cloud.clouds import Cloud
 from tests.cloud.conftest import files, ready
-from tests.documents.conftest import row, usage
+from tests.documents.conftest import create, row, usage
 from tests.storage.servers.dav_server import DavServer, cut_after, status
 
 TEXT = b"Dear heron,\nthe waterworks send their quarterly invoice.\n"
@@ -247,3 +249,113 @@ async def test_a_full_cloud_is_told(vault: TenantDatabase, server: DavServer, co
     assert files(server) == {}
     assert await exports.carry_out(vault, export_id)
     assert Path(next(iter(files(server)))).name == "letter.txt"
+
+
+async def test_an_export_of_an_original_that_was_changed_in_its_cloud_has_failed(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    from tests.cloud.test_moves import move
+
+    for changed in (TEXT[:-1] + b"?", TEXT + b"more", TEXT[:-5]):
+        document = await ready(vault, TEXT)
+        await move(vault, document, connection.id)
+        [path] = files(server)
+        put(server, path, changed)
+        [export_id] = await export(vault, connection, [document.id], "out")
+        assert await exports.carry_out(vault, export_id) is False
+        [job] = (await jobs.list_page(vault, PageQuery(limit=1))).items
+        assert (job.state, [(item.id, item.code) for item in job.failed]) == ("done", [(document.id, "changed_meanwhile")])
+        assert list(files(server)) == [path]
+        await library.trash(vault, document.id)
+        await purging.purge(vault, document.id)
+        (server.folder / path).unlink()
+
+
+async def dead(db: Database, vault: TenantDatabase) -> None:
+    """As if every file's delivery had been tried as often as it is."""
+    async with db.system() as tx:
+        await tx.execute(
+            """
+            UPDATE deliveries SET state = 'dead'
+            WHERE owner_id = %(owner)s AND event_id IN (SELECT id FROM events WHERE type = %(type)s)
+            """,
+            {"owner": vault.owner_id, "type": CloudFileChosen.TYPE},
+        )
+
+
+@pytest.mark.parametrize("chosen", [["a.txt", "b.txt"], [""]])
+async def test_an_import_ends_if_its_connection_is_deleted(
+    vault: TenantDatabase, server: DavServer, connection: Connection, chosen: list[str]
+) -> None:
+    put(server, "a.txt", TEXT)
+    put(server, "b.txt", TEXT + b"2")
+    await imports.begin(vault, connection.id, chosen)
+    [job] = (await jobs.list_page(vault, PageQuery())).items
+    await imports.run_slice(vault, job.id, 0)
+    first, second = [UUID(event["document_id"]) for event in await events(vault, CloudFileChosen.TYPE)]
+    assert await imports.fetch(vault, first)
+    await connections.delete(vault, connection.id)
+    assert await imports.fetch(vault, second) is False
+    assert (await jobs.get(vault, job.id)).state == "running"
+    await imports.run_slice(vault, job.id, 0)
+    job = await jobs.get(vault, job.id)
+    assert (job.state, job.total, job.done, job.failed) == ("done", 1, 1, [])
+    assert (await usage(vault)).bytes_reserved == 0
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_document_whose_fetch_died_at_the_last_step_is_counted(
+    db: Database, vault: TenantDatabase, server: DavServer, connection: Connection, replaced: bool
+) -> None:
+    put(server, "a.txt", TEXT)
+    [document] = await imports.begin(vault, connection.id, ["a.txt"])
+    assert await imports.fetch(vault, document.id)
+    async with db.system() as tx:
+        await tx.execute("UPDATE cloud_imports SET taken_at = NULL WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+        await tx.execute("UPDATE jobs SET state = 'running', done = 0 WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
+    await dead(db, vault)
+    if replaced:
+        await create(vault, replaces=document.id)
+    [job] = (await jobs.list_page(vault, PageQuery())).items
+    await imports.run_slice(vault, job.id, 0)
+    job = await jobs.get(vault, job.id)
+    assert (job.state, job.total, job.done, job.failed) == ("done", 1, 1, [])
+    async with vault.transaction() as tx:
+        uploads = await tx.fetch_value("SELECT count(*) FROM documents WHERE replaces = %(id)s", {"id": document.id})
+    assert uploads == int(replaced), "what its client uploads is none of the import's business"
+
+
+async def test_a_file_that_nobody_fetches_any_more_is_given_up(
+    db: Database, vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    put(server, "a.txt", TEXT)
+    [document] = await imports.begin(vault, connection.id, ["a.txt"])
+    await dead(db, vault)
+    [job] = (await jobs.list_page(vault, PageQuery())).items
+    await imports.run_slice(vault, job.id, 0)
+    job = await jobs.get(vault, job.id)
+    assert (job.state, [(item.id, item.code) for item in job.failed]) == ("done", [(document.id, "gave_up")])
+    assert (await usage(vault)).bytes_reserved == 0
+
+
+async def test_an_upload_of_the_same_bytes_that_never_arrives_costs_no_file(vault: TenantDatabase, cloud: Cloud) -> None:
+    cloud.put("box/a.txt", TEXT)
+    upload = await create(vault, TEXT, sha256=hashlib.sha256(TEXT).hexdigest())
+    await imports.begin(vault, cloud.connection.id, ["box/a.txt"])
+    await run_all(vault)
+    await library.trash(vault, upload.document.id)
+    assert sorted(await documents(vault)) == ["a.txt"]
+
+
+async def test_deliveries_of_one_slice_count_once(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
+    put(server, "box/a.txt", TEXT)
+    put(server, "box/program.exe", b"MZ")
+    await imports.begin(vault, connection.id, ["box/a.txt"])
+    await run_all(vault)
+    put(server, "box/deep/b.txt", TEXT + b"2")
+    await imports.begin(vault, connection.id, ["box"])
+    [job] = (await jobs.list_page(vault, PageQuery(limit=1))).items
+    await asyncio.gather(*(imports.run_slice(vault, job.id, 0) for _ in range(4)))
+    await run_all(vault)
+    job = await jobs.get(vault, job.id)
+    assert (job.state, job.total, job.done, [item.path for item in job.failed]) == ("done", 3, 2, ["box/program.exe"])

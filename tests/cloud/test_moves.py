@@ -107,6 +107,19 @@ async def test_the_same_move_twice_at_once_leaves_one_copy(
     assert len(files(server)) == 1
 
 
+async def test_of_two_deliveries_of_a_move_one_chooses_the_name(vault: TenantDatabase, connection: Connection) -> None:
+    document = await ready(vault)
+    await moves.request(vault, document.id, connection.id)
+    move_id = await waiting_move(vault, document.id)
+    assert move_id is not None
+    first, second = [await moves._load(vault, document.id, move_id) for _ in range(2)]
+    assert first is not None
+    assert second is not None
+    assert await moves._claim(vault, first, "DocuVault/letter.txt")
+    with pytest.raises(moves._Elsewhere):
+        await moves._claim(vault, second, "DocuVault/letter (2).txt")
+
+
 async def test_a_move_that_is_done_is_not_done_again(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
     document = await ready(vault)
     await moves.request(vault, document.id, connection.id)

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from shared.api.models import PageQuery
-from shared.cloud import connections, leftovers, moves
+from shared.cloud import connections, imports, leftovers, moves
 from shared.cloud.connections import ConnectionInUse
 from shared.cloud.models import Connection
 from shared.db import Database, TenantDatabase
@@ -14,8 +14,9 @@ from shared.ids import new_id
 from shared.storage import object_store
 from tests.cloud.conftest import files, make_due, ready, waiting_move
 from tests.cloud.test_connections import Person
+from tests.cloud.test_imports import run_all
 from tests.cloud.test_moves import move, original_of
-from tests.documents.conftest import stored
+from tests.documents.conftest import stored, usage
 from tests.faas.asgi import ask
 from tests.storage.servers.dav_server import DavServer
 
@@ -99,6 +100,26 @@ async def test_a_version_that_is_taken_back_is_no_leftover(
     await make_due(db, vault.owner_id)
     await leftovers.remove_due(vault)
     assert await original_of(document, vault) == FIRST
+
+
+async def test_an_earlier_versions_file_is_no_new_document_and_its_name_nobody_elses(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    document = await ready(vault, FIRST)
+    await move(vault, document, connection.id)
+    [path] = files(server)
+    await stored(vault, SECOND, filename="letter.txt", replaces=document.id)
+    await carried_out(vault, document.id)
+    await imports.begin(vault, connection.id, [""])
+    [known] = await imports.begin(vault, connection.id, [path])
+    await run_all(vault)
+    assert (known.id, (await usage(vault)).documents) == (document.id, 1)
+    first = (server.folder / path).rename(server.folder / "away.txt")
+    other = await ready(vault, b"Dear crane\n")
+    await move(vault, other, connection.id)
+    assert not (server.folder / path).exists(), "the name is the earlier version's"
+    first.rename(server.folder / path)
+    assert await fetched(vault, document.id, await version_id(vault, document.id, 1)) == FIRST
 
 
 async def test_a_cloud_that_has_earlier_versions_is_in_use(vault: TenantDatabase, connection: Connection) -> None:

@@ -9,15 +9,16 @@ from shared.api.models import PageQuery
 from shared.cloud import connections, imports, watching
 from shared.cloud.models import Connection, WatchedFolder
 from shared.db import Database, TenantDatabase
-from shared.documents import jobs, library
+from shared.documents import jobs, library, quotas, upload_step
 from shared.documents.change_models import Job
+from shared.documents.upload_step import UPLOAD_COLUMNS, Upload
 from shared.errors import LimitReached, NotFound
 from shared.events.catalogue import CloudFileChosen, LookDue
 from shared.storage import NameRefused
 from tests.cloud.clouds import Cloud
 from tests.cloud.killing import killed_at_each_request
 from tests.cloud.test_imports import documents, events, put, run_all
-from tests.documents.conftest import usage
+from tests.documents.conftest import set_quota, usage
 from tests.identity.browser import mails_to
 from tests.storage.servers.dav_server import DavServer, status
 
@@ -129,6 +130,68 @@ async def test_what_cannot_be_taken_is_told(vault: TenantDatabase, db: Database,
         await tx.execute("UPDATE account_usage SET bytes_quota = 10000 WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
     await look(vault, folder.id)
     assert sorted(await documents(vault)) == ["long.txt", "short.txt"]
+
+
+@pytest.mark.parametrize("cloud", ["nextcloud", "google_drive", "onedrive"], indirect=True)
+async def test_a_file_that_failed_is_tried_again_after_a_day_though_nothing_changed(
+    vault: TenantDatabase, db: Database, cloud: Cloud
+) -> None:
+    cloud.put("box/a.txt", b"Dear heron.\n")
+    cloud.put("box/gone.txt", b"Dear crane.\n")
+    folder = await watching.begin(vault, cloud.connection.id, "box")
+    for looks in range(2):
+        await watching.look(vault, folder.id, looks)
+    async with vault.transaction() as tx:
+        uploads = await tx.fetch_all(f"SELECT {UPLOAD_COLUMNS} FROM documents", {}, row=Upload)
+    for upload in uploads:
+        assert await upload_step.discard(vault, upload)
+    [job] = await job_list(vault)
+    await imports.run_slice(vault, job.id, 0)
+    assert [item.code for item in (await jobs.get(vault, job.id)).failed] == ["gave_up", "gave_up"]
+    for _ in range(2):
+        await look(vault, folder.id)
+    assert await documents(vault) == {}, "it is left alone for a day"
+    async with db.system() as tx:
+        await tx.execute(
+            "UPDATE cloud_imports SET failed_at = now() - interval '25 hours' WHERE owner_id = %(owner)s AND path = 'box/a.txt'",
+            {"owner": vault.owner_id},
+        )
+        # Of what is not there any more nothing is to be found, however often.
+        await tx.execute(
+            """
+            UPDATE cloud_imports SET failed_at = now() - interval '25 hours', path = 'box/of old.txt'
+            WHERE owner_id = %(owner)s AND path = 'box/gone.txt'
+            """,
+            {"owner": vault.owner_id},
+        )
+    for _ in range(2):
+        await look(vault, folder.id)
+    assert "a.txt" in await documents(vault)
+    for _ in range(2):
+        await look(vault, folder.id)
+    cloud.server.asked.clear()
+    await look(vault, folder.id)
+    assert len(cloud.server.asked) <= 1, "it is quiet again"
+
+
+@pytest.mark.parametrize("cloud", ["nextcloud"], indirect=True)
+async def test_a_file_whose_room_was_taken_meanwhile_is_tried_again_though_nothing_changed(
+    vault: TenantDatabase, db: Database, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def room_a_moment_ago(*_: object) -> int:
+        return 10**6
+
+    cloud.put("box/a.txt", b"Dear heron.\n")
+    await set_quota(db, vault.owner_id, 5)
+    folder = await watching.begin(vault, cloud.connection.id, "box")
+    with monkeypatch.context() as patched:
+        patched.setattr(quotas, "room", room_a_moment_ago)
+        for _ in range(2):
+            await look(vault, folder.id)
+    assert [file.code for file in (await watched(vault, cloud.connection)).refused] == ["quota_exceeded"]
+    await set_quota(db, vault.owner_id, 500)
+    await look(vault, folder.id)
+    assert sorted(await documents(vault)) == ["a.txt"]
 
 
 async def test_a_file_that_is_too_large_is_told_and_makes_no_job(

@@ -9,10 +9,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from scripts import import_sources
+from scripts import import_sources, importing
 from scripts.import_sources import ImportItem, SkippedItem, Unusable
+from scripts.vault_client import VaultClient
 from tests.scripts import paperless_export
 
 LINE: dict[str, Any] = {
@@ -111,6 +113,36 @@ def test_no_link_and_no_pipe_of_a_folder_is_read(tmp_path: Path) -> None:
     assert [item.entry for item in items] == ["letter.txt"]
     assert skipped == {"link.txt": "a link", "linked": "a link", "pipe.txt": "no file"}
     with import_sources.opened(folder) as source, pytest.raises(Unusable), source.file("link.txt"):
+        pass
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_fails_the_import(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("letter")
+    # Deeper than a path may be long, which stops root, too.
+    name, here = "f" * 250, os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir(name, dir_fd=here)
+        here, parent = os.open(name, os.O_RDONLY, dir_fd=here), here
+        os.close(parent)
+    os.close(here)
+
+    def server(request: httpx.Request) -> httpx.Response:
+        upload = {"method": "single", "url": "http://store/o", "headers": {}}
+        return httpx.Response(200, json={"document": {"id": "d"}, "upload": upload})
+
+    transport = httpx.MockTransport(server)
+    report = importing.ImportReport()
+    with import_sources.opened(tmp_path) as source, VaultClient("http://v", "t", transport=transport, store_transport=transport) as vault:
+        assert importing.bring_in(source, vault, report) == 1
+    assert report.counts == {"uploaded": 1, "failed": 1}
+    assert [problem.partition("/: ")[2] for problem in report.problems] == ["The folder cannot be read: File name too long"]
+
+
+def test_a_source_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    source = import_sources.opened(tmp_path / "folder")
+    (tmp_path / "folder").rmdir()
+    with pytest.raises(Unusable, match="cannot be read"), source:
         pass
 
 
