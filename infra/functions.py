@@ -2,9 +2,10 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from shared.config import SettingsError
 from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS, EndpointDeclaration, EventDeclaration
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +30,14 @@ def event_functions() -> list[EventDeclaration]:
 def files() -> list[Path]:
     """Every function's file."""
     return sorted([*_files(events=False), *_files(events=True)])
+
+
+def check_remote(names: Collection[str]) -> None:
+    """Raises SettingsError if REMOTE_FUNCTIONS has names that no function has."""
+    if unknown := sorted(set(names) - {path.stem for path in files()}):
+        raise SettingsError(
+            f"REMOTE_FUNCTIONS: there is no function {', '.join(unknown)}. Example: REMOTE_FUNCTIONS=create_upload,send_email"
+        )
 
 
 def load(path: Path) -> str:

@@ -47,7 +47,7 @@ def run(factory: str, *, host_variable: str, port_variable: str, port: int, limi
     try:
         logs.configure(settings().log_level, settings().log_format)
     except SettingsError as wrong:
-        sys.exit(f"DocuVault cannot start; these settings are wrong:\n{wrong}")
+        sys.exit(_sentence(wrong))
     host = os.environ.get(host_variable, "127.0.0.1")
     port_text = os.environ.get(port_variable, str(port))
     if not (port_text.isdecimal() and 0 < int(port_text) < 65536):
@@ -55,8 +55,14 @@ def run(factory: str, *, host_variable: str, port_variable: str, port: int, limi
     module, _, name = factory.partition(":")
     try:
         serve_until_stopped(getattr(importlib.import_module(module), name), host, int(port_text), limits=limits)
+    except SettingsError as wrong:
+        sys.exit(_sentence(wrong))
     except CannotListen as reason:
         sys.exit(f"DocuVault cannot listen on {host}:{port_text} ({host_variable}, {port_variable}): {reason}.")
+
+
+def _sentence(wrong: SettingsError) -> str:
+    return f"DocuVault cannot start; these settings are wrong:\n{wrong}"
 
 
 def serve_until_stopped(make: Callable[[], Application], host: str, port: int, *, limits: ConnectionLimits | None = None) -> None:

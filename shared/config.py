@@ -54,6 +54,20 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _readable_file(value: str) -> str:
+    if not value:
+        return value
+    try:
+        Path(value).open("rb").close()
+    except (OSError, ValueError) as unreadable:
+        raise ValueError(f"{value} cannot be read ({_reason(unreadable)})") from None
+    return value
+
+
+def _reason(unreadable: OSError | ValueError) -> str:
+    return getattr(unreadable, "strerror", None) or "is no path"
+
+
 def _size(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -150,9 +164,10 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "database": ("database_url",),
     "migrations": ("database_migrate_url",),
     "redis": ("redis_url",),
+    "bucket": ("minio_endpoint", "minio_public_endpoint", "minio_bucket", "minio_region"),
     "store": (
-        "minio_endpoint", "minio_public_endpoint", "minio_access_key", "minio_secret_key", "minio_bucket", "minio_region",
-        "minio_upload_access_key", "minio_upload_secret_key", "minio_download_access_key", "minio_download_secret_key",
+        "minio_access_key", "minio_secret_key", "minio_upload_access_key", "minio_upload_secret_key", "minio_download_access_key",
+        "minio_download_secret_key",
     ),
     "keys": ("secret_key",),
     "sealing": ("cloud_creds_key",),
@@ -167,7 +182,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "ai": ("anthropic_api_key", "anthropic_base_url", "openai_api_key", "openai_base_url", "ollama_base_url", "lmstudio_base_url"),
     "metrics": ("metrics_token",),
 }  # fmt: skip
-"""Every secret, with the settings that mean something beside it. What is in no group is no secret, and every process has it."""
+"""Every secret, with the settings that mean something beside it; `bucket` says where objects are and has no key. What is in no group is
+no secret, and every process has it."""
 
 GROUP_OF: Mapping[str, str] = {name: group for group, names in GROUPS.items() for name in names}
 
@@ -209,7 +225,7 @@ class Settings(BaseModel):
     smtp_user: str = ""
     smtp_password: Secret = ""
     smtp_from: str = ""
-    smtp_ca_file: str = ""
+    smtp_ca_file: Annotated[str, AfterValidator(_readable_file)] = ""
     """The certificates to trust instead of the system's."""
 
     google_client_id: str = ""
@@ -304,6 +320,15 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _remote_functions_are_somewhere(self) -> "Settings":
+        if self.remote_functions and not self.function_url_template:
+            raise ValueError(
+                "REMOTE_FUNCTIONS: says which functions FUNCTION_URL_TEMPLATE is for, which is not set. "
+                "Example: FUNCTION_URL_TEMPLATE=http://{service}:8080"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _defaults_from_others(self) -> "Settings":
         if not self.minio_public_endpoint:
             object.__setattr__(self, "minio_public_endpoint", self.minio_endpoint)
@@ -353,8 +378,7 @@ def secret(environ: Mapping[str, str], variable: str) -> str:
         with Path(file).open("rb") as opened:
             content = opened.read(FILE_BYTES + 1)
     except (OSError, ValueError) as unreadable:
-        reason = getattr(unreadable, "strerror", None) or "is no path"
-        raise SettingsError(f"{variable}_FILE: {file} cannot be read ({reason}).") from None
+        raise SettingsError(f"{variable}_FILE: {file} cannot be read ({_reason(unreadable)}).") from None
     if len(content) > FILE_BYTES:
         raise SettingsError(f"{variable}_FILE: {file} has more than {FILE_BYTES} bytes, which is no secret.")
     try:

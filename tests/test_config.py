@@ -11,7 +11,7 @@ import pytest
 
 from infra.functions import ROOT
 from infra.local.environment import forget_other_programs
-from shared.config import FILE_BYTES, GROUP_OF, SECRETS, Settings, SettingsError, read_settings, secret, without_files
+from shared.config import FILE_BYTES, GROUP_OF, GROUPS, SECRETS, Settings, SettingsError, read_settings, secret, without_files
 
 NEEDED = {
     "DATABASE_URL": "postgresql://app:s3cret@db/docuvault",
@@ -44,6 +44,9 @@ LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c92
         ("CORS_ORIGINS", "*", "holds something that is not an origin (scheme://host, and the port if it has one). Example:"),
         ("TRUSTED_PROXIES", "proxy", "holds something that is neither an IP address nor a network. Example: TRUSTED_PROXIES=10.0.0.0/8"),
         ("MINIO_BUCKET", "", "is missing. Example: MINIO_BUCKET=docuvault"),
+        ("SMTP_CA_FILE", "/nowhere/mail.pem", "/nowhere/mail.pem cannot be read (No such file or directory)."),
+        ("SMTP_CA_FILE", "/nowhere\0", "/nowhere\0 cannot be read (is no path)."),
+        ("REMOTE_FUNCTIONS", "send_email", "says which functions FUNCTION_URL_TEMPLATE is for, which is not set. Example: FUNCTION_URL_"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_with_an_example(name: str, value: str, sentence: str) -> None:
@@ -170,6 +173,12 @@ def test_a_setting_of_another_group_is_refused_and_not_taken_for_unset(name: str
     with pytest.raises(SettingsError, match=rf"{name.upper()}: was not given to this process: SETTINGS_GROUPS has no {GROUP_OF[name]}"):
         getattr(settings, name)
     assert "s3cret" not in repr(settings)
+
+
+def test_who_knows_where_the_store_is_needs_no_key_to_it() -> None:
+    settings = read_settings({"SETTINGS_GROUPS": "bucket", "MINIO_ENDPOINT": "http://store:9000", "MINIO_BUCKET": "vault"})
+    assert settings.minio_public_endpoint == "http://store:9000"
+    assert not {name for name in GROUPS["bucket"] if name in SECRETS}
 
 
 def test_a_group_that_there_is_none_of_is_named() -> None:

@@ -3,6 +3,7 @@
 from shared.documents import library
 from shared.documents.models import Document
 from shared.faas import Call, Response, endpoint
+from shared.faas.responses import matches
 
 
 @endpoint(
@@ -17,6 +18,6 @@ from shared.faas import Call, Response, endpoint
 async def get_document(call: Call) -> Response:
     document = await library.get(call.db, call.path.document_id)
     tag = library.entity_tag(document)
-    if tag in call.headers.get("if-none-match", ""):
+    if matches(tag, call.headers.get("if-none-match", "")):
         return Response(304, b"", [("etag", tag)])
     return Response.json(document, headers=[("etag", tag)])

@@ -2,6 +2,7 @@
 
 from shared.documents import library
 from shared.faas import Call, Response, endpoint
+from shared.faas.responses import matches
 
 
 @endpoint(
@@ -16,6 +17,6 @@ from shared.faas import Call, Response, endpoint
 async def get_thumbnail(call: Call) -> Response:
     tag, picture = await library.thumbnail(call.db, call.path.document_id)
     headers = [("etag", tag), ("cache-control", "private, max-age=300")]
-    if tag in call.headers.get("if-none-match", ""):
+    if matches(tag, call.headers.get("if-none-match", "")):
         return Response(304, b"", headers)
     return Response.content(picture, "image/webp", headers=headers)

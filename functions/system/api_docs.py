@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shared.faas import Call, Response, endpoint
-from shared.faas.responses import accepts_gzip
+from shared.faas.responses import accepts
 
 SWAGGER_UI = Path(__file__).with_name("swagger_ui")
 """Swagger UI (Apache-2.0), from the package swagger-ui-dist 5.35.0."""
@@ -37,6 +37,6 @@ def _page() -> tuple[bytes, bytes, str]:
 async def api_docs(call: Call) -> Response:
     page, zipped, policy = _page()
     headers = [("content-security-policy", policy), ("cache-control", "public, max-age=3600"), ("vary", "accept-encoding")]
-    if accepts_gzip(call.headers.get("accept-encoding", "")):
+    if accepts(call.headers.get("accept-encoding", ""), "gzip"):
         return Response.content(zipped, "text/html; charset=utf-8", headers=[*headers, ("content-encoding", "gzip")])
     return Response.content(page, "text/html; charset=utf-8", headers=headers)

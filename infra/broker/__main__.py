@@ -18,8 +18,11 @@ async def _run() -> None:
 
 def main() -> int:
     """The process's exit code: 0 after a stop that was asked for, 1 if it could not start."""
+    from infra.functions import check_remote
+
     try:
         chosen = settings()
+        check_remote(chosen.remote_functions)
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return 1

@@ -21,7 +21,6 @@ from shared.db import Database
 from shared.db.listen import listen
 from shared.events import DELIVERIES_CHANNEL
 from shared.identity.bootstrap import see_to_admin
-from shared.mail.delivery import warning_at_start
 from shared.redis_client import redis_client
 from shared.time_budgets import DELIVERY_SECONDS
 
@@ -71,8 +70,6 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
         intake.append(asyncio.create_task(keep_beating(database, Path(settings.broker_heartbeat)), name="heartbeat"))
     delivering = asyncio.create_task(dispatcher.run(), name="dispatcher")
     stopping = asyncio.create_task(stop.wait())
-    if warning := warning_at_start(settings):
-        log.warning(warning)
     log.info("broker runs", extra={"fields": {"broker": name, "functions": targets.url("*")}})
     try:
         # None of these ends by itself: if one does, it is a bug, and the supervisor starts a fresh process.

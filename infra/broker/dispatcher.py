@@ -305,7 +305,7 @@ class Dispatcher:
             case DeliveryRefused(reason):
                 log.warning("delivery rejected, it is a dead letter", extra={"fields": {**fields, "reason": reason}})
                 return DeliveryResult(delivery, "dead", _storable(reason))
-            case Unreached(reason) if self._targets.shared(delivery.function):
+            case Unreached(reason) if self._targets.shared:
                 self._pause(reason)
                 return DeliveryResult(delivery, "ready", _storable(reason), counted=False)
             case Unreached(reason) | Failed(reason):

@@ -15,6 +15,7 @@ import psycopg
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from infra.broker import deliveries
+from shared.admin.schedules import next_tick
 from shared.db import Database, Transaction
 from shared.errors import Unavailable
 from shared.events import publish
@@ -41,6 +42,7 @@ class Clock:
     ) -> None:
         self._database = database
         self._published = published
+        self._schedules = schedules
         self._triggers = {name: CronTrigger.from_crontab(cron, timezone=UTC) for name, cron in schedules.items()}
         self._subscriptions = subscriptions
 
@@ -56,7 +58,7 @@ class Clock:
                 log.warning("ticks wait for the database", extra={"fields": {"reason": str(lost)}})
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            following = min((next_tick(trigger, moment) for trigger in self._triggers.values()), default=moment + timedelta(days=1))
+            following = min((next_tick(cron, moment) for cron in self._schedules.values()), default=moment + timedelta(days=1))
             await asyncio.sleep(min((following - moment).total_seconds(), LONGEST_SLEEP_SECONDS))
 
     async def publish_due(self, name: str, moment: datetime) -> bool:
@@ -121,12 +123,6 @@ async def _supersede(tx: Transaction, name: str) -> None:
         """,
         {"name": name},
     )
-
-
-def next_tick(trigger: CronTrigger, moment: datetime) -> datetime:
-    """The first tick after `moment`."""
-    tick: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
-    return tick if tick is not None else moment + timedelta(days=1)
 
 
 def last_tick(trigger: CronTrigger, moment: datetime) -> datetime | None:

@@ -66,9 +66,12 @@ class Targets:
         """Where `function` takes its events."""
         return self._template_of(function).replace("{service}", function.replace("_", "-"))
 
-    def shared(self, function: str) -> bool:
-        """Whether `function` lives behind one address with others, so that it unreachable means all of them."""
-        return "{service}" not in urlsplit(self._template_of(function)).netloc
+    @property
+    def shared(self) -> bool:
+        """Whether all functions live behind one address, so that one of them unreachable means all of them."""
+        if self._template and self._remote:
+            return False  # some at the template's, some at the worker's
+        return "{service}" not in urlsplit(self._template or self._worker).netloc
 
     def _template_of(self, function: str) -> str:
         return self._template if self._template and (not self._remote or function in self._remote) else self._worker

@@ -4,7 +4,7 @@ Without FUNCTION_URL_TEMPLATE every function runs in this process; with it, requ
 of REMOTE_FUNCTIONS.
 """
 
-from infra.functions import http_functions
+from infra.functions import check_remote, http_functions
 from infra.gateway.remote import RemoteFunctions
 from shared.config import settings
 from shared.faas import draining
@@ -34,8 +34,9 @@ class Gateway:
 
 
 def create() -> Gateway:
-    """The gateway for this process's settings."""
+    """The gateway for this process's settings. Raises SettingsError."""
     template, names = settings().function_url_template, settings().remote_functions
+    check_remote(names)
     return Gateway(Router(http_functions()), RemoteFunctions(template, names) if template else None)
 
 

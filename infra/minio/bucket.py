@@ -20,6 +20,7 @@ ARN = "arn:minio:sqs::DOCUVAULT:redis"
 ID = "docuvault"
 """Ours among the bucket's notifications."""
 _UNSIGNED = ".docuvault-probes/unsigned"
+_UNKNOWN_KEY, _OTHER_SECRET = "InvalidAccessKeyId", "SignatureDoesNotMatch"
 _STARTING = "XMinioServerNotInitialized"
 """What MinIO says while it looks at its disks."""
 TARGET_SECONDS = 60.0
@@ -55,7 +56,7 @@ def prepare(
             time.sleep(0.05)
         signer = Signer(_url(endpoint), _region(), maker.access_key, maker.secret_key)
         if root is not None:
-            asyncio.run(_make_key(signer, keys, bucket))
+            asyncio.run(_make_key(signer, keys, bucket, deadline))
         if not secret(os.environ, "MINIO_UPLOAD_ACCESS_KEY"):
             asyncio.run(_make_url_keys(signer, bucket, deadline, of=keys))
         configurations = store.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
@@ -99,26 +100,44 @@ def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
     )
 
 
-async def _make_key(root: Signer, keys: KeyPair, bucket: str) -> None:
-    """Makes `keys` a service account of the root user's for the bucket, unless it is one. Raises BucketError."""
-    from aiohttp import ClientError as Unreached
-    from aiohttp import ClientSession
+async def _make_key(root: Signer, keys: KeyPair, bucket: str, deadline: float) -> None:
+    """Makes `keys` a service account of the root user's for the bucket, unless it is one; again, if it has another secret.
+
+    Raises BucketError.
+    """
+    from aiohttp import ClientError, ClientSession
+
+    places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": places}]}
+    store = _client(root.endpoint, keys.access_key, keys.secret_key)
+    async with ClientSession() as session:
+        while True:
+            try:
+                code = await asyncio.to_thread(_refusal, store, bucket)
+                if not code:
+                    return
+                if code == _OTHER_SECRET:
+                    await minio_accounts.remove(session, root, keys.access_key)
+                if code in (_OTHER_SECRET, _UNKNOWN_KEY):
+                    return await minio_accounts.add(session, root, keys, policy, description="DocuVault")
+                reason = code
+            except (ClientError, minio_accounts.AccountRefused, TimeoutError) as failed:
+                reason = str(failed) or type(failed).__name__
+            # MinIO answers before it has read who its users are.
+            if time.monotonic() > deadline:
+                raise BucketError(f"MINIO_ACCESS_KEY could not be made at {root.endpoint}: {reason}.")
+            await asyncio.sleep(0.05)
+
+
+def _refusal(store: Any, bucket: str) -> str:
+    """The code with which the client's key is refused the bucket; empty if it is not."""
     from botocore.exceptions import ClientError
 
     try:
-        await asyncio.to_thread(_client(root.endpoint, keys.access_key, keys.secret_key).list_objects_v2, Bucket=bucket, MaxKeys=1)
-        return
+        store.list_objects_v2(Bucket=bucket, MaxKeys=1)
     except ClientError as refused:
-        code = refused.response["Error"]["Code"]
-    places = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": places}]}
-    try:
-        async with ClientSession() as session:
-            if code != "InvalidAccessKeyId":  # one with another secret
-                await minio_accounts.remove(session, root, keys.access_key)
-            await minio_accounts.add(session, root, keys, policy, description="DocuVault")
-    except (Unreached, minio_accounts.AccountRefused, TimeoutError) as failed:
-        raise BucketError(f"MINIO_ACCESS_KEY could not be made at {root.endpoint}: {failed}") from None
+        return str(refused.response["Error"]["Code"])
+    return ""
 
 
 async def _make_url_keys(account: Signer, bucket: str, deadline: float, *, of: KeyPair) -> None:

@@ -1,6 +1,7 @@
 """`python -m infra.worker`: serves all event functions on WORKER_HOST:WORKER_PORT until SIGTERM; running ones may finish."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 from infra.worker.discovery import EVENT_FOLDERS
 from shared import temporary
 from shared.config import SettingsError, settings
+
+log = logging.getLogger("docuvault.worker")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from infra.serving import CannotListen, serve_until_stopped
     from infra.worker.app import Worker
     from infra.worker.discovery import load_event_functions
+    from shared.mail.delivery import warning_at_start
     from shared.observability.logs import configure
 
     configure(settings().log_level, settings().log_format)
+    if warning := warning_at_start(settings()):
+        log.warning(warning)
     host, port = settings().worker_host, settings().worker_port
     try:
         serve_until_stopped(lambda: Worker(load_event_functions(chosen.functions or EVENT_FOLDERS)), host, port)

@@ -80,7 +80,7 @@ def _shown(name: str, cron: str, last: _LastRun | None) -> Schedule:
 
 
 def next_tick(cron: str, moment: datetime) -> datetime:
-    """The first tick after `moment`, as the brokers' clock has it (infra/broker/scheduler.py)."""
+    """The first tick after `moment`, in UTC."""
     from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
     trigger = CronTrigger.from_crontab(cron, timezone=UTC)

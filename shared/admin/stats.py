@@ -1,9 +1,6 @@
 """The system in a few numbers, for admins and for Prometheus; of nobody in particular."""
 
-import asyncio
-import time
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import psycopg
 
@@ -15,6 +12,7 @@ from shared.events import queues
 from shared.events.queues import QueueState
 from shared.observability import dependency_checks
 from shared.observability.measurements import Metric
+from shared.observability.remembered import Remembered, TooSlow, within
 
 REMEMBERED_SECONDS = 5.0
 """What Prometheus, and whoever else asks, gets without asking PostgreSQL again."""
@@ -27,14 +25,7 @@ class _Totals:
     bytes: int
 
 
-@dataclass
-class _RememberedStats:
-    lock: asyncio.Lock
-    at: float = float("-inf")
-    numbers: tuple[_Totals, list[QueueState]] | None = None
-
-
-_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, _RememberedStats] = WeakKeyDictionary()
+_SystemNumbers = tuple[_Totals, list[QueueState]]
 
 
 async def get(db: Database) -> Stats:
@@ -57,7 +48,9 @@ async def metrics() -> list[Metric]:
     """The same as a few seconds ago, as far as this process was given what it takes, and what of that responds."""
     found: list[Metric] = []
     given = settings()
-    if given.has("database") and given.has("store") and given.has("redis"):
+    if not given.has("database"):
+        return found
+    if given.has("store") and given.has("redis"):
         checks = await dependency_checks.check_all()
         found.append(
             Metric(
@@ -67,7 +60,7 @@ async def metrics() -> list[Metric]:
                 [({"dependency": name}, int(check.ok)) for name, check in checks.items()],
             )
         )
-    if given.has("database") and (numbers := await _recent()) is not None:
+    if (await dependency_checks.check_database()).ok and (numbers := await _recent.get()) is not None:
         totals, states = numbers
         found += (
             Metric("docuvault_users", "gauge", "Accounts.", [({}, totals.users)]),
@@ -93,21 +86,7 @@ async def metrics() -> list[Metric]:
     return found
 
 
-async def _recent() -> tuple[_Totals, list[QueueState]] | None:
-    """None if the database does not respond."""
-    remembered = _remembered.setdefault(asyncio.get_running_loop(), _RememberedStats(asyncio.Lock()))
-    async with remembered.lock:
-        if time.monotonic() - remembered.at > REMEMBERED_SECONDS:
-            try:
-                async with asyncio.timeout(dependency_checks.TIMEOUT_SECONDS):
-                    remembered.numbers = await _read(database())
-            except (Unavailable, psycopg.Error, TimeoutError):
-                remembered.numbers = None
-            remembered.at = time.monotonic()
-        return remembered.numbers
-
-
-async def _read(db: Database) -> tuple[_Totals, list[QueueState]]:
+async def _read(db: Database) -> _SystemNumbers:
     async with db.system() as tx:
         totals = await tx.fetch_one(
             """
@@ -119,3 +98,14 @@ async def _read(db: Database) -> tuple[_Totals, list[QueueState]]:
         )
         assert totals is not None
         return totals, await queues.states(tx)
+
+
+async def _numbers() -> _SystemNumbers | None:
+    """None if the database does not respond in time."""
+    try:
+        return await within(dependency_checks.TIMEOUT_SECONDS, _read(database()))
+    except (Unavailable, psycopg.Error, TooSlow):
+        return None
+
+
+_recent = Remembered(REMEMBERED_SECONDS, _numbers)

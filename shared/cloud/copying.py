@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shared.storage import NameTaken, StorageBackend, WrongContent
 
 
-class OriginalChanged(WrongContent):
+class SourceChanged(WrongContent):
     """The original is not what it was when it was stored: no further attempt would find it otherwise."""
 
 
@@ -27,7 +27,7 @@ async def copy(
 ) -> str | None:
     """Copies the original to `key`, where nothing was; the hash of what was sent. None if something else lies there by now.
 
-    `earlier`: an attempt before this one may have made the copy. Raises OriginalChanged if the source is not what its row says, and what
+    `earlier`: an attempt before this one may have made the copy. Raises SourceChanged if the source is not what its row says, and what
     the backends raise.
     """
     digest = hashlib.sha256()
@@ -42,7 +42,7 @@ async def copy(
                     break
                 yield chunk
         if size != original.size or (original.sha256 is not None and digest.hexdigest() != original.sha256):
-            raise OriginalChanged("The original is not what it was when it was stored, so it is not copied.")
+            raise SourceChanged("The original is not what it was when it was stored, so it is not copied.")
 
     there = await target.look(key) if earlier else None
     if there is not None:

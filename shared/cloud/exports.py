@@ -95,7 +95,7 @@ async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:
         return False
     try:
         made = await _copy(db, export)
-    except copying.OriginalChanged:
+    except copying.SourceChanged:
         await _forget(db, export_id, imports.CHANGED)
         return False
     except (NameRefused, NotFound) as refused:

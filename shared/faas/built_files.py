@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared.api.response import Header, Response
 from shared.errors import NotFound
-from shared.faas.responses import accepts_gzip
+from shared.faas.responses import accepts, matches
 
 INDEX = "index.html"
 _TYPES = {
@@ -50,12 +50,12 @@ class BuiltFiles:
         if file is None:
             raise NotFound
         out = [("etag", file.etag), ("cache-control", file.caching), ("vary", "accept-encoding"), *further]
-        if headers.get("if-none-match") == file.etag:
+        if matches(file.etag, headers.get("if-none-match", "")):
             return Response(304, b"", out)
         accepted = headers.get("accept-encoding", "")
-        if file.brotli is not None and "br" in (part.strip() for part in accepted.lower().split(",")):
+        if file.brotli is not None and accepts(accepted, "br"):
             return Response.content(file.brotli, file.content_type, headers=[*out, ("content-encoding", "br")])
-        if file.gzip is not None and accepts_gzip(accepted):
+        if file.gzip is not None and accepts(accepted, "gzip"):
             return Response.content(file.gzip, file.content_type, headers=[*out, ("content-encoding", "gzip")])
         return Response.content(file.content, file.content_type, headers=out)
 

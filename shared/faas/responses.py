@@ -1,6 +1,7 @@
 """What a response becomes on the wire: security headers, CORS, compression, streams that end when nobody listens any more."""
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
@@ -25,6 +26,7 @@ _SECURITY_HEADERS: RawHeaders = [
 ]
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 _NO_STORE = (b"cache-control", b"no-store")
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 _NO_CONTENT_OF_ITS_OWN = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 _VARY = (b"vary", b"origin")
 _VARY_COMPRESSIBLE = (b"vary", b"origin, accept-encoding")
@@ -60,7 +62,7 @@ async def send_response(
             and may_compress
             and len(body) >= GZIP_FROM_BYTES
             and b"content-encoding" not in names
-            and accepts_gzip(headers.get("accept-encoding", ""))
+            and accepts(headers.get("accept-encoding", ""), "gzip")
         ):
             body = _gzip(body) if len(body) < GZIP_IN_A_THREAD_FROM_BYTES else await asyncio.to_thread(_gzip, body)
             out.append(_GZIPPED)
@@ -69,16 +71,22 @@ async def send_response(
     await _transmit(response.status, out, body, receive, send, head=head)
 
 
-def accepts_gzip(accepted: str) -> bool:
-    """Whether `Accept-Encoding` allows gzip (RFC 9110, section 12.5.3): by name, or else by `*`; a weight of 0 refuses."""
+def accepts(accepted: str, coding: str) -> bool:
+    """Whether `Accept-Encoding` allows a coding (RFC 9110, section 12.5.3): by name, or else by `*`; a weight of 0 refuses."""
     if not accepted:
         return False
     weights: dict[str, bool] = {}
     for item in accepted.lower().split(","):
-        coding, _, parameters = item.partition(";")
+        name, _, parameters = item.partition(";")
         weight = parameters.replace(" ", "").removeprefix("q=")
-        weights[coding.strip()] = weight.rstrip("0") not in ("0.", ".") and weight != "0"
-    return weights.get("gzip", weights.get("*", False))
+        weights[name.strip()] = weight.rstrip("0") not in ("0.", ".") and weight != "0"
+    return weights.get(coding, weights.get("*", False))
+
+
+def matches(entity_tag: str, if_none_match: str) -> bool:
+    """Whether `If-None-Match` names this tag (RFC 9110, section 13.1.2): `*` names any, and a tag that a proxy made weak counts as well."""
+    named = (found[1] for found in _ENTITY_TAG.finditer(if_none_match))
+    return if_none_match.strip() == "*" or entity_tag.removeprefix("W/") in named
 
 
 def _encoded(response: Response) -> tuple[RawHeaders, set[bytes], str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 from weakref import WeakKeyDictionary
 
+from shared.observability.remembered import Remembered, TooSlow, within
+
 if TYPE_CHECKING:
     from shared.storage import StorageBackend
 
@@ -31,59 +33,33 @@ class Unhealthy(Exception):
     """A service responds, but does not do its work; the message says which part of it, as `detail`."""
 
 
-@dataclass
-class _Remembered:
-    lock: asyncio.Lock
-    at: float = float("-inf")
-    result: CheckResult = CheckResult(False, 0.0)
-
-
 Dependency = Literal["database", "object_store", "redis"]
 
 _written_at: "WeakKeyDictionary[StorageBackend, float]" = WeakKeyDictionary()
-_remembered: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Dependency, _Remembered]] = WeakKeyDictionary()
 
 
 async def check_all() -> dict[Dependency, CheckResult]:
     """Each dependency, within two seconds."""
-    store, redis = _recent("object_store", _object_store), _recent("redis", _redis)
-    results = await asyncio.gather(check_database(), store, redis)
+    results = await asyncio.gather(_database_result.get(), _object_store_result.get(), _redis_result.get())
     return dict(zip(get_args(Dependency), results, strict=True))
 
 
 async def check_database() -> CheckResult:
     """The database alone, within two seconds."""
-    return await _recent("database", _database)
-
-
-async def _recent(dependency: Dependency, check: Callable[[], Awaitable[None]]) -> CheckResult:
-    of_loop = _remembered.setdefault(asyncio.get_running_loop(), {})
-    remembered = of_loop.setdefault(dependency, _Remembered(asyncio.Lock()))
-    async with remembered.lock:
-        if time.monotonic() - remembered.at > REMEMBERED_SECONDS:
-            remembered.result = await _timed(check)
-            remembered.at = time.monotonic()
-        return remembered.result
+    return await _database_result.get()
 
 
 async def _timed(check: Callable[[], Awaitable[None]]) -> CheckResult:
     started = time.perf_counter()
     detail = None
-    checking = asyncio.ensure_future(check())
-    checking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # else what it ends with later is reported as lost
     try:
-        # Its end after that is not waited for: a query that is cancelled asks the server to stop, and waits for the answer.
-        await asyncio.wait((checking,), timeout=TIMEOUT_SECONDS)
-        if checking.done():
-            checking.result()
-        else:
-            detail = f"did not answer within {TIMEOUT_SECONDS:.0f} seconds"
+        await within(TIMEOUT_SECONDS, check())
+    except TooSlow:
+        detail = f"did not answer within {TIMEOUT_SECONDS:.0f} seconds"
     except Unhealthy as wrong:
         detail = str(wrong)
     except Exception as wrong:
         detail = f"cannot be reached ({type(wrong).__name__})"
-    finally:
-        checking.cancel()
     return CheckResult(detail is None, round((time.perf_counter() - started) * 1000, 2), detail)
 
 
@@ -132,3 +108,9 @@ async def _redis() -> None:
     from shared.redis_client import redis_client
 
     await redis_client().ping()
+
+
+# Three values, not one mapping: who asks for the database alone needs the settings of nothing else (infra/knative/needs.py).
+_database_result = Remembered(REMEMBERED_SECONDS, lambda: _timed(_database))
+_object_store_result = Remembered(REMEMBERED_SECONDS, lambda: _timed(_object_store))
+_redis_result = Remembered(REMEMBERED_SECONDS, lambda: _timed(_redis))

@@ -1,7 +1,4 @@
-"""The console in a real Chromium, on a real stack. Run by `DOCUVAULT_BROWSER=1 ./scripts/test tests/console`.
-
-Not yet part of every run: under load a form can be filled before the page that it stands on has been changed for the next one, and a test
-that fails once in fifty fails everybody. Skipped with the reason without that variable, and on a machine that has no Chromium.
+"""The console in a real Chromium, on a real stack. Skipped with the reason on a machine that has no Chromium.
 
 Every page fails its test if it violates its own policy, throws, or is refused something that it should not have asked for. Screenshots go
 to the folder DOCUVAULT_SCREENSHOTS, if that is set.
@@ -151,8 +148,6 @@ async def visitor(new_visitor: NewVisitor) -> Visitor:
 
 
 def _chromium() -> str:
-    if not os.environ.get("DOCUVAULT_BROWSER"):
-        pytest.skip("DOCUVAULT_BROWSER is not set: the browser's tests are not yet steady enough for every run")
     found = next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
         pytest.skip("no Chromium on this machine (on Debian: apt-get install chromium)")

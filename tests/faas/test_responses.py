@@ -11,6 +11,7 @@ import pytest
 
 from shared.errors import Conflict, DomainError
 from shared.faas import Call, Response, ResponseModel
+from shared.faas.responses import accepts, matches
 from tests.faas.asgi import ask, chunks, declared, serving
 
 LONG = b"a long text " * 500
@@ -219,6 +220,40 @@ async def test_what_is_compressed_already_is_left_alone() -> None:
     heard = await ask(APP, "GET", "/zipped", headers={"accept-encoding": "gzip"})
     assert heard.header("content-encoding") == "gzip"
     assert gzip.decompress(heard.body) == LONG
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding", "does"),
+    [
+        ("gzip, deflate, br", "br", True),
+        ("br;q=0.5", "br", True),
+        ("br;q=0, gzip", "br", False),
+        ("*", "br", True),
+        ("brotli", "br", False),
+        ("", "br", False),
+    ],
+)
+def test_a_coding_is_accepted_by_its_name_or_by_a_star_unless_its_weight_is_0(accepted: str, coding: str, does: bool) -> None:
+    assert accepts(accepted, coding) is does
+
+
+@pytest.mark.parametrize(
+    ("header", "does"),
+    [
+        ('"a"', True),
+        ('W/"a"', True),
+        ('"b", W/"a"', True),
+        ('"b","a"', True),
+        ("*", True),
+        ('"b"', False),
+        ('"a b"', False),
+        ("a", False),
+        ("", False),
+    ],
+)
+def test_the_tags_that_a_client_has_are_a_list_in_which_weak_ones_count(header: str, does: bool) -> None:
+    assert matches('"a"', header) is does
+    assert matches('W/"a"', header) is does
 
 
 # ---- CORS

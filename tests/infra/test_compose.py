@@ -1,6 +1,5 @@
 """compose.yaml, .env.example and scripts/make-env, as they stand: no container runs here (scripts/compose-test runs them)."""
 
-import json
 import os
 import re
 import stat
@@ -13,8 +12,9 @@ import yaml
 
 from infra.functions import ROOT, event_functions, http_functions
 from infra.images import healthy
+from infra.knative.manifests import BROKER_GROUPS
 from infra.notification_list import LIST
-from shared.config import Settings, read_settings
+from shared.config import GROUP_OF, GROUPS, Settings, read_settings
 from shared.time_budgets import DRAIN_SECONDS
 
 TEXT = (ROOT / "compose.yaml").read_text()
@@ -113,6 +113,10 @@ def test_what_lasts_is_in_volumes_and_no_other_service_writes_there() -> None:
     assert users["postgres-data"] == {"postgres"}
     assert users["minio-data"] == {"volumes", "minio"}
     assert users["scratch"] == {"worker", "extract-document"}
+    readers = users["mail-certificate"] - {"mail-certificate"}
+    assert readers == {"mail"} | {name for name in SERVICES if "SMTP_CA_FILE" in by_name(name).get("environment", {})}
+    for name in readers:
+        assert "mail-certificate:/mail-certificate:ro" in by_name(name)["volumes"]
 
 
 def test_only_the_gateway_and_the_store_are_published_and_on_this_machine_alone_unless_one_says_so() -> None:
@@ -201,12 +205,34 @@ def test_each_setting_is_in_the_example_and_nothing_else() -> None:
 
 
 def test_each_setting_reaches_the_containers_and_each_variable_is_in_the_example() -> None:
-    given = COMPOSE["x-settings"]
-    assert set(given) == {name.upper() for name in Settings.model_fields} - {"DATABASE_MIGRATE_URL"} - OWN | {"WORKER_URL"}
-    assert all(f"${{{name}" in value for name, value in given.items() if name != "WORKER_URL")
+    given = COMPOSE["x-settings"] | COMPOSE["x-mail-settings"]
+    assert set(given) == {name.upper() for name in Settings.model_fields} - {"DATABASE_MIGRATE_URL"} - OWN | {
+        "WORKER_URL",
+        "SETTINGS_GROUPS",
+    }
+    assert all(f"${{{name}" in value for name, value in given.items() if name not in ("WORKER_URL", "SETTINGS_GROUPS"))
     assert interpolated(TEXT) - set(in_example()) == set()
     assert set(in_example()) - interpolated(TEXT) == {"COMPOSE_PROFILES"}
     assert given["HIBP_URL"].startswith("${HIBP_URL-"), "empty switches the check off"
+
+
+def groups_of(name: str) -> set[str]:
+    return set(by_name(name)["environment"]["SETTINGS_GROUPS"].split(","))
+
+
+def test_each_container_has_the_settings_of_its_groups_and_brokers_no_more_than_they_need() -> None:
+    every = GROUPS.keys() - {"migrations"}
+    assert groups_of("broker") == BROKER_GROUPS
+    assert groups_of("worker") == every
+    assert groups_of("send-email") == {"database", "keys", "mail", "sealing"}
+    for name in ("gateway", "create-upload", "list-documents", "extract-document"):
+        assert groups_of(name) == every - {"mail"}
+    for name in ("broker", "gateway", "worker", *PROFILES["functions"]):
+        given = {variable.lower() for variable in by_name(name)["environment"]}
+        assert {setting for setting, group in GROUP_OF.items() if group in groups_of(name)} <= given
+        assert {setting for setting in Settings.model_fields.keys() - GROUP_OF.keys() if setting.upper() not in OWN} <= given
+    kept = {variable.lower() for variable in by_name("broker")["environment"]} & GROUP_OF.keys()
+    assert {GROUP_OF[name] for name in kept} == BROKER_GROUPS
 
 
 def test_each_default_in_the_example_is_the_one_that_holds() -> None:
@@ -284,6 +310,21 @@ def test_a_function_that_there_is_not_is_one_sentence() -> None:
     assert entrypoint("echo", "a b").stdout == "a b\n"
 
 
+def test_without_an_argument_the_image_runs_the_gateway(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$*"\n')
+    python.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    for arguments, runs in {
+        (): "-P -m infra.gateway",
+        ("gateway",): "-P -m infra.gateway",
+        ("worker", "--functions", "a"): "-P -m infra.worker --functions a",
+        ("migrate",): "-P -m infra.postgres.migrate",
+        ("bucket",): "-P -m infra.minio.bucket",
+    }.items():
+        assert entrypoint(*arguments, PATH=path).stdout == f"{runs}\n"
+
+
 def test_a_broker_is_well_while_its_signs_of_life_are_young(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     beat = tmp_path / "beat"
     monkeypatch.setenv("BROKER_HEARTBEAT", str(beat))
@@ -295,18 +336,3 @@ def test_a_broker_is_well_while_its_signs_of_life_are_young(tmp_path: Path, monk
     assert healthy.problem("anything") == "there is no check for 'anything'"
     monkeypatch.setenv("PORT", "9")
     assert healthy.problem("gateway").startswith("0 ")
-
-
-def test_grafana_s_dashboard_asks_for_metrics_that_there_are() -> None:
-    folder = ROOT / "infra" / "metrics"
-    dashboard = json.loads((folder / "grafana" / "dashboards" / "docuvault.json").read_text())
-    expressions = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
-    asked = {re.sub("_bucket$", "", name) for name in re.findall(r"\b(?:docuvault|process)_\w+", expressions)}
-    sources = [ROOT / "shared" / "observability" / "measurements.py", ROOT / "shared" / "admin" / "stats.py"]
-    named = set(re.findall(r'"((?:docuvault|process)_\w+)"', "".join(source.read_text() for source in sources)))
-    assert len(asked) > 8
-    assert asked <= named
-    [job] = yaml.safe_load((folder / "prometheus.yaml").read_text())["scrape_configs"]
-    ports = {each["names"][0]: each["port"] for each in job["dns_sd_configs"]}
-    assert ports == {"gateway": 8080, "worker": int(by_name("worker")["environment"]["WORKER_PORT"])}
-    assert by_name("gateway")["environment"]["PORT"] == "8080"

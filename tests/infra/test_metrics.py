@@ -61,6 +61,11 @@ def test_prometheus_asks_gateways_and_workers_with_the_token() -> None:
     for job in config["scrape_configs"]:
         assert job["metrics_path"] == METRICS_PATH == "/metrics"
         assert job["authorization"] == {"credentials_file": "/tmp/metrics-token"}
-    assert {name for job in config["scrape_configs"] for sd in job["dns_sd_configs"] for name in sd["names"]} == {"gateway", "worker"}
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    asked = {name: sd["port"] for job in config["scrape_configs"] for sd in job["dns_sd_configs"] for name in sd["names"]}
+    assert asked == {
+        "gateway": int(services["gateway"]["environment"]["PORT"]),
+        "worker": int(services["worker"]["environment"]["WORKER_PORT"]),
+    }
     (source,) = yaml.safe_load((METRICS / "grafana" / "datasources" / "prometheus.yaml").read_text())["datasources"]
     assert {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]} == {source["uid"]}

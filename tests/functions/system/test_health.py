@@ -4,8 +4,10 @@ import asyncio
 import re
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import pytest
 
@@ -13,6 +15,7 @@ from infra.functions import FUNCTIONS, http_functions
 from infra.gateway.app import Gateway
 from infra.gateway.remote import RemoteFunctions
 from infra.worker.app import Worker
+from shared.config import settings
 from shared.faas import draining
 from shared.faas.routing import Router
 from shared.observability.measurements import BUCKETS_SECONDS, CONTENT_TYPE, UNROUTED, Durations
@@ -166,6 +169,51 @@ async def test_metrics_say_what_is_down_and_do_not_fail_with_it(services: None, 
     samples = _samples(response.text)
     assert samples['docuvault_dependency_up{dependency="database"}'] == 0
     assert "docuvault_users" not in samples
+
+
+async def test_a_database_that_hangs_is_down_and_nobody_waits_for_it(services: None, tmp_path: Path) -> None:
+    async with relay_to_the_database() as (url, hangs), alone(SYSTEM / "metrics.py", tmp_path, DATABASE_URL=url) as client:
+
+        async def is_up() -> bool:
+            return "docuvault_users" in _samples((await client.get("/metrics")).text)
+
+        await _until(is_up)
+        hangs.set()
+
+        async def is_told() -> bool:
+            # Its connections are there, and for a few seconds what was found before is remembered.
+            samples = _samples((await client.get("/metrics")).text)
+            return samples['docuvault_dependency_up{dependency="database"}'] == 0 and "docuvault_users" not in samples
+
+        await _until(is_told)
+        assert _samples((await client.get("/metrics")).text)['docuvault_dependency_up{dependency="redis"}'] == 1
+
+
+@asynccontextmanager
+async def relay_to_the_database() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A URL of the run's PostgreSQL, which is silent there once the event is set: as a machine that has frozen."""
+    parts = urlsplit(settings().database_url)
+    folder = parse_qs(parts.query)["host"][0]
+    hangs, closed = asyncio.Event(), asyncio.Event()
+
+    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while received := await source.read(65_536):
+            if hangs.is_set():
+                await closed.wait()
+            target.write(received)
+        target.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        await asyncio.gather(pass_on(reader, to_server), pass_on(from_server, writer), return_exceptions=True)
+
+    server = await asyncio.start_server(relay, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}", query="")), hangs
+    finally:
+        closed.set()
+        server.close()
 
 
 async def test_a_worker_tells_what_its_functions_did(services: None) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.functions import event_functions
+from infra.functions import event_functions, http_functions
 from infra.knative.manifests import BROKER_GROUPS, GATEWAY_GROUPS, service
 from shared.clock import now
 from shared.config import GROUPS, read_settings
 from shared.events.catalogue import Tick
 from shared.events.signing import request_for
+from shared.faas.declarations import EndpointDeclaration, EventDeclaration
 from shared.ids import new_id
 from tests.infra.knative.cluster import Cluster
 from tests.services import Services, random_keys
@@ -114,7 +115,8 @@ async def test_every_schedule_runs_with_its_environment_alone(cluster: Cluster) 
 
 
 def _given(name: str) -> set[str]:
-    declaration = next(each for each in event_functions() if each.name == name)
+    declared: list[EndpointDeclaration | EventDeclaration] = [*http_functions(), *event_functions()]
+    declaration = next(each for each in declared if each.name == name)
     return _groups(service(declaration))
 
 
@@ -131,7 +133,11 @@ def test_the_callers_of_functions_hold_no_key_of_the_store_nor_of_the_mails() ->
 def test_who_sends_mails_has_no_key_of_the_store_and_who_reads_documents_none_of_the_mails() -> None:
     assert _given("send_email") == {"database", "keys", "mail", "sealing"}
     assert "mail" not in _given("extract_document")
-    assert _given("object_created") == {"database", "keys", "store"}
+    assert _given("object_created") == {"bucket", "database", "keys", "store"}
+
+
+def test_the_public_pages_know_where_the_store_is_and_have_no_key_to_it() -> None:
+    assert _given("console") == {"bucket", "keys", "redis"}
 
 
 def test_a_manifest_refers_to_the_secrets_of_its_groups_and_no_others() -> None:

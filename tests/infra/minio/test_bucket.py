@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 
 from infra.functions import ROOT
+from infra.minio import bucket
 from infra.minio.bucket import ARN, ID
 from shared.storage import url_keys
-from shared.storage.presigning import Signer
+from shared.storage.presigning import KeyPair, Signer
 from tests.services import Services
 
 
@@ -62,6 +65,51 @@ async def test_what_else_a_bucket_announces_stays(start_services: Callable[..., 
         assert client.list_objects_v2(Bucket=store.bucket)["KeyCount"] == 0, "it was tried out, and nothing is left of that"
         announced = client.get_bucket_notification_configuration(Bucket=store.bucket)["QueueConfigurations"]
         assert sorted(one["Id"] for one in announced) == [ID, "theirs"]
+
+
+@dataclass
+class RefusingStore:
+    """An S3 store that refuses the key of ours with these codes in turn and then lets it in, and counts who is made and removed."""
+
+    codes: list[str]
+    administered: list[str] = field(default_factory=list)
+
+    async def respond(self, request: web.Request) -> web.Response:
+        if request.path.startswith("/minio/admin/"):
+            self.administered.append(request.method)
+            return web.Response()
+        if "list-type" in request.query and self.codes:
+            code = self.codes.pop(0) if len(self.codes) > 1 or self.codes[0] != "AccessDenied" else self.codes[0]
+            return web.Response(status=403, text=f"<Error><Code>{code}</Code></Error>", content_type="application/xml")
+        return web.Response(text="<NotificationConfiguration/>", content_type="application/xml")
+
+
+@pytest.mark.parametrize(
+    ("codes", "administered", "ends_well"),
+    [
+        (["XMinioServerNotInitialized", "InternalError"], [], True),
+        (["XMinioServerNotInitialized", "AccessDenied"], [], False),
+        (["InvalidAccessKeyId"], ["PUT"], True),
+        (["InternalError", "SignatureDoesNotMatch"], ["DELETE", "PUT"], True),
+    ],
+)
+async def test_a_key_is_removed_only_if_it_has_another_secret(
+    codes: list[str], administered: list[str], ends_well: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIO_UPLOAD_ACCESS_KEY", "made by somebody")
+    store = RefusingStore(codes)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", store.respond)
+    async with TestServer(app) as server:
+        made = asyncio.to_thread(
+            bucket.prepare, str(server.make_url("")), "ours", "s" * 30, "papers", root=KeyPair("root", "r" * 30), wait_seconds=2
+        )
+        if ends_well:
+            await made
+        else:
+            with pytest.raises(bucket.BucketError, match=r"MINIO_ACCESS_KEY could not be made at .*: AccessDenied\."):
+                await made
+    assert store.administered == administered
 
 
 async def test_the_root_user_makes_the_key_which_is_for_the_bucket_alone(start_services: Callable[..., Awaitable[Services]]) -> None:

@@ -181,3 +181,13 @@ async def test_a_port_that_is_taken_is_one_sentence(process: WorkerProcess) -> N
     assert errors.decode().strip() == (
         f"The worker cannot listen on 127.0.0.1:{process.port} (WORKER_HOST, WORKER_PORT): Address already in use."
     )
+
+
+@pytest.mark.parametrize(("address", "warns"), [("https://vault.example.org", True), ("http://127.0.0.1:8080", False)])
+async def test_who_sends_mails_says_at_start_that_it_only_logs_them(services: None, address: str, warns: bool) -> None:
+    process = WorkerProcess(env={"SMTP_HOST": "", "BACKEND_URL": address})
+    await process.start()
+    await until(process.serves)
+    process.process.terminate()
+    _, said = await asyncio.wait_for(process.process.communicate(), 60)
+    assert (b"SMTP_HOST is not set" in said) is warns
