@@ -351,6 +351,7 @@ async def test_no_screen_shuts_anybody_out(visitor: Visitor) -> None:
         await expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
         await visitor.shuts_nobody_out(path.strip("/"))
     await visitor.open("/reset-password?token=used")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Choose a new password")
     await visitor.shuts_nobody_out("reset-password")
     await visitor.register()
     await expect(page.get_by_text("Put in your first documents")).to_be_visible()
