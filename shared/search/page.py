@@ -9,7 +9,8 @@ What is promised:
   Phrases and exclusions hold. A word that stands nowhere counts as the words it looks like. With `or`, and with another sort than
   relevance, the list has the documents with all the words (with another sort: those with any of them, if there is none).
 - A question is asked once more with the words that its best documents have in common, which moves the best RERANKED among themselves.
-- A bounded number of candidates is looked at for a page, so a page may end short (phrases that hardly any of them has); the next goes on.
+- A bounded number of candidates is looked at for a page, and for phrases no longer than PATIENCE, so a page may end short, even without
+  items (phrases that hardly any of them has); it has a `next_cursor` then, and the next page goes on behind what was looked at.
 - Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights and the
   words added. What arrives later is found by searching again.
 - Nothing but the owner's own documents is looked at: row-level security holds for every statement.
@@ -41,6 +42,12 @@ CANDIDATES, MOST_CANDIDATES = 4_000, 30_000
 
 FEW = 4_000
 """Documents that a filter lets through up to which they are told apart before ranking."""
+
+PATIENCE = 150
+"""Milliseconds after which no more documents are looked at for a phrase: each may be a few reads in different places of a disk."""
+
+LOOKED_AT = 100
+"""Documents that are looked at for a page of the best, however long that takes."""
 
 SORTED_BY_INDEX = 0.1
 """From this share of the documents on, walking through them in the order wanted finds a page sooner than sorting all matches."""
@@ -87,11 +94,15 @@ class Hit(Generic[SourceRow]):
 
 @dataclass(frozen=True)
 class Found(Generic[SourceRow]):
-    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets."""
+    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets.
+
+    `is_late` says that it ended for want of time.
+    """
 
     hits: list[Hit[SourceRow]]
     next_cursor: str | None
     matched: list[int]
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,8 @@ class _PageRow:
     document: dict[str, Any]
     number: int
     score: float
+    is_hit: bool
+    is_late: bool
     filename: str
     title: str
     excerpt: str | None
@@ -166,7 +179,8 @@ async def find(
         if sort != "-relevance":
             return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
         found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
-        if narrowing is not None and matches.narrowed is None and len(found.hits) < limit and found.next_cursor is not None:
+        short = len(found.hits) < limit and found.next_cursor is not None and not found.is_late
+        if narrowing is not None and matches.narrowed is None and short:
             # Hardly any of the best may be shown: once more among those that may.
             matches = await plans.again(tx, db.owner_id, matches.plan, replace(narrowing, at_most=None))
             ranked = plans.rank(query, matches, wholes=False)
@@ -234,19 +248,23 @@ async def by_relevance(
             CROSS JOIN LATERAL (SELECT get_byte(s.frequencies, l.place::integer - 1) AS times) AS f
             GROUP BY c.number, c.score
         ), ordered AS MATERIALIZED (
-            SELECT c.number, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
+            SELECT c.number, c.place, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
             FROM candidates AS c LEFT JOIN rescored AS r ON r.number = c.number
-            ORDER BY 2 DESC, 1 DESC
-        ), page AS MATERIALIZED (
-            SELECT o.number, o.score, s.document_id
+            ORDER BY 3 DESC, 1 DESC
+        ), walked AS MATERIALIZED (
+            SELECT o.number, o.score, s.document_id, s.is_hit, late.is_late
             FROM ordered AS o
+            CROSS JOIN LATERAL (SELECT {_late(check, f"o.place > {LOOKED_AT}")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number {check} OFFSET 0
+                SELECT s.document_id, {check or "true"} AND EXISTS (
+                    SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)}
+                ) AS is_hit
+                FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
             ) AS s
-            CROSS JOIN LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)} OFFSET 0) AS d
-            WHERE %(key)s::double precision IS NULL OR (o.score, o.number) < (%(key)s::double precision, %(after)s::integer)
+            WHERE (%(key)s::double precision IS NULL OR (o.score, o.number) < (%(key)s::double precision, %(after)s::integer))
+                AND (s.is_hit OR late.is_late)
             LIMIT %(page)s
-        )
+        ), {_PAGE}
         {_SHOWN.format(columns=_document(source.columns), sort_key="NULL")}
         ORDER BY page.score DESC, page.number DESC
         """,
@@ -272,15 +290,20 @@ async def by_relevance(
     )
     if rows and rows[0].added is not None:
         added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
+    hits = [row for row in rows if row.is_hit]
+    is_late = bool(rows) and rows[-1].is_late
     following = None
-    if len(rows) > limit:
-        following = Position(rows[limit - 1].score, rows[limit - 1].number)
+    if len(hits) > limit:
+        following = Position(hits[limit - 1].score, hits[limit - 1].number)
+    elif is_late:
+        following = Position(rows[-1].score, rows[-1].number)
     elif len(numbers) == most:
         following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
-        [_hit(row, source) for row in rows[:limit]],
+        [_hit(row, source) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, added, following, binding),
         matched,
+        is_late,
     )
 
 
@@ -325,8 +348,16 @@ _ADDED_NOW = f"""
         )
 """
 
+_PAGE = """
+        page AS MATERIALIZED (
+            -- Past the time, everything that was walked is there: what is no hit tells where the next page goes on.
+            SELECT * FROM (SELECT w.*, row_number() OVER () = count(*) OVER () AS is_last FROM walked AS w) AS w
+            WHERE is_hit OR (is_last AND is_late)
+        )
+"""
+
 _SHOWN = """
-        SELECT {columns} AS document, page.number, page.score, d.filename, d.title,
+        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, d.filename, d.title,
             excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
             ARRAY(
                 SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme = ANY (%(marked)s::text[])
@@ -413,34 +444,43 @@ async def _sorted(
     check = _check(query, matches.plan)
     walk = bool(without) or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents
     if walk:
-        page = f"""
-            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
+        walked = f"""
+            SELECT s.number, 0.0::double precision AS score, d.id AS document_id, s.is_hit, late.is_late
             FROM documents AS d
+            CROSS JOIN LATERAL (SELECT {_late(check, "d.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number FROM document_search AS s
-                WHERE s.document_id = d.id AND s.owner_id = %(owner)s AND ({" OR ".join(chosen)}) {check}
+                SELECT s.number, ({" OR ".join(chosen)}) AND {check or "true"} AS is_hit FROM document_search AS s
+                WHERE s.document_id = d.id AND s.owner_id = %(owner)s
                 OFFSET 0
             ) AS s
-            WHERE {" AND ".join(conditions)}
+            WHERE {" AND ".join(conditions)} AND (s.is_hit OR late.is_late)
             ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     else:
-        page = f"""
-            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
-            FROM unnest(%(numbers)s::integer[]) AS c (number)
+        walked = f"""
+            SELECT o.number, 0.0::double precision AS score, o.id AS document_id, s.is_hit, late.is_late
+            FROM (
+                SELECT s.number, d.id
+                FROM unnest(%(numbers)s::integer[]) AS c (number)
+                CROSS JOIN LATERAL (
+                    SELECT s.number, s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = c.number OFFSET 0
+                ) AS s
+                JOIN documents AS d ON d.id = s.document_id
+                WHERE {" AND ".join(conditions)}
+                ORDER BY {column} {direction}, d.id {direction}
+                {"OFFSET 0" if check else "LIMIT %(page)s"}
+            ) AS o
+            CROSS JOIN LATERAL (SELECT {_late(check, "o.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number, s.document_id FROM document_search AS s
-                WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
+                SELECT {check or "true"} AS is_hit FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
             ) AS s
-            JOIN documents AS d ON d.id = s.document_id
-            WHERE {" AND ".join(conditions)}
-            ORDER BY {column} {direction}, d.id {direction}
+            WHERE s.is_hit OR late.is_late
             LIMIT %(page)s
         """
     rows = await tx.fetch_all(
         f"""
-        WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
+        WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), walked AS MATERIALIZED ({walked}), {_PAGE}
         {_SHOWN.format(columns=_document(source.columns), sort_key=f"({column})::text")}
         ORDER BY {column} {direction}, d.id {direction}
         """,
@@ -457,13 +497,15 @@ async def _sorted(
         },
         row=_PageRow,
     )
-    following = None
-    if len(rows) > limit:
-        following = Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
+    hits = [row for row in rows if row.is_hit]
+    is_late = bool(rows) and rows[-1].is_late
+    last = hits[limit - 1] if len(hits) > limit else rows[-1] if is_late else None
+    following = None if last is None else Position(str(last.sort_key), str(last.document["id"]))
     return Found(
-        [_hit(row, source) for row in rows[:limit]],
+        [_hit(row, source) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
+        is_late,
     )
 
 
@@ -494,7 +536,12 @@ def _array(values: Numbers | Scores) -> str:
 
 
 def _check(query: Query, plan: Plan) -> str:
-    return "" if _verified(query, plan) is None else "AND s.contents @@ %(verify)s::tsquery"
+    return "" if _verified(query, plan) is None else "s.contents @@ %(verify)s::tsquery"
+
+
+def _late(check: str, may_be: str) -> str:
+    """Whether a row of the outer query, which `may_be` speaks of, is looked at past the time: only what is to be checked takes any."""
+    return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check else "false"
 
 
 def _verified(query: Query, plan: Plan) -> str | None:

@@ -298,6 +298,28 @@ async def test_pages_follow_one_another_without_gap_or_repetition(vault: Vault, 
         assert set(titles) == expected
 
 
+@pytest.mark.parametrize("sort", ["-relevance", "filename", "-created_at"])
+@pytest.mark.parametrize("others", [0, 400])
+async def test_phrases_out_of_time_end_a_page_short_and_the_next_goes_on(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, sort: Sort, others: int
+) -> None:
+    """Whether all documents are walked through or the matches are sorted."""
+    monkeypatch.setattr(search_page, "PATIENCE", 0)
+    monkeypatch.setattr(search_page, "LOOKED_AT", 3)
+    for number in range(30):
+        await vault.add(f"{number:02}", "grey heron" if number % 7 == 0 else "heron grey")
+    for number in range(others):
+        await vault.add(f"other {number}", "weather")
+    for limit in (1, 3, 50):
+        found, pages, cursor = list[str](), 0, None
+        while pages == 0 or cursor is not None:
+            page = await listing.search_documents(vault.db, '"grey heron"', Filters(), sort, limit, cursor)
+            found += [hit.title for hit in page.items]
+            pages, cursor = pages + 1, page.next_cursor
+        assert sorted(found) == ["00", "07", "14", "21", "28"]
+        assert limit == 50 or 5 // limit + 1 < pages <= 31
+
+
 @pytest.mark.parametrize("few", [1, 10, 100])
 @pytest.mark.parametrize("candidates", [5, 30, 4000])
 async def test_a_filter_finds_all_that_it_lets_through_however_many(
