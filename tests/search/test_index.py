@@ -211,9 +211,21 @@ async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> Non
         assert (await counts(tx, owner))["share"] == 600
 
 
-async def test_an_account_can_be_deleted_with_its_documents(db: Database, owner: UUID) -> None:
-    async with db.tenant(owner) as tx:
-        await indexed(tx, owner, "alpha")
+async def test_an_account_can_be_deleted_with_its_documents(db: Database, owner: UUID, other_owner: UUID) -> None:
+    for one in (owner, other_owner):
+        async with db.tenant(one) as tx:
+            for _ in range(300):
+                await indexed(tx, one, "alpha")
+            await merge(tx, one)
+            await indexed(tx, one, "beta")
     async with db.system() as tx:
         await tx.execute("DELETE FROM users WHERE id = %s", [owner])
-        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) == 0
+    async with db.system() as tx:
+        for table in ("search_changes", "search_new_words", "search_terms", "search_words", "search_postings", "search_totals"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", [owner]) == 0
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", [other_owner]) > 0
+
+
+async def test_nothing_is_merged_for_an_account_that_is_gone(db: Database) -> None:
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT merge_search_changes(%s, 0)", [new_id()]) == 0
