@@ -16,7 +16,7 @@ What is promised:
 - Nothing but the owner's own documents is looked at: row-level security holds for every statement.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -29,7 +29,7 @@ from shared.db import TenantDatabase, Transaction
 from shared.errors import InvalidCursor
 from shared.search import plan as plans
 from shared.search import ranking, snippets
-from shared.search.analysis import POSITIONS_LOST, name_positions
+from shared.search.analysis import PASSAGE_WORDS, POSITIONS, POSITIONS_LOST, name_positions, positions_of
 from shared.search.plan import Matches, Narrowing, Plan, Ranked
 from shared.search.query import Group, Query, Unit
 from shared.search.ranking import Numbers, Scores
@@ -64,6 +64,9 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
+LATER_PAGES = 3
+"""Pages without positions that are looked at for a snippet."""
+
 SourceRow = TypeVar("SourceRow")
 
 
@@ -94,7 +97,8 @@ class Hit(Generic[SourceRow]):
 
 @dataclass(frozen=True)
 class Found(Generic[SourceRow]):
-    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets.
+    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets: of
+    phrases, those that could be looked at in time.
 
     `is_late` says that it ended for want of time.
     """
@@ -139,6 +143,8 @@ class _PageRow:
     excerpt: str | None
     excerpt_position: int | None
     text_positions: list[int]
+    language: str
+    later_excerpts: list[str] | None
     name_positions: list[int]
     sort_key: str | None
     added: list[list[Any]] | None
@@ -177,7 +183,8 @@ async def find(
             return Found([], None, [])
         ranked = plans.rank(query, matches, wholes=sort != "-relevance")
         if sort != "-relevance":
-            return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+            found = await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+            return replace(found, matched=await _having_phrases(tx, db.owner_id, query, matches.plan, found.matched))
         found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
         short = len(found.hits) < limit and found.next_cursor is not None and not found.is_late
         if narrowing is not None and matches.narrowed is None and short:
@@ -185,7 +192,7 @@ async def find(
             matches = await plans.again(tx, db.owner_id, matches.plan, replace(narrowing, at_most=None))
             ranked = plans.rank(query, matches, wholes=False)
             found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
-        return found
+        return replace(found, matched=await _having_phrases(tx, db.owner_id, query, matches.plan, found.matched))
 
 
 # By relevance
@@ -229,6 +236,7 @@ async def by_relevance(
     else:
         extra = _ADDED_BEFORE
     check = _check(query, matches.plan)
+    marks = _marks(query, matches)
     rows = await tx.fetch_all(
         f"""
         WITH candidates AS MATERIALIZED (
@@ -270,7 +278,7 @@ async def by_relevance(
         """,
         {
             **source.parameters,
-            **_marks(query, matches),
+            **marks,
             "owner": owner_id,
             "numbers": _array(numbers),
             "scores": _array(scores),
@@ -300,7 +308,7 @@ async def by_relevance(
     elif len(numbers) == most:
         following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
-        [_hit(row, source) for row in hits[:limit]],
+        [_hit(row, source, marks["marked"]) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, added, following, binding),
         matched,
         is_late,
@@ -359,6 +367,7 @@ _PAGE = """
 _SHOWN = """
         SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, d.filename, d.title,
             excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
+            s.language, later.excerpts AS later_excerpts,
             ARRAY(
                 SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme = ANY (%(marked)s::text[])
             ) AS name_positions,
@@ -378,7 +387,7 @@ _SHOWN = """
                 CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
                 WHERE at.class = 'D'
             )
-            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
+            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions, ARRAY(SELECT term FROM found) AS terms,
                 coalesce((
                     SELECT passage
                     FROM (SELECT passage, term, max(weight) AS weight FROM found GROUP BY passage, term) AS telling
@@ -401,6 +410,30 @@ _SHOWN = """
                 SELECT d.notes WHERE p.pages[start.passage] = 0
             ) AS leaf
         ) AS excerpt ON true
+        CROSS JOIN LATERAL (
+            -- Of a document with more words than have positions: around the rarest word, if it has none, on the first pages where it
+            -- seems to stand.
+            SELECT array_agg(substr(near.text, greatest(1, near.at - %(half_excerpt)s), %(excerpt)s) ORDER BY near.number) AS excerpts
+            FROM (
+                SELECT leaf.number, leaf.text, seen.at
+                FROM (
+                    SELECT m.term, string_to_array(m.written, chr(10)) AS written
+                    FROM unnest(
+                        %(marked)s::text[], %(marked_terms)s::integer[], %(marked_weights)s::double precision[], %(marked_written)s::text[]
+                    ) AS m (lexeme, term, weight, written)
+                    WHERE cardinality(p.words) >= %(passages)s AND m.lexeme = ANY (s.lexemes)
+                    ORDER BY m.weight DESC, m.term = ANY (marks.terms) DESC LIMIT 1
+                ) AS rarest
+                JOIN document_pages AS leaf ON rarest.term <> ALL (marks.terms)
+                    AND leaf.owner_id = %(owner)s AND leaf.document_id = page.document_id
+                    AND leaf.number >= p.pages[cardinality(p.pages)]
+                CROSS JOIN LATERAL (
+                    SELECT min(nullif(strpos(leaf.text, written), 0)) AS at FROM unnest(rarest.written) AS written
+                ) AS seen
+                WHERE seen.at IS NOT NULL
+                ORDER BY leaf.number LIMIT %(later_pages)s
+            ) AS near
+        ) AS later
 """
 
 
@@ -478,6 +511,7 @@ async def _sorted(
             WHERE s.is_hit OR late.is_late
             LIMIT %(page)s
         """
+    marks = _marks(query, matches)
     rows = await tx.fetch_all(
         f"""
         WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), walked AS MATERIALIZED ({walked}), {_PAGE}
@@ -486,7 +520,7 @@ async def _sorted(
         """,
         {
             **source.parameters,
-            **_marks(query, matches),
+            **marks,
             **{f"{name}_bits": _bits(values) for name, values in among.items()},
             "owner": owner_id,
             "numbers": None if walk else _array(numbers),
@@ -502,7 +536,7 @@ async def _sorted(
     last = hits[limit - 1] if len(hits) > limit else rows[-1] if is_late else None
     following = None if last is None else Position(str(last.sort_key), str(last.document["id"]))
     return Found(
-        [_hit(row, source) for row in hits[:limit]],
+        [_hit(row, source, marks["marked"]) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
         is_late,
@@ -589,12 +623,32 @@ def _literal(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+async def _having_phrases(tx: Transaction, owner_id: UUID, query: Query, plan: Plan, numbers: list[int]) -> list[int]:
+    """Of documents that have the words those that have the phrases, too, as far as there is time to look."""
+    check = _check(query, plan)
+    if not check or not numbers:
+        return numbers
+    having: list[int] = await tx.fetch_value(
+        f"""
+        SELECT coalesce(array_agg(n.number), '{{}}')
+        FROM unnest(%(numbers)s::integer[]) AS n (number)
+        CROSS JOIN LATERAL (SELECT {_late(check, "n.number IS NOT NULL")} AS is_late OFFSET 0) AS late
+        CROSS JOIN LATERAL (
+            SELECT FROM document_search AS s WHERE NOT late.is_late AND s.owner_id = %(owner)s AND s.number = n.number AND {check} OFFSET 0
+        ) AS s
+        """,
+        {"numbers": numbers, "owner": owner_id, "verify": _verified(query, plan)},
+    )
+    return having
+
+
 # What is shown
 
 
 def _marks(query: Query, matches: Matches) -> dict[str, Any]:
     """The lexemes that a snippet marks, each with its word's number and weight."""
     marked: dict[str, tuple[int, float]] = {}
+    written: dict[str, list[str]] = {}
     first = 0
     for group in query.groups:
         for at, unit in plans.required(group, matches.plan):
@@ -602,18 +656,30 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
             lexemes = [lexeme for word in unit.words for lexeme, _ in matches.plan.lexemes.get(word, ())]
             for lexeme in (*lexemes, *unit.spellings):
                 marked.setdefault(lexeme, (first + at, weight))
+            for word, said in zip(unit.words, unit.spoken, strict=True):
+                for lexeme, _ in matches.plan.lexemes.get(word, ()):
+                    written.setdefault(lexeme, _written(lexeme, said))
         first += len(group.wanted) + len(group.excluded)
     return {
         "marked": list(marked),
         "marked_terms": [term for term, _ in marked.values()],
         "marked_weights": [weight for _, weight in marked.values()],
+        "marked_written": ["\n".join(written.get(lexeme, ())) for lexeme in marked],
+        "passages": POSITIONS // PASSAGE_WORDS,
+        "later_pages": LATER_PAGES,
         "excerpt": EXCERPT,
         "half_excerpt": EXCERPT // 2,
     }
 
 
-def _hit(row: _PageRow, source: Source[SourceRow]) -> Hit[SourceRow]:
-    return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row))
+def _written(lexeme: str, said: str) -> list[str]:
+    """What a page has in it that has the word: as folded and as asked for, in small letters (the first may be a capital) or in capitals."""
+    beginnings = {part[1:] if len(part) > 3 else part for part in (lexeme, said[: max(3, len(lexeme))])}
+    return sorted({spelling for part in beginnings for spelling in (part, part.upper())})
+
+
+def _hit(row: _PageRow, source: Source[SourceRow], marked: Collection[str]) -> Hit[SourceRow]:
+    return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row, marked))
 
 
 def _shown_score(score: float) -> float:
@@ -623,15 +689,19 @@ def _shown_score(score: float) -> float:
     return round(whole + relevance / (1 + relevance), 6)
 
 
-def _snippet(row: _PageRow) -> str:
+def _snippet(row: _PageRow, marked: Collection[str]) -> str:
+    for excerpt in row.later_excerpts or ():
+        places = positions_of(excerpt, marked, language=row.language)
+        if places:
+            return snippets.cut(excerpt, places)
     if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
         return snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
     if row.name_positions:
         filename, title = name_positions(row.filename, row.title)
-        marked = frozenset(row.name_positions)
-        if max(marked) >= title:
-            return snippets.cut(row.title, marked, first=title)
-        return snippets.cut(row.filename, marked, first=filename)
+        named = frozenset(row.name_positions)
+        if max(named) >= title:
+            return snippets.cut(row.title, named, first=title)
+        return snippets.cut(row.filename, named, first=filename)
     return snippets.cut(row.excerpt or row.title, ())
 
 

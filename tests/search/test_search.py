@@ -187,6 +187,29 @@ async def test_a_renamed_document_is_found_by_its_new_name(vault: Vault) -> None
     assert await vault.titles("afterwards text") == ["afterwards"]
 
 
+@pytest.mark.parametrize(
+    ("query", "snippet"),
+    [
+        ("quokka", "In the end the <mark>Quokkas</mark> paid the Fährmann and the FERRY twice"),
+        ("dolor quokka", "In the end the <mark>Quokkas</mark> paid the Fährmann and the FERRY twice"),
+        ("Fährmann quokkas", "In the end the <mark>Quokkas</mark> paid the <mark>Fährmann</mark> and the FERRY twice"),
+        ("ferry", "In the end the Quokkas paid the Fährmann and the <mark>FERRY</mark> twice"),
+        ("dolor", "<mark>dolor</mark> numbat"),
+        ("numbat", "dolor <mark>numbat</mark>"),
+    ],
+)
+async def test_a_snippet_shows_the_passage_however_far_into_a_huge_document(vault: Vault, query: str, snippet: str) -> None:
+    pages = ["lorem ipsum sit amet consectetur adipiscing elit sed do eiusmod tempor"] * 2_000
+    pages[7] += " dolor numbat"
+    pages[1_500] = "In the end the Quokkas paid the Fährmann and the FERRY twice"
+    await vault.add("huge", *pages)
+    for number in range(20):
+        await vault.add(f"other {number}", "dolor")
+    found = next(hit for hit in await vault.hits(query) if hit.title == "huge").snippet
+    assert snippet in found
+    assert "<mark>" in found
+
+
 async def test_phrases_are_found_far_into_a_huge_document(vault: Vault) -> None:
     pages = [" ".join(f"w{page}x{number}" for number in range(500)) + " the lost treasure is here" for page in range(60)]
     pages[50] += " pirates of the sea"
