@@ -383,7 +383,7 @@ class _CountedWords:
             if zone.page is None:
                 own.update(zone.terms)
                 continue
-            passages = [passage for passage in self._passages if passage.zone == place]
+            passages = self._passages[bisect_left(self._starts, (place, 0)) : bisect_left(self._starts, (place + 1, 0))]
             for passage, following in zip_longest(passages, passages[1:]):
                 if passage.weight >= 0.5:
                     first = bisect_left(zone.words, passage.start, key=_word_start)
