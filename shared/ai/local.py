@@ -257,15 +257,14 @@ _NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def _cut(zones: Sequence[_Zone]) -> list[_Passage]:
-    """A long document's pages cut into paragraphs, and those into passages.
+    """A long document's names, and its pages cut into paragraphs, and those into passages.
 
     What such a document is about stands in passages with figures: amounts, dates, numbers. Terms and advertisements have few. A passage
     that comes again, on whatever page, is said on every page of this sender's papers and counts nothing.
     """
+    names = [_Passage(number, 0, 1.0) for number, zone in enumerate(zones) if zone.page is None]
     found = []
-    for number, zone in enumerate(zones):
-        if zone.page is None:
-            continue
+    for number, zone in enumerate(zones[len(names) :], len(names)):
         ends = [*(match.end() for match in _PARAGRAPH_END.finditer(zone.text)), len(zone.text)]
         start = 0
         for end in ends:
@@ -274,7 +273,8 @@ def _cut(zones: Sequence[_Zone]) -> list[_Passage]:
                 found.append((number, begin, _NO_LETTERS.sub(" ", text).strip(), len(_FIGURE.findall(text))))
             start = end
     times = Counter(words for *_, words, _ in found)
-    return [_Passage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found]
+    weighed = (_Passage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found)
+    return [*names, *weighed]
 
 
 def _weight(figures: int) -> float:
@@ -349,8 +349,7 @@ class _CountedWords:
         if numbers is None:
             found: set[int] = set()
             for place, zone in enumerate(self.zones):
-                if zone.page is not None:
-                    found.update(bisect_right(self._starts, (place, start)) - 1 for start, *_ in self._hits(zone, {key: 1.0}))
+                found.update(bisect_right(self._starts, (place, start)) - 1 for start, *_ in self._hits(zone, {key: 1.0}))
             numbers = self._places[key] = sorted(found)
         return numbers
 
@@ -380,9 +379,6 @@ class _CountedWords:
         """Of a long document, the words of its names and of passages that count at least half; of others, none."""
         own: Counter[str] = Counter()
         for place, zone in enumerate(self.zones if self.is_long else ()):
-            if zone.page is None:
-                own.update(zone.terms)
-                continue
             passages = self._passages[bisect_left(self._starts, (place, 0)) : bisect_left(self._starts, (place + 1, 0))]
             for passage, following in zip_longest(passages, passages[1:]):
                 if passage.weight >= 0.5:
@@ -603,7 +599,7 @@ def _lexical(reading: _CountedWords, topic: TopicOption) -> _Evidence:
     """Points by name and description, whose phrases were counted: the best alternative, whose factors must all have some."""
     best = _Evidence(0.0)
     for factors in _parts(topic.name):
-        points = [reading.broad_points(f.weights) if f.concepts else reading.points(f.weights) for f in factors]
+        points = [reading.broad_points(factor.weights) for factor in factors]
         if min(points) <= 0:
             continue
         # The harmonic mean: a name's parts must all be there, the weakest tells.
