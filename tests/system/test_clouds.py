@@ -62,13 +62,14 @@ async def test_a_cloud_is_connected_looked_into_imported_from_lived_in_and_left(
     assert (await person.http.post(f"{here}/check")).json()["state"] == "ok"
 
     # look around, page by page
-    names, cursor = [], None
+    names: list[str] = []
+    wanted: dict[str, str | int] = {"path": box, "limit": 2}
     while True:
-        page = (await person.http.get(f"{here}/files", params={"path": box, "limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        page = (await person.http.get(f"{here}/files", params=wanted)).json()
         names += [item["path"] for item in page["items"]]
-        cursor = page["next_cursor"]
-        if cursor is None:
+        if page["next_cursor"] is None:
             break
+        wanted["cursor"] = page["next_cursor"]
     assert names == sorted(texts)
     assert (await person.http.get(f"{here}/files", params={"path": "not there"})).status_code == 404
 
@@ -84,7 +85,7 @@ async def test_a_cloud_is_connected_looked_into_imported_from_lived_in_and_left(
     assert (await person.http.post(f"{here}/import", json={"paths": [box]})).status_code == 202
 
     async def ended() -> bool:
-        return (await person.http.get("/api/jobs")).json()["items"][0]["state"] == "done"
+        return bool((await person.http.get("/api/jobs")).json()["items"][0]["state"] == "done")
 
     await until(ended, "the second import has ended")
     assert len((await person.http.get("/api/documents")).json()["items"]) == len(texts)
@@ -97,7 +98,7 @@ async def test_a_cloud_is_connected_looked_into_imported_from_lived_in_and_left(
     document = await person.settled(document_id)
 
     async def moved() -> bool:
-        return (await person.document(document_id))["storage"]["connection_id"] == connection
+        return bool((await person.document(document_id))["storage"]["connection_id"] == connection)
 
     await until(moved, "the document is at its home")
     year = datetime.fromisoformat(document["created_at"]).year
