@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -17,12 +18,15 @@ from aiohttp import web
 
 from shared.storage import ObjectMissing, ObjectStore, PartsRefused, StorageUnavailable, StoredObject
 from shared.storage.object_store import STREAM_PART_SIZE
-from tests.storage.contract import StorageContract
+from tests.storage.contract import ODD_NAMES, StorageContract
 
 PDF = "application/pdf"
 
 
 class TestObjectStore(StorageContract):
+    # SeaweedFS takes a backslash for the end of a folder's name; keys of the bucket are ours, and have none.
+    odd_names: ClassVar[list[str]] = [name for name in ODD_NAMES if "\\" not in name]
+
     @pytest.fixture
     def backend(self, store: ObjectStore) -> ObjectStore:
         return store
