@@ -85,9 +85,9 @@ class Source(ABC):
     def skipped(self) -> list[SkippedItem]:
         """What lies there and is no file that may be read."""
 
-    def unreadable(self) -> list[str]:
-        """Folders that nobody lets us look into, with a `/` at the end; `file` says why."""
-        return []
+    def unreadable(self) -> dict[str, str]:
+        """Folders that nobody lets us look into, with a `/` at the end, and why; `file` raises for them."""
+        return {}
 
     @abstractmethod
     def file(self, name: str) -> AbstractContextManager[BinaryIO]:
@@ -152,8 +152,8 @@ class FolderSource(Source):
     def skipped(self) -> list[SkippedItem]:
         return self._skipped
 
-    def unreadable(self) -> list[str]:
-        return sorted(self._unreadable)
+    def unreadable(self) -> dict[str, str]:
+        return dict(sorted(self._unreadable.items()))
 
     @contextmanager
     def file(self, name: str) -> Iterator[BinaryIO]:
