@@ -11,9 +11,10 @@ import pytest
 
 from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
-from shared.documents import facets, listing, senders, topics
+from shared.documents import facets, listing, senders, topics, views
 from shared.documents.listing import Filters
 from shared.documents.models import Sort
+from shared.documents.view_models import NewView, ViewsQuery
 from shared.ids import new_id
 from tests.services import Services
 
@@ -169,12 +170,16 @@ async def test_no_count_reads_all_documents(
             source = listing.source(vault, chosen)
             await facets.of_list(vault, " AND ".join(source.conditions), source.parameters)
         counted = {sender.name: sender.documents for sender in (await senders.list_page(vault, PageQuery())).items}
+        await views.create(vault, NewView.model_validate({"name": "few", "query": {"status": ["failed"], "language": ["it"]}}))
+        await views.create(vault, NewView.model_validate({"name": "many", "query": {"content_type": ["text/plain"]}}))
+        seen = (await views.list_page(vault, ViewsQuery(counts=True))).items
         [listed] = (await topics.list_page(vault, limit=50, cursor=None)).items
     finally:
         await db.close()
     assert sequential_scans(own_services.postgres.url("postgres")) == before
     assert (len(counted), sum(counted.values())) == (len(filed), DOCUMENTS // 2 - DOCUMENTS // 50)
     assert 0 < listed.documents < DOCUMENTS // 10
+    assert [view.documents for view in seen] == [0, views.COUNTED]
 
 
 def _rows_read(nodes: list[dict[str, Any]]) -> int:
