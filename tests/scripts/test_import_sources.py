@@ -58,7 +58,8 @@ def test_an_export_of_paperless_keeps_what_was_known(tmp_path: Path, split: bool
         "title": "Invoice",
         "issued_on": "2024-03-05",
         "sender": "Waterworks Hamburg",
-        "notes": "Paid by hand.\n\nSecond reminder.\n\nArchive serial number: 42\nStorage path: By year\nAmount: EUR12.50",
+        "notes": "Paid by hand.\n\nSecond reminder.\n\n"
+        "Archive serial number: 42\nStorage path: By year\nAmount: EUR12.50\nState: Paid\nKind: Business",
     }
     assert [(topic.name, topic.color) for topic in invoice.topics] == [("Water", "#a6cee3"), ("Inbox", "#ff0000"), ("Invoice", None)]
     assert party.details == {"title": "Party", "issued_on": "2023-12-31"}, "the day as paperless had it, whatever the time zone"
