@@ -1,21 +1,23 @@
 """The console in a real Chromium, on a real stack. Skipped with the reason on a machine that has no Chromium.
 
 Every page fails its test if it violates its own policy, throws, or is refused something that it should not have asked for. Screenshots go
-to the folder DOCUVAULT_SCREENSHOTS, if that is set.
+to the folder DOCUVAULT_SCREENSHOTS, if that is set. A test that fails says what each page showed then, and what it had asked for.
 """
 
 import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 from tests import services as run_services
 from tests.system.stack import Stack
@@ -24,6 +26,7 @@ PATIENCE_MILLISECONDS = 30_000
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _WATCH = "addEventListener('securitypolicyviolation', (event) => console.error(`violated: ${event.violatedDirective} ${event.blockedURI}`))"
+_FAILED = pytest.StashKey[bool]()
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
@@ -63,6 +66,9 @@ class Visitor:
     troubles: list[str] = field(default_factory=list)
     bearable: list[str] = field(default_factory=list)
     """Patterns of what may go wrong in this test."""
+    pages: list[Page] = field(default_factory=list)
+    traffic: deque[str] = field(default_factory=lambda: deque(maxlen=300))
+    """What the pages asked for, and what came back: shown if the test fails."""
 
     async def tab(self) -> Page:
         """Another one in the same browser."""
@@ -74,6 +80,19 @@ class Visitor:
         page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("console", lambda message: self.troubles.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.pages.append(page)
+        page.on("request", lambda request: self.note(request, "…"))
+        page.on("response", lambda response: self.note(response.request, str(response.status)))
+        page.on("requestfailed", lambda request: self.note(request, request.failure or "failed"))
+
+    def note(self, request: Request, what: str) -> None:
+        if not (path := request.url.removeprefix(self.stack.url)).startswith("/assets/"):
+            self.traffic.append(f"{time.monotonic():.3f} {request.method} {path[:200]} {what}")
+
+    async def report(self) -> str:
+        """What is to be seen now, as an assistive technology has it, and how it came to that."""
+        seen = [f"--- {page.url}\n{await page.locator('body').aria_snapshot(timeout=2000)}" for page in self.pages if not page.is_closed()]
+        return "\n".join([*seen, f"--- asked by {self.email}, until {time.monotonic():.3f}", *self.traffic, *self.troubles])
 
     async def open(self, path: str = "/") -> None:
         await self.page.goto(f"{self.stack.url}{path}")
@@ -121,8 +140,16 @@ class Visitor:
 NewVisitor = Callable[..., Awaitable[Visitor]]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
 @pytest.fixture
-async def new_visitor(stack: Stack, browser: Browser) -> AsyncIterator[NewVisitor]:
+async def new_visitor(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[NewVisitor]:
     visitors: list[Visitor] = []
 
     async def make(**options: Any) -> Visitor:
@@ -137,6 +164,8 @@ async def new_visitor(stack: Stack, browser: Browser) -> AsyncIterator[NewVisito
 
     yield make
     for visitor in visitors:
+        if request.node.stash.get(_FAILED, False):
+            print(await visitor.report())
         await visitor.context.close()
         unbearable = [trouble for trouble in visitor.troubles if not any(re.search(pattern, trouble) for pattern in visitor.bearable)]
         assert unbearable == []

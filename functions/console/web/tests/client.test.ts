@@ -153,6 +153,45 @@ describe("signing in and out", () => {
     expect(await server.tab().resume()).toBeNull();
   });
 
+  it("is not undone by a refresh that was under way", async () => {
+    const server = new Server();
+    const client = server.tab();
+    server.cookie = false;
+    const resumed = client.resume();
+    client.signIn({ access_token: server.valid, expires_in: 900, user: USER }); // at the sign-in page, before the cookie was refused
+    expect((await resumed)?.user).toEqual(USER);
+    expect(client.user).toEqual(USER);
+
+    server.cookie = true;
+    const sessions = vi.fn();
+    client.onSession(sessions);
+    server.valid = "another";
+    const asked = client.get("/api/topics");
+    while (!server.requests.includes("POST /api/auth/refresh", 1)) await Promise.resolve();
+    await client.signOut();
+    await expect(asked).rejects.toBeDefined();
+    expect([client.user, sessions.mock.calls]).toEqual([null, [[null]]]);
+  });
+
+  it("ends what somebody else had asked for", async () => {
+    const server = new Server();
+    const client = signedIn(server);
+    const other = { access_token: server.valid, expires_in: 900, user: { ...USER, id: "other" } };
+    const topics = client.get("/api/topics");
+    client.signIn(other);
+    await expect(topics).rejects.toMatchObject({ name: "AbortError" });
+
+    server.requests.length = 0;
+    server.respond = (url) => {
+      if (url !== "/api/topics") return null;
+      client.signIn({ ...other, user: USER });
+      return problem(429, "rate_limited", { "retry-after": "1" });
+    };
+    const created = client.post("/api/topics", { body: { name: "x" } }); // not sent again in another's name
+    await expect(created).rejects.toMatchObject({ name: "AbortError" });
+    expect(server.requests).toHaveLength(1);
+  });
+
   it("with a wrong password is no reason to refresh", async () => {
     const server = new Server();
     server.respond = (url) => (url === "/api/auth/login" ? problem(401, "invalid_credentials") : null);

@@ -276,6 +276,44 @@ describe("the queue", () => {
     expect([queue.uploads, vault.aborted, vault.saved.size]).toEqual([[], ["d1"], 0]);
   });
 
+  it("gives up what is removed while the server reserves it, and keeps nothing of it", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = upload("a", "short");
+    vault.cut = (call) => {
+      if (call === "create") queue.remove(one);
+    };
+    queue.add(one);
+    await until(() => vault.aborted.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect([queue.uploads, vault.aborted, vault.saved.size]).toEqual([[], ["d1"], 0]);
+  });
+
+  it("reserves nothing in the name of whoever signs in next", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = { ...upload("a", "short"), documentId: "theirs" };
+    vault.cut = (call) => {
+      if (call === "resume") queue.close(); // signed out meanwhile; the next one's server knows no such document
+    };
+    queue.adopt(one);
+    await until(() => vault.calls.includes("resume"));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(vault.calls).toEqual(["resume"]);
+  });
+
+  it("keeps what the server reserved when somebody signs out meanwhile", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = upload("a", "short");
+    vault.cut = (call) => {
+      if (call === "create") queue.close();
+    };
+    queue.add(one);
+    await until(() => vault.saved.get("a")?.documentId === "d1");
+    expect([vault.calls, vault.aborted]).toEqual([["create"], []]);
+  });
+
   it("never says 100 % before the server does", () => {
     const one = { ...upload("a", "short"), sent: 5, state: "finishing" as const };
     expect(totals([one]).share).toBe(0.99);

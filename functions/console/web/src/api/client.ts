@@ -2,6 +2,8 @@
 //
 // A request whose token has run out is sent again with a new one. However many wait, and in however many tabs, one refresh is made: within
 // a tab they share its promise, across tabs a Web Lock, and whoever gets the lock next finds the token that the others were told of.
+//
+// What one person asked for is not sent, and what comes back not handed on, once somebody else is signed in, or nobody: AbortError.
 import { ProblemError, problemOf, UnreachableError } from "./problems";
 import type { Method, PathFor, RequestOptions, ResponseOf, SignedIn, User } from "./types";
 
@@ -35,9 +37,11 @@ export class ApiClient {
   private readonly sessionListeners = new Set<(session: Session | null) => void>();
   private readonly reachableListeners = new Set<(reachable: boolean) => void>();
   private reachable = true;
+  /** How many sessions have begun or ended: what a refresh brings is good only for the one that asked. */
+  private turns = 0;
 
   constructor(private readonly around: Surroundings) {
-    around.onTold((message) => this.take(message.type === "session" ? message.session : null));
+    around.onTold((message) => this.turn(message.type === "session" ? message.session : null));
   }
 
   get user(): User | null {
@@ -77,7 +81,7 @@ export class ApiClient {
   /** Begins a session with what login, second factor or refresh gave, here and in the other tabs. */
   signIn(signedIn: SignedIn): Session {
     const session = this.sessionOf(signedIn);
-    this.take(session);
+    this.turn(session);
     this.around.tell({ type: "session", session });
     return session;
   }
@@ -102,13 +106,16 @@ export class ApiClient {
     return this.refresh(null);
   }
 
-  /** A response to a signed request, whatever its type; raises ProblemError for all that is no success. */
+  /** A response to a signed request, whatever its type; raises ProblemError for all that is no success, AbortError if who asked has left. */
   async raw(method: Method, url: string, init: { headers?: Record<string, string>; body?: string; signal?: AbortSignal } = {}): Promise<Response> {
+    const stillThere = this.whoAsks();
     let renewed = false;
     for (let attempt = 1; ; attempt++) {
       const token = await this.usableToken();
+      stillThere();
       const headers = { ...init.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) };
       const response = await this.fetchOnce(url, { method: method.toUpperCase(), headers, body: init.body, signal: init.signal });
+      stillThere();
       if (response.ok || response.status === 304) return response;
       const problem = await problemOf(response);
       if (response.status === 401 && problem.code === "unauthenticated" && !renewed) {
@@ -125,12 +132,22 @@ export class ApiClient {
     const headers: Record<string, string> = { ...options.headers };
     if (options.body !== undefined) headers["content-type"] = "application/json";
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const stillThere = options.authorized === false ? () => undefined : this.whoAsks();
     const response =
       options.authorized === false
         ? await this.unsigned(method, url, { headers, body, signal: options.signal })
         : await this.raw(method, url, { headers, body, signal: options.signal });
     const text = response.status === 204 ? "" : await response.text();
+    stillThere();
     return (text ? JSON.parse(text) : undefined) as never;
+  }
+
+  /** Raises AbortError, when called, if whoever is signed in now is not any more. */
+  private whoAsks(): () => void {
+    const who = this.user?.id;
+    return () => {
+      if (who !== undefined && this.user?.id !== who) throw new DOMException("whoever asked has left", "AbortError");
+    };
   }
 
   private async unsigned(method: Method, url: string, init: { headers: Record<string, string>; body?: string; signal?: AbortSignal }): Promise<Response> {
@@ -167,8 +184,11 @@ export class ApiClient {
 
   private async refreshNow(): Promise<Session | null> {
     for (let attempt = 1; ; attempt++) {
+      const turn = this.turns;
       const response = await this.fetchOnce("/api/auth/refresh", { method: "POST" });
-      if (response.ok) return this.signIn((await response.json()) as SignedIn);
+      const signedIn = response.ok ? ((await response.json()) as SignedIn) : null;
+      if (turn !== this.turns) return this.session; // signed in or out meanwhile, which is newer than what this says
+      if (signedIn !== null) return this.signIn(signedIn);
       const problem = await problemOf(response);
       if (response.status === 401 || response.status === 403) {
         this.end();
@@ -180,8 +200,13 @@ export class ApiClient {
 
   private end(): void {
     const hadOne = this.session !== null;
-    this.take(null);
+    this.turn(null);
     if (hadOne) this.around.tell({ type: "signed-out" });
+  }
+
+  private turn(session: Session | null): void {
+    this.turns++;
+    this.take(session);
   }
 
   private take(session: Session | null): void {

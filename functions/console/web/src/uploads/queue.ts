@@ -68,6 +68,8 @@ export class UploadQueue {
   readonly uploads: Upload[] = [];
   paused = false;
   private readonly running = new Map<string, AbortController>();
+  /** What was taken out of the queue while it was under way: nothing of it is kept. */
+  private readonly removed = new WeakSet<Upload>();
 
   constructor(private readonly ports: Ports) {}
 
@@ -122,6 +124,7 @@ export class UploadQueue {
 
   /** Takes it out of the queue; gives up what the server reserved, unless it is done. */
   remove(upload: Upload): void {
+    this.removed.add(upload);
     this.running.get(upload.id)?.abort();
     const at = this.uploads.indexOf(upload);
     if (at >= 0) this.uploads.splice(at, 1);
@@ -196,7 +199,7 @@ export class UploadQueue {
     this.to(upload, "sending");
     for (let attempt = 1; ; attempt++) {
       try {
-        const instructions = await this.instructions(upload);
+        const instructions = await this.instructions(upload, signal);
         signal.throwIfAborted();
         if (instructions !== null) await this.put(upload, file, instructions, signal);
         this.to(upload, "finishing");
@@ -211,7 +214,7 @@ export class UploadQueue {
   }
 
   /** What is still to be sent; null if all of it is there. */
-  private async instructions(upload: Upload): Promise<Instructions | null> {
+  private async instructions(upload: Upload, signal: AbortSignal): Promise<Instructions | null> {
     if (upload.documentId !== null) {
       try {
         return await this.ports.resume(upload.documentId);
@@ -221,8 +224,13 @@ export class UploadQueue {
         upload.documentId = null; // its reservation ran out
       }
     }
+    signal.throwIfAborted(); // it may be somebody else who is signed in by now
     upload.sent = 0;
     const { documentId, instructions } = await this.ports.create(upload);
+    if (this.removed.has(upload)) {
+      this.ports.abort(documentId).catch(() => undefined);
+      signal.throwIfAborted();
+    }
     upload.documentId = documentId;
     await this.ports.save(record(upload));
     return instructions;
@@ -279,7 +287,7 @@ export class UploadQueue {
   }
 
   private saved(upload: Upload): void {
-    void this.ports.save(record(upload));
+    if (!this.removed.has(upload)) void this.ports.save(record(upload));
     this.ports.changed();
   }
 }

@@ -1,0 +1,1 @@
+export{t as default}from"./AppDialog-CSy7zta3.js";
