@@ -46,7 +46,7 @@ export const useUploads = defineStore("uploads", () => {
           sha256: upload.sha256,
           allow_duplicate: upload.allowDuplicate,
         },
-        headers: { "idempotency-key": `${upload.id}-${upload.allowDuplicate ? "again" : "once"}-${upload.sha256?.slice(0, 12)}` },
+        headers: { "idempotency-key": `${upload.id}-${upload.allowDuplicate ? "again" : "once"}-${upload.sha256?.slice(0, 12)}${upload.lapsed ? `-${upload.lapsed}` : ""}` },
       });
       return { documentId: created.document.id, instructions: { parts: [], ...created.upload } as Instructions };
     },

@@ -19,6 +19,8 @@ export interface UploadRecord {
   sha256: string | null;
   documentId: string | null;
   allowDuplicate: boolean;
+  /** How many reservations of it ran out: each new one is another request, and not the first one's answer once more. */
+  lapsed?: number;
   /** Of something that failed: the error's code, or a word of our own. */
   problem: string | null;
   duplicateOf: string | null;
@@ -222,6 +224,7 @@ export class UploadQueue {
         if (isProblem(error, "upload_finished")) return null;
         if (!isProblem(error, "not_found")) throw error;
         upload.documentId = null; // its reservation ran out
+        upload.lapsed = (upload.lapsed ?? 0) + 1;
       }
     }
     signal.throwIfAborted(); // it may be somebody else who is signed in by now
@@ -303,11 +306,14 @@ function refuse(status: number): void {
   if (status < 200 || status >= 300) throw new StoreRefused(status);
 }
 
+/** The latter: what the page asked for before it was loaded anew is still being done. */
+const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set(["upload_incomplete", "idempotency_conflict"]);
+
 function worthAnotherTry(error: unknown, upload: Upload): boolean {
   if (error instanceof UnreachableError) return true;
   // A URL that has run out (403), parts that are gone (404): the next try asks for new instructions.
   if (error instanceof StoreRefused) return upload.documentId !== null;
-  return error instanceof ProblemError && (error.status >= 500 || error.status === 429 || error.code === "upload_incomplete");
+  return error instanceof ProblemError && (error.status >= 500 || error.status === 429 || WORTH_ANOTHER_TRY.has(error.code));
 }
 
 function unreadable(error: unknown): boolean {

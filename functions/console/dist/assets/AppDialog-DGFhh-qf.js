@@ -1,1 +1,0 @@
-export{t as default}from"./AppDialog-CSy7zta3.js";
