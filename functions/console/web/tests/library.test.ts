@@ -104,7 +104,7 @@ describe("the list", () => {
   it("is asked for anew if an answer does not come at all", async () => {
     await shown(pageOf(["1"]));
     tell(({ missed }) => missed!());
-    await vi.advanceTimersByTimeAsync(11_000);
+    await vi.advanceTimersByTimeAsync(21_000);
     tell(({ missed }) => missed!());
     await soon();
     expect(asked).toHaveLength(3);
@@ -130,6 +130,18 @@ describe("the list", () => {
     await soon();
     await asked.at(-1)!.answer(pageOf(["1"]));
     expect(ids()).toEqual(["1"]);
+  });
+
+  it("leaves nothing out between what was looked at again and what follows", async () => {
+    const names = (from: number, to: number) => Array.from({ length: from - to + 1 }, (_, number) => String(from - number));
+    const library = await shown(pageOf(names(950, 851), { next_cursor: "a" }));
+    void library.loadMore();
+    await asked[1]!.answer(pageOf(names(850, 701)));
+    tell(({ missed }) => missed!());
+    await soon();
+    expect(asked[2]!.query.limit).toBe(200);
+    await asked[2]!.answer(pageOf(names(952, 753), { next_cursor: "b" })); // two came before them
+    expect(ids()).toEqual(names(952, 701));
   });
 
   it("shows what was asked for last, in whatever order the answers come", async () => {

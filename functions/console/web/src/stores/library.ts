@@ -14,7 +14,7 @@ const QUIET_MILLISECONDS = 400;
 /** So much later the list is looked at again after news: once for all that comes meanwhile. */
 const AGAIN_MILLISECONDS = 3000;
 /** So much later it is looked at again if that failed. */
-const SLOW_MILLISECONDS = 10_000;
+const SLOW_MILLISECONDS = 20_000;
 /** A page that takes longer may never come: with the next news it is asked for anew. */
 const IDS_AT_ONCE = 1000;
 
@@ -99,9 +99,12 @@ export const useLibrary = defineStore("library", () => {
       const limit = quietly ? Math.min(200, Math.max(PAGE, items.value.length)) : PAGE;
       const page = await api.get("/api/documents", { query: { ...query.value, limit, facets: true }, signal: mine.signal });
       if (mine !== running) return;
-      if (quietly && items.value.length > limit) {
+      const end = page.items.at(-1)?.id;
+      const followed = quietly && items.value.length > limit ? items.value.findIndex((item) => item.id === end) + 1 : 0;
+      if (followed > 0) {
+        // What comes after its last one stays: by their number, some would be left out when others came before them.
         const ids = new Set(page.items.map((item) => item.id));
-        items.value = [...page.items, ...items.value.slice(limit).filter((item) => !ids.has(item.id))];
+        items.value = [...page.items, ...items.value.slice(followed).filter((item) => !ids.has(item.id))];
       } else {
         items.value = page.items;
         cursor = page.next_cursor ?? null;
