@@ -253,7 +253,7 @@ async def test_filters_typed_and_clicked_become_chips_and_a_view_brings_them_bac
     await visitor.register()
     await visitor.upload(("bees.txt", b"Of bees and honey."), ("wasps.md", b"# Wasps\n\nOf wasps and stings."))
     await expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(2)
-    await page.get_by_role("textbox", name="Search").press_sequentially("type:markdown ")
+    await page.get_by_role("textbox", name="Search").press_sequentially("type:markdown ", delay=130)  # each letter by itself
     await expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
     await expect(page.get_by_role("button", name="Take away: Markdown")).to_be_visible()
     await page.get_by_role("button", name="Saved views").click()

@@ -123,9 +123,12 @@ describe("the list", () => {
     const many = Array.from({ length: 100 }, (_, number) => String(999 - number));
     const library = await shown(pageOf(many, { next_cursor: "a" }));
     void library.loadMore();
-    await asked[1]!.answer(pageOf(Array.from({ length: 150 }, (_, number) => String(799 - number))));
+    await asked[1]!.answer(pageOf(Array.from({ length: 150 }, (_, number) => String(799 - number)), { next_cursor: "b" }));
     expect(library.items).toHaveLength(250);
     void library.show({ ...NO_FILTERS, q: "bees" }, false);
+    void library.loadMore(); // its cursor is the other one's
+    expect(asked.at(-1)!.query).toMatchObject({ q: "bees" });
+    expect(asked.at(-1)!.query.cursor).toBeUndefined();
     tell(({ changed }) => changed!(doc("999")));
     await soon();
     await asked.at(-1)!.answer(pageOf(["1"]));

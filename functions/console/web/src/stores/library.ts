@@ -134,7 +134,7 @@ export const useLibrary = defineStore("library", () => {
   }
 
   async function loadMore(): Promise<void> {
-    if (loadingMore.value || cursor === null || state.value !== "ready") return;
+    if (loadingMore.value || cursor === null || state.value !== "ready" || chosenBy !== shown) return; // a cursor is good for one query
     loadingMore.value = true;
     const [mine, from] = [running, cursor];
     try {

@@ -1,0 +1,1 @@
+export{t as default}from"./AppDialog-BL6OP4h5.js";
