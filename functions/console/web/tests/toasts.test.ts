@@ -1,5 +1,6 @@
 import { createPinia, setActivePinia } from "pinia";
 import { beforeEach, expect, it, vi } from "vitest";
+import { explain } from "@/i18n/explain";
 import { useToasts } from "@/stores/toasts";
 
 beforeEach(() => setActivePinia(createPinia()));
@@ -16,6 +17,12 @@ it("takes back what is still being done when it is done, and not what was before
   end();
   expect(await undone).toBe(true);
   expect([now.mock.calls.length, before.mock.calls.length]).toEqual([1, 0]);
+});
+
+it("says nothing of what was asked for by somebody who has left", () => {
+  const toasts = useToasts();
+  toasts.say(explain(new DOMException("", "AbortError")), { tone: "error" });
+  expect(toasts.toasts).toEqual([]);
 });
 
 it("takes back what was done last although what was tried since failed", async () => {

@@ -20,6 +20,7 @@ export const useToasts = defineStore("toasts", () => {
   let underWay: Promise<unknown> = Promise.resolve();
 
   function say(text: string, more: Partial<Omit<Toast, "id" | "text">> = {}): number {
+    if (text === "") return 0;
     const toast: Toast = { id: next++, text, tone: "plain", ...more };
     toasts.value = [...toasts.value.slice(-2), toast];
     wait(toast.id);

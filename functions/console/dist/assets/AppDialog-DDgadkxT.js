@@ -1,1 +1,0 @@
-export{t as default}from"./AppDialog-BL6OP4h5.js";

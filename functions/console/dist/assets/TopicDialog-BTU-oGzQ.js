@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-B765C_FJ.js";
