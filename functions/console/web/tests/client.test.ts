@@ -13,6 +13,7 @@ class Server {
   down = false;
   readonly requests: string[] = [];
   respond: (url: string, init: RequestInit) => Response | null = () => null;
+  leaving = false;
   private readonly locks = new Map<string, Promise<unknown>>();
   private readonly listeners: ((message: never) => void)[][] = [];
   readonly slept: number[] = [];
@@ -37,6 +38,8 @@ class Server {
         for (const others of this.listeners) if (others !== mine) for (const listener of others) listener(structuredClone(message) as never);
       },
       onTold: (listener) => mine.push(listener as (message: never) => void),
+      leaving: () => this.leaving,
+      setLeaving: (leaving) => void (this.leaving = leaving),
       now: () => this.clock,
       sleep: async (milliseconds) => void this.slept.push(milliseconds),
     };
@@ -190,6 +193,26 @@ describe("signing in and out", () => {
     const created = client.post("/api/topics", { body: { name: "x" } }); // not sent again in another's name
     await expect(created).rejects.toMatchObject({ name: "AbortError" });
     expect(server.requests).toHaveLength(1);
+  });
+
+  it("without the server ends on the server before the cookie is used again", async () => {
+    const server = new Server();
+    const client = signedIn(server);
+    server.down = true;
+    await client.signOut();
+    expect(client.user).toBeNull();
+    await expect(server.tab().resume()).rejects.toBeInstanceOf(UnreachableError);
+    server.down = false;
+    server.requests.length = 0;
+    await server.tab().resume();
+    expect(server.requests).toEqual(["POST /api/auth/logout", "POST /api/auth/refresh"]);
+    server.requests.length = 0;
+    await server.tab().resume();
+    expect(server.requests).toEqual(["POST /api/auth/refresh"]);
+    server.down = true;
+    await client.signOut();
+    client.signIn({ access_token: server.valid, expires_in: 900, user: USER }); // by the password: a session of its own
+    expect(server.leaving).toBe(false);
   });
 
   it("with a wrong password is no reason to refresh", async () => {

@@ -22,6 +22,9 @@ export interface Surroundings {
   locked<T>(name: string, work: () => Promise<T>): Promise<T>;
   tell(message: Told): void;
   onTold(listener: (message: Told) => void): void;
+  /** Whether the server has still to be told that somebody signed out; kept across reloads. */
+  leaving(): boolean;
+  setLeaving(leaving: boolean): void;
   now(): number;
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
@@ -81,17 +84,18 @@ export class ApiClient {
   /** Begins a session with what login, second factor or refresh gave, here and in the other tabs. */
   signIn(signedIn: SignedIn): Session {
     const session = this.sessionOf(signedIn);
+    this.around.setLeaving(false);
     this.turn(session);
     this.around.tell({ type: "session", session });
     return session;
   }
 
-  /** Ends the session on the server and in all tabs. */
+  /** Ends the session in all tabs, and on the server: if it cannot be told now, it is before the cookie is used again. */
   async signOut(): Promise<void> {
     const token = this.session?.token;
     this.end();
-    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
-    await this.fetchOnce("/api/auth/logout", { method: "POST", headers });
+    this.around.setLeaving(true);
+    await this.leave(token).catch(() => undefined);
   }
 
   /** The user has changed (a name, a second factor): the tabs show it. */
@@ -102,8 +106,9 @@ export class ApiClient {
   }
 
   /** A session from the cookie, if it still holds one; null if not. Raises UnreachableError, ProblemError (503, 429). */
-  resume(): Promise<Session | null> {
-    return this.refresh(null);
+  async resume(): Promise<Session | null> {
+    if (this.around.leaving()) await this.leave();
+    return await this.refresh(null);
   }
 
   /** A response to a signed request, whatever its type; raises ProblemError for all that is no success, AbortError if who asked has left. */
@@ -198,6 +203,14 @@ export class ApiClient {
     }
   }
 
+  private async leave(token?: string): Promise<void> {
+    const turn = this.turns;
+    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+    const response = await this.fetchOnce("/api/auth/logout", { method: "POST", headers });
+    if (!response.ok && response.status !== 401 && response.status !== 403) throw await problemOf(response); // those are no session's
+    if (turn === this.turns) this.around.setLeaving(false);
+  }
+
   private end(): void {
     const hadOne = this.session !== null;
     this.turn(null);
@@ -258,6 +271,8 @@ export function address(path: string, parameters?: unknown, query?: unknown): st
   return search.size ? `${filled}?${search}` : filled;
 }
 
+const LEAVING = "docuvault-leaving";
+
 /** The browser itself. Without Web Locks (a page that is not secure has none) each tab refreshes for itself, which the server bears. */
 export function browser(): Surroundings {
   const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("docuvault-session");
@@ -266,6 +281,21 @@ export function browser(): Surroundings {
     locked: async (name, work) => (navigator.locks ? ((await navigator.locks.request(name, work)) as Awaited<ReturnType<typeof work>>) : await work()),
     tell: (message) => channel?.postMessage(message),
     onTold: (listener) => channel?.addEventListener("message", (event: MessageEvent<Told>) => listener(event.data)),
+    leaving: () => {
+      try {
+        return localStorage.getItem(LEAVING) !== null;
+      } catch {
+        return false; // storage is switched off
+      }
+    },
+    setLeaving: (leaving) => {
+      try {
+        if (leaving) localStorage.setItem(LEAVING, "1");
+        else localStorage.removeItem(LEAVING);
+      } catch {
+        // then it holds until the tab is closed
+      }
+    },
     now: () => Date.now(),
     sleep,
   };

@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-BaF7Kva3.js";
