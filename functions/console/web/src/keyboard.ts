@@ -44,7 +44,8 @@ export function takeKeys(): string[] {
   return taken;
 }
 
-const SEQUENCE_MILLISECONDS = 1200;
+const SEQUENCE_MILLISECONDS = 2500;
+/** Not all hands are fast, nor all machines. */
 let first = "";
 let firstAt = 0;
 

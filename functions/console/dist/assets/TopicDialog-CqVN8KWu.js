@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-BaF7Kva3.js";
