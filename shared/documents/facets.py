@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.db import TenantDatabase
-from shared.documents.listing import DATED
+from shared.documents.listing import DATED, WITHOUT_SEQUENTIAL_SCANS
 from shared.documents.models import Facets
 
 COUNTED = 10_000
@@ -42,6 +42,7 @@ async def _count(db: TenantDatabase, chosen: str, condition: str, parameters: Ma
         ), '[]')"""
 
     async with db.transaction() as tx:
+        await tx.execute(WITHOUT_SEQUENTIAL_SCANS)
         found = await tx.fetch_one(
             f"""
             WITH chosen AS MATERIALIZED ({chosen}), listed AS MATERIALIZED (
