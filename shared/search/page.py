@@ -16,7 +16,7 @@ What is promised:
 - Nothing but the owner's own documents is looked at: row-level security holds for every statement.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -138,6 +138,7 @@ class _PageRow:
     score: float
     is_hit: bool
     is_late: bool
+    walked: int
     filename: str
     title: str
     excerpt: str | None
@@ -299,7 +300,7 @@ async def by_relevance(
     if rows and rows[0].added is not None:
         added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
     hits = [row for row in rows if row.is_hit]
-    is_late = bool(rows) and rows[-1].is_late
+    is_late = _ended_late(rows, limit)
     following = None
     if len(hits) > limit:
         following = Position(hits[limit - 1].score, hits[limit - 1].number)
@@ -359,13 +360,13 @@ _ADDED_NOW = f"""
 _PAGE = """
         page AS MATERIALIZED (
             -- Past the time, everything that was walked is there: what is no hit tells where the next page goes on.
-            SELECT * FROM (SELECT w.*, row_number() OVER () = count(*) OVER () AS is_last FROM walked AS w) AS w
-            WHERE is_hit OR (is_last AND is_late)
+            SELECT * FROM (SELECT w.*, row_number() OVER () AS nth, count(*) OVER () AS walked FROM walked AS w) AS w
+            WHERE is_hit OR (nth = walked AND is_late)
         )
 """
 
 _SHOWN = """
-        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, d.filename, d.title,
+        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, page.walked, d.filename, d.title,
             excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
             s.language, later.excerpts AS later_excerpts,
             ARRAY(
@@ -532,7 +533,7 @@ async def _sorted(
         row=_PageRow,
     )
     hits = [row for row in rows if row.is_hit]
-    is_late = bool(rows) and rows[-1].is_late
+    is_late = _ended_late(rows, limit)
     last = hits[limit - 1] if len(hits) > limit else rows[-1] if is_late else None
     following = None if last is None else Position(str(last.sort_key), str(last.document["id"]))
     return Found(
@@ -559,6 +560,11 @@ def _bits(values: Numbers) -> bytes:
     bits = np.zeros(int(values[-1]) - int(values[0]) + 1, bool)
     bits[values - values[0]] = True
     return np.packbits(bits, bitorder="little").tobytes()
+
+
+def _ended_late(rows: Sequence[_PageRow], limit: int) -> bool:
+    """Whether there is more to look at than there was time for: past the time a full page of rows is walked, whatever they are."""
+    return bool(rows) and rows[-1].is_late and rows[-1].walked > limit
 
 
 def _array(values: Numbers | Scores) -> str:
