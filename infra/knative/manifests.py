@@ -225,7 +225,8 @@ def _network_policy(name: str, pods: Mapping[str, str], ingress: list[dict[str, 
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "labels": PART_OF},
-        "spec": {"podSelector": {"matchLabels": dict(pods)}, "policyTypes": ["Ingress"], "ingress": ingress},
+        # No list at all rather than an empty one, which a cluster drops and kubectl then puts back with each apply.
+        "spec": {"podSelector": {"matchLabels": dict(pods)}, "policyTypes": ["Ingress"], **({"ingress": ingress} if ingress else {})},
     }
 
 

@@ -132,6 +132,12 @@ def test_only_the_gateway_and_the_store_are_published_and_on_this_machine_alone_
     assert all(port.startswith("127.0.0.1:") for page in pages.values() for port in page["ports"])
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_has_networks_or_none_at_all(name: str) -> None:
+    # Compose refuses the whole file if a service has both.
+    assert ("networks" in by_name(name)) != ("network_mode" in by_name(name))
+
+
 def test_no_secret_stands_in_it_and_none_has_a_default() -> None:
     secrets = {name.upper() for name, field in Settings.model_fields.items() if not field.repr}
     secrets |= {"POSTGRES_PASSWORD", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD"}
@@ -173,7 +179,7 @@ def test_what_starts_after_what() -> None:
 
 
 def test_a_container_is_given_the_time_to_finish_what_is_under_way() -> None:
-    for name in OURS - {"volumes"}:
+    for name in OURS - ONCE | {"migrate", "bucket"}:
         assert int(by_name(name)["stop_grace_period"].removesuffix("s")) > DRAIN_SECONDS
 
 

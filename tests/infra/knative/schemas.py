@@ -5,19 +5,16 @@ to hear of it: here every object with properties takes no others.
 """
 
 import importlib
-import json
 import os
 import re
-import shutil
-import subprocess
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-KNATIVE = "knative.dev/serving@v0.51.0"
+from tests.infra.knative.source import KNATIVE, NotFetched, module
+
 CRD = "config/core/300-resources/service.yaml"
 MOST_CONCURRENCY = 1000
 """pkg/apis/config/defaults.go: DefaultMaxRevisionContainerConcurrency."""
@@ -44,18 +41,13 @@ def needed(module: str) -> Any:
 @lru_cache(maxsize=1)
 def knative_service() -> dict[str, Any]:
     """The closed schema. Skips the test if there is no Go to fetch it with; on CI that fails."""
-    go = shutil.which("go") or ("/usr/local/go/bin/go" if Path("/usr/local/go/bin/go").exists() else None)
-    if go is None:
+    try:
+        folder = module(KNATIVE)
+    except NotFetched as reason:
         if os.environ.get("CI"):
-            pytest.fail(f"there is no Go to fetch {KNATIVE} with")
-        pytest.skip(f"there is no Go to fetch {KNATIVE} with")
-    download = subprocess.run([go, "mod", "download", "-json", KNATIVE], cwd="/", capture_output=True, text=True, timeout=300, check=False)
-    told: dict[str, Any] = json.loads(download.stdout or "{}")
-    if "Dir" not in told:
-        if os.environ.get("CI"):
-            pytest.fail(f"{KNATIVE} cannot be fetched: {told.get('Error', download.stderr)}")
-        pytest.skip(f"{KNATIVE} cannot be fetched: {told.get('Error', download.stderr)}")
-    crd = yaml.safe_load((Path(told["Dir"]) / CRD).read_text())
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    crd = yaml.safe_load((folder / CRD).read_text())
     (version,) = (version for version in crd["spec"]["versions"] if version["name"] == "v1")
     schema: dict[str, Any] = _closed(version["schema"]["openAPIV3Schema"])
     schema["properties"]["metadata"] = {

@@ -138,7 +138,7 @@ def test_only_the_callers_and_knative_reach_functions_and_nobody_reaches_brokers
     callers, knative = rule["from"]
     assert callers == {"podSelector": {"matchExpressions": [{"key": COMPONENT, "operator": "In", "values": ["gateway", "broker"]}]}}
     assert knative == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "knative-serving"}}}
-    assert policies["broker"] == {"podSelector": {"matchLabels": _labels("broker")}, "policyTypes": ["Ingress"], "ingress": []}
+    assert policies["broker"] == {"podSelector": {"matchLabels": _labels("broker")}, "policyTypes": ["Ingress"]}
     assert policies["gateway"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
     for deployment in _of("Deployment"):
         assert deployment["spec"]["template"]["metadata"]["labels"][COMPONENT] in CALLERS
