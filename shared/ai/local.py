@@ -243,7 +243,7 @@ class _Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class _Passage:
+class _WeighedPassage:
     """Where in which zone a passage of a long document begins, and how much it counts."""
 
     zone: int
@@ -256,13 +256,13 @@ _FIGURE = re.compile(r"\d[\d.,:/]*")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
-def _cut(zones: Sequence[_Zone]) -> list[_Passage]:
+def _cut(zones: Sequence[_Zone]) -> list[_WeighedPassage]:
     """A long document's names, and its pages cut into paragraphs, and those into passages.
 
     What such a document is about stands in passages with figures: amounts, dates, numbers. Terms and advertisements have few. A passage
     that comes again, on whatever page, is said on every page of this sender's papers and counts nothing.
     """
-    names = [_Passage(number, 0, 1.0) for number, zone in enumerate(zones) if zone.page is None]
+    names = [_WeighedPassage(number, 0, 1.0) for number, zone in enumerate(zones) if zone.page is None]
     found = []
     for number, zone in enumerate(zones[len(names) :], len(names)):
         ends = [*(match.end() for match in _PARAGRAPH_END.finditer(zone.text)), len(zone.text)]
@@ -273,7 +273,9 @@ def _cut(zones: Sequence[_Zone]) -> list[_Passage]:
                 found.append((number, begin, _NO_LETTERS.sub(" ", text).strip(), len(_FIGURE.findall(text))))
             start = end
     times = Counter(words for *_, words, _ in found)
-    weighed = (_Passage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found)
+    weighed = (
+        _WeighedPassage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found
+    )
     return [*names, *weighed]
 
 
