@@ -1,19 +1,17 @@
 """What readers find of the words on papers of every kind, how fast, and in how much memory; and documents for other benchmarks.
 
-Read in this process (`extract_unsandboxed`), three hundred generated papers (`tests/extraction/generated_documents.py`), beside kreuzberg
-if that is installed, and large ones of the kinds that people keep large; then the samples in the sandbox, as many at once as there are
-cores, against the plain loop.
+Read in this process (`extract_unsandboxed`), three hundred generated papers (`tests/extraction/generated_documents.py`) and large ones of
+the kinds that people keep large; then the samples in the sandbox, as many at once as there are cores, against the plain loop. What other
+readers find is in the benchmark `rightness`.
 """
 
 import asyncio
-import importlib
 import os
 import random
 import resource
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -151,8 +149,7 @@ def run() -> None:
 def _read_each(files: list[tuple[Any, Path]]) -> None:
     from shared.extraction import ExtractionFailed, extract_unsandboxed
 
-    kinds: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0, 0, 0])
-    other = _kreuzberg()
+    kinds: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0])
     for paper, path in files:
         began = time.process_time()
         try:
@@ -166,34 +163,13 @@ def _read_each(files: list[tuple[Any, Path]]) -> None:
         seen[3] += len(paper.wanted)
         seen[4] += sum(word.casefold() in text for word in paper.unwanted)
         seen[5] += len(paper.unwanted)
-        if other and not paper.kind.startswith(("A ", "E scan")):
-            text = "".join(other(path).split()).casefold()
-            seen[6] += sum(word.casefold() in text for word in paper.wanted)
-            seen[7] += sum(word.casefold() in text for word in paper.unwanted)
-    for kind, (count, seconds, found, wanted, wrong, unwanted, others, others_wrong) in sorted(kinds.items()):
+    for kind, (count, seconds, found, wanted, wrong, unwanted) in sorted(kinds.items()):
         share = f"{wrong / unwanted:7.1%}" if unwanted else "      -"
-        beside = f"   kreuzberg {others / wanted:7.1%}" + (f" {others_wrong / unwanted:7.1%}" if unwanted else "") if other else ""
-        print(f"{kind:8} {count:4.0f} papers {found / wanted:7.1%} {share} {seconds / count * 1000:8.1f} ms{beside}")
+        print(f"{kind:8} {count:4.0f} papers {found / wanted:7.1%} {share} {seconds / count * 1000:8.1f} ms")
     total = [sum(seen[place] for seen in kinds.values()) for place in range(6)]
     print(f"all      {total[0]:4.0f} papers {total[2] / total[3]:7.1%} {total[4] / total[5]:7.1%}")
     recognized = [kinds[kind] for kind in kinds if kind.startswith(("A ", "E scan"))]
     print(f"text recognition: {sum(seen[0] for seen in recognized) / sum(seen[1] for seen in recognized):.2f} pages a second of CPU")
-
-
-def _kreuzberg() -> Callable[[Path], str] | None:
-    """kreuzberg alone, without text recognition, if it is installed: the project does without it."""
-    try:
-        kreuzberg = importlib.import_module("kreuzberg")
-    except ImportError:
-        return None
-
-    def read(path: Path) -> str:
-        try:
-            return str(kreuzberg.extract_file_sync(str(path)).content)
-        except Exception:
-            return ""
-
-    return read
 
 
 def _best_of(path: Path) -> float:

@@ -8,13 +8,16 @@ Deterministic; the words of a paper stand in different places of it: paragraphs,
 
 import io
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import partial
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from shared.extraction.ocr_languages import folder_of, folders
 from tests.extraction import made_older
 from tests.extraction.made_documents import docx, line, pdf, zipped
 
@@ -93,11 +96,37 @@ def papers(each: int = 14) -> Iterator[Paper]:
     """`each` of every kind (fewer of those whose text has to be recognised)."""
     for kind, (extension, make, share) in _KINDS.items():
         for number in range(max(2, round(each * share))):
-            chance = random.Random(f"{kind} {number}")
-            words = [f"{chance.choice(_BEGINNINGS)}{chance.choice(_ENDINGS)}" for _ in range(12)]
-            words = list(dict.fromkeys(words))[:8]
+            words = words_of(f"{kind} {number}", 8)
             content, found = make(words, number)
             yield Paper(kind, f"paper-{number}{extension}", content, tuple(words[:found]), tuple(words[found:]))
+
+
+def large_papers() -> Iterator[Paper]:
+    """Papers of more than most readers take: the words stand in the last tenth of each, and a language of scans besides those of the
+    settings, where there are data and a font of it."""
+    for kind, (extension, make) in _LARGE.items():
+        words = [_latin(word) for word in words_of(f"large {kind}", 4)]
+        yield Paper(f"J {kind}", f"large{extension}", make(words), tuple(words))
+    for number, (code, lines) in enumerate(_SCANNED.items()):
+        if folder_of(code, folders()) and Path(_FONT).is_file():
+            for size in (36, 48):
+                picture = Image.new("L", (1700, 700), 255)
+                draw = ImageDraw.Draw(picture)
+                for row, line_ in enumerate(lines):
+                    draw.text((80, 60 + 110 * row), line_, fill=20, font=ImageFont.truetype(_FONT, size))
+                out = io.BytesIO()
+                picture.save(out, "PNG")
+                wanted = tuple(re.findall(r"\w{5,}", " ".join(lines)))
+                yield Paper(f"L {code}", f"scan-{number}-{size}.png", out.getvalue(), wanted)
+
+
+def words_of(seed: str, count: int) -> list[str]:
+    """`count` different words of German that no document has by itself, at most 600, the same for the same seed."""
+    chance = random.Random(seed)
+    words: dict[str, None] = {}
+    while len(words) < count:
+        words[f"{chance.choice(_BEGINNINGS)}{chance.choice(_ENDINGS)}"] = None
+    return list(words)
 
 
 def _word(words: list[str], number: int) -> tuple[bytes, int]:
@@ -169,10 +198,24 @@ def _odp(words: list[str], number: int) -> tuple[bytes, int]:
 _RELATIONS = '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
 
 
+_TYPE = "application/vnd.openxmlformats-officedocument."
+
+
+def _content_types(**parts: str) -> bytes:
+    """The types of the parts of an Office file; "__" in their names stands for "/"."""
+    return "".join(
+        (
+            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="xml" ContentType="application/xml"/><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>',
+            *(f'<Override PartName="/{name.replace("__", "/")}.xml" ContentType="{_TYPE}{kind}+xml"/>' for name, kind in parts.items()),
+            "</Types>",
+        )
+    ).encode()
+
+
 def _relations(**targets: str) -> bytes:
     return _RELATIONS.format(
         "".join(
-            f'<Relationship Id="{id}" Type="http://x/{target.split(" ")[0]}" Target="{target.split(" ")[1]}"/>'
+            f'<Relationship Id="{id}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{target.split(" ")[0]}" Target="{target.split(" ")[1]}"/>'
             for id, target in targets.items()
         )
     ).encode()
@@ -189,7 +232,13 @@ def _powerpoint(words: list[str], number: int) -> tuple[bytes, int]:
     table = f"<p:graphicFrame><a:tbl><a:tr><a:tc><a:txBody><a:p><a:r><a:t>{d}</a:t></a:r></a:p></a:txBody></a:tc><a:tc><a:txBody><a:p><a:r><a:t>{e}</a:t></a:r></a:p></a:txBody></a:tc></a:tr></a:tbl></p:graphicFrame>"
     picture = "<p:pic><p:blipFill><a:blip r:link='nirgends'/></p:blipFill></p:pic>" if number % 2 else ""
     parts = {
-        "[Content_Types].xml": b"<Types/>",
+        "[Content_Types].xml": _content_types(
+            ppt__presentation="presentationml.presentation.main",
+            ppt__slides__slide1="presentationml.slide",
+            ppt__notes="presentationml.notesSlide",
+            ppt__data="drawingml.diagramData",
+            ppt__comment="presentationml.comments",
+        ),
         "_rels/.rels": _relations(r1="officeDocument ppt/presentation.xml"),
         "ppt/presentation.xml": f'<p:presentation {_DRAWING}><p:sldIdLst><p:sldId id="1" r:id="r1"/></p:sldIdLst></p:presentation>'.encode(),
         "ppt/_rels/presentation.xml.rels": _relations(r1="slide slides/slide1.xml"),
@@ -204,25 +253,35 @@ def _powerpoint(words: list[str], number: int) -> tuple[bytes, int]:
     return zipped(parts), 8
 
 
+_SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_WORKBOOK = f'<workbook xmlns="{_SHEET}" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Blatt" sheetId="1" r:id="r1"/></sheets></workbook>'.encode()
+
+
 def _excel(words: list[str], number: int) -> tuple[bytes, int]:
     strings = "".join(f"<si><t>{word}</t></si>" for word in words[:5])
     rows = "".join(
         f'<row r="{row + 1}"><c r="A{row + 1}" t="s"><v>{row}</v></c><c r="B{row + 1}" s="1"><v>{1000 * number + row}.5</v></c></row>'
         for row in range(5)
     )
-    sheet = f'<worksheet xmlns="x"><sheetData>{rows}<row r="9"><c r="A9" t="inlineStr"><is><t>{words[5]}</t></is></c></row></sheetData><headerFooter><oddHeader>&amp;L{words[6]}</oddHeader></headerFooter></worksheet>'
+    sheet = f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}<row r="9"><c r="A9" t="inlineStr"><is><t>{words[5]}</t></is></c></row></sheetData><headerFooter><oddHeader>&amp;L{words[6]}</oddHeader></headerFooter></worksheet>'
     parts = {
-        "[Content_Types].xml": b"<Types/>",
+        "[Content_Types].xml": _content_types(
+            xl__workbook="spreadsheetml.sheet.main",
+            xl__worksheets__sheet1="spreadsheetml.worksheet",
+            xl__strings="spreadsheetml.sharedStrings",
+            xl__styles="spreadsheetml.styles",
+            xl__comments1="spreadsheetml.comments",
+        ),
         "_rels/.rels": _relations(r1="officeDocument xl/workbook.xml"),
-        "xl/workbook.xml": b'<workbook xmlns:r="r"><sheets><sheet name="Blatt" r:id="r1"/></sheets></workbook>',
+        "xl/workbook.xml": _WORKBOOK,
         "xl/_rels/workbook.xml.rels": _relations(
             r1="worksheet worksheets/sheet1.xml", r2="sharedStrings strings.xml", r3="styles styles.xml"
         ),
-        "xl/strings.xml": f'<sst xmlns="x">{strings}</sst>'.encode(),
-        "xl/styles.xml": b'<styleSheet xmlns="x"><cellXfs><xf numFmtId="0"/><xf numFmtId="4"/></cellXfs></styleSheet>',
+        "xl/strings.xml": f'<sst xmlns="{_SHEET}">{strings}</sst>'.encode(),
+        "xl/styles.xml": f'<styleSheet xmlns="{_SHEET}"><cellXfs><xf numFmtId="0"/><xf numFmtId="4"/></cellXfs></styleSheet>'.encode(),
         "xl/worksheets/sheet1.xml": sheet.encode(),
         "xl/worksheets/_rels/sheet1.xml.rels": _relations(c="comments ../comments1.xml"),
-        "xl/comments1.xml": f'<comments xmlns="x"><authors><author>A</author></authors><commentList><comment ref="A1" authorId="0"><text><r><t>{words[7]}</t></r></text></comment></commentList></comments>'.encode(),
+        "xl/comments1.xml": f'<comments xmlns="{_SHEET}"><authors><author>A</author></authors><commentList><comment ref="A1" authorId="0"><text><r><t>{words[7]}</t></r></text></comment></commentList></comments>'.encode(),
     }
     return zipped(parts), 8
 
@@ -332,14 +391,14 @@ def _ppt(words: list[str], number: int) -> tuple[bytes, int]:
 
 
 def _book(words: list[str], number: int) -> tuple[bytes, int]:
-    package = "<package xmlns:dc='d'><metadata><dc:title>{}</dc:title></metadata><manifest>{}</manifest><spine>{}</spine></package>"
+    package = "<package xmlns='http://www.idpf.org/2007/opf' xmlns:dc='http://purl.org/dc/elements/1.1/' version='3.0'><metadata><dc:title>{}</dc:title></metadata><manifest>{}</manifest><spine>{}</spine></package>"
     files = {
         f"c{place}.xhtml": f"<html xmlns='http://www.w3.org/1999/xhtml'><body><p>{word}</p></body></html>".encode()
         for place, word in enumerate(words[1:])
     }
     items = "".join(f"<item id='{name}' href='{name}' media-type='application/xhtml+xml'/>" for name in files)
     spine = "".join(f"<itemref idref='{name}'/>" for name in files)
-    container = b"<container><rootfiles><rootfile full-path='b.opf'/></rootfiles></container>"
+    container = b"<container xmlns='urn:oasis:names:tc:opendocument:xmlns:container' version='1.0'><rootfiles><rootfile full-path='b.opf' media-type='application/oebps-package+xml'/></rootfiles></container>"
     return zipped(
         {
             "mimetype": b"application/epub+zip",
@@ -352,8 +411,74 @@ def _book(words: list[str], number: int) -> tuple[bytes, int]:
 
 _KINDS: dict[str, tuple[str, Make, float]] = {
     "A png": (".png", partial(_scan, "PNG"), 0.5), "A jpeg": (".jpg", partial(_scan, "JPEG"), 0.5), "A tiff": (".tif", partial(_scan, "TIFF"), 0.5),
-    "A bmp": (".bmp", partial(_scan, "BMP"), 0.3), "A webp": (".webp", partial(_scan, "WEBP"), 0.3), "B docx": (".docx", _word, 1.5), "B doc": (".doc", _doc, 1),
-    "C odt": (".odt", _odt, 1.5), "C ods": (".ods", _ods, 1), "C odp": (".odp", _odp, 1), "D pptx": (".pptx", _powerpoint, 1.5), "D ppt": (".ppt", _ppt, 1),
-    "E pdf": (".pdf", _pdf, 1.5), "E scan": (".pdf", partial(_scan, "PDF"), 0.5), "F eml": (".eml", _mail, 1.5), "F msg": (".msg", _message, 1), "F html": (".html", _html, 1.5),
-    "G xlsx": (".xlsx", _excel, 1.5), "G xls": (".xls", _xls, 1), "H rtf": (".rtf", _rtf, 1.5), "H txt": (".txt", _text, 2), "H csv": (".csv", _table, 1), "K epub": (".epub", _book, 1),
+    "A bmp": (".bmp", partial(_scan, "BMP"), 0.3), "A webp": (".webp", partial(_scan, "WEBP"), 0.3), "B docx": (".docx", _word, 1.5), "K doc": (".doc", _doc, 1),
+    "C odt": (".odt", _odt, 1.5), "C ods": (".ods", _ods, 1), "C odp": (".odp", _odp, 1), "D pptx": (".pptx", _powerpoint, 1.5), "K ppt": (".ppt", _ppt, 1),
+    "E pdf": (".pdf", _pdf, 1.5), "E scan": (".pdf", partial(_scan, "PDF"), 0.5), "F eml": (".eml", _mail, 1.5), "K msg": (".msg", _message, 1), "F html": (".html", _html, 1.5),
+    "G xlsx": (".xlsx", _excel, 1.5), "K xls": (".xls", _xls, 1), "H rtf": (".rtf", _rtf, 1.5), "H txt": (".txt", _text, 2), "H csv": (".csv", _table, 1), "K epub": (".epub", _book, 1),
 }  # fmt: skip
+
+
+_ROWS = 40_000
+_FILLING = "Die Miete wird wie vereinbart am Anfang des Monats gezahlt"
+
+
+def _spread(words: list[str], count: int) -> list[str]:
+    """`count` lines, the words in lines of the last tenth."""
+    lines = [f"{number} {_FILLING}" for number in range(count)]
+    for place, word in enumerate(words):
+        lines[count - 1 - place * (count // 40)] += f" {word}"
+    return lines
+
+
+def _large_csv(words: list[str]) -> bytes:
+    return "\r\n".join(line.replace(" ", ";") for line in _spread(words, _ROWS)).encode()
+
+
+def _large_text(words: list[str]) -> bytes:
+    return "\n".join(_spread(words, _ROWS)).encode("cp1252")
+
+
+def _large_excel(words: list[str]) -> bytes:
+    rows = "".join(
+        f'<row r="{row}"><c r="A{row}" t="inlineStr"><is><t>{text}</t></is></c><c r="B{row}"><v>{row}</v></c></row>'
+        for row, text in enumerate(_spread(words, _ROWS), 1)
+    )
+    parts = {
+        "[Content_Types].xml": _content_types(xl__workbook="spreadsheetml.sheet.main", xl__worksheets__sheet1="spreadsheetml.worksheet"),
+        "_rels/.rels": _relations(r1="officeDocument xl/workbook.xml"),
+        "xl/workbook.xml": _WORKBOOK,
+        "xl/_rels/workbook.xml.rels": _relations(r1="worksheet worksheets/sheet1.xml"),
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}</sheetData></worksheet>'.encode(),
+    }
+    return zipped(parts)
+
+
+def _large_word(words: list[str]) -> bytes:
+    return docx("".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in _spread(words, 20_000)).encode())
+
+
+def _large_opendocument(words: list[str]) -> bytes:
+    return _opendocument("text", "".join(f"<text:p>{text}</text:p>" for text in _spread(words, 20_000)), "", flat=False)
+
+
+def _large_pdf(words: list[str]) -> bytes:
+    return pdf([line(_latin(text)) for text in _spread(words, 1_000)])
+
+
+def _large_html(words: list[str]) -> bytes:
+    return f"<html><meta charset=utf-8><body>{''.join(f'<p>{text}</p>' for text in _spread(words, 20_000))}</body></html>".encode()
+
+
+_LARGE: dict[str, tuple[str, Callable[[list[str]], bytes]]] = {
+    "csv": (".csv", _large_csv), "txt": (".txt", _large_text), "xlsx": (".xlsx", _large_excel), "docx": (".docx", _large_word),
+    "odt": (".odt", _large_opendocument), "pdf": (".pdf", _large_pdf), "html": (".html", _large_html),
+}  # fmt: skip
+
+_FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+_SCANNED = {
+    "deu": ["Sehr geehrte Frau Kranich, für die Übersendung der", "Unterlagen bedanken wir uns. Die Gebühr beträgt", "zwölf Euro und ist bis Ende März zu überweisen."],
+    "eng": ["Please find enclosed the annual statement of your", "membership. The balance is due before the end of", "March and payable by transfer or by cheque."],
+    "fra": ["Madame, Monsieur, veuillez trouver ci-joint la facture", "de votre abonnement. Le règlement est à effectuer", "avant la fin du mois de février par chèque."],
+    "rus": ["Уважаемые жильцы дома номер семь, в субботу утром", "состоится уборка двора. Просим принести лопаты,", "вёдра и перчатки. Правление благодарит соседей."],
+}  # fmt: skip
+"""What stands on scans, by Tesseract's code of the language."""

@@ -6,6 +6,7 @@
 the formats that the tests need besides.
 
 Run `uv run tests/extraction/make_documents.py` (PEP 723) after changing a text; the documents are committed, so nobody else needs to.
+With a FOLDER, it writes papers with words to be found there instead, for `python -m tests.benchmarks rightness`.
 People, firms, addresses and account numbers are invented.
 """
 
@@ -14,7 +15,9 @@ People, firms, addresses and account numbers are invented.
 
 import datetime
 import io
+import json
 import random
+import sys
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -24,6 +27,7 @@ import odf.opendocument
 import odf.table
 import odf.text
 import openpyxl
+import openpyxl.comments
 import pikepdf
 import pptx
 from PIL import Image, ImageDraw, ImageFont
@@ -366,7 +370,108 @@ def encrypted_pdfs() -> None:
             pdf.save(DOCUMENTS / name, encryption=pikepdf.Encryption(user=user, owner="owner", R=6))
 
 
-if __name__ == "__main__":
+def papers(folder: Path, each: int = 6) -> None:
+    """`each` papers with every library into the folder, and `papers.json`: kind, file, the words to be found and those not to be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for kind, extension, words_on_it, write in (
+        ("B docx", ".docx", 8, _paper_of_python_docx),
+        ("C odt", ".odt", 5, _paper_of_odfpy),
+        ("D pptx", ".pptx", 6, _paper_of_python_pptx),
+        ("E pdf", ".pdf", 4, _paper_of_reportlab),
+        ("G xlsx", ".xlsx", 5, _paper_of_openpyxl),
+    ):
+        for number in range(each):
+            chance = random.Random(f"{kind} {number}")
+            words = [
+                "".join(chance.choices("bdfgklmnprst", k=1) + chance.choices("aeiou", k=1)) * 2 + f"wort{n}x{number}"
+                for n in range(words_on_it)
+            ]
+            name = f"{extension[1:]}-library-{number}{extension}"
+            write(folder / name, words)
+            made.append({"kind": kind, "file": name, "wanted": words, "unwanted": []})
+    (folder / "papers.json").write_text(json.dumps(made, indent=1))
+
+
+def _paper_of_python_docx(path: Path, words: list[str]) -> None:
+    document = docx.Document()
+    document.add_heading(words[0], 1)
+    paragraph = document.add_paragraph(f"Im Schreiben steht\t{words[1]} und ")
+    paragraph.add_run(words[2]).bold = True
+    document.add_paragraph(words[3], style="List Bullet")
+    table = document.add_table(rows=1, cols=2)
+    table.rows[0].cells[0].text, table.rows[0].cells[1].text = words[4], words[5]
+    document.sections[0].header.paragraphs[0].text = words[6]
+    document.sections[0].footer.paragraphs[0].text = words[7]
+    document.save(str(path))
+
+
+def _paper_of_odfpy(path: Path, words: list[str]) -> None:
+    letter = odf.opendocument.OpenDocumentText()
+    letter.text.addElement(odf.text.H(outlinelevel=1, text=words[0]))
+    paragraph = odf.text.P(text="Im Schreiben steht ")
+    outer = odf.text.Span()
+    outer.addElement(odf.text.Span(text=words[1]))
+    paragraph.addElement(outer)
+    paragraph.addElement(odf.text.Tab())
+    paragraph.addElement(odf.text.A(href="https://example.org/", text=words[2]))
+    letter.text.addElement(paragraph)
+    note = odf.text.Note(noteclass="footnote", id="n1")
+    note.addElement(odf.text.NoteCitation(text="1"))
+    body = odf.text.NoteBody()
+    body.addElement(odf.text.P(text=words[3]))
+    note.addElement(body)
+    with_note = odf.text.P(text="Siehe unten")
+    with_note.addElement(note)
+    letter.text.addElement(with_note)
+    table = odf.table.Table(name="Tafel")
+    row, cell = odf.table.TableRow(), odf.table.TableCell(valuetype="string")
+    cell.addElement(odf.text.P(text=words[4]))
+    row.addElement(cell)
+    table.addElement(row)
+    letter.text.addElement(table)
+    letter.save(path)
+
+
+def _paper_of_python_pptx(path: Path, words: list[str]) -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[1])
+    slide.shapes.title.text, slide.placeholders[1].text = words[0], words[1]
+    slide.notes_slide.notes_text_frame.text = words[2]
+    table = slide.shapes.add_table(1, 2, 0, 0, 4_000_000, 400_000).table
+    table.cell(0, 0).text, table.cell(0, 1).text = words[3], words[4]
+    slide.shapes.add_textbox(0, 0, 2_000_000, 400_000).text_frame.text = words[5]
+    deck.save(str(path))
+
+
+def _paper_of_reportlab(path: Path, words: list[str]) -> None:
+    page = canvas.Canvas(str(path), pagesize=A4, invariant=1)
+    page.drawString(80, 780, f"Im Schreiben steht {words[0]} und mehr")
+    page.saveState()
+    page.translate(60, 300)
+    page.rotate(90)
+    page.drawString(0, 0, f"Am Rand steht {words[1]}")
+    page.restoreState()
+    page.acroForm.textfield(name="feld", value=words[2], x=80, y=600, width=200, height=20)
+    page.textAnnotation(words[3], (300, 600, 400, 640))
+    page.showPage()
+    page.save()
+
+
+def _paper_of_openpyxl(path: Path, words: list[str]) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet["A1"], sheet["B1"] = words[0], 1234.5
+    sheet["A2"] = words[1]
+    sheet["A2"].comment = openpyxl.comments.Comment(words[2], "Anna")
+    sheet.oddHeader.center.text = words[3]
+    book.create_sheet("Zwei")["C3"] = words[4]
+    book.save(path)
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    papers(Path(sys.argv[1]))
+elif __name__ == "__main__":
     rental_contract()
     invoice()
     scanned_electricity_bill()
