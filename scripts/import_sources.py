@@ -85,9 +85,9 @@ class Source(ABC):
     def skipped(self) -> list[SkippedItem]:
         """What lies there and is no file that may be read."""
 
-    def unreadable(self) -> list[str]:
-        """Folders that nobody lets us look into, with a `/` at the end; `file` says why."""
-        return []
+    def unreadable(self) -> dict[str, str]:
+        """Folders that nobody lets us look into, with a `/` at the end, and why; `file` raises for them."""
+        return {}
 
     @abstractmethod
     def file(self, name: str) -> AbstractContextManager[BinaryIO]:
@@ -152,8 +152,8 @@ class FolderSource(Source):
     def skipped(self) -> list[SkippedItem]:
         return self._skipped
 
-    def unreadable(self) -> list[str]:
-        return sorted(self._unreadable)
+    def unreadable(self) -> dict[str, str]:
+        return dict(sorted(self._unreadable.items()))
 
     @contextmanager
     def file(self, name: str) -> Iterator[BinaryIO]:
@@ -391,5 +391,18 @@ def _written(fields: dict[str, Any], instances: list[dict[str, Any]], records: R
     for instance in instances:
         values = [value for name, value in instance.items() if name.startswith("value_") and value not in (None, "", [])]
         name = _name_of(records, "documents.customfield", instance.get("field"))
+        if instance.get("value_select") is not None:
+            values = [_option(records["documents.customfield"].get(str(instance.get("field"))), instance["value_select"])]
         if name and values:
             yield f"{name}: {', '.join(str(value) for value in values)}"
+
+
+def _option(field: dict[str, Any] | None, chosen: Any) -> Any:
+    """What a chosen option says: `chosen` is its id or, up to paperless-ngx 2.13, its place; it itself if the field does not have it."""
+    options = ((field or {"fields": {}})["fields"].get("extra_data") or {}).get("select_options") or []
+    for place, option in enumerate(options):
+        if isinstance(option, dict) and option.get("id") == chosen:
+            return option.get("label") or chosen
+        if isinstance(option, str) and place == chosen:
+            return option
+    return chosen

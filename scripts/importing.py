@@ -141,12 +141,16 @@ def _upload(source: Source, vault: VaultClient, item: ImportItem) -> Uploaded:
 
 
 def _list(source: Source, *, topics_from_folders: bool) -> int:
+    """0, or 1 if something lies in a folder that cannot be read: what it holds would not be brought in."""
+    unreadable = source.unreadable()
     for item in import_sources.items(source, topics_from_folders=topics_from_folders):
         if isinstance(item, SkippedItem):
             print(f"not brought in: {item.entry}: {item.reason}")
+        elif item.entry in unreadable:
+            print(f"not brought in: {item.entry}: {unreadable[item.entry]}")
         else:
             print(f"{item.entry} as {item.filename}", *(f"[{topic.name}]" for topic in item.topics))
-    return 0
+    return 1 if unreadable else 0
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ CONTRACT = {
     list_connections         GET    /api/cloud/connections
     connect_webdav           POST   /api/cloud/connections
     delete_connection        DELETE /api/cloud/connections/{connection_id}
+    rename_connection        PATCH  /api/cloud/connections/{connection_id}
     check_connection         POST   /api/cloud/connections/{connection_id}/check
     authorize_google         GET    /api/cloud/google/authorize
     google_callback          GET    /api/cloud/google/callback

@@ -17,6 +17,7 @@ SCREENS = (
     "/trash",
     "/documents/{document}",
     "/triage",
+    "/lookalikes",
     "/topics",
     "/settings",
     "/settings/{section}",
@@ -29,13 +30,17 @@ SCREENS = (
     "/shared/{link}",
 )
 """The addresses of `web/src/router.ts`; a test holds that they are the same."""
+SERVICE_WORKER = "sw.js"
+_SERVICE_WORKER_HEADERS = (("service-worker-allowed", "/"),)
+"""It lies in `assets/`, and is for the whole origin: Service Workers, 6.1 (the maximum scope)."""
 _FILES = BuiltFiles(DIST)
 
 
 @endpoint("GET", "/", auth="none", returns="text/html", also=(*SCREENS, "/assets/{file}"))
 async def console(call: Call) -> Response:
     if "file" in call.path:
-        return _FILES.respond(call.path.text("file"), call.headers)
+        name = call.path.text("file")
+        return _FILES.respond(name, call.headers, _SERVICE_WORKER_HEADERS if name == SERVICE_WORKER else ())
     return _FILES.respond(INDEX, call.headers, [("content-security-policy", _policy())])
 
 

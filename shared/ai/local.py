@@ -7,19 +7,21 @@ How it judges. Each topic is judged on its own, by points:
 - what the owner has *decided*: words that stand more often in documents accepted under this topic than in those of the other topics speak
   for it, words of refused documents against it.
 
-Words count by BM25's saturation (k1 1, b 0.5), those of title, filename and the first lines more; in a long document only those of
-passages that speak of the topic. A topic with far fewer points than the
-best one loses some, for papers mention much in passing. A logistic curve makes the points a confidence, set so that
-(tests/ai/test_local_quality.py) what reaches `FILED_FROM` is hardly ever wrong. The quote is the passage that holds the most points.
+Words count by BM25's saturation (k1 1, b 0.5), those of title, filename and the first lines more; in a long document by passages: those
+with figures first, those that come again not at all. The more points a topic has, and the further it is ahead of the others (for papers
+mention much in passing), the surer it is: a curve that was fitted so that (tests/ai/test_local_quality.py) what reaches `FILED_FROM` is
+hardly ever wrong. The quote is the passage that holds the most points.
 """
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from heapq import nlargest
+from itertools import pairwise, zip_longest
 from time import perf_counter
 from typing import ClassVar
 from uuid import UUID
@@ -49,20 +51,29 @@ BACKGROUND_WEIGHT = 5.0
 # The numbers below were chosen on the papers `AT_HAND` of tests/ai/labelled.py, and judged on those that were kept aside.
 MEAN_WORDS, SATURATION_MAX = 300, 12.0
 NAME_WEIGHT, DESCRIPTION_WEIGHT, DESCRIPTION_POINTS = 2.4, 0.7, 4.2
-LEARNED_WEIGHT = 4.2
+LEARNED_WEIGHT, LEARNED_ALONE = 4.2, 0.6
+"""The second, for a topic whose name and description say nothing of the paper: a few words in common come about by chance."""
 LEARNED_LIFT_MAX = 3.0
 POINTS_AGAINST_REFUSALS = 7.0
 LEARNED_TERMS_MIN = 25
-MIDPOINT, STEEPNESS = 3.2, 1.25
+IDEA_POINTS = 3.5
+
+EVEN_POINTS, LEAD_MAX = 0.5, 1.5
+SURE_OF_NOTHING, SURE_BY_POINTS, SURE_BY_LEAD = -3.0, 1.85, 2.6
+"""A logistic regression (Platt's scaling) of "it is this topic" on the logarithms of its points and of its lead over the best other topic.
+Fitted on the papers at hand of tests/ai/labelled.py and tests/ai/household.py, clean, badly scanned, whole and long, none of them among
+those learned from; on the same with their own topic missing; and on papers and passages of terms that fit no topic."""
+
 CONFIDENCE_MAX = 0.99
 """Word statistics are never certain."""
 
-LONG_CHARACTERS = 6_000
-"""From this length on a document mentions so much that only passages count that speak of a topic (`_CountedWords._told`)."""
+LONG_CHARACTERS = 2_500
+"""From this length on a document mentions so much that only passages count that speak of a topic (`_CountedWords._long_points`)."""
 
-PASSAGE_CHARACTERS, PASSAGE_WEIGHT, PASSAGES_WANTED = 500, 2.0, 2.0
-"""A passage speaks of a topic if two of its keys stand there that weigh so much together; so many of them get half of the points. Chosen on
-`LETTERS_AT_HAND` of tests/ai/household.py among twenty pages of terms."""
+PASSAGE_CHARACTERS, PASSAGE_POINTS = 500, 3.0
+WEIGHT_WITHOUT_FIGURES, FIGURES_WANTED = 0.2, 3
+"""A passage's length and points at most; what it counts without a figure, and the figures from which on it counts fully. Chosen on
+`LETTERS_AT_HAND` of tests/ai/household.py among terms and advertisements."""
 
 QUOTE_SPAN = 160
 """Characters between the first and the last word that a quote is chosen for; the sentence around them is given."""
@@ -141,13 +152,13 @@ class LocalProvider:
             evidence = _lexical(reading, topic)
             lift = learned.get(topic.id)
             if lift is not None:
-                evidence = evidence.joined(lift)
+                evidence = evidence.joined(lift if evidence.points > 0 else lift.discounted(LEARNED_ALONE))
             if evidence.points > 0:
                 judged.append((topic, evidence))
-        best = max((evidence.points for _, evidence in judged), default=0.0)
+        first, second = nlargest(2, (0.0, 0.0, *(evidence.points for _, evidence in judged)))
         fitting = []
         for topic, evidence in judged:
-            confidence = _confidence(evidence.points) * min(1.0, 0.45 + 0.75 * evidence.points / best)
+            confidence = _confidence(evidence.points, second if evidence.points == first else first)
             if confidence >= REPORTED_FROM:
                 fitting.append((-round(confidence, 3), topic.id, evidence))
         # Finding a quote is what takes long: only for what will be kept, for an owner may have hundreds of topics.
@@ -163,7 +174,7 @@ class LocalProvider:
         found = []
         for key, entry in known.entries.items():
             points = reading.broad_points(entry.weights)
-            if key not in covered and _confidence(points) >= 0.6:
+            if key not in covered and points >= IDEA_POINTS:
                 name = entry.concept.german if document.language == "de" else entry.concept.english
                 quote, _ = reading.quote(entry.weights)
                 found.append((-points, name, ClaimedIdea(name, quote or "")))
@@ -190,6 +201,9 @@ class _Evidence:
     points: float
     weights: Mapping[str, float] = field(default_factory=dict)
 
+    def discounted(self, share: float) -> "_Evidence":
+        return _Evidence(self.points * share if self.points > 0 else self.points, self.weights)
+
     def joined(self, other: "_Evidence") -> "_Evidence":
         weights = dict(self.weights)
         for key, weight in other.weights.items():
@@ -199,8 +213,12 @@ class _Evidence:
         return _Evidence(points + other.points, weights)
 
 
-def _confidence(points: float) -> float:
-    return min(CONFIDENCE_MAX, 1 / (1 + math.exp(-STEEPNESS * (max(-20.0, min(points, 20.0)) - MIDPOINT))))
+def _confidence(points: float, others: float) -> float:
+    """How sure these points make of a topic, if the best of the other topics has `others`."""
+    own = max(0.0, points) + EVEN_POINTS
+    ahead = math.log(own / (max(EVEN_POINTS, others) + EVEN_POINTS))  # a lead over next to nothing says nothing
+    sure = SURE_OF_NOTHING + SURE_BY_POINTS * math.log(own) + SURE_BY_LEAD * min(LEAD_MAX, ahead)
+    return min(CONFIDENCE_MAX, 1 / (1 + math.exp(-sure)))
 
 
 # Reading
@@ -222,6 +240,45 @@ class _Zone:
             for position, other in enumerate(self.terms):
                 self.positions.setdefault(other, []).append(position)
         return self.positions.get(word, ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    """Where in which zone a passage of a long document begins, and how much it counts."""
+
+    zone: int
+    start: int
+    weight: float
+
+
+_PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
+_FIGURE = re.compile(r"\d[\d.,:/]*")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
+
+
+def _cut(zones: Sequence[_Zone]) -> list[_Passage]:
+    """A long document's names, and its pages cut into paragraphs, and those into passages.
+
+    What such a document is about stands in passages with figures: amounts, dates, numbers. Terms and advertisements have few. A passage
+    that comes again, on whatever page, is said on every page of this sender's papers and counts nothing.
+    """
+    names = [_Passage(number, 0, 1.0) for number, zone in enumerate(zones) if zone.page is None]
+    found = []
+    for number, zone in enumerate(zones[len(names) :], len(names)):
+        ends = [*(match.end() for match in _PARAGRAPH_END.finditer(zone.text)), len(zone.text)]
+        start = 0
+        for end in ends:
+            for begin in range(start, end, PASSAGE_CHARACTERS):
+                text = zone.text[begin : min(end, begin + PASSAGE_CHARACTERS)]
+                found.append((number, begin, _NO_LETTERS.sub(" ", text).strip(), len(_FIGURE.findall(text))))
+            start = end
+    times = Counter(words for *_, words, _ in found)
+    weighed = (_Passage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found)
+    return [*names, *weighed]
+
+
+def _weight(figures: int) -> float:
+    return WEIGHT_WITHOUT_FIGURES + (1 - WEIGHT_WITHOUT_FIGURES) * min(1.0, figures / FIGURES_WANTED)
 
 
 class _CountedWords:
@@ -252,6 +309,9 @@ class _CountedWords:
                 self.counts[key] += self.counts[word]
                 self.compounds.setdefault(key, []).append(word)
         self.is_long = sum(len(zone.text) for zone in zones if zone.page is not None) >= LONG_CHARACTERS
+        self._passages = _cut(zones) if self.is_long else []
+        self._starts = [(passage.zone, passage.start) for passage in self._passages]
+        self._places: dict[str, Sequence[int]] = {}
         self.saturation = min(SATURATION_MAX, 0.5 + 0.5 * length / MEAN_WORDS) if length > MEAN_WORDS else 1.0
 
     def points(self, weights: Mapping[str, float]) -> float:
@@ -261,25 +321,37 @@ class _CountedWords:
 
     def broad_points(self, weights: Mapping[str, float]) -> float:
         """The same, discounted where few different keys carry them: one word, however often, is not yet a kind of paper."""
-        points, found = self._told(weights) if self.is_long else self.points(weights), sum(1 for key in weights if key in self.counts)
+        points, found = (
+            self._long_points(weights) if self.is_long else self.points(weights),
+            sum(1 for key in weights if key in self.counts),
+        )
         return points * found / (found + 1) if found else 0.0
 
-    def _told(self, weights: Mapping[str, float]) -> float:
-        """The points of a long document: of passages that speak of these keys, discounted if there are few. A word here and there in forty
-        pages of terms says nothing, and an advertisement on the first of them is one passage."""
-        present = {key: weight for key, weight in weights.items() if key in self.counts}
-        counts: Counter[str] = Counter()
-        passages = 0
-        for zone in self.zones:
-            keys: dict[int, set[str]] = {}
-            for start, _, key, _ in self._hits(zone, present) if zone.page is not None else ():
-                keys.setdefault(start // PASSAGE_CHARACTERS, set()).add(key)
-            for found in keys.values():
-                if len(found) > 1 and sum(present[key] for key in found) >= PASSAGE_WEIGHT:
-                    passages += 1
-                    counts.update(found)
-        points = sum(present[key] * 2 * count / (count + 1) for key, count in counts.items())
-        return points * passages / (passages + PASSAGES_WANTED)
+    def _long_points(self, weights: Mapping[str, float]) -> float:
+        """The points of a long document: what its passages say, each to `PASSAGE_POINTS` at most, so that an advertisement is one passage
+        and no more. A key counts less in each further passage; a passage counts by its `weight`."""
+        said: dict[int, list[str]] = {}
+        for key in weights:
+            if key in self.counts:
+                for number in self._passages_with(key):
+                    said.setdefault(number, []).append(key)
+        seen: Counter[str] = Counter()
+        points = 0.0
+        for number in sorted(said):
+            told = sum(weights[key] / (1 + seen[key] / 2) for key in said[number])
+            seen.update(said[number])
+            points += min(PASSAGE_POINTS, told) * self._passages[number].weight
+        return points
+
+    def _passages_with(self, key: str) -> Sequence[int]:
+        """The passages that the key stands in; looked for once, however many topics ask."""
+        numbers = self._places.get(key)
+        if numbers is None:
+            found: set[int] = set()
+            for place, zone in enumerate(self.zones):
+                found.update(bisect_right(self._starts, (place, start)) - 1 for start, *_ in self._hits(zone, {key: 1.0}))
+            numbers = self._places[key] = sorted(found)
+        return numbers
 
     def count_phrases(self, keys: set[str]) -> None:
         """Counts phrases that the lexicon does not have (of a topic's name)."""
@@ -297,11 +369,23 @@ class _CountedWords:
         if self._salient is None:
             ranked = sorted(
                 (-(1 + math.log(count)) * (0.4 if word in GENERIC else 1.0), word)
-                for word, count in self.counts.items()
+                for word, count in (self._own_words() or self.counts).items()
                 if len(word) >= 3 and word not in COMMON and word.isalpha()
             )
             self._salient = sorted(word for _, word in ranked[:SALIENT_TERMS])
         return self._salient
+
+    def _own_words(self) -> Counter[str]:
+        """Of a long document, the words of its names and of passages that count at least half; of others, none."""
+        own: Counter[str] = Counter()
+        for place, zone in enumerate(self.zones if self.is_long else ()):
+            passages = self._passages[bisect_left(self._starts, (place, 0)) : bisect_left(self._starts, (place + 1, 0))]
+            for passage, following in zip_longest(passages, passages[1:]):
+                if passage.weight >= 0.5:
+                    first = bisect_left(zone.words, passage.start, key=_word_start)
+                    last = bisect_left(zone.words, following.start, key=_word_start) if following else len(zone.words)
+                    own.update(zone.terms[first:last])
+        return own
 
     def quote(self, weights: Mapping[str, float]) -> tuple[str | None, int | None]:
         """The passage with the most points, verbatim, and its page."""
@@ -339,6 +423,10 @@ class _CountedWords:
                     if not rest or zone.terms[position + 1 : last + 1] == rest:
                         hits.append((zone.words[position][1], zone.words[last][2], key, weight))
         return sorted(hits)[:HITS_WEIGHED]
+
+
+def _word_start(word: tuple[str, int, int]) -> int:
+    return word[1]
 
 
 @lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
@@ -511,7 +599,7 @@ def _lexical(reading: _CountedWords, topic: TopicOption) -> _Evidence:
     """Points by name and description, whose phrases were counted: the best alternative, whose factors must all have some."""
     best = _Evidence(0.0)
     for factors in _parts(topic.name):
-        points = [reading.broad_points(f.weights) if f.concepts else reading.points(f.weights) for f in factors]
+        points = [reading.broad_points(factor.weights) for factor in factors]
         if min(points) <= 0:
             continue
         # The harmonic mean: a name's parts must all be there, the weakest tells.

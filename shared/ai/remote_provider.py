@@ -148,7 +148,8 @@ class RemoteProvider(ABC):
         return TopicIdeas(checked_ideas(claims, topics), done.model, done.usage)
 
     async def health_check(self) -> ProviderHealth:
-        started = perf_counter()
+        await self._load_sdk()
+        started = perf_counter()  # the provider's time, not that of loading its SDK
         try:
             done, _ = await self._complete(prompts.HEALTH, str)
         except ProviderAnswerTruncated:
@@ -160,7 +161,7 @@ class RemoteProvider(ABC):
 
     async def _complete(self, prompt: Prompt, read: Callable[[str], Parsed]) -> tuple[Completion, Parsed]:
         """Makes the call and reads its response, all of it within the gate: a response that cannot be read is a call that failed."""
-        await asyncio.to_thread(importlib.import_module, self.sdk)
+        await self._load_sdk()
         async with self._gate(prompt, self._access, self.price) as report:
             try:
                 async with asyncio.timeout(self._access.seconds):
@@ -178,6 +179,9 @@ class RemoteProvider(ABC):
             except ProviderAnswerInvalid as invalid:
                 invalid.usage = done.usage
                 raise
+
+    async def _load_sdk(self) -> None:
+        await asyncio.to_thread(importlib.import_module, self.sdk)
 
     def _failure(self, failed: Exception) -> ProviderError:
         """An SDK's exception as one of ours."""

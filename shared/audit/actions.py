@@ -84,6 +84,7 @@ class AuditAction(StrEnum):
     CLOUD_CONNECTED = "cloud:connect"
     """The target of every `cloud:` line is the connection."""
     CLOUD_DISCONNECTED = "cloud:disconnect"
+    CLOUD_RENAMED = "cloud:rename"
     CLOUD_FOLDER_WATCHED = "cloud:watch"
     CLOUD_FOLDER_UNWATCHED = "cloud:unwatch"
 

@@ -1,4 +1,4 @@
-"""Connections to clouds: made, listed, checked, marked as broken, deleted.
+"""Connections to clouds: made, listed, renamed, checked, marked as broken, deleted.
 
 Credentials are sealed for this user and this connection, and never given back. A connection whose cloud does not accept them any more, or
 that a check cannot reach, is `broken`; its owner gets one mail for each time it breaks. Connecting the same account again repairs it.
@@ -112,21 +112,34 @@ async def connect(db: TenantDatabase, new: NewConnection, *, caller: Caller | No
         raise ConnectionFailed(failed.detail) from None
     finally:
         await backend.close()
-    name = new.name or f"{new.username} at {guard_host(backend.server_url)}"
-    return await store(db, new.provider, name, server_url=backend.server_url, account=new.username, credentials=credentials, caller=caller)
+    default_name = f"{new.username} at {guard_host(backend.server_url)}"
+    return await store(
+        db,
+        new.provider,
+        default_name,
+        name=new.name,
+        server_url=backend.server_url,
+        account=new.username,
+        credentials=credentials,
+        caller=caller,
+    )
 
 
 async def store(
     db: TenantDatabase,
     provider: CloudProvider,
-    name: str,
+    default_name: str,
     *,
+    name: str | None = None,
     server_url: str | None,
     account: str,
     credentials: dict[str, Any],
     caller: Caller | None = None,
 ) -> Connection:
-    """Keeps credentials that work: in the connection to the same account, if there is one, else in a new one."""
+    """Keeps credentials that work: in the connection to the same account, if there is one, else in a new one.
+
+    One that is there keeps its name unless it gets another; a new one without a name has the default.
+    """
     async with db.transaction() as tx:
         await tx.execute("SELECT FROM users WHERE id = %(owner)s FOR NO KEY UPDATE", {"owner": db.owner_id})
         connection_id: UUID | None = await tx.fetch_value(
@@ -147,16 +160,18 @@ async def store(
         connection = await tx.fetch_one(
             f"""
             INSERT INTO cloud_connections (id, owner_id, provider, name, server_url, account, sealed)
-            VALUES (%(id)s, %(owner)s, %(provider)s, %(name)s, %(server_url)s, %(account)s, %(sealed)s)
+            VALUES (%(id)s, %(owner)s, %(provider)s, coalesce(%(name)s, %(default_name)s), %(server_url)s, %(account)s, %(sealed)s)
             ON CONFLICT (id) DO UPDATE
-            SET name = excluded.name, sealed = excluded.sealed, state = 'ok', error = NULL, checked_at = now(), updated_at = now()
+            SET name = coalesce(%(name)s, cloud_connections.name), sealed = excluded.sealed, state = 'ok', error = NULL,
+                checked_at = now(), updated_at = now()
             RETURNING {_COLUMNS}
             """,
             {
                 "id": connection_id,
                 "owner": db.owner_id,
                 "provider": provider,
-                "name": name[:100],
+                "name": name,
+                "default_name": default_name[:100],
                 "server_url": server_url,
                 "account": account,
                 "sealed": _sealed(credentials, db.owner_id, connection_id),
@@ -207,6 +222,23 @@ async def check(db: TenantDatabase, connection_id: UUID) -> Connection:
         await mark_broken(db, connection_id, problem.detail)
     async with db.transaction() as tx:
         return await get(tx, db.owner_id, connection_id)
+
+
+async def rename(db: TenantDatabase, connection_id: UUID, name: str, *, caller: Caller | None = None) -> Connection:
+    """Raises NotFound."""
+    async with db.transaction() as tx:
+        connection = await tx.fetch_one(
+            f"""
+            UPDATE cloud_connections SET name = %(name)s, updated_at = now() WHERE owner_id = %(owner)s AND id = %(id)s
+            RETURNING {_COLUMNS}
+            """,
+            {"owner": db.owner_id, "id": connection_id, "name": name},
+            row=Connection,
+        )
+        if connection is None:
+            raise NotFound("You have no such connection.")
+        await audit.record_call(tx, caller, AuditAction.CLOUD_RENAMED, target=connection_id)
+    return connection
 
 
 async def delete(db: TenantDatabase, connection_id: UUID, *, caller: Caller | None = None) -> None:

@@ -4,12 +4,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from shared.api.models import PageQuery, RequestModel, ResponseModel, SingleLine
 from shared.documents.models import Document
+from shared.documents.name_keys import one_line
 
 CloudProvider = Literal["google_drive", "onedrive", "nextcloud", "webdav"]
+
+ConnectionName = Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(one_line)]
 
 CloudPath = Annotated[str, StringConstraints(max_length=4000)]
 
@@ -34,7 +37,13 @@ class NewConnection(RequestModel):
     server_url: Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
     username: Annotated[SingleLine, StringConstraints(min_length=1, max_length=255, pattern="^[^:]+$")]
     password: Annotated[SingleLine, StringConstraints(min_length=1, max_length=1000)]
-    name: Annotated[SingleLine, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)] | None = None
+    name: ConnectionName | None = None
+
+
+class ConnectionChange(RequestModel):
+    """What the connection is called from now on."""
+
+    name: ConnectionName
 
 
 class CloudFile(ResponseModel):

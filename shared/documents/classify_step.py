@@ -144,7 +144,7 @@ async def classify(
         elif not work.options(choice) and not choice.propose:
             outcome = _ClassifyOutcome("done", "There are no topics yet.", choice, Classification((), choice.model))
         elif not choice.configured:
-            outcome = _ClassifyOutcome("failed", f"There is no API key for “{choice.provider}”. The document was left without topics.")
+            outcome = _ClassifyOutcome("failed", f"There is no API key for “{choice.provider}”. The document keeps the topics it has.")
             await tasks.park(tx, db.owner_id, document_id, revision)
         else:
             since = await tasks.created_at(tx, db.owner_id, document_id, revision)
@@ -249,7 +249,7 @@ async def _ask_here(tx: Transaction, owner_id: UUID, choice: ProviderChoice, wor
         provider = open_provider(choice, gate_for(CallSubject(owner_id), choice), topics.term_counts(tx, owner_id))
         return _ClassifyOutcome("done", "", choice, await provider.classify(work.document(), options))
     except ProviderError as failed:
-        return _ClassifyOutcome("failed", f"{failed} The document was left without topics.")
+        return _ClassifyOutcome("failed", f"{failed} The document keeps the topics it has.")
 
 
 async def _ask_outside(
@@ -279,7 +279,7 @@ async def _ask_outside(
         if isinstance(failed, NotAdmitted) and retry_in is not None:
             async with db.transaction() as tx:
                 await tasks.postpone_all(tx, db.owner_id, retry_in)
-        follows = "It is tried again later." if retry_in is not None else "The document was left without topics."
+        follows = "It is tried again later." if retry_in is not None else "The document keeps the topics it has."
         return _ClassifyOutcome("failed", f"{failed} {follows}"), retry_in
     return _ClassifyOutcome("done", "", choice, found), None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.db import TenantDatabase
-from shared.documents.listing import DATED
+from shared.documents.listing import DATED, WITHOUT_SEQUENTIAL_SCANS
 from shared.documents.models import Facets
 
 COUNTED = 10_000
@@ -32,24 +32,26 @@ async def of_found(db: TenantDatabase, numbers: list[int], condition: str, param
 
 
 async def _count(db: TenantDatabase, chosen: str, condition: str, parameters: Mapping[str, Any]) -> Facets:
-    def values(column: str) -> str:
+    def values(column: str, value: str = "") -> str:
         return f"""coalesce((
             SELECT jsonb_agg(jsonb_build_object('value', value, 'documents', documents) ORDER BY documents DESC, value)
             FROM (
-                SELECT {column} AS value, count(*) AS documents FROM listed WHERE {column} IS NOT NULL
-                GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {VALUES}
+                SELECT {value or column} AS value, count(*) AS documents FROM listed WHERE {column} IS NOT NULL
+                GROUP BY {column} ORDER BY 2 DESC, 1 LIMIT {VALUES}
             ) AS counted
         ), '[]')"""
 
     async with db.transaction() as tx:
+        await tx.execute(WITHOUT_SEQUENTIAL_SCANS)
         found = await tx.fetch_one(
             f"""
             WITH chosen AS MATERIALIZED ({chosen}), listed AS MATERIALIZED (
-                SELECT d.id, d.content_type, d.language, d.sender_id, to_char({DATED}, 'YYYY') AS year
+                SELECT d.id, d.content_type, d.language, d.sender_id, extract(year FROM {DATED})::integer AS year
                 FROM chosen JOIN documents AS d ON d.id = chosen.id
                 WHERE d.owner_id = %(owner)s AND {condition}
             )
-            SELECT {values("content_type")} AS content_types, {values("language")} AS languages, {values("year")} AS years,
+            SELECT {values("content_type")} AS content_types, {values("language")} AS languages,
+                {values("year", "lpad(year::text, 4, '0')")} AS years,
                 coalesce((
                     SELECT jsonb_agg(jsonb_build_object('id', id, 'name', name, 'documents', documents) ORDER BY documents DESC, name)
                     FROM (

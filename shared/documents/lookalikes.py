@@ -25,8 +25,8 @@ PAIRS = 20
 """Pairs that one document brings: of a form that was filed a hundred times, not each with each."""
 
 
-async def note(tx: Transaction, *, owner_id: UUID, document_id: UUID, pages: Sequence[str]) -> None:
-    """Keeps what the document's text looks like; what was kept before, and its pairs, are forgotten."""
+async def forget(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
+    """Forgets what the document's text looked like, and its pairs: before it is read anew."""
     # In one order, so that of several that are read anew at once none waits for another in a circle.
     await tx.execute(
         """
@@ -40,6 +40,10 @@ async def note(tx: Transaction, *, owner_id: UUID, document_id: UUID, pages: Seq
     await tx.execute(
         "DELETE FROM document_fingerprints WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": owner_id, "id": document_id}
     )
+
+
+async def note(tx: Transaction, *, owner_id: UUID, document_id: UUID, pages: Sequence[str]) -> None:
+    """Keeps what the document's text looks like. Nothing may be kept of it (`forget`)."""
     fingerprint = likeness.fingerprint(pages)
     if fingerprint is None:
         return
@@ -70,18 +74,11 @@ class _Compared:
 async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
     """Writes down which documents this one looks like. Bounded work, whatever the owner has."""
     keys = {"owner": owner_id, "id": document_id}
-    own = await tx.fetch_one(
-        "SELECT document_id, words, numbers FROM document_fingerprints WHERE owner_id = %(owner)s AND document_id = %(id)s",
-        keys,
-        row=_Compared,
-    )
-    if own is None:
-        return
     # Whoever is about to purge one of them is not waited for: that one is gone soon.
-    others = await tx.fetch_all(
+    compared = await tx.fetch_all(
         f"""
         SELECT document_id, words, numbers FROM document_fingerprints
-        WHERE owner_id = %(owner)s AND document_id = ANY (ARRAY(
+        WHERE owner_id = %(owner)s AND document_id = ANY (array_append(ARRAY(
             SELECT other.document_id FROM document_bands AS mine
             CROSS JOIN LATERAL (
                 SELECT document_id FROM document_bands
@@ -89,14 +86,17 @@ async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
             ) AS other
             WHERE mine.owner_id = %(owner)s AND mine.document_id = %(id)s
             GROUP BY other.document_id ORDER BY count(*) DESC, other.document_id DESC LIMIT {COMPARED}
-        ))
+        ), %(id)s))
         ORDER BY document_id FOR KEY SHARE SKIP LOCKED
         """,
         keys,
         row=_Compared,
     )
-    mine = Fingerprint([], own.words, own.numbers)
-    alike = [(likeness.likeness(mine, Fingerprint([], other.words, other.numbers)), other.document_id) for other in others]
+    prints = {one.document_id: Fingerprint([], one.words, one.numbers) for one in compared}
+    mine = prints.pop(document_id, None)
+    if mine is None:
+        return
+    alike = [(likeness.likeness(mine, other), other_id) for other_id, other in prints.items()]
     best = sorted((pair for pair in alike if pair[0] >= ALIKE_FROM), reverse=True)[:PAIRS]
     if best:
         await tx.execute(

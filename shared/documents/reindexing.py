@@ -21,6 +21,9 @@ log = logging.getLogger("docuvault.documents")
 AT_ONCE = 200
 """Documents that are looked up at a time."""
 
+DECLARED_AT_ONCE = 5_000
+"""Documents that are declared stale in a transaction."""
+
 SIDE_BY_SIDE = 3
 """Documents that are indexed at a time: while PostgreSQL writes one, the next is analysed."""
 
@@ -45,11 +48,10 @@ class Progress:
 
 
 async def reindex(*, at_most: int | None = None, everything: bool = False, progress: Callable[[Progress], None] | None = None) -> Progress:
-    """Indexes what is stale, at most so many documents; `everything` first declares all of it stale."""
+    """Indexes what is stale, at most so many documents; `everything` first declares all of it stale (but for what a newer version made)."""
     if everything:
-        async with database().system() as tx:
-            await tx.execute("UPDATE document_search SET analysis = 0")
-    done = 0
+        await _declare_stale()
+    done, stale_at_first = 0, await _left()
     passed: set[UUID] = set()
     while at_most is None or done < at_most:
         wanted = AT_ONCE if at_most is None else min(AT_ONCE, at_most - done)
@@ -68,8 +70,22 @@ async def reindex(*, at_most: int | None = None, everything: bool = False, progr
             break
         done += await _side_by_side(stale, passed)
         if progress is not None:
-            progress(Progress(done, await _left()))
+            # Not counted again: of millions that takes longer than indexing these.
+            progress(Progress(done, max(0, stale_at_first - done)))
     return Progress(done, await _left())
+
+
+async def _declare_stale() -> None:
+    declared = 1
+    while declared:
+        async with database().system() as tx:
+            declared = await tx.execute(
+                """
+                UPDATE document_search SET analysis = 0
+                WHERE document_id IN (SELECT document_id FROM document_search WHERE analysis = %(analysis)s LIMIT %(most)s)
+                """,
+                {"analysis": ANALYSIS, "most": DECLARED_AT_ONCE},
+            )
 
 
 async def _side_by_side(stale: Sequence[_Stale], passed: set[UUID]) -> int:

@@ -132,5 +132,6 @@ async def _count(db: TenantDatabase, view: View) -> int | None:
 
 
 async def _counted(tx: Transaction, chosen: str, parameters: dict[str, Any]) -> int:
+    await tx.execute(listing.WITHOUT_SEQUENTIAL_SCANS)
     counted: int = await tx.fetch_value(f"SELECT count(*) FROM ({chosen} LIMIT %(most)s) AS chosen", parameters)
     return counted

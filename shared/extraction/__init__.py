@@ -133,7 +133,10 @@ async def extract(
     With `defer_recognition`, pages that are only a picture have no text yet, and `Extraction.scans` lists them for `recognize`.
     Raises ExtractionFailed for good, SandboxUnavailable if it is worth trying again, OSError if `path` cannot be opened."""
     server = "reading" if defer_recognition else "recognition"
-    finished = await _run(server, _READ, path, _arguments(filename, defer_recognition=defer_recognition), limits)
+    arguments = _arguments(filename, defer_recognition=defer_recognition)
+    finished = await _run(server, _READ, path, arguments, limits)
+    if server == "reading" and finished.value == {"guess_encodings": True}:
+        finished = await _run("recognition", _READ, path, arguments | {"guess_encodings": True}, limits)
     extraction = _checked(finished.value, finished.blob)
     extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
     return extraction

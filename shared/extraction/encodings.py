@@ -213,12 +213,38 @@ def _strictly(data: bytes, encoding: str) -> str | None:
     return None if text.count("\0") > len(text) // 10 else text
 
 
+class ModelsLeftOut(BaseException):
+    """chardet is needed, and this process does without its models. No Exception: it is no damage to the part of a document being read."""
+
+
+_models_left_out = False
+
+
+def leave_models_out() -> None:
+    """From here on `decode` raises ModelsLeftOut, in this process and its children, when it needs chardet.
+
+    Its models take 25 MB, which each child of a process costs 5 ms of CPU time for, and few documents need them."""
+    global _models_left_out
+    _models_left_out = True
+
+
+def load_models() -> None:
+    """Have chardet and its models loaded (a quarter of a second, once)."""
+    global _models_left_out
+    import chardet
+
+    chardet.detect(bytes(range(128, 256)) * 4)
+    _models_left_out = False
+
+
 def _legacy_encoding(data: bytes) -> str:
     sample = _telling(data)
     spoken = language.detect(data[: 4 * _SAMPLE].decode("cp1252", "replace"))
     if spoken in _WRITTEN_IN_CP1252 and _plausibility(sample, "cp1252", _ALPHABETS[spoken]) > _NO_DOUBT:
         return "cp1252"
-    import chardet  # only where it is needed: its models take 40 MB and a quarter of a second
+    if _models_left_out:
+        raise ModelsLeftOut
+    import chardet
 
     scores = {encoding: 0.01 * (len(_WESTERN) - number) for number, encoding in enumerate(_WESTERN)}
     guesses = chardet.detect_all(sample, ignore_threshold=True)[:_CANDIDATES]

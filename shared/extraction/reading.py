@@ -5,7 +5,7 @@ import time
 from itertools import groupby
 from typing import Any, BinaryIO
 
-from shared.extraction import confinement, content_types, language, ocr_languages, refusals
+from shared.extraction import confinement, content_types, encodings, language, ocr_languages, refusals
 from shared.extraction.cleaning import clean, title
 from shared.extraction.content_types import (
     CSV,
@@ -46,18 +46,17 @@ _SPECIMEN += b">>>>>>endobj 4 0 obj<</Length %d>>stream\n%s\nendstream endobj tr
 
 
 def warm_up() -> None:
-    """Import and initialise all that readers use, so that children find it done; called in the fork server, on no document.
+    """Import and initialise what readers use, so that children find it done; called in the fork server, on no document.
 
-    Starts no threads: they would not live on in the children."""
+    Starts no threads: they would not live on in the children. What few documents need is left to `prepare`: all memory of this process
+    costs each child."""
     import contextlib
-    import encodings
+    import encodings as python_encodings
     import importlib
     import pkgutil
     from io import BytesIO
 
-    import chardet
     import pypdfium2  # noqa: F401
-    import tesserocr  # noqa: F401
     from PIL import Image
 
     from shared.extraction import formats
@@ -65,11 +64,11 @@ def warm_up() -> None:
 
     for module in pkgutil.iter_modules(formats.__path__):
         importlib.import_module(f"{formats.__name__}.{module.name}")
-    # A child finds no module that it has not (confinement.py): text encodings, and chardet with its models, are loaded when first used.
-    for module in pkgutil.iter_modules(encodings.__path__):
+    # A child finds no module that it has not (confinement.py), and text encodings are loaded when first used.
+    for module in pkgutil.iter_modules(python_encodings.__path__):
         with contextlib.suppress(ImportError):  # some exist on Windows only
             importlib.import_module(f"encodings.{module.name}")
-    chardet.detect(bytes(range(128, 256)) * 4)
+    encodings.leave_models_out()
     clean("é")
     clean("é\U00010200")
     Image.preinit()
@@ -83,13 +82,16 @@ def prepare(arguments: dict[str, Any]) -> None:
     """Load what a task of this module will need with these arguments; called in the fork server before a child is made, cheap but the first
     time."""
     recognition.prepare(arguments["ocr_languages"], arguments["tessdata"], deferred=arguments["defer_recognition"])
+    if arguments.get("guess_encodings") or not arguments["defer_recognition"]:
+        encodings.load_models()
 
 
 def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder), defer_recognition.
+    """Read a document. `arguments`: filename, ocr_languages (Tesseract codes), tessdata (folder), defer_recognition, guess_encodings.
 
-    Raises ExtractionFailed; the response is what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process
-    may have for OCR, and QUICK_CPU_SECONDS of it for anything else."""
+    The response is only `{"guess_encodings": True}` if the document cannot be read without that. Raises ExtractionFailed; the response is
+    what `shared.extraction` checks and makes an `Extraction` of. Takes what CPU time the process may have for OCR, and QUICK_CPU_SECONDS of
+    it for anything else."""
     confinement.allow_cpu(QUICK_CPU_SECONDS)
     recognizer = Recognizer(
         arguments["ocr_languages"],
@@ -97,7 +99,10 @@ def read(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], byt
         lambda: confinement.allow_cpu(None),
         deferred=arguments.get("defer_recognition", False),
     )
-    return _read_and_judge(file, arguments, recognizer)
+    try:
+        return _read_and_judge(file, arguments, recognizer)
+    except encodings.ModelsLeftOut:
+        return {"guess_encodings": True}, b""
 
 
 def read_unconfined(file: BinaryIO, arguments: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -146,6 +146,8 @@ _LETTERS = str.maketrans("łøđı", "lodi")
 
 def folded(text: str) -> str:
     """In lower case, without accents."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return "".join(character for character in decomposed if not unicodedata.combining(character)).translate(_LETTERS)
 

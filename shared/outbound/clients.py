@@ -7,7 +7,8 @@ small one cannot unfold into a large one. `client` speaks httpx; `sdk_client` sp
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     import requests
 
 RESPONSE_BYTES = 4 * 2**20
+READ_BYTES = 256 * 1024
+"""What asyncio reads from a socket at once (`_SelectorSocketTransport.max_size`)."""
 CONNECT_SECONDS = 5.0
 CONNECTIONS_KEPT = 20
 KEPT_SECONDS = 30.0
+DIRECT_BYTES = 2**20
+"""What is left of a body at least, if it is not to go through the parser."""
+REST_BYTES = 64 * 1024
+REST_SECONDS = 1.0
 
 
 class ResponseTooLarge(Exception):
@@ -48,8 +55,10 @@ class _CheckedConnections:
         failed: Exception | None = None
         for address in await self._guard.addresses(host, port):
             try:
-                return await self._network.connect_tcp(
-                    str(address), port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                return _LargeReads(
+                    await self._network.connect_tcp(
+                        str(address), port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                    )
                 )
             except (self._core.ConnectError, self._core.ConnectTimeout) as refused:
                 failed = refused
@@ -62,20 +71,83 @@ class _CheckedConnections:
         await asyncio.sleep(seconds)
 
 
-def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_bytes: int) -> Any:
-    class Bounded(library.AsyncByteStream):  # type: ignore[name-defined,misc]
-        """A response's body, cut off with ResponseTooLarge."""
+class _LargeReads:
+    """A connection of httpcore that reads as much at once as asyncio takes from a socket, where httpcore asks for a quarter of it."""
 
-        def __init__(self, stream: Any) -> None:
-            self._stream = stream
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.has_read = False
+        """Since it was last written to."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  httpcore's interface
+        self.has_read = True
+        content: bytes = await self._stream.read(max(max_bytes, READ_BYTES), timeout=timeout)
+        return content
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  httpcore's interface
+        self.has_read = False
+        await self._stream.write(buffer, timeout=timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(self, *arguments: Any, **named: Any) -> Any:
+        return _LargeReads(await self._stream.start_tls(*arguments, **named))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_bytes: int, idle_seconds: float = KEPT_SECONDS) -> Any:
+    class Bounded(library.AsyncByteStream):  # type: ignore[name-defined,misc]
+        """A response's body, cut off with ResponseTooLarge.
+
+        The parser (h11) copies each byte three times. So of a long body of known length it gets the first part, with which it hands out
+        all that it holds; the rest comes straight from the connection, which is closed afterwards.
+        """
+
+        def __init__(self, response: Any, seconds: float | None) -> None:
+            self._stream = response.stream
+            self._network = response.extensions.get("network_stream")
+            self._seconds = seconds
+            length = response.headers.get("Content-Length", "")
+            plain = length.isascii() and length.isdecimal() and "Transfer-Encoding" not in response.headers
+            self._length = int(length) if plain and isinstance(self._network, _LargeReads) else 0
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             received = 0
-            async for part in self._stream:
-                received += len(part)
-                if received > response_bytes:
-                    raise ResponseTooLarge(f"The response is longer than {response_bytes} bytes.")
-                yield part
+            async with aclosing(self._parts()) as parts:
+                async for part in parts:
+                    received += len(part)
+                    if received > response_bytes:
+                        raise ResponseTooLarge(f"The response is longer than {response_bytes} bytes.")
+                    yield part
+
+        async def _parts(self) -> AsyncGenerator[bytes, None]:
+            left = self._length
+            async with aclosing(aiter(self._stream)) as parsed:
+                async for part in parsed:
+                    yield part
+                    left -= len(part)
+                    if left > DIRECT_BYTES:
+                        break
+                else:
+                    return
+                while left:
+                    part = (await self._read())[:left]
+                    yield part
+                    left -= len(part)
+
+        async def _read(self) -> bytes:
+            try:
+                part: bytes = await self._network.read(READ_BYTES, timeout=self._seconds)
+            except core.TimeoutException as silent:
+                raise library.ReadTimeout(str(silent)) from silent
+            except core.NetworkError as lost:
+                raise library.ReadError(str(lost)) from lost
+            if not part:
+                raise library.RemoteProtocolError("The connection ended before the body did.")
+            return part
 
         async def aclose(self) -> None:
             await self._stream.aclose()
@@ -89,33 +161,60 @@ def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_
                 ssl_context=trust,
                 max_connections=None,
                 max_keepalive_connections=CONNECTIONS_KEPT,
-                keepalive_expiry=KEPT_SECONDS,
+                keepalive_expiry=idle_seconds,
                 network_backend=_CheckedConnections(guard, core),
             )
 
         async def handle_async_request(self, request: Any) -> Any:
             request.headers["Accept-Encoding"] = "identity"
             response = await super().handle_async_request(request)
+            network = response.extensions.get("network_stream")
+            if isinstance(network, _LargeReads) and not network.has_read:
+                await response.aclose()
+                raise library.RemoteProtocolError("The response was there before its request: it is the rest of an earlier one.")
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
                 await response.aclose()
                 raise ResponseTooLarge("The response is packed although that was not asked for.")
-            response.stream = Bounded(response.stream)
+            response.stream = Bounded(response, request.extensions.get("timeout", {}).get("read"))
             return response
 
     return Guarded()
 
 
-def client(guard: UrlGuard, *, seconds: float, response_bytes: int = RESPONSE_BYTES) -> "httpx.AsyncClient":
-    """A client of httpx; `seconds` is the longest silence it bears. To be closed by the caller."""
+def client(
+    guard: UrlGuard, *, seconds: float, response_bytes: int = RESPONSE_BYTES, idle_seconds: float = KEPT_SECONDS
+) -> "httpx.AsyncClient":
+    """A client of httpx; `seconds` is the longest silence it bears, a connection is kept for a next request for `idle_seconds`.
+
+    To be closed by the caller.
+    """
     import httpcore
     import httpx
 
     return httpx.AsyncClient(
-        transport=_transport(httpx, httpcore, guard, response_bytes),
+        transport=_transport(httpx, httpcore, guard, response_bytes, idle_seconds),
         timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
         follow_redirects=False,
         trust_env=False,
     )
+
+
+async def finish(response: "httpx.Response") -> None:
+    """Closes a response of whose body nothing was read, or all.
+
+    If there is a rest, and it is short and comes at once, it is read before: else the connection could not be used for the next request,
+    which would have to open one (and, with TLS, to agree on keys) anew.
+    """
+    import httpx
+
+    with suppress(httpx.HTTPError, httpx.StreamError, ResponseTooLarge, TimeoutError):
+        received = 0
+        async with asyncio.timeout(REST_SECONDS):
+            async for part in response.aiter_raw():
+                received += len(part)
+                if received > REST_BYTES:
+                    break
+    await response.aclose()
 
 
 _sdk_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UrlGuard, httpx2.AsyncClient]]" = WeakKeyDictionary()

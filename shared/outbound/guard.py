@@ -83,6 +83,10 @@ def parts_of(url: str) -> tuple[str, int]:
 async def _resolved(host: str, port: int) -> Sequence[Address]:
     """Every address of `host`, as the system's resolver orders them; it also reads the odd spellings of IPv4 (`0x7f.1`)."""
     try:
+        return (ip_address(host),)
+    except ValueError:
+        pass  # a name, or a spelling that the resolver reads
+    try:
         async with asyncio.timeout(RESOLVE_SECONDS):
             infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, TimeoutError):

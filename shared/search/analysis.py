@@ -8,7 +8,7 @@ some hundred thousand words, words are found without their positions; beyond LEX
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -83,6 +83,12 @@ def length_code(count: int) -> int:
 def name_positions(filename: str, title: str) -> tuple[int, int]:
     """The positions in the name's tsvector of the first word of the file name and of the title."""
     return 2, 2 + len(words.words(filename)[:NAME_WORDS]) + 1
+
+
+def positions_of(text: str, lexemes: Collection[str], *, language: str) -> frozenset[int]:
+    """The positions of a text's words that have any of these lexemes; the first word's is 1. `language` is a stemmer's name."""
+    wanted = frozenset(lexemes)
+    return frozenset(at for at, (token, _) in enumerate(words.tokens(text), 1) if wanted.intersection(_known(token, language)[0]))
 
 
 def analyse(pages: Sequence[str], *, language: str, filename: str, title: str, notes: str | None = None) -> Analysis:

@@ -9,13 +9,14 @@ What is promised:
   Phrases and exclusions hold. A word that stands nowhere counts as the words it looks like. With `or`, and with another sort than
   relevance, the list has the documents with all the words (with another sort: those with any of them, if there is none).
 - A question is asked once more with the words that its best documents have in common, which moves the best RERANKED among themselves.
-- A bounded number of candidates is looked at for a page, so a page may end short (phrases that hardly any of them has); the next goes on.
+- A bounded number of candidates is looked at for a page, and for phrases no longer than PATIENCE, so a page may end short, even without
+  items (phrases that hardly any of them has); it has a `next_cursor` then, and the next page goes on behind what was looked at.
 - Pages are stable: a document that does not change is neither repeated nor left out, for the first page fixes the words' weights and the
   words added. What arrives later is found by searching again.
 - Nothing but the owner's own documents is looked at: row-level security holds for every statement.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Generic, TypeVar
@@ -28,7 +29,7 @@ from shared.db import TenantDatabase, Transaction
 from shared.errors import InvalidCursor
 from shared.search import plan as plans
 from shared.search import ranking, snippets
-from shared.search.analysis import POSITIONS_LOST, name_positions
+from shared.search.analysis import PASSAGE_WORDS, POSITIONS, POSITIONS_LOST, name_positions, positions_of
 from shared.search.plan import Matches, Narrowing, Plan, Ranked
 from shared.search.query import Group, Query, Unit
 from shared.search.ranking import Numbers, Scores
@@ -41,6 +42,12 @@ CANDIDATES, MOST_CANDIDATES = 4_000, 30_000
 
 FEW = 4_000
 """Documents that a filter lets through up to which they are told apart before ranking."""
+
+PATIENCE = 150
+"""Milliseconds after which no more documents are looked at for a phrase: each may be a few reads in different places of a disk."""
+
+LOOKED_AT = 100
+"""Documents that are looked at for a page of the best, however long that takes."""
 
 SORTED_BY_INDEX = 0.1
 """From this share of the documents on, walking through them in the order wanted finds a page sooner than sorting all matches."""
@@ -56,6 +63,9 @@ LONG = 20_000
 
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
+
+LATER_PAGES = 3
+"""Pages without positions that are looked at for a snippet."""
 
 SourceRow = TypeVar("SourceRow")
 
@@ -87,11 +97,16 @@ class Hit(Generic[SourceRow]):
 
 @dataclass(frozen=True)
 class Found(Generic[SourceRow]):
-    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets."""
+    """A page of hits; `matched` are the numbers of the documents that match, best first, as far as they are counted for facets: of
+    phrases, those that could be looked at in time.
+
+    `is_late` says that it ended for want of time.
+    """
 
     hits: list[Hit[SourceRow]]
     next_cursor: str | None
     matched: list[int]
+    is_late: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,11 +136,15 @@ class _PageRow:
     document: dict[str, Any]
     number: int
     score: float
+    is_hit: bool
+    is_late: bool
     filename: str
     title: str
     excerpt: str | None
     excerpt_position: int | None
     text_positions: list[int]
+    language: str
+    later_excerpts: list[str] | None
     name_positions: list[int]
     sort_key: str | None
     added: list[list[Any]] | None
@@ -164,14 +183,16 @@ async def find(
             return Found([], None, [])
         ranked = plans.rank(query, matches, wholes=sort != "-relevance")
         if sort != "-relevance":
-            return await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+            found = await _sorted(tx, db.owner_id, query, matches, ranked, source, sort, limit, position, binding, facets)
+            return replace(found, matched=await _having_phrases(tx, db.owner_id, query, matches.plan, found.matched))
         found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
-        if narrowing is not None and matches.narrowed is None and len(found.hits) < limit and found.next_cursor is not None:
+        short = len(found.hits) < limit and found.next_cursor is not None and not found.is_late
+        if narrowing is not None and matches.narrowed is None and short:
             # Hardly any of the best may be shown: once more among those that may.
             matches = await plans.again(tx, db.owner_id, matches.plan, replace(narrowing, at_most=None))
             ranked = plans.rank(query, matches, wholes=False)
             found = await by_relevance(tx, db.owner_id, query, matches, ranked, source, limit, added, position, binding, facets)
-        return found
+        return replace(found, matched=await _having_phrases(tx, db.owner_id, query, matches.plan, found.matched))
 
 
 # By relevance
@@ -215,6 +236,7 @@ async def by_relevance(
     else:
         extra = _ADDED_BEFORE
     check = _check(query, matches.plan)
+    marks = _marks(query, matches)
     rows = await tx.fetch_all(
         f"""
         WITH candidates AS MATERIALIZED (
@@ -234,25 +256,29 @@ async def by_relevance(
             CROSS JOIN LATERAL (SELECT get_byte(s.frequencies, l.place::integer - 1) AS times) AS f
             GROUP BY c.number, c.score
         ), ordered AS MATERIALIZED (
-            SELECT c.number, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
+            SELECT c.number, c.place, coalesce(round(r.score::numeric, {ranking.DECIMALS})::double precision, c.score) AS score
             FROM candidates AS c LEFT JOIN rescored AS r ON r.number = c.number
-            ORDER BY 2 DESC, 1 DESC
-        ), page AS MATERIALIZED (
-            SELECT o.number, o.score, s.document_id
+            ORDER BY 3 DESC, 1 DESC
+        ), walked AS MATERIALIZED (
+            SELECT o.number, o.score, s.document_id, s.is_hit, late.is_late
             FROM ordered AS o
+            CROSS JOIN LATERAL (SELECT {_late(check, f"o.place > {LOOKED_AT}")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number {check} OFFSET 0
+                SELECT s.document_id, {check or "true"} AND EXISTS (
+                    SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)}
+                ) AS is_hit
+                FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
             ) AS s
-            CROSS JOIN LATERAL (SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)} OFFSET 0) AS d
-            WHERE %(key)s::double precision IS NULL OR (o.score, o.number) < (%(key)s::double precision, %(after)s::integer)
+            WHERE (%(key)s::double precision IS NULL OR (o.score, o.number) < (%(key)s::double precision, %(after)s::integer))
+                AND (s.is_hit OR late.is_late)
             LIMIT %(page)s
-        )
+        ), {_PAGE}
         {_SHOWN.format(columns=_document(source.columns), sort_key="NULL")}
         ORDER BY page.score DESC, page.number DESC
         """,
         {
             **source.parameters,
-            **_marks(query, matches),
+            **marks,
             "owner": owner_id,
             "numbers": _array(numbers),
             "scores": _array(scores),
@@ -272,15 +298,20 @@ async def by_relevance(
     )
     if rows and rows[0].added is not None:
         added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
+    hits = [row for row in rows if row.is_hit]
+    is_late = bool(rows) and rows[-1].is_late
     following = None
-    if len(rows) > limit:
-        following = Position(rows[limit - 1].score, rows[limit - 1].number)
+    if len(hits) > limit:
+        following = Position(hits[limit - 1].score, hits[limit - 1].number)
+    elif is_late:
+        following = Position(rows[-1].score, rows[-1].number)
     elif len(numbers) == most:
         following = Position(float(scores[-1]), int(numbers[-1]))
     return Found(
-        [_hit(row, source) for row in rows[:limit]],
+        [_hit(row, source, marks["marked"]) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, added, following, binding),
         matched,
+        is_late,
     )
 
 
@@ -325,9 +356,18 @@ _ADDED_NOW = f"""
         )
 """
 
+_PAGE = """
+        page AS MATERIALIZED (
+            -- Past the time, everything that was walked is there: what is no hit tells where the next page goes on.
+            SELECT * FROM (SELECT w.*, row_number() OVER () = count(*) OVER () AS is_last FROM walked AS w) AS w
+            WHERE is_hit OR (is_last AND is_late)
+        )
+"""
+
 _SHOWN = """
-        SELECT {columns} AS document, page.number, page.score, d.filename, d.title,
+        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, d.filename, d.title,
             excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
+            s.language, later.excerpts AS later_excerpts,
             ARRAY(
                 SELECT unnest(named.positions) FROM unnest(s.name) AS named WHERE named.lexeme = ANY (%(marked)s::text[])
             ) AS name_positions,
@@ -347,7 +387,7 @@ _SHOWN = """
                 CROSS JOIN unnest(word.positions, word.weights) AS at (position, class)
                 WHERE at.class = 'D'
             )
-            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions,
+            SELECT (SELECT array_agg(DISTINCT position) FROM found) AS positions, ARRAY(SELECT term FROM found) AS terms,
                 coalesce((
                     SELECT passage
                     FROM (SELECT passage, term, max(weight) AS weight FROM found GROUP BY passage, term) AS telling
@@ -370,6 +410,30 @@ _SHOWN = """
                 SELECT d.notes WHERE p.pages[start.passage] = 0
             ) AS leaf
         ) AS excerpt ON true
+        CROSS JOIN LATERAL (
+            -- Of a document with more words than have positions: around the rarest word, if it has none, on the first pages where it
+            -- seems to stand.
+            SELECT array_agg(substr(near.text, greatest(1, near.at - %(half_excerpt)s), %(excerpt)s) ORDER BY near.number) AS excerpts
+            FROM (
+                SELECT leaf.number, leaf.text, seen.at
+                FROM (
+                    SELECT m.term, string_to_array(m.written, chr(10)) AS written
+                    FROM unnest(
+                        %(marked)s::text[], %(marked_terms)s::integer[], %(marked_weights)s::double precision[], %(marked_written)s::text[]
+                    ) AS m (lexeme, term, weight, written)
+                    WHERE cardinality(p.words) >= %(passages)s AND m.lexeme = ANY (s.lexemes)
+                    ORDER BY m.weight DESC, m.term = ANY (marks.terms) DESC LIMIT 1
+                ) AS rarest
+                JOIN document_pages AS leaf ON rarest.term <> ALL (marks.terms)
+                    AND leaf.owner_id = %(owner)s AND leaf.document_id = page.document_id
+                    AND leaf.number >= p.pages[cardinality(p.pages)]
+                CROSS JOIN LATERAL (
+                    SELECT min(nullif(strpos(leaf.text, written), 0)) AS at FROM unnest(rarest.written) AS written
+                ) AS seen
+                WHERE seen.at IS NOT NULL
+                ORDER BY leaf.number LIMIT %(later_pages)s
+            ) AS near
+        ) AS later
 """
 
 
@@ -413,40 +477,50 @@ async def _sorted(
     check = _check(query, matches.plan)
     walk = bool(without) or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents
     if walk:
-        page = f"""
-            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
+        walked = f"""
+            SELECT s.number, 0.0::double precision AS score, d.id AS document_id, s.is_hit, late.is_late
             FROM documents AS d
+            CROSS JOIN LATERAL (SELECT {_late(check, "d.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number FROM document_search AS s
-                WHERE s.document_id = d.id AND s.owner_id = %(owner)s AND ({" OR ".join(chosen)}) {check}
+                SELECT s.number, ({" OR ".join(chosen)}) AND {check or "true"} AS is_hit FROM document_search AS s
+                WHERE s.document_id = d.id AND s.owner_id = %(owner)s
                 OFFSET 0
             ) AS s
-            WHERE {" AND ".join(conditions)}
+            WHERE {" AND ".join(conditions)} AND (s.is_hit OR late.is_late)
             ORDER BY {column} {direction}, d.id {direction}
             LIMIT %(page)s
         """
     else:
-        page = f"""
-            SELECT s.number, 0.0::double precision AS score, d.id AS document_id
-            FROM unnest(%(numbers)s::integer[]) AS c (number)
+        walked = f"""
+            SELECT o.number, 0.0::double precision AS score, o.id AS document_id, s.is_hit, late.is_late
+            FROM (
+                SELECT s.number, d.id
+                FROM unnest(%(numbers)s::integer[]) AS c (number)
+                CROSS JOIN LATERAL (
+                    SELECT s.number, s.document_id FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = c.number OFFSET 0
+                ) AS s
+                JOIN documents AS d ON d.id = s.document_id
+                WHERE {" AND ".join(conditions)}
+                ORDER BY {column} {direction}, d.id {direction}
+                {"OFFSET 0" if check else "LIMIT %(page)s"}
+            ) AS o
+            CROSS JOIN LATERAL (SELECT {_late(check, "o.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number, s.document_id FROM document_search AS s
-                WHERE s.owner_id = %(owner)s AND s.number = c.number {check} OFFSET 0
+                SELECT {check or "true"} AS is_hit FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
             ) AS s
-            JOIN documents AS d ON d.id = s.document_id
-            WHERE {" AND ".join(conditions)}
-            ORDER BY {column} {direction}, d.id {direction}
+            WHERE s.is_hit OR late.is_late
             LIMIT %(page)s
         """
+    marks = _marks(query, matches)
     rows = await tx.fetch_all(
         f"""
-        WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), page AS MATERIALIZED ({page})
+        WITH added AS (SELECT NULL AS lexeme, NULL AS weight WHERE false), walked AS MATERIALIZED ({walked}), {_PAGE}
         {_SHOWN.format(columns=_document(source.columns), sort_key=f"({column})::text")}
         ORDER BY {column} {direction}, d.id {direction}
         """,
         {
             **source.parameters,
-            **_marks(query, matches),
+            **marks,
             **{f"{name}_bits": _bits(values) for name, values in among.items()},
             "owner": owner_id,
             "numbers": None if walk else _array(numbers),
@@ -457,13 +531,15 @@ async def _sorted(
         },
         row=_PageRow,
     )
-    following = None
-    if len(rows) > limit:
-        following = Position(str(rows[limit - 1].sort_key), str(rows[limit - 1].document["id"]))
+    hits = [row for row in rows if row.is_hit]
+    is_late = bool(rows) and rows[-1].is_late
+    last = hits[limit - 1] if len(hits) > limit else rows[-1] if is_late else None
+    following = None if last is None else Position(str(last.sort_key), str(last.document["id"]))
     return Found(
-        [_hit(row, source) for row in rows[:limit]],
+        [_hit(row, source, marks["marked"]) for row in hits[:limit]],
         None if following is None else _encoded(matches.plan, Added(), following, binding),
         matched,
+        is_late,
     )
 
 
@@ -494,7 +570,12 @@ def _array(values: Numbers | Scores) -> str:
 
 
 def _check(query: Query, plan: Plan) -> str:
-    return "" if _verified(query, plan) is None else "AND s.contents @@ %(verify)s::tsquery"
+    return "" if _verified(query, plan) is None else "s.contents @@ %(verify)s::tsquery"
+
+
+def _late(check: str, may_be: str) -> str:
+    """Whether a row of the outer query, which `may_be` speaks of, is looked at past the time: only what is to be checked takes any."""
+    return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check else "false"
 
 
 def _verified(query: Query, plan: Plan) -> str | None:
@@ -542,12 +623,32 @@ def _literal(lexeme: str) -> str:
     return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
+async def _having_phrases(tx: Transaction, owner_id: UUID, query: Query, plan: Plan, numbers: list[int]) -> list[int]:
+    """Of documents that have the words those that have the phrases, too, as far as there is time to look."""
+    check = _check(query, plan)
+    if not check or not numbers:
+        return numbers
+    having: list[int] = await tx.fetch_value(
+        f"""
+        SELECT coalesce(array_agg(n.number), '{{}}')
+        FROM unnest(%(numbers)s::integer[]) AS n (number)
+        CROSS JOIN LATERAL (SELECT {_late(check, "n.number IS NOT NULL")} AS is_late OFFSET 0) AS late
+        CROSS JOIN LATERAL (
+            SELECT FROM document_search AS s WHERE NOT late.is_late AND s.owner_id = %(owner)s AND s.number = n.number AND {check} OFFSET 0
+        ) AS s
+        """,
+        {"numbers": numbers, "owner": owner_id, "verify": _verified(query, plan)},
+    )
+    return having
+
+
 # What is shown
 
 
 def _marks(query: Query, matches: Matches) -> dict[str, Any]:
     """The lexemes that a snippet marks, each with its word's number and weight."""
     marked: dict[str, tuple[int, float]] = {}
+    written: dict[str, list[str]] = {}
     first = 0
     for group in query.groups:
         for at, unit in plans.required(group, matches.plan):
@@ -555,18 +656,30 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
             lexemes = [lexeme for word in unit.words for lexeme, _ in matches.plan.lexemes.get(word, ())]
             for lexeme in (*lexemes, *unit.spellings):
                 marked.setdefault(lexeme, (first + at, weight))
+            for word, said in zip(unit.words, unit.spoken, strict=True):
+                for lexeme, _ in matches.plan.lexemes.get(word, ()):
+                    written.setdefault(lexeme, _written(lexeme, said))
         first += len(group.wanted) + len(group.excluded)
     return {
         "marked": list(marked),
         "marked_terms": [term for term, _ in marked.values()],
         "marked_weights": [weight for _, weight in marked.values()],
+        "marked_written": ["\n".join(written.get(lexeme, ())) for lexeme in marked],
+        "passages": POSITIONS // PASSAGE_WORDS,
+        "later_pages": LATER_PAGES,
         "excerpt": EXCERPT,
         "half_excerpt": EXCERPT // 2,
     }
 
 
-def _hit(row: _PageRow, source: Source[SourceRow]) -> Hit[SourceRow]:
-    return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row))
+def _written(lexeme: str, said: str) -> list[str]:
+    """What a page has in it that has the word: as folded and as asked for, in small letters (the first may be a capital) or in capitals."""
+    beginnings = {part[1:] if len(part) > 3 else part for part in (lexeme, said[: max(3, len(lexeme))])}
+    return sorted({spelling for part in beginnings for spelling in (part, part.upper())})
+
+
+def _hit(row: _PageRow, source: Source[SourceRow], marked: Collection[str]) -> Hit[SourceRow]:
+    return Hit(source.row(**row.document), _shown_score(row.score), _snippet(row, marked))
 
 
 def _shown_score(score: float) -> float:
@@ -576,15 +689,19 @@ def _shown_score(score: float) -> float:
     return round(whole + relevance / (1 + relevance), 6)
 
 
-def _snippet(row: _PageRow) -> str:
+def _snippet(row: _PageRow, marked: Collection[str]) -> str:
+    for excerpt in row.later_excerpts or ():
+        places = positions_of(excerpt, marked, language=row.language)
+        if places:
+            return snippets.cut(excerpt, places)
     if row.text_positions and row.excerpt is not None and row.excerpt_position is not None:
         return snippets.cut(row.excerpt, frozenset(row.text_positions), first=row.excerpt_position)
     if row.name_positions:
         filename, title = name_positions(row.filename, row.title)
-        marked = frozenset(row.name_positions)
-        if max(marked) >= title:
-            return snippets.cut(row.title, marked, first=title)
-        return snippets.cut(row.filename, marked, first=filename)
+        named = frozenset(row.name_positions)
+        if max(named) >= title:
+            return snippets.cut(row.title, named, first=title)
+        return snippets.cut(row.filename, named, first=filename)
     return snippets.cut(row.excerpt or row.title, ())
 
 

@@ -156,7 +156,7 @@ class GoogleDriveBackend(WholeObjects):
         file = await self._find(key)
         if file is None or file["mimeType"] == FOLDER:
             raise ObjectMissing
-        return str(file.get("sha256Checksum") or await super().sha256(key))
+        return str(file.get("sha256Checksum") or await self._hash(key, int(file["size"]) if "size" in file else None))
 
     async def changes(self, folder: str, since: str) -> tuple[bool, str]:
         """By the drive's list of changes, which is of all its files (Drive's "Retrieve changes")."""

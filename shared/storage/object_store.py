@@ -15,7 +15,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
@@ -360,13 +360,10 @@ class ObjectStore:
             page = await answer.text()
         return [_first(upload, "UploadId") for upload in _each(page, "Upload") if _first(upload, "Key") == key]
 
-    async def _send_part(self, key: str, upload_id: str, number: int, content: bytes) -> str:
-        async with self._request("PUT", key, query={"partNumber": str(number), "uploadId": upload_id}, body=content) as answer:
-            return _etag(answer)
-
     async def _send_piece(self, key: str, upload_id: str, number: int, piece: Piece) -> str:
-        async with piece.content() as content:
-            return await self._send_part(key, upload_id, number, content)
+        query, headers = {"partNumber": str(number), "uploadId": upload_id}, {"content-length": str(piece.size)}
+        async with piece.chunks() as chunks, self._request("PUT", key, query=query, headers=headers, body=chunks) as answer:
+            return _etag(answer)
 
     async def _abort_quietly(self, key: str, upload_id: str) -> None:
         try:
@@ -382,7 +379,7 @@ class ObjectStore:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
     ) -> "AsyncIterator[ClientResponse]":
         """A successful response, its body yet to be read. Raises ObjectMissing, PartsRefused, StorageUnavailable, also while it is read."""
         from aiohttp import ClientError
@@ -403,7 +400,12 @@ class ObjectStore:
             raise StorageUnavailable("The object store cannot be reached just now; try again in a moment.") from lost
 
     async def _sent(
-        self, method: str, key: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None, body: bytes | None
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        body: bytes | AsyncIterable[bytes] | None,
     ) -> "ClientResponse":
         from aiohttp import ClientError
         from yarl import URL

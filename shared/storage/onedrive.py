@@ -33,7 +33,7 @@ from shared.storage.backend import (
 )
 from shared.storage.cloud_addresses import segments
 from shared.storage.spooling import exactly, pieces
-from shared.storage.whole_objects import WholeObjects
+from shared.storage.whole_objects import IDLE_SECONDS, WholeObjects
 
 if TYPE_CHECKING:
     import httpx
@@ -147,9 +147,10 @@ class OneDriveBackend(WholeObjects):
                 raise StorageUnavailable("OneDrive's listing goes on at another address.")  # the token must not follow it there
 
     async def sha256(self, key: str) -> str:
-        if await self.stat(key) is None:
+        stored = await self.stat(key)
+        if stored is None:
             raise ObjectMissing
-        return await super().sha256(key)
+        return await self._hash(key, stored.size)
 
     async def changes(self, folder: str, since: str) -> tuple[bool, str]:
         """By Graph's `delta` of the whole drive: that of a folder exists for personal accounts only."""
@@ -282,7 +283,7 @@ class OneDriveBackend(WholeObjects):
         """A successful response (or one of `accept`); `signed` addresses get no token. Raises the named errors, also while it is read."""
         import httpx
 
-        from shared.outbound.clients import ResponseTooLarge
+        from shared.outbound.clients import ResponseTooLarge, finish
 
         try:
             response = await self._sent(method, url, dict(headers or {}), content, signed=signed)
@@ -290,6 +291,7 @@ class OneDriveBackend(WholeObjects):
                 if response.status_code >= 300 and response.status_code not in accept:
                     _refuse(response.status_code, await _read(response), _seconds(response.headers.get("retry-after", "")))
                 yield response
+                await finish(response)
             finally:
                 await response.aclose()
         except (HostNotAllowed, UrlNotAllowed, ResponseTooLarge) as refused:
@@ -299,6 +301,8 @@ class OneDriveBackend(WholeObjects):
 
     async def _sent(self, method: str, url: str, headers: dict[str, str], content: bytes | None, *, signed: bool) -> "httpx.Response":
         import httpx
+
+        from shared.outbound.clients import finish
 
         refreshed = False
         pauses = list(PAUSES_SECONDS)
@@ -316,13 +320,13 @@ class OneDriveBackend(WholeObjects):
             else:
                 if response.status_code == 401 and not signed and not refreshed:
                     # Ended before its time: once more with a new one.
-                    await response.aclose()
+                    await finish(response)
                     self._tokens, refreshed = await self._tokens.refresh(), True
                     continue
                 wait = _seconds(response.headers.get("retry-after", ""))
                 if response.status_code not in PASSING or not pauses or wait > LONGEST_PAUSE_SECONDS:
                     return response
-                await response.aclose()
+                await finish(response)
             await asyncio.sleep(max(pauses.pop(0), wait))
 
     async def _token(self) -> str:
@@ -334,7 +338,7 @@ class OneDriveBackend(WholeObjects):
         from shared.outbound.clients import client
 
         if self._http is None:
-            self._http = client(self._guard, seconds=SILENCE_SECONDS, response_bytes=2**62)
+            self._http = client(self._guard, seconds=SILENCE_SECONDS, response_bytes=2**62, idle_seconds=IDLE_SECONDS)
         return self._http
 
 

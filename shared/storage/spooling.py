@@ -1,12 +1,13 @@
 """Streams in pieces that wait on the disk, not in memory.
 
-A piece that comes in slowly is a temporary file without a name; it is read into memory when it is whole, and only while it is sent. So
-however many streams come in at once, and however slowly, this process holds SENT_AT_ONCE pieces in memory at most.
+A piece that comes in slowly is a temporary file without a name; it is read again when it is whole, and only while it is sent: a little at a
+time, or all of it for who needs that. So however many streams come in at once, and however slowly, this process holds SENT_AT_ONCE pieces
+in memory at most.
 """
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from shared.storage.backend import StorageUnavailable, WrongContent
 
 IN_MEMORY = 64 * 1024
 """Bytes of a piece that are held before there is a file."""
+READ_AT_ONCE = 256 * 1024
 SENT_AT_ONCE = 4
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
@@ -45,9 +47,35 @@ class Piece:
         finally:
             self.drop()
 
+    @asynccontextmanager
+    async def chunks(self) -> AsyncIterator[AsyncIterable[bytes]]:
+        """As `content`, a little at a time; each iteration begins anew, so what failed can be sent again."""
+        try:
+            async with _turn():
+                yield _Rereadable(self._file)
+        finally:
+            self.drop()
+
     def drop(self) -> None:
         """Frees what the piece takes."""
         self._file.close()
+
+
+class _Rereadable:
+    """A file's bytes, from their beginning for whoever iterates; one who was left in the middle disturbs no other."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        position = 0
+        while True:
+            self._file.seek(position)
+            chunk = self._file.read(READ_AT_ONCE)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
 
 
 async def pieces(chunks: AsyncIterator[bytes], size: int) -> AsyncGenerator[Piece, None]:

@@ -37,7 +37,7 @@ from shared.storage.backend import (
 from shared.storage.cloud_addresses import segments, validate_cloud_url
 from shared.storage.multistatus import MultistatusReader, NotMultistatus, Resource
 from shared.storage.spooling import exactly
-from shared.storage.whole_objects import WholeObjects
+from shared.storage.whole_objects import IDLE_SECONDS, WholeObjects
 
 if TYPE_CHECKING:
     import httpx
@@ -53,6 +53,8 @@ PAUSES_SECONDS = (0.2, 1.0)
 LONGEST_PAUSE_SECONDS = 10
 """A server that wants us to wait for longer is not waited for: the step is tried again later."""
 LISTING_BYTES = 2**30
+DESCRIPTION_BYTES = 2**20
+"""What a server may say of one file or folder."""
 REDIRECTS = 3
 PASSING = frozenset({423, 429, 500, 502, 503, 504})
 
@@ -97,6 +99,7 @@ class WebDAVBackend(WholeObjects):
             return await self._expect(key, size)
         except ObjectMissing:
             # Some servers cut the target of a MOVE at the first “?” or “;”, however it is written.
+            await self._discard(unfinished)
             raise NameRefused("The server does not keep a file under this name.") from None
 
     async def stat(self, key: str) -> StoredObject | None:
@@ -161,6 +164,12 @@ class WebDAVBackend(WholeObjects):
         if elsewhere and not listed:
             raise StorageUnavailable("The server lists its files under another address than the one it was asked at.")
 
+    async def sha256(self, key: str) -> str:
+        resource = await self._find(key)
+        if resource is None or resource.is_folder:
+            raise ObjectMissing
+        return await self._hash(key, resource.size)
+
     async def changes(self, folder: str, since: str) -> tuple[bool, str]:
         """A folder's tag says nothing of its files' contents, nor of folders within: each look lists it."""
         return True, ""
@@ -209,13 +218,15 @@ class WebDAVBackend(WholeObjects):
         return f"{self._base}{path}{'/' if folder or not key else ''}"
 
     async def _find(self, key: str) -> Resource | None:
-        try:
-            # Without a slash at the end: a file's address has none, and servers name a folder's in their response.
+        first: Resource | None = None
+        # Without a slash at the end: a file's address has none, and servers name a folder's in their response.
+        with suppress(ObjectMissing):
             async with aclosing(self._resources(self._url(key), depth=0)) as resources:
-                return await anext(resources, None)
-        except ObjectMissing:
-            pass
-        return None
+                async for resource in resources:
+                    if first is not None:
+                        break  # a server that knows no Depth
+                    first = resource  # the rest is read, too: then the connection is free for the next request
+        return first
 
     async def _resources(self, url: str, *, depth: int) -> AsyncGenerator[Resource, None]:
         headers = {"Depth": str(depth), "Content-Type": "application/xml; charset=utf-8"}
@@ -226,7 +237,7 @@ class WebDAVBackend(WholeObjects):
             try:
                 async for chunk in response.aiter_raw():
                     received += len(chunk)
-                    if received > LISTING_BYTES:
+                    if received > (LISTING_BYTES if depth else DESCRIPTION_BYTES):
                         raise NotMultistatus("The server's listing does not end.")
                     for resource in reader.feed(chunk):
                         yield resource
@@ -327,16 +338,18 @@ class WebDAVBackend(WholeObjects):
         """
         import httpx
 
-        from shared.outbound.clients import ResponseTooLarge
+        from shared.outbound.clients import ResponseTooLarge, finish
 
         try:
             response = await self._sent(method, url, headers, content, repeat=repeat and not isinstance(content, AsyncIterator))
             try:
-                if response.status_code >= 300 and response.status_code not in accept:
-                    _refuse(response.status_code, method, _seconds(response.headers.get("retry-after", "")))
-                yield response
+                if response.status_code < 300 or response.status_code in accept:
+                    yield response
+                await finish(response)
             finally:
                 await response.aclose()
+            if response.status_code >= 300 and response.status_code not in accept:
+                _refuse(response.status_code, method, _seconds(response.headers.get("retry-after", "")))
         except (HostNotAllowed, UrlNotAllowed, ResponseTooLarge) as refused:
             raise StorageUnavailable(str(refused)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as lost:
@@ -344,6 +357,8 @@ class WebDAVBackend(WholeObjects):
 
     async def _sent(self, method: str, url: str, headers: Mapping[str, str] | None, content: Any, *, repeat: bool) -> "httpx.Response":
         import httpx
+
+        from shared.outbound.clients import finish
 
         for pause in (*PAUSES_SECONDS, None):
             try:
@@ -355,13 +370,15 @@ class WebDAVBackend(WholeObjects):
                 wait = _seconds(response.headers.get("retry-after", ""))
                 if pause is None or not repeat or response.status_code not in PASSING or wait > LONGEST_PAUSE_SECONDS:
                     return response
-                await response.aclose()
+                await finish(response)
                 pause = max(pause, wait)
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
     async def _followed(self, method: str, url: str, headers: Mapping[str, str] | None, content: Any) -> "httpx.Response":
         """The response after redirects within the origin; raises StorageUnavailable at one that leads elsewhere."""
+        from shared.outbound.clients import finish
+
         client = self._client()
         for _ in range(REDIRECTS):
             await self._check(url)
@@ -369,7 +386,7 @@ class WebDAVBackend(WholeObjects):
             response = await client.send(request, stream=True, auth=(self._username, self._password))
             if response.status_code not in (301, 302, 303, 307, 308):
                 return response
-            await response.aclose()
+            await finish(response)
             target = urljoin(url, response.headers.get("location", ""))
             if _origin(target) != _origin(url):
                 # Only the host: what else stands in the address may be secret.
@@ -389,7 +406,7 @@ class WebDAVBackend(WholeObjects):
         from shared.outbound.clients import client
 
         if self._http is None:
-            self._http = client(self._guard, seconds=SILENCE_SECONDS, response_bytes=2**62)
+            self._http = client(self._guard, seconds=SILENCE_SECONDS, response_bytes=2**62, idle_seconds=IDLE_SECONDS)
         return self._http
 
 

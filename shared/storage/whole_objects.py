@@ -1,16 +1,18 @@
 """What every backend of a cloud can do once it streams: small objects in memory, whole ones into a file, and their hash."""
 
-import hashlib
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
-from shared.storage.backend import Download, ObjectTooLarge, StorageUnavailable, StoredObject
+from shared.storage.backend import Download, ObjectTooLarge, StorageUnavailable, StoredObject, WrongContent
+from shared.storage.digesting import digesting
 
 CHUNK_SIZE = 256 * 1024
 IN_MEMORY = 64 * 1024
+IDLE_SECONDS = 4.0
+"""How long a connection is kept for a next request: Apache closes one after 5 s, and what is sent just then is lost."""
 
 
 class WholeObjects(ABC):
@@ -55,23 +57,22 @@ class WholeObjects(ABC):
         return bytes(content)
 
     async def download(self, key: str, into: Path, *, limit: int) -> Download:
-        size, digest = 0, hashlib.sha256()
         with into.open("wb") as file:
-            async with aclosing(self.stream(key)) as chunks:
+            async with digesting(file) as digest, aclosing(self.stream(key)) as chunks:
                 async for chunk in chunks:
-                    size += len(chunk)
-                    if size > limit:
+                    if digest.size + len(chunk) > limit:
                         raise ObjectTooLarge(f"{key} has more than {limit} bytes")
-                    digest.update(chunk)
-                    file.write(chunk)
-        return Download(size, digest.hexdigest())
+                    await digest.take(chunk)
+                return Download(digest.size, await digest.sha256())
 
-    async def sha256(self, key: str) -> str:
-        digest = hashlib.sha256()
-        async with aclosing(self.stream(key)) as chunks:
+    async def _hash(self, key: str, size: int | None) -> str:
+        """The hash, in lower-case hex, of what is read back. Raises WrongContent if that has more than `size` bytes."""
+        async with digesting() as digest, aclosing(self.stream(key)) as chunks:
             async for chunk in chunks:
-                digest.update(chunk)
-        return digest.hexdigest()
+                await digest.take(chunk)
+                if size is not None and digest.size > size:
+                    raise WrongContent(f"The cloud says that there are {size} bytes, and sends more.")
+            return await digest.sha256()
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> None:
         return None

@@ -79,35 +79,39 @@ def test_the_whole_papers_are_what_they_say() -> None:
 def test_whole_papers_that_mention_much_else_are_seldom_misfiled() -> None:
     found = _scores(LETTERS_KEPT_ASIDE, EXAMPLES)
     print(found)
-    assert found.macro_f1 >= 0.65
-    assert found.filed_precision >= 0.9
+    assert found.macro_f1 >= 0.70
+    assert found.filed_precision >= 0.94
+    assert found.calibration_error <= 0.15
 
 
-def test_long_papers_are_filed_seldom_and_not_for_what_their_terms_and_advertisements_say() -> None:
+def test_long_papers_are_found_and_not_filed_for_what_their_terms_and_advertisements_say() -> None:
     found = _scores(LONG, EXAMPLES)
     print(found)
-    assert found.filed >= 0.1
+    assert found.macro_f1 >= 0.60
+    assert found.filed >= 0.3
     assert found.filed_precision >= 0.97
+    assert found.calibration_error <= 0.20
 
 
 def test_after_ten_examples_a_topic_most_papers_are_found() -> None:
     found = _scores(KEPT_ASIDE, EXAMPLES)
     print(found)
-    assert found.macro_f1 >= 0.80
+    assert found.macro_f1 >= 0.90
     assert found.evidence >= 0.95
+    assert found.calibration_error <= 0.15
 
 
 def test_papers_in_other_styles_by_another_hand_are_found_as_well() -> None:
     found = _scores(OTHER_STYLES, EXAMPLES)
     print(found)
-    assert found.macro_f1 >= 0.80
+    assert found.macro_f1 >= 0.90
     assert found.filed_precision >= 0.97
 
 
-def test_bad_scans_are_filed_seldom_and_not_wrongly() -> None:
+def test_bad_scans_are_found_nearly_as_well_and_not_filed_wrongly() -> None:
     found = _scores(SCANNED, EXAMPLES)
     print(found)
-    assert found.macro_f1 >= 0.70
+    assert found.macro_f1 >= 0.90
     assert found.filed_precision >= 0.97
 
 
@@ -118,5 +122,6 @@ def test_what_it_files_by_itself_is_right_here_too() -> None:
         assert found.filed_precision >= 0.97
 
 
-def test_examples_help() -> None:
-    assert _scores(KEPT_ASIDE, EXAMPLES).macro_f1 > _scores(KEPT_ASIDE, 0).macro_f1
+def test_examples_help_with_papers_that_are_not_the_lexicons_own() -> None:
+    for papers in (LETTERS_KEPT_ASIDE, OTHER_STYLES, LONG):
+        assert _scores(papers, EXAMPLES).macro_f1 > _scores(papers, 0).macro_f1

@@ -1,9 +1,11 @@
 """The four providers behind HTTP APIs: through their real SDKs, against servers that speak the protocols."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from shared.ai import openai as openai_module
 from shared.ai import registry
 from shared.ai.excerpt import MAX_AI_CHARS
+from shared.ai.ollama import OllamaProvider
 from shared.ai.provider import (
     AIProvider,
     DocumentText,
@@ -33,11 +36,13 @@ from shared.ai.provider import (
     TopicOption,
 )
 from shared.ai.registry import PROVIDERS, ProviderChoice
-from shared.ai.remote_provider import open_gate
+from shared.ai.remote_provider import Access, open_gate
 from shared.ids import new_id
+from shared.outbound import UrlGuard
 from tests.ai.contract import INVOICE, INVOICES, TOPICS, ProviderContract, check_matches
 from tests.ai.servers import anthropic_server as anthropic_api
 from tests.ai.servers import openai_server as openai_api
+from tests.ai.servers import slow_sdk
 from tests.ai.servers.anthropic_server import AnthropicServer, anthropic_server
 from tests.ai.servers.http_server import Response, json_response
 from tests.ai.servers.models import obedient, saying
@@ -443,6 +448,20 @@ async def test_usage_that_cannot_be_or_is_not_told_is_estimated() -> None:
     assert answer.usage.cost_usd > 0
     async with openai_server(OpenAIServer(tokens_counted=10**30)) as server:
         assert (await opened("openai", server.url).classify(INVOICE, TOPICS)).usage.input_tokens < 2000
+
+
+async def test_the_time_that_health_tells_is_not_that_of_loading_the_sdk() -> None:
+    class SlowToLoad(OllamaProvider):
+        sdk = slow_sdk.__name__
+
+    async with openai_server(OpenAIServer(key="ollama")) as server:
+        access = Access("llama3.2", "ollama", f"{server.url}/v1", UrlGuard(trusted=True), at_home=True)
+        del sys.modules[slow_sdk.__name__]
+        started = perf_counter()
+        health = await SlowToLoad(access, open_gate).health_check()
+        whole = perf_counter() - started
+    assert health.ok
+    assert health.latency_ms / 1000 + slow_sdk.IMPORT_SECONDS <= whole
 
 
 @providers

@@ -54,6 +54,7 @@ HARMLESS = {
     "watch_folder": "brings documents in, from a place that was connected",
     "unwatch_folder": "brings nothing more in",
     "check_connection": "asks storage that was connected",
+    "rename_connection": "a name alone",
     "connect_webdav": "a place alone: no document goes there before somebody sends it, or it is chosen",
     "delete_connection": "takes access away",
     "import_files": "brings documents in",

@@ -1,22 +1,27 @@
 """Lists at 50,000 documents of one owner (LISTING_DOCUMENTS says how many otherwise), each filter with each sort: p50 and p95.
 
-In the database and in Python, without HTTP: the first page and the one after it, 50 documents each. What a page reads is said, too: the
-sequential scans of `documents` that PostgreSQL has counted meanwhile.
+In the database and in Python, without HTTP: the first page and the one after it, 50 documents each; then senders and topics with their
+counts, facets, and views with theirs. What a page reads is said, too: the sequential scans of `documents` that PostgreSQL has counted
+meanwhile.
 """
 
 import asyncio
 import os
 import time
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from statistics import quantiles
-
-import psycopg
+from typing import Any
+from uuid import UUID
 
 from infra.local.postgres import Postgres
 from shared import temporary
+from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
-from shared.documents import listing
-from tests.documents.test_list_plans import SORTS, every_filter, fill
+from shared.documents import facets, listing, topics, views
+from shared.documents.senders import list_page as list_senders
+from shared.documents.view_models import NewView, ViewsQuery
+from tests.documents.test_list_plans import SORTS, every_filter, fill, sequential_scans
 from tests.services import random_keys
 
 DOCUMENTS = int(os.environ.get("LISTING_DOCUMENTS", "50000"))
@@ -42,22 +47,17 @@ async def _run(postgres: Postgres) -> None:
         owner, senders, topic = await fill(postgres.url("postgres"), DOCUMENTS, DOCUMENTS // 10)
         print(f"{DOCUMENTS} documents made in {time.perf_counter() - began:.0f} s", flush=True)
         database = Database(postgres.url())
-        before = _scans(postgres)
+        superuser = postgres.url("postgres")
+        before = sequential_scans(superuser)
         try:
-            await _measure(TenantDatabase(database, owner), every_filter(senders, topic))
+            vault = TenantDatabase(database, owner)
+            await _measure(vault, every_filter(senders, topic))
+            await _measure_counts(vault, topic)
         finally:
             await database.close()
-        print(f"sequential scans of documents: {_scans(postgres) - before}")
+        print(f"sequential scans of documents: {sequential_scans(postgres.url('postgres')) - before}")
     finally:
         await postgres.stop()
-
-
-def _scans(postgres: Postgres) -> int:
-    with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute("SELECT pg_stat_force_next_flush()")
-        found = connection.execute("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'documents'").fetchone()
-    assert found is not None
-    return int(found[0])
 
 
 async def _measure(vault: TenantDatabase, filters: dict[str, listing.Filters]) -> None:
@@ -77,3 +77,24 @@ async def _measure(vault: TenantDatabase, filters: dict[str, listing.Filters]) -
             cuts = quantiles(times, n=20)
             figures.append(f"{cuts[9]:6.1f} /{cuts[18]:7.1f}")
         print(f"{name:23}" + "".join(f"{figure:>16}" for figure in figures), flush=True)
+
+
+async def _measure_counts(vault: TenantDatabase, topic: UUID) -> None:
+    source = listing.source(vault, listing.Filters())
+    queries: list[dict[str, Any]] = [{}, {"status": ["failed"]}, {"topic_id": [topic]}, {"trashed": True}]
+    for query in queries:
+        await views.create(vault, NewView.model_validate({"name": f"{query}"[:60], "query": query}))
+    counts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "senders": lambda: list_senders(vault, PageQuery()),
+        "topics": lambda: topics.list_page(vault, limit=50, cursor=None),
+        "facets": lambda: facets.of_list(vault, " AND ".join(source.conditions), source.parameters),
+        "views": lambda: views.list_page(vault, ViewsQuery(counts=True)),
+    }
+    for name, measured in counts.items():
+        times = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            await measured()
+            times.append((time.perf_counter() - began) * 1000)
+        cuts = quantiles(times, n=20)
+        print(f"{name:23}{cuts[9]:6.1f} /{cuts[18]:7.1f}", flush=True)

@@ -25,6 +25,7 @@ FUNCTIONS = {
         "list_connections",
         "connect_webdav",
         "check_connection",
+        "rename_connection",
         "delete_connection",
         "browse_connection",
         "watch_folder",
@@ -88,6 +89,21 @@ async def test_a_connection_is_made_and_listed_without_its_secrets(
     async with db.system() as tx:
         sealed = await tx.fetch_value("SELECT sealed FROM cloud_connections WHERE id = %(id)s", {"id": connection["id"]})
     assert PASSWORD.encode() not in bytes(sealed)
+
+
+async def test_a_connection_keeps_its_name_until_it_gets_another(person: Person, another: Person, server: DavServer) -> None:
+    made = (await person.connect(server)).json()
+    assert made["name"] == f"{USER} at 127.0.0.1"
+    path = f"/api/cloud/connections/{made['id']}"
+    renamed = await person.ask("PATCH", path, json={"name": "  My NAS "})
+    assert (renamed.status, renamed.json()) == (200, made | {"name": "My NAS"})
+    assert (await person.connect(server)).json() == renamed.json(), "connecting again repairs, and names nothing"
+    assert (await person.connect(server, name="Cellar")).json() == made | {"name": "Cellar"}
+    for refused in ("", " ", "x" * 101, "a\nb", None):
+        assert (await person.ask("PATCH", path, json={"name": refused})).status == 422
+    assert (await another.ask("PATCH", path, json={"name": "Mine"})).code == "not_found"
+    [listed] = (await person.ask("GET", "/api/cloud/connections")).json()["items"]
+    assert listed["name"] == "Cellar"
 
 
 async def test_a_nextcloud_is_connected_by_the_address_of_its_pages(person: Person, tmp_path: Path) -> None:

@@ -34,7 +34,12 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
     folder = tmp_path_factory.mktemp("console")
     services = run_services.services_in(folder / "services", run_services.own_plan(), notify=True)
     await services.start()
-    settings = {"ADMIN_EMAIL": "admin@example.org", "ADMIN_PASSWORD": secrets.token_urlsafe(18), "RATE_LIMIT_REGISTER": "1000/hour"}
+    settings = {
+        "ADMIN_EMAIL": "admin@example.org",
+        "ADMIN_PASSWORD": secrets.token_urlsafe(18),
+        "RATE_LIMIT_REGISTER": "1000/hour",
+        "ALLOWED_PRIVATE_HOSTS": "127.0.0.1",  # the clouds of these tests
+    }
     running = Stack(services, folder, settings)
     await running.start()
     yield running

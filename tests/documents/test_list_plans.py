@@ -9,10 +9,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from shared.api.models import PageQuery
 from shared.db import Database, TenantDatabase
-from shared.documents import listing
+from shared.documents import facets, listing, senders, topics, views
 from shared.documents.listing import Filters
 from shared.documents.models import Sort
+from shared.documents.view_models import NewView, ViewsQuery
 from shared.ids import new_id
 from tests.services import Services
 
@@ -26,7 +28,8 @@ _FILL = """
     SELECT ('01890a5d-ac96-7' || lpad(to_hex(n), 3, '0') || '-8' || substr(md5(n::text || %(owner)s::text), 1, 3) || '-'
             || substr(md5(n::text || %(owner)s::text), 4, 12))::uuid,
         %(owner)s, %(owner)s::text || '/' || n, 'file ' || n %% 977 || '.pdf', 'title ' || n, n * 37 %% 100000,
-        CASE WHEN n %% 5 = 0 THEN 'text/plain' ELSE 'application/pdf' END, 'ready', (ARRAY['de', 'en', 'fr'])[n %% 3 + 1],
+        CASE WHEN n %% 5 = 0 THEN 'text/plain' ELSE 'application/pdf' END, CASE WHEN n %% 1009 = 1 THEN 'failed' ELSE 'ready' END,
+        (ARRAY['de', 'en', 'fr'])[n %% 3 + 1],
         CASE WHEN n %% 4 > 0 THEN date '2010-01-01' + n %% 5000 END,
         CASE WHEN n %% 2 = 0 THEN (%(senders)s::uuid[])[n %% 25 + 1] END,
         timestamptz '2020-01-01' + n * interval '1 minute', CASE WHEN n %% 50 = 0 THEN now() END
@@ -54,12 +57,21 @@ async def fill(url: str, documents: int, others: int) -> tuple[UUID, list[UUID],
         await connection.execute(
             """
             INSERT INTO document_topics (document_id, topic_id, owner_id, source)
-            SELECT id, %s, owner_id, 'owner' FROM documents WHERE owner_id = %s AND size %% 20 = 0
+            SELECT id, %s, owner_id, 'owner' FROM documents WHERE owner_id = %s AND hashtext(filename || size) %% 20 = 0
             """,
             (topic, owner),
         )
         await connection.execute("VACUUM ANALYZE")
     return owner, senders, topic
+
+
+def sequential_scans(url: str) -> int:
+    """Of documents, as PostgreSQL has counted them; `url` is a superuser's."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        found = connection.execute("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'documents'").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def every_filter(senders: list[UUID], topic: UUID) -> dict[str, Filters]:
@@ -71,6 +83,7 @@ def every_filter(senders: list[UUID], topic: UUID) -> dict[str, Filters]:
         "type": Filters(content_types=("text/plain",)),
         "language": Filters(languages=("de", "fr")),
         "status": Filters(statuses=("ready",)),
+        "failed": Filters(statuses=("failed",)),
         "created": Filters(created_after=datetime(2020, 1, 10, tzinfo=UTC), created_before=datetime(2020, 1, 20, tzinfo=UTC)),
         "sender": Filters(sender_ids=(senders[3],)),
         "senders": Filters(sender_ids=tuple(senders[:3])),
@@ -122,3 +135,54 @@ async def test_no_list_reads_all_documents(library_of_fifty_thousand: "tuple[Dat
     finally:
         await db.close()
     assert sequential == []
+
+
+async def test_a_range_of_dates_and_a_later_page_begin_where_they_begin(
+    library_of_fifty_thousand: "tuple[Database, UUID, list[UUID], UUID]",
+) -> None:
+    db, owner, senders, topic = library_of_fifty_thousand
+    vault, filters = TenantDatabase(db, owner), every_filter(senders, topic)
+    read: dict[str, int] = {}
+    far: list[tuple[Sort, str]] = [
+        ("issued_on", "2022-06-01"),
+        ("-issued_on", "2011-06-01"),
+        ("created_at", "2020-01-20"),
+        ("filename", "file 9"),
+    ]
+    try:
+        for sort, key in far:
+            read[f"{sort}, far behind"] = _rows_read(await _explained(vault, Filters(), sort, (key, new_id())))
+            read[f"issued by {sort}"] = _rows_read(await _explained(vault, filters["issued"], sort))
+            read[f"failed by {sort}"] = _rows_read(await _explained(vault, filters["failed"], sort))
+    finally:
+        await db.close()
+    assert {what: rows for what, rows in read.items() if rows > 1_000} == {}
+
+
+async def test_no_count_reads_all_documents(
+    library_of_fifty_thousand: "tuple[Database, UUID, list[UUID], UUID]", own_services: Services
+) -> None:
+    db, owner, filed, topic = library_of_fifty_thousand
+    vault = TenantDatabase(db, owner)
+    before = sequential_scans(own_services.postgres.url("postgres"))
+    try:
+        for chosen in every_filter(filed, topic).values():
+            source = listing.source(vault, chosen)
+            await facets.of_list(vault, " AND ".join(source.conditions), source.parameters)
+        counted = {sender.name: sender.documents for sender in (await senders.list_page(vault, PageQuery())).items}
+        await views.create(vault, NewView.model_validate({"name": "few", "query": {"status": ["failed"], "language": ["it"]}}))
+        await views.create(vault, NewView.model_validate({"name": "many", "query": {"content_type": ["text/plain"]}}))
+        seen = (await views.list_page(vault, ViewsQuery(counts=True))).items
+        [listed] = (await topics.list_page(vault, limit=50, cursor=None)).items
+    finally:
+        await db.close()
+    assert sequential_scans(own_services.postgres.url("postgres")) == before
+    assert (len(counted), sum(counted.values())) == (len(filed), DOCUMENTS // 2 - DOCUMENTS // 50)
+    assert 0 < listed.documents < DOCUMENTS // 10
+    assert [view.documents for view in seen] == [0, views.COUNTED]
+
+
+def _rows_read(nodes: list[dict[str, Any]]) -> int:
+    """Of documents: given and passed over."""
+    scans = (node for node in nodes if node.get("Relation Name") == "documents")
+    return sum(int((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]) for node in scans)

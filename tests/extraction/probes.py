@@ -8,6 +8,7 @@ import platform
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,11 @@ Answer = tuple[dict[str, Any], bytes]
 def echo(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
     """The file's bytes and the arguments, back."""
     return {"arguments": arguments, "pid": os.getpid()}, file.read()
+
+
+def knows_chardet(file: BinaryIO, arguments: dict[str, Any]) -> Answer:
+    """Whether the child has chardet from its fork server."""
+    return {"knows": "chardet" in sys.modules}, b""
 
 
 def count_engines(file: BinaryIO, arguments: dict[str, Any]) -> Answer:

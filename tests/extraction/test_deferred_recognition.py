@@ -64,6 +64,19 @@ async def test_recognition_left_for_later_gives_the_text_of_one_pass(
     assert pages == at_once.pages
 
 
+async def test_only_children_that_guess_encodings_carry_what_that_takes(tmp_path: Path) -> None:
+    path = tmp_path / "object"
+    for text, guessed in (("Grüße aus Köln, " * 9, False), ("Счёт за воду и отопление в Твери. " * 9, True)):
+        path.write_bytes(text.encode("koi8-r" if guessed else "utf-8"))
+        done = await extract(path, filename="note.txt", declared_type="", defer_recognition=True)
+        assert done.pages == [text.strip()]
+        with path.open("rb", buffering=0) as file:
+            knows = await sandbox.run("tests.extraction.probes:knows_chardet", file, {}, server="reading")
+        assert knows.value == {"knows": False}
+    with path.open("rb", buffering=0) as file:
+        assert (await sandbox.run("tests.extraction.probes:knows_chardet", file, {}, server="recognition")).value == {"knows": True}
+
+
 async def test_only_children_that_recognise_carry_the_models(tmp_path: Path) -> None:
     path = tmp_path / "object"
     path.write_bytes(SCANNED_PDF)

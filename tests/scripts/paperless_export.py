@@ -50,8 +50,8 @@ def _document(pk: int, title: str, created: str, mime_type: str, original_filena
     return _record("document", pk, **fields)
 
 
-def write(folder: Path, *, split: bool = False, prefix: bool = False) -> Path:
-    """The export: two letters, and a document of a type that a vault cannot read, with an archived PDF."""
+def write(folder: Path, *, split: bool = False, prefix: bool = False, more: int = 0) -> Path:
+    """The export: two letters, a document of a type that a vault cannot read, with an archived PDF, and `more` reminders."""
     folder.mkdir(parents=True, exist_ok=True)
     documents: dict[str, tuple[dict[str, Any], bytes]] = {
         "2024-03-05 Waterworks Invoice.txt": (
@@ -70,6 +70,11 @@ def write(folder: Path, *, split: bool = False, prefix: bool = False) -> Path:
             b"AC1032 a drawing",
         ),
     }  # fmt: skip
+    for number in range(more):
+        record = _document(
+            100 + number, f"Reminder {number}", "2024-04-01", "text/plain", "reminder.txt", correspondent=1, tags=[1]
+        )  # fmt: skip
+        documents[f"2024-04-01 Waterworks Reminder_{number:02}.txt"] = (record, f"Dear heron, this is reminder {number}.\n".encode())
     shared = [
         _record("correspondent", 1, name="Waterworks Hamburg", match="", matching_algorithm=1, is_insensitive=True, owner=2),
         _record("tag", 1, name="Water", color="#a6cee3", match="", matching_algorithm=1, is_inbox_tag=False, owner=2),
@@ -77,10 +82,14 @@ def write(folder: Path, *, split: bool = False, prefix: bool = False) -> Path:
         _record("documenttype", 1, name="Invoice", match="", matching_algorithm=1, owner=2),
         _record("storagepath", 1, name="By year", path="{created_year}/{title}", owner=2),
         {"model": "auth.user", "pk": 2, "fields": {"username": "ada", "password": "pbkdf2_sha256$x", "groups": []}},
-        _record("customfield", 1, name="Amount", data_type="monetary", created="2024-01-01T00:00:00Z"),
+        _record("customfield", 1, name="Amount", data_type="monetary", created="2024-01-01T00:00:00Z", extra_data=None),
+        _record("customfield", 2, name="State", data_type="select", extra_data={"select_options": [{"id": "r4yu", "label": "Paid"}]}),
+        _record("customfield", 3, name="Kind", data_type="select", extra_data={"select_options": ["Private", "Business"]}),
     ]
     belonging = [
         _record("customfieldinstance", 1, field=1, document=1, value_text=None, value_monetary="EUR12.50", value_document_ids=None),
+        _record("customfieldinstance", 2, field=2, document=1, value_text=None, value_select="r4yu"),
+        _record("customfieldinstance", 3, field=3, document=1, value_text=None, value_select=1),
         _record("note", 1, note="Paid by hand.", created="2024-03-06T08:00:00Z", document=1, user=2),
         _record("note", 2, note="Second reminder.", created="2024-03-07T08:00:00Z", document=1, user=2),
     ]

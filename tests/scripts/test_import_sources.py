@@ -58,7 +58,8 @@ def test_an_export_of_paperless_keeps_what_was_known(tmp_path: Path, split: bool
         "title": "Invoice",
         "issued_on": "2024-03-05",
         "sender": "Waterworks Hamburg",
-        "notes": "Paid by hand.\n\nSecond reminder.\n\nArchive serial number: 42\nStorage path: By year\nAmount: EUR12.50",
+        "notes": "Paid by hand.\n\nSecond reminder.\n\n"
+        "Archive serial number: 42\nStorage path: By year\nAmount: EUR12.50\nState: Paid\nKind: Business",
     }
     assert [(topic.name, topic.color) for topic in invoice.topics] == [("Water", "#a6cee3"), ("Inbox", "#ff0000"), ("Invoice", None)]
     assert party.details == {"title": "Party", "issued_on": "2023-12-31"}, "the day as paperless had it, whatever the time zone"
@@ -116,15 +117,30 @@ def test_no_link_and_no_pipe_of_a_folder_is_read(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_read_is_told_and_fails_the_import(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("letter")
-    # Deeper than a path may be long, which stops root, too.
-    name, here = "f" * 250, os.open(tmp_path, os.O_RDONLY)
+def with_an_unreadable_folder(folder: Path) -> Path:
+    """A letter, and a folder that is deeper than a path may be long, which stops root, too."""
+    (folder / "letter.txt").write_text("letter")
+    name, here = "f" * 250, os.open(folder, os.O_RDONLY)
     for _ in range(20):
         os.mkdir(name, dir_fd=here)
         here, parent = os.open(name, os.O_RDONLY, dir_fd=here), here
         os.close(parent)
     os.close(here)
+    return folder
+
+
+def test_a_dry_run_says_which_folder_cannot_be_read_and_fails_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert importing.main([str(with_an_unreadable_folder(tmp_path)), "--dry-run"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("not brought in: fff")
+    assert lines[0].endswith("/: The folder cannot be read: File name too long")
+    assert lines[1:] == ["letter.txt as letter.txt"]
+    shutil.rmtree(tmp_path / ("f" * 250))
+    assert importing.main([str(tmp_path), "--dry-run"]) == 0
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_fails_the_import(tmp_path: Path) -> None:
+    with_an_unreadable_folder(tmp_path)
 
     def server(request: httpx.Request) -> httpx.Response:
         upload = {"method": "single", "url": "http://store/o", "headers": {}}

@@ -86,6 +86,16 @@ async def test_facets_count_what_is_found(vault: Vault, other_vault: Vault) -> N
     assert [(topic.name, topic.documents) for topic in listed.topics] == [("x", 4), ("y", 2)]
 
 
+@pytest.mark.parametrize("sort", ["-relevance", "filename"])
+async def test_facets_of_a_phrase_count_what_has_the_phrase_not_what_has_its_words(vault: Vault, sort: Sort) -> None:
+    for number in range(6):
+        await vault.add(f"{number}", "grey heron" if number < 2 else "heron grey", topics=["birds"])
+    page = await listing.find(vault.db, parse('"grey heron"'), "grey heron", Filters(), sort, counted=facets.COUNTED)
+    source = listing.source(vault.db, Filters())
+    counted = await facets.of_found(vault.db, page.matched, " AND ".join(source.conditions), source.parameters)
+    assert [(topic.name, topic.documents) for topic in counted.topics] == [("birds", 2)]
+
+
 async def test_what_is_typed_is_completed(vault: Vault, other_vault: Vault) -> None:
     document_id = await vault.add("Insurance policy", "the insurer insures", topics=["insurance"])
     await other_vault.add("Inspection", "inspector")

@@ -170,6 +170,38 @@ async def test_writers_merge_what_has_come_now_and_then(db: Database, owner: UUI
         assert waiting < search_index.MERGE_EVERY + 20 * search_index.MERGE_TRIED_EVERY
 
 
+async def test_a_merge_takes_no_more_than_so_many_words_at_a_time(db: Database, owner: UUID) -> None:
+    async def take(lexemes: int) -> int:
+        before = await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner])
+        await tx.fetch_value("SELECT merge_search_changes(%s, 1, 256, %s)", [owner, lexemes])
+        left: int = before - await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner])
+        return left
+
+    async with db.tenant(owner) as tx:
+        pages = [" ".join(f"w{chr(97 + number)}{word}" for word in range(500)) for number in range(6)]
+        kept = [await indexed(tx, owner, page) for page in pages]
+        assert await take(1) == 1, "at least one, however many words it has"
+        assert await take(750) == 2
+        assert await take(100_000) == 3
+        assert (await counts(tx, owner))["file"] == 6
+        await tx.execute("DELETE FROM documents WHERE id = ANY (%s)", [kept])
+        assert await take(750) == 2
+        assert await take(1) == 1
+        assert await take(100_000) == 3
+        assert await counts(tx, owner) == {}
+
+
+async def test_new_words_are_taken_over_a_few_documents_at_a_time_until_none_is_left(db: Database, owner: UUID) -> None:
+    async with db.tenant(owner) as tx:
+        for number in range(5):
+            await indexed(tx, owner, f"heron{'abcde'[number]}")
+        await tx.execute("DELETE FROM documents WHERE owner_id = %s", [owner])
+        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) == 0
+        assert await tx.fetch_value("SELECT merge_search_changes(%s, 1, 2)", [owner]) == 2
+        await merge(tx, owner)
+        assert await tx.fetch_value("SELECT count(*) FROM search_new_words WHERE owner_id = %s", [owner]) == 0
+
+
 async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> None:
     async with db.tenant(owner) as tx:
         for number in range(600):
@@ -179,9 +211,21 @@ async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> Non
         assert (await counts(tx, owner))["share"] == 600
 
 
-async def test_an_account_can_be_deleted_with_its_documents(db: Database, owner: UUID) -> None:
-    async with db.tenant(owner) as tx:
-        await indexed(tx, owner, "alpha")
+async def test_an_account_can_be_deleted_with_its_documents(db: Database, owner: UUID, other_owner: UUID) -> None:
+    for one in (owner, other_owner):
+        async with db.tenant(one) as tx:
+            for _ in range(300):
+                await indexed(tx, one, "alpha")
+            await merge(tx, one)
+            await indexed(tx, one, "beta")
     async with db.system() as tx:
         await tx.execute("DELETE FROM users WHERE id = %s", [owner])
-        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s", [owner]) == 0
+    async with db.system() as tx:
+        for table in ("search_changes", "search_new_words", "search_terms", "search_words", "search_postings", "search_totals"):
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", [owner]) == 0
+            assert await tx.fetch_value(f"SELECT count(*) FROM {table} WHERE owner_id = %s", [other_owner]) > 0
+
+
+async def test_nothing_is_merged_for_an_account_that_is_gone(db: Database) -> None:
+    async with db.system() as tx:
+        assert await tx.fetch_value("SELECT merge_search_changes(%s, 0)", [new_id()]) == 0

@@ -6,6 +6,7 @@ import pytest
 
 from shared.db import Database, TenantDatabase
 from shared.documents import reindexing
+from shared.search.analysis import ANALYSIS
 from tests.search.vault import Vault
 
 
@@ -49,3 +50,26 @@ async def test_a_run_that_stopped_is_taken_up_where_it_stopped(vault: Vault) -> 
     while (await reindexing.reindex(at_most=1)).done:
         pass
     assert set(await vault.titles("heron")) == {"0", "1", "2"}
+
+
+async def test_everything_is_declared_stale_bit_by_bit_and_indexed_anew_with_progress(
+    db: Database, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reindexing, "DECLARED_AT_ONCE", 2)
+    monkeypatch.setattr(reindexing, "AT_ONCE", 2)
+    async with db.system() as tx:
+        # Other tests' documents are left alone, as those of a newer version are.
+        await tx.execute("UPDATE document_search SET analysis = %s", [ANALYSIS + 1])
+    documents = [await vault.add(f"{number}", "heron") for number in range(5)]
+    await vault.merge()
+    async with vault.db.transaction() as tx:
+        before = await tx.fetch_value("SELECT array_agg(number) FROM document_search WHERE document_id = ANY (%s)", [documents])
+    seen: list[reindexing.Progress] = []
+    await reindexing.reindex(everything=True, progress=seen.append)
+    assert [(progress.done, progress.left) for progress in seen] == [(2, 3), (4, 1), (5, 0)]
+    async with vault.db.transaction() as tx:
+        after = await tx.fetch_value("SELECT array_agg(number) FROM document_search WHERE document_id = ANY (%s)", [documents])
+    assert not set(before) & set(after)
+    for _ in range(2):
+        assert set(await vault.titles("heron")) == {str(number) for number in range(5)}
+        await vault.merge()

@@ -187,6 +187,29 @@ async def test_a_renamed_document_is_found_by_its_new_name(vault: Vault) -> None
     assert await vault.titles("afterwards text") == ["afterwards"]
 
 
+@pytest.mark.parametrize(
+    ("query", "snippet"),
+    [
+        ("quokka", "In the end the <mark>Quokkas</mark> paid the Fährmann and the FERRY twice"),
+        ("dolor quokka", "In the end the <mark>Quokkas</mark> paid the Fährmann and the FERRY twice"),
+        ("Fährmann quokkas", "In the end the <mark>Quokkas</mark> paid the <mark>Fährmann</mark> and the FERRY twice"),
+        ("ferry", "In the end the Quokkas paid the Fährmann and the <mark>FERRY</mark> twice"),
+        ("dolor", "<mark>dolor</mark> numbat"),
+        ("numbat", "dolor <mark>numbat</mark>"),
+    ],
+)
+async def test_a_snippet_shows_the_passage_however_far_into_a_huge_document(vault: Vault, query: str, snippet: str) -> None:
+    pages = ["lorem ipsum sit amet consectetur adipiscing elit sed do eiusmod tempor"] * 2_000
+    pages[7] += " dolor numbat"
+    pages[1_500] = "In the end the Quokkas paid the Fährmann and the FERRY twice"
+    await vault.add("huge", *pages)
+    for number in range(20):
+        await vault.add(f"other {number}", "dolor")
+    found = next(hit for hit in await vault.hits(query) if hit.title == "huge").snippet
+    assert snippet in found
+    assert "<mark>" in found
+
+
 async def test_phrases_are_found_far_into_a_huge_document(vault: Vault) -> None:
     pages = [" ".join(f"w{page}x{number}" for number in range(500)) + " the lost treasure is here" for page in range(60)]
     pages[50] += " pirates of the sea"
@@ -296,6 +319,28 @@ async def test_pages_follow_one_another_without_gap_or_repetition(vault: Vault, 
         titles = await vault.titles("word", sort, limit)
         assert len(titles) == 25
         assert set(titles) == expected
+
+
+@pytest.mark.parametrize("sort", ["-relevance", "filename", "-created_at"])
+@pytest.mark.parametrize("others", [0, 400])
+async def test_phrases_out_of_time_end_a_page_short_and_the_next_goes_on(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, sort: Sort, others: int
+) -> None:
+    """Whether all documents are walked through or the matches are sorted."""
+    monkeypatch.setattr(search_page, "PATIENCE", 0)
+    monkeypatch.setattr(search_page, "LOOKED_AT", 3)
+    for number in range(30):
+        await vault.add(f"{number:02}", "grey heron" if number % 7 == 0 else "heron grey")
+    for number in range(others):
+        await vault.add(f"other {number}", "weather")
+    for limit in (1, 3, 50):
+        found, pages, cursor = list[str](), 0, None
+        while pages == 0 or cursor is not None:
+            page = await listing.search_documents(vault.db, '"grey heron"', Filters(), sort, limit, cursor)
+            found += [hit.title for hit in page.items]
+            pages, cursor = pages + 1, page.next_cursor
+        assert sorted(found) == ["00", "07", "14", "21", "28"]
+        assert limit == 50 or 5 // limit + 1 < pages <= 31
 
 
 @pytest.mark.parametrize("few", [1, 10, 100])

@@ -4,14 +4,14 @@ class TestObjectStore(StorageContract):
     @pytest.fixture
     def backend(self, services: None) -> StorageBackend: ...
 
-The list is that of rclone's own backends (fstest/fstests/fstests.go): odd names, nothing at all, sources that end early or go on, sizes
-around the boundary of a chunk, ranges, overwriting, errors in the middle, and never half a file under the final name.
+The list is that of rclone's own backends (fstest/fstests/fstests.go); `test_rclones_list.py` says which of these tests is which of those.
 """
 
 import asyncio
 import hashlib
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,11 +29,20 @@ ODD_NAMES = [
     "فاتورة.pdf",
     "🧾 receipt 👩‍👩‍👧.png",
     "%2e%2e%2fnot-a-path.txt",
+    "test%46.txt",
+    "hello? sausage & êé \" ' @ < > + ≠.txt",
+    "~ with a tilde",
+    " a space in front.txt",
+    "a space at the end ",
+    "a dot at the end.",
+    "..two dots and more",
+    "u\u0308 is not \u00fc.txt",
     'quote"s and <angles>.txt',
+    "!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~",
     ".hidden",
     "a" * 251 + ".txt",
 ]
-IMPOSSIBLE_NAMES = ["", "..", "a/../b", "a//b", "./a", "a\0b", "a\nb", "a/...", "x" * 300, "\ud800"]
+IMPOSSIBLE_NAMES = ["", "..", "a/../b", "a//b", "./a", "a\0b", "a\nb", "\ra", "a\t", "\va", "a\x1f", "a\x7f", "a/...", "x" * 300, "\ud800"]
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -71,6 +80,37 @@ class StorageContract:
         assert await backend.read(second.key, limit=100) == b"second"
         assert second.size == 6
 
+    async def test_what_is_replaced_may_be_longer_shorter_or_of_a_length_nobody_knew(self, backend: StorageBackend, key: str) -> None:
+        stored = await backend.put(key, b"x" * 5000, content_type="text/plain")
+        for content in (b"y" * 70_000, b"z", b"", b"w" * 300_000):
+            assert (await backend.put_stream(stored.key, chunks(content), content_type="text/plain")).size == len(content)
+            assert await backend.read(stored.key, limit=10**6) == content
+        await self._holds_only(backend, stored.key)
+
+    async def test_a_download_that_nobody_reads_to_its_end_stops_nothing(self, backend: StorageBackend, key: str) -> None:
+        content = secrets.token_bytes(2 * 2**20)
+        stored = await backend.put(key, content, content_type="application/octet-stream")
+        for _ in range(30):
+            async with aclosing(backend.stream(stored.key)) as parts:  # type: ignore[type-var]
+                assert content.startswith(await anext(parts))
+        assert await backend.read(stored.key, limit=len(content)) == content
+
+    async def test_a_folder_is_no_object(self, backend: StorageBackend, folder: str) -> None:
+        stored = await backend.put(f"{folder}/within/a.txt", b"a", content_type="text/plain")
+        assert await backend.stat(f"{folder}/within") is None
+        with pytest.raises(ObjectMissing):
+            await backend.sha256(f"{folder}/within")
+        assert await backend.read(stored.key, limit=10) == b"a"
+
+    async def test_what_changed_since_is_known_or_may_be(self, backend: StorageBackend, folder: str) -> None:
+        await backend.put(f"{folder}/a.txt", b"a", content_type="text/plain")
+        changed, position = await backend.changes(folder, "")
+        assert changed
+        for content in (b"bc", b"def"):
+            await backend.put(f"{folder}/a.txt", content, content_type="text/plain")
+            changed, position = await backend.changes(folder, position)
+            assert changed
+
     async def test_what_must_not_be_replaced_is_not(self, backend: StorageBackend, key: str) -> None:
         first = await backend.put(key, b"one", content_type="text/plain")
         with pytest.raises(NameTaken):
@@ -105,6 +145,18 @@ class StorageContract:
         with pytest.raises(ObjectMissing):
             await backend.sha256(key)
         await backend.delete(key)
+
+    async def test_nothing_is_found_in_a_folder_that_is_not_there(self, backend: StorageBackend, folder: str) -> None:
+        await backend.put(f"{folder}/a.txt", b"a", content_type="text/plain")
+        for missing in (f"{folder}/b.txt", f"{folder}/A.txt.", f"{folder}/deeper/a.txt", f"{folder}/deeper/not/there/{folder}"):
+            assert await self._is_missing(backend, missing), "nor is a folder that is not there taken for one above it"
+        with pytest.raises(ObjectMissing):
+            await anext(aiter(backend.entries(f"{folder}/deeper")))
+
+    async def test_a_folder_whose_last_object_is_gone_lists_nothing(self, backend: StorageBackend, key: str) -> None:
+        stored = await backend.put(key, b"x", content_type="text/plain")
+        await backend.delete(stored.key)
+        await self._holds_only(backend, stored.key, nothing=True)
 
     async def test_a_deleted_object_is_gone_and_deleting_again_is_fine(self, backend: StorageBackend, key: str) -> None:
         stored = await backend.put(key, b"x", content_type="text/plain")
@@ -239,6 +291,14 @@ class StorageContract:
             assert entry.modified_at is not None
             assert entry.etag
 
+    async def test_folders_may_have_every_name_that_objects_have(self, backend: StorageBackend, folder: str) -> None:
+        for name in self.odd_names:
+            stored = await backend.put(f"{folder}/{name}/{name}", name.encode(), content_type="text/plain")
+            assert [entry.key async for entry in backend.entries(f"{folder}/{name}")] == [stored.key]
+            assert await backend.read(stored.key, limit=2000) == name.encode()
+        listed = [(entry.name, entry.is_folder) async for entry in backend.entries(folder)]
+        assert sorted(listed) == sorted((name, True) for name in self.odd_names)
+
     async def test_folders_are_listed_as_such(self, backend: StorageBackend, folder: str) -> None:
         await backend.put(f"{folder}/one/a.txt", b"a", content_type="text/plain")
         await backend.put(f"{folder}/two & 2/deep/b.txt", b"b", content_type="text/plain")
@@ -273,8 +333,19 @@ class StorageContract:
         for key, content in contents.items():
             assert await backend.read(key, limit=50_000) == content
 
+    async def test_closing_twice_is_fine(self, backend: StorageBackend) -> None:
+        await backend.ping()
+        await backend.close()
+        await backend.close()
+
     async def test_it_answers_when_it_lets_us_in(self, backend: StorageBackend) -> None:
         await backend.ping()
+
+    async def _is_missing(self, backend: StorageBackend, key: str) -> bool:
+        try:
+            return await backend.stat(key) is None and await backend.look(key) is None
+        except NameRefused:
+            return True
 
     async def _holds_only(self, backend: StorageBackend, key: str, *, nothing: bool = False) -> None:
         """In its folder there is this object and nothing else, or nothing at all."""

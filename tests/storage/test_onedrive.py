@@ -36,7 +36,9 @@ async def backend(server: GraphServer) -> AsyncIterator[OneDriveBackend]:
 class TestOneDrive(CloudContract):
     keeps_content_type = False
     chunk_size = FRAGMENT_SIZE
-    odd_names: ClassVar[list[str]] = [name for name in ODD_NAMES if not set('"*:<>?/\\|') & set(name)]
+    odd_names: ClassVar[list[str]] = [
+        name for name in ODD_NAMES if not set('"*:<>?/\\|') & set(name) and name == name.strip(" ").rstrip(".")
+    ]
 
     @pytest.mark.parametrize(
         "name", ["a?.txt", "a:b", "CON", "con.txt", "lpt1", "x.", "x ", " x", "~$a.docx", "a_vti_b", "desktop.ini", 'a"b']

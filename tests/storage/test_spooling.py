@@ -40,6 +40,20 @@ async def test_a_piece_that_outgrows_memory_is_whole(monkeypatch: pytest.MonkeyP
         assert content == b"abcdef"
 
 
+async def test_a_piece_is_read_anew_by_each_who_sends_it_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spooling, "IN_MEMORY", 3)
+    monkeypatch.setattr(spooling, "READ_AT_ONCE", 4)
+    piece = Piece()
+    piece.append(memoryview(b"abcdefghij"))
+    async with piece.chunks() as chunks:
+        broken_off = aiter(chunks)
+        assert await anext(broken_off) == b"abcd"
+        again = aiter(chunks)
+        assert await anext(again) == b"abcd"
+        assert await anext(broken_off) == b"efgh"
+        assert [chunk async for chunk in again] == [b"efgh", b"ij"]
+
+
 async def test_only_so_many_pieces_are_in_memory_at_once() -> None:
     inside, most = 0, 0
 

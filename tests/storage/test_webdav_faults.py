@@ -1,8 +1,11 @@
 """What goes wrong with WebDAV servers, and what comes of it: one of a few named errors, nothing half stored, no secret sent elsewhere."""
 
 import asyncio
+import os
 import secrets
+import ssl
 from collections.abc import AsyncIterator
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from infra.local.certificates import ensure_certificate
 from shared.outbound import UrlGuard, UrlNotAllowed
 from shared.storage import (
     CredentialsRejected,
     NameRefused,
     NameTaken,
     ObjectMissing,
+    ObjectTooLarge,
     QuotaFull,
     StorageRateLimited,
     StorageUnavailable,
@@ -139,6 +144,40 @@ async def test_a_download_that_ends_early_is_no_download(server: DavServer, back
         await backend.read("a", limit=2000)
 
 
+@pytest.mark.parametrize("missing", [1, 2**20, 6 * 2**20])
+async def test_a_long_download_that_ends_early_is_no_download(
+    server: DavServer, backend: WebDAVBackend, tmp_path: Path, missing: int
+) -> None:
+    content = secrets.token_bytes(8 * 2**20)
+    await backend.put("a", content, content_type="text/plain")
+
+    async def short(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(content))})
+        await response.prepare(request)
+        await response.write(content[:-missing])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    server.fail("GET", short)
+    with pytest.raises(StorageUnavailable):
+        await backend.download("a", tmp_path / "file", limit=len(content))
+    assert (await backend.download("a", tmp_path / "file", limit=len(content))).size == len(content)
+    assert (tmp_path / "file").read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20 + 1, 2**20 + 2**18, 2 * 2**20 + 7, 5_000_011])
+async def test_a_long_download_is_whole_and_its_connection_not_mixed_up(server: DavServer, backend: WebDAVBackend, size: int) -> None:
+    content = secrets.token_bytes(size)
+    await backend.put("a", content, content_type="text/plain")
+    await asyncio.gather(*(backend.put(str(number), b"%d" % number, content_type="text/plain") for number in range(4)))
+    for number in range(4):
+        assert await backend.read("a", limit=size) == content
+        assert await backend.read(str(number), limit=9) == b"%d" % number
+    both = await asyncio.gather(*(backend.read("a", limit=size) for _ in range(4)))
+    assert both == [content] * 4
+
+
 @pytest.mark.parametrize(
     "path", ["http://127.0.0.2:{port}/dav/", "http://localhost:{port}/", "https://127.0.0.1:{port}/dav/", "//evil.example/"]
 )
@@ -186,6 +225,189 @@ async def test_a_sign_in_page_is_no_listing(server: DavServer, backend: WebDAVBa
     server.fail("PROPFIND", body(207, b"<html><form>Sign in</form></html>", "text/html"))
     with pytest.raises(StorageUnavailable, match="no WebDAV listing"):
         await backend.ping()
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "PUT", "MOVE", "MKCOL", "DELETE"])
+async def test_a_sign_in_page_with_200_is_never_taken_for_success(server: DavServer, backend: WebDAVBackend, method: str) -> None:
+    await backend.put("old", b"before", content_type="text/plain")
+    page = body(200, b"<html><form>Sign in</form></html>", "text/html")
+    server.fail(method, *[page] * 3)
+    if method == "DELETE":
+        await backend.delete("old")  # its caller asks again later (`leftovers`), and sees that it is there
+        assert await backend.stat("old") is not None
+        return
+    with pytest.raises((StorageUnavailable, NameRefused, ObjectMissing)):
+        await backend.put_stream("f/new", chunks(b"x"), content_type="text/plain", size=1, replace=False)
+    server.faults.clear()
+    assert await backend.stat("f/new") is None
+    assert await backend.read("old", limit=10) == b"before"
+
+
+def endless(code: int, first: bytes, more: bytes) -> Fault:
+    """A body that goes on until the client has had enough."""
+
+    async def fault(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse(status=code)
+        await response.prepare(request)
+        await response.write(first)
+        while True:
+            await response.write(more)
+
+    return fault
+
+
+async def test_a_body_without_end_is_left(server: DavServer, backend: WebDAVBackend, tmp_path: Path) -> None:
+    await backend.put("a", b"12345", content_type="text/plain")
+    for work in (
+        lambda: backend.read("a", limit=10**6),
+        lambda: backend.download("a", tmp_path / "file", limit=10**6),
+        lambda: backend.sha256("a"),
+    ):
+        server.fail("GET", endless(200, b"", bytes(2**16)))
+        with pytest.raises((ObjectTooLarge, WrongContent)):
+            await work()
+    server.fail("PROPFIND", endless(207, b'<d:multistatus xmlns:d="DAV:"><d:response><d:href>', b"a" * 2**16))
+    with pytest.raises(StorageUnavailable):
+        await backend.stat("a")
+    server.fail("PROPFIND", endless(207, b"<html>", b"<p/>" * 1000))
+    with pytest.raises(StorageUnavailable):
+        await backend.stat("a")
+
+
+async def test_requests_one_after_the_other_share_a_connection(server: DavServer, backend: WebDAVBackend) -> None:
+    for number in range(3):
+        await backend.put(f"{number}.txt", b"x", content_type="text/plain")
+        assert await backend.read(f"{number}.txt", limit=1) == b"x"
+        assert await backend.stat("missing") is None
+        with pytest.raises(NameTaken):
+            await backend.put_stream(f"{number}.txt", chunks(b"y"), content_type="text/plain", size=1, replace=False)
+        server.fail("PROPFIND", status(503))
+    asked = [each for each in server.asked if each.method != "DELETE"]
+    by_hand = len(server.asked) - len(asked)  # webdavclient3 opens its own
+    assert len(server.connections) <= 1 + by_hand
+
+
+async def test_a_rest_without_end_is_not_waited_for(server: DavServer, backend: WebDAVBackend) -> None:
+    async def talkative(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=await _stored(request))
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(2**16))
+
+    async def silent(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=await _stored(request))
+        await response.prepare(request)
+        await response.write(b"x")
+        await asyncio.Event().wait()
+        return response
+
+    async def _stored(request: web.Request) -> int:
+        return (await server.respond(request)).status
+
+    for number, fault in enumerate((talkative, silent)):
+        server.fail("PUT", fault)
+        stored = await backend.put(f"{number}", b"content", content_type="text/plain")
+        assert await backend.read(stored.key, limit=10) == b"content"
+
+
+@pytest.mark.parametrize(("host", "trusted", "works"), [("127.0.0.1", True, True), ("127.0.0.1", False, False), ("127.0.0.2", True, False)])
+async def test_a_certificate_that_is_not_trusted_or_not_the_hosts_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, trusted: bool, works: bool
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    ensure_certificate(certificate, key)
+    server = DavServer(tmp_path / "dav", host=host)
+    server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.tls.load_cert_chain(certificate, key)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with server.running():
+        backend = WebDAVBackend(server_url=server.url, username=USER, password=PASSWORD, guard=UrlGuard([server.host]))
+        for work in (backend.ping, lambda: backend._with_webdavclient("mkdir", "a")):
+            with nullcontext() if works else pytest.raises(StorageUnavailable):
+                await work()
+        await backend.close()
+    assert bool(server.asked) == works, "nothing is sent to whoever cannot show who they are"
+
+
+@pytest.mark.parametrize("year", [1970, 2100, 2400])
+async def test_a_server_whose_clock_is_off_is_believed_but_for_the_time(server: DavServer, backend: WebDAVBackend, year: int) -> None:
+    (server.folder / "a").write_bytes(b"x")
+    at = datetime(year, 1, 2, tzinfo=UTC).timestamp()
+    os.utime(server.folder / "a", (at, at))
+    [entry] = [entry async for entry in backend.entries("")]
+    assert (entry.name, entry.size) == ("a", 1)
+    assert entry.modified_at is None or entry.modified_at.year == year
+    assert await backend.read("a", limit=1) == b"x"
+
+
+LISTED = (
+    b'<d:multistatus xmlns:d="DAV:"><d:response><d:href>/dav/a</d:href><d:propstat><d:prop><d:getcontentlength>10</d:getcontentlength>'
+    b"</d:prop><d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response></d:multistatus>"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "sent", "received"),
+    [
+        (b"Content-Length: 10", b"0123456789", b"0123456789"),
+        (b"Content-Length: 5", b"0123456789", b"01234"),
+        (b"Content-Length: 5", b"01234HTTP/1.1 207 Multi-Status\r\nContent-Length: 0\r\n\r\n", b"01234"),
+        (b"Content-Length: 11", b"0123456789", None),
+        (b"Content-Length: abc", b"0123456789", None),
+        (b"Content-Length: -1", b"0123456789", None),
+        (b"Content-Length: 10\r\nContent-Length: 9", b"0123456789", None),
+        (b"Transfer-Encoding: chunked", b"zz\r\n0123456789\r\n0\r\n\r\n", None),
+        (b"Transfer-Encoding: chunked", b"a\r\n01234567", None),
+        (b"Content-Length: 10\r\nContent-Encoding: gzip", b"0123456789", None),
+    ],
+)
+async def test_a_length_that_is_not_that_of_the_body_spoils_neither_this_request_nor_the_next(
+    head: bytes, sent: bytes, received: bytes | None
+) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while request := await reader.readuntil(b"\r\n\r\n"):
+            if request.startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + sent)
+                if received is None:
+                    break
+            else:
+                length = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
+                writer.write(b"HTTP/1.1 207 Multi-Status\r\nContent-Length: %d\r\n\r\n" % len(LISTED) + LISTED)
+            await writer.drain()
+        writer.close()
+
+    async def ended(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await respond(reader, writer)
+
+    async with await asyncio.start_server(ended, "127.0.0.1", 0) as raw:
+        url = f"http://127.0.0.1:{raw.sockets[0].getsockname()[1]}/dav"
+        backend = WebDAVBackend(server_url=url, username=USER, password=PASSWORD, guard=GUARD)
+        for _ in range(2):
+            if received is None:
+                with pytest.raises(StorageUnavailable):
+                    await backend.read("a", limit=100)
+            else:
+                assert await backend.read("a", limit=100) == received
+            stored = await backend.stat("a")
+            assert stored is not None
+            assert stored.size == 10
+        await backend.close()
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "99999999999999999999", "", "NaN"])
+async def test_a_length_that_is_none_is_no_length(server: DavServer, backend: WebDAVBackend, length: str) -> None:
+    said = (
+        f"<d:response><d:href>/dav/a</d:href><d:propstat><d:prop><d:getcontentlength>{length}</d:getcontentlength></d:prop>"
+        "<d:status>HTTP/1.1 200 OK</d:status></d:propstat></d:response>"
+    )
+    server.fail("PROPFIND", body(207, f'<d:multistatus xmlns:d="DAV:">{said}</d:multistatus>'.encode(), "application/xml"))
+    entry = await backend.look("a")
+    assert entry is not None
+    assert entry.size is None
 
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE m [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>

@@ -16,11 +16,14 @@ from tests.system.stack import ROOT, Person, Stack
 SCOPES = ["documents:read", "documents:write", "topics:read", "topics:write"]
 
 
+def environ(stack: Stack, token: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DOCUVAULT_URL": stack.url, "DOCUVAULT_TOKEN": token}
+
+
 async def bring_in(stack: Stack, token: str, *arguments: str) -> tuple[int, str]:
     """Exit status and output."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "scripts.importing", *arguments, cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DOCUVAULT_URL": stack.url, "DOCUVAULT_TOKEN": token},
+        sys.executable, "-m", "scripts.importing", *arguments, cwd=ROOT, env=environ(stack, token),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output = (await process.communicate())[0].decode()
@@ -78,6 +81,37 @@ async def test_paperless_moves_in_and_out_and_in_again(start_stack: StartStack, 
     assert {topic["name"] for topic in again["Invoice"]["topics"]} >= {"Water", "Inbox", "Invoice"}
     await ada.close()
     await bob.close()
+
+
+async def test_an_import_that_is_killed_goes_on_and_doubles_nothing(start_stack: StartStack, tmp_path: Path) -> None:
+    stack = await start_stack()
+    person = await stack.person()
+    export, token = paperless_export.write(tmp_path / "export", split=True, prefix=True, more=40), await token_of(person)
+    for lines in (3, 11):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scripts.importing", str(export), cwd=ROOT, env=environ(stack, token),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert b" of at most " in await process.stdout.readline()
+        process.kill()
+        await process.wait()
+    status, output = await bring_in(stack, token, str(export))
+    assert status == 0, output
+    assert "0 skipped, 0 failed" in output
+    items = (await person.http.get("/api/documents", params={"limit": 200})).json()["items"]
+    uploading = (await person.http.get("/api/documents", params={"status": "uploading"})).json()["items"]
+    assert (len(items), len({item["sha256"] for item in items}), uploading) == (43, 43, [])
+    reminders = [item for item in items if item["title"].startswith("Reminder")]
+    assert len(reminders) == 40
+    assert {(item["sender"]["name"], item["issued_on"]) for item in reminders} == {("Waterworks Hamburg", "2024-04-01")}
+    assert all("Water" in {topic["name"] for topic in item["topics"]} for item in reminders)
+    topics = [topic["name"] for topic in (await person.http.get("/api/topics")).json()["items"]]
+    senders = [sender["name"] for sender in (await person.http.get("/api/senders")).json()["items"]]
+    assert sorted(topics) == ["Inbox", "Invoice", "Water"]
+    assert senders == ["Waterworks Hamburg"]
+    await person.close()
 
 
 async def test_plain_files_arrive_and_what_cannot_is_told(start_stack: StartStack, tmp_path: Path) -> None:

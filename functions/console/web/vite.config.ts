@@ -4,9 +4,11 @@ import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import vue from "@vitejs/plugin-vue";
 import type { Plugin } from "vite";
+import { build } from "vite";
 import { defineConfig } from "vitest/config";
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
+const SERVICE_WORKER = "sw.js";
 
 /** Beside each text file its compressed forms, so that the function that serves them compresses nothing. */
 function precompress(): Plugin {
@@ -19,13 +21,42 @@ function precompress(): Plugin {
     },
     closeBundle() {
       for (const path of files(folder)) {
-        if (!/\.(js|mjs|css|html|svg|webmanifest)$/.test(path)) continue;
+        if (!/\.(js|mjs|css|html|svg|webmanifest)$/.test(path) || path.endsWith(SERVICE_WORKER)) continue;
         const content = readFileSync(path);
         if (content.length < 512) continue;
         const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: content.length } };
         writeFileSync(`${path}.br`, brotliCompressSync(content, quality));
         writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));
       }
+    },
+  };
+}
+
+/** The service worker: one file, under a name that stays, not compressed (it is small, and made when the others are being compressed). */
+function serviceWorker(): Plugin {
+  let folder = DIST;
+  return {
+    name: "service-worker",
+    apply: "build",
+    configResolved(config) {
+      folder = config.build.outDir;
+    },
+    async closeBundle() {
+      await build({
+        configFile: false,
+        publicDir: false,
+        logLevel: "error",
+        build: {
+          outDir: join(folder, "assets"),
+          emptyOutDir: false,
+          target: "es2022",
+          modulePreload: false,
+          rolldownOptions: {
+            input: fileURLToPath(new URL("./src/share/service_worker.ts", import.meta.url)),
+            output: { entryFileNames: SERVICE_WORKER, format: "iife" },
+          },
+        },
+      });
     },
   };
 }
@@ -38,7 +69,7 @@ function files(folder: string): string[] {
 }
 
 export default defineConfig({
-  plugins: [vue(), precompress()],
+  plugins: [vue(), serviceWorker(), precompress()],
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   define: {
     __VUE_OPTIONS_API__: "false",

@@ -76,6 +76,14 @@ async def test_a_file_comes_compressed_to_whoever_takes_it(services: None) -> No
     assert {answer.header("content-type") for answer in (plain, gzipped, brotli)} == {"text/javascript; charset=utf-8"}
 
 
+async def test_the_service_worker_is_for_the_whole_origin_and_looked_at_anew(services: None) -> None:
+    heard = await ask(APP, "GET", "/assets/sw.js")
+    assert (heard.status, heard.header("content-type")) == (200, "text/javascript; charset=utf-8")
+    assert (heard.header("service-worker-allowed"), heard.header("cache-control")) == ("/", "no-cache")
+    # No other file may take the whole origin.
+    assert (await ask(APP, "GET", "/assets/favicon.svg")).header("service-worker-allowed") is None
+
+
 async def test_a_head_request_gets_the_same_headers_and_no_page(services: None) -> None:
     page, head = await ask(APP, "GET", "/"), await ask(APP, "HEAD", "/")
     assert (head.status, head.body) == (200, b"")

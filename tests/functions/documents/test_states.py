@@ -28,12 +28,15 @@ OPERATIONS: dict[str, tuple[str, str, Any]] = {
     "similar": ("GET", "/similar", None),
     "upload": ("GET", "/upload", None),
     "complete": ("POST", "/complete", {}),
+    "parts": ("POST", "/upload/parts", {"numbers": [1]}),
     "abort": ("DELETE", "/upload", None),
     "share": ("POST", "/shares", {"expires_at": "2999-01-01T00:00:00Z"}),
     "shares": ("GET", "/shares", None),
+    "revoke share": ("DELETE", f"/shares/{uuid4()}", None),
     "versions": ("GET", "/versions", None),
     "earlier version": ("GET", f"/download?version_id={uuid4()}", None),
     "restore version": ("POST", f"/versions/{uuid4()}/restore", None),
+    "move": ("POST", "/move", {"connection_id": None}),
     "replace": ("POST", "", {"filename": "a.txt", "size": 5, "content_type": "text/plain"}),
 }
 NOT_FOUND: dict[str, int | str] = {name: "not_found" for name in OPERATIONS}
@@ -52,12 +55,15 @@ READ: dict[str, int | str] = {
     "similar": 200,
     "upload": "upload_finished",
     "complete": 202,
+    "parts": "upload_finished",
     "abort": "upload_finished",
     "share": 201,
     "shares": 200,
+    "revoke share": "not_found",
     "versions": 200,
     "earlier version": "not_found",
     "restore version": "not_found",
+    "move": 202,
     "replace": 201,
 }
 EXPECTED: dict[str, dict[str, int | str]] = {
@@ -67,13 +73,15 @@ EXPECTED: dict[str, dict[str, int | str]] = {
     "ready": READ,
     "trashed": READ | {"purge": 202, "replace": "not_replaceable"},
     "failed": READ,
-    "refused": READ | {"reprocess": "object_mismatch", "download": "object_mismatch", "share": "object_mismatch"},
+    "refused": READ | {"reprocess": "object_mismatch", "download": "object_mismatch", "share": "object_mismatch", "move": "not_movable"},
     "uploading": READ
     | {
         "reprocess": "upload_incomplete",
         "download": "upload_incomplete",
         "share": "upload_incomplete",
         "upload": 200,
+        "parts": "not_found",  # it is sent as a whole
+        "move": "not_movable",
         "complete": "upload_incomplete",
         "abort": 204,
         "replace": "not_replaceable",

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,14 +39,17 @@ class DavServer:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.asked: list[Asked] = []
+        self.connections: set[object] = set()
+        """Of which requests came."""
         self.faults: dict[str, list[Fault]] = {}
         """By method: each is used once, in order."""
         self.ignores_ranges = False
         self.port = 0
+        self.tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}{self.prefix}"
+        return f"{'http' if self.tls is None else 'https'}://{self.host}:{self.port}{self.prefix}"
 
     def fail(self, method: str, *faults: Fault) -> None:
         self.faults.setdefault(method, []).extend(faults)
@@ -56,7 +60,7 @@ class DavServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, self.host, self.port)
+        site = web.TCPSite(runner, self.host, self.port, ssl_context=self.tls)
         await site.start()
         self.port = runner.addresses[0][1]
         try:
@@ -66,6 +70,7 @@ class DavServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(Asked(request.method, unquote(request.rel_url.raw_path), dict(request.headers)))
+        self.connections.add(None if request.transport is None else request.transport.get_extra_info("peername"))
         faults = self.faults.get(request.method)
         if faults:
             response = await faults.pop(0)(request)

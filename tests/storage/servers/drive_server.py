@@ -185,6 +185,8 @@ def _kind(request: web.Request) -> str:
         return "upload"
     if request.query.get("alt") == "media":
         return "media"
+    if request.path.endswith("/export"):
+        return "export"
     return "list" if request.path == "/drive/v3/files" and request.method == "GET" else "file"
 
 

@@ -37,6 +37,11 @@ export function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLInputElement && !["checkbox", "radio", "button", "submit", "file", "range"].includes(target.type);
 }
 
+/** Whether the space bar presses what has the focus. */
+function isPressed(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest('button, input, select, summary, [role="button"], [role="tab"], [role="option"]') !== null;
+}
+
 function nameOf(event: KeyboardEvent): string {
   const mod = event.ctrlKey || event.metaKey;
   const key = event.key === " " ? "space" : event.key.length === 1 ? event.key.toLowerCase() : event.key.toLowerCase();
@@ -49,6 +54,7 @@ export function handleKey(event: KeyboardEvent): void {
   const typing = isTyping(event.target);
   const inDialog = document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null;
   const name = nameOf(event);
+  if (name === "space" && isPressed(event.target)) return;
   const both = first && event.timeStamp - firstAt < SEQUENCE_MILLISECONDS ? `${first} ${name}` : "";
   first = "";
   const fits = (keys: string) =>

@@ -19,6 +19,7 @@ export const routes: RouteRecordRaw[] = [
   { path: "/trash", name: "trash", component: () => import("@/screens/LibraryScreen.vue"), meta: { title: "nav.trash" } },
   { path: "/documents/:documentId", name: "document", component: () => import("@/screens/DocumentScreen.vue"), props: true, meta: { title: "nav.document" } },
   { path: "/triage", name: "triage", component: () => import("@/screens/TriageScreen.vue"), meta: { title: "nav.triage" } },
+  { path: "/lookalikes", name: "lookalikes", component: () => import("@/screens/LookalikesScreen.vue"), meta: { title: "nav.lookalikes" } },
   { path: "/topics", name: "topics", component: () => import("@/screens/TopicsScreen.vue"), meta: { title: "nav.topics" } },
   { path: "/settings", redirect: "/settings/account" },
   { path: "/settings/:section", name: "settings", component: () => import("@/screens/SettingsScreen.vue"), props: true, meta: { title: "nav.settings" } },

@@ -8,6 +8,10 @@ import { settings } from "@/i18n/settings";
 import { sharing } from "@/i18n/sharing";
 import { triage } from "@/i18n/triage";
 import { viewer } from "@/i18n/viewer";
+import { preview } from "@/i18n/preview";
+import { sideBySide } from "@/i18n/side_by_side";
+import { moving } from "@/i18n/moving";
+import { sharedFiles } from "@/i18n/shared_files";
 
 function flat(messages: object, prefix = ""): Map<string, string> {
   return new Map(
@@ -18,8 +22,8 @@ function flat(messages: object, prefix = ""): Map<string, string> {
 }
 
 /** All of it, those of the screens that load later, too. */
-const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en, ...viewer.en, ...more.en };
-const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de, ...viewer.de, ...more.de };
+const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en, ...viewer.en, ...more.en, ...preview.en, ...sideBySide.en, ...moving.en, ...sharedFiles.en };
+const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de, ...viewer.de, ...more.de, ...preview.de, ...sideBySide.de, ...moving.de, ...sharedFiles.de };
 
 const SAME = new Set(["settings.storage.kinds.nextcloud", "settings.storage.kinds.webdav", "settings.storage.kinds.google_drive", "settings.storage.kinds.onedrive", "common.name", "topics.name", "facts.version", "document.text", "filters.title", "search.kind.filter", "secondFactor.code", "uploads.speed", "uploads.state.done"]);
 

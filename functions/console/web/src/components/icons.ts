@@ -22,6 +22,7 @@ export const ICONS = {
   sort: "M6 4v12M3 13l3 3 3-3M11 5.5h6M11 10h4.5M11 14.5h3",
   filter: "M3 5h14M5.5 10h9M8 15h4",
   document: "M5 2.5h7l3.5 3.5v11.5h-10.5zM12 2.5V6h3.5M7.5 10h5.5M7.5 13h4",
+  pair: "M3 4.5h8.5v11H3zM14 5.5h3v11H8.5v-1",
   pause: "M7 4.5v11M13 4.5v11",
   play: "M6 4l10 6-10 6z",
   retry: "M4 10a6 6 0 0 1 10.5-4L16.5 8M16.5 3.5V8H12M16 10a6 6 0 0 1-10.5 4L3.5 12M3.5 16.5V12H8",

@@ -15,7 +15,7 @@ const QUIET_MILLISECONDS = 400;
 const IDS_AT_ONCE = 1000;
 
 export interface Work {
-  action: BulkAction;
+  action: BulkAction | "move";
   done: number;
   total: number | null;
   cancel?: () => void;
@@ -180,11 +180,11 @@ export const useLibrary = defineStore("library", () => {
 
   const isOn = (id: string): boolean => isSelected(selection.value, id);
 
-  /** The chosen documents' ids, if they are few enough to say one by one. */
-  async function chosenIds(): Promise<string[] | null> {
+  /** The chosen documents' ids, if they are few enough to say one by one: at most `most`, if all are chosen. */
+  async function chosenIds(most = IDS_AT_ONCE): Promise<string[] | null> {
     const now = selection.value;
     if (!now.all) return [...now.ids];
-    if (total.value === null || total.value > IDS_AT_ONCE) return null;
+    if ((total.value ?? Infinity) > most) return null;
     const ids: string[] = [];
     let from: string | undefined;
     do {

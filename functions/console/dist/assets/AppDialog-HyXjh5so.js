@@ -1,1 +1,0 @@
-export{t as default}from"./AppDialog-Ci7PL43Z.js";

@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-C6Lj8P3k.js";

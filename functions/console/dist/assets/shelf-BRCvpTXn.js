@@ -1,0 +1,1 @@
+var e=`docuvault-shared`;export{e as t};
