@@ -1,8 +1,9 @@
 """`python -m tests.compose [--keep] [pytest arguments]`: proves compose.yaml where no image registry can be reached (scripts/compose-test).
 
 Base images are built from Debian's packages and the pinned MinIO, and carry the names that compose.yaml uses; ours is built from the real
-Containerfile on them. The real compose.yaml is brought up with podman-compose, tests run on it, it is taken down, and nothing is left:
-images, volumes and networks are in a folder of their own, which is removed at the end, unless `--keep` keeps it for the next run.
+Containerfile on them, by podman, which builds without a network of its own. A Docker Engine (`tests/compose/engine.py`) brings the real
+compose.yaml up with its own Compose, tests run on it, it is taken down, and nothing is left: all is in a folder that is removed at the
+end, unless `--keep` keeps it for the next run.
 """
 
 import argparse
@@ -19,30 +20,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.minio.build import BuildError, build
-from tests.compose.stack import ENV_FILE, PROJECT
+from tests.compose import engine
+from tests.compose.stack import ENV_FILE, LONG_RUNNING, PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).with_name("standins")
-SHIM = Path(__file__).with_name("podman")
-COMPOSE_LOCK = Path(__file__).with_name("podman-compose.lock")
-"""Debian's podman-compose is too old; this one has an environment of its own."""
-PACKAGES = (
-    "podman", "runc", "conmon", "iptables", "netavark", "aardvark-dns", "catatonit", "mmdebstrap", "nginx-light", "caddy", "openssl",
-)  # fmt: skip
-PROGRAMS = ("podman", "runc", "mmdebstrap", "nginx", "caddy", "openssl", "/usr/lib/podman/netavark", "/usr/libexec/podman/catatonit")
+PACKAGES = ("podman", "runc", "conmon", "netavark", "mmdebstrap", "nginx-light", "caddy", "openssl", "iproute2", "util-linux")
+PROGRAMS = ("podman", "runc", "mmdebstrap", "nginx", "caddy", "openssl", "ip", "unshare", "nsenter", "/usr/lib/podman/netavark")
 SUITE = "trixie"
 IMAGES = {
     "python": "docker.io/library/python:3.13-slim-trixie",
     "postgres": "docker.io/library/postgres:17",
     "redis": "docker.io/library/redis:7-alpine",
     "minio": "docker.io/minio/minio:RELEASE.2025-09-07T16-13-09Z",
+    "mail": "docker.io/axllent/mailpit:v1.27.11",
+    "prometheus": "docker.io/prom/prometheus:v3.5.0",
 }
-TESTS = ("tests/compose/deployed.py", "tests/system/test_main_job.py", "tests/system/test_faults.py", "tests/system/test_bad_input.py")
+"""Grafana and Ollama have none: neither is in Debian, and their sources do not build with Go alone."""
+MAILPIT = "github.com/axllent/mailpit@" + IMAGES["mail"].rpartition(":")[2]
+TESTS = (
+    "tests/compose/deployed.py",
+    *(f"tests/system/test_{what}.py" for what in ("main_job", "faults", "bad_input", "fairness", "parts", "import")),
+)
 PROJECT_NAME = "docuvault-test"
+OURS = "docuvault:0.1.0"
+PATIENCE_SECONDS = 300
 
 
 class Unprovable(Exception):
     """Containers cannot be had here; the message says why."""
+
+
+def cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault"
 
 
 def run(*command: str | Path, **options: object) -> str:
@@ -79,13 +89,6 @@ def install() -> None:
                 policy.unlink()
 
 
-def install_compose(folder: Path) -> None:
-    """podman-compose, as it is locked."""
-    if not (folder / "bin" / "podman-compose").exists():
-        run(sys.executable, "-m", "venv", folder)
-        run(folder / "bin" / "python", "-m", "pip", "install", "-q", "--require-hashes", "--no-deps", "-r", COMPOSE_LOCK)
-
-
 def own_podman(folder: Path) -> None:
     """From here on `podman` keeps everything in `folder`, and runs on machines without systemd and with both kinds of cgroups."""
     (folder / "containers.conf").write_text(
@@ -102,12 +105,24 @@ def own_podman(folder: Path) -> None:
     os.environ["CONTAINERS_STORAGE_CONF"] = str(folder / "storage.conf")
 
 
+def mailpit() -> Path:
+    """The real catcher of mails, by `go install`, kept beside MinIO; without its pages, which Go does not build. Raises Unprovable."""
+    program = cache() / MAILPIT.rpartition("/")[2] / "mailpit"
+    if not program.exists():
+        started = time.monotonic()
+        environ = os.environ | {"GOBIN": str(program.parent), "CGO_ENABLED": "0"}
+        run(shutil.which("go") or "go", "install", MAILPIT, env=environ)
+        timed("Mailpit, compiled", started)
+    return program
+
+
 def build_standins(folder: Path) -> None:
     """Images that have what compose.yaml uses of the real ones, under their names."""
     context = folder / "context"
     shutil.copytree(STANDINS, context, dirs_exist_ok=True)
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", context)
     shutil.copy(build(), context / "minio")
+    shutil.copy(mailpit(), context / "mailpit")
     have = run("podman", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
     if "localhost/standin-base:latest" not in have:
         started = time.monotonic()
@@ -133,6 +148,33 @@ def _mirror() -> str:
     return "http://deb.debian.org/debian"
 
 
+def build_engine(folder: Path) -> Path:
+    """A folder with Docker's programs, as Debian has them."""
+    root = folder / "engine"
+    if not (root / "usr" / "sbin" / "dockerd").exists():
+        started = time.monotonic()
+        shutil.rmtree(root, ignore_errors=True)
+        run("mmdebstrap", "--variant=minbase", f"--include={','.join(engine.PACKAGES)}", SUITE, root, _mirror())
+        timed("a Docker Engine", started)
+    return root
+
+
+def hand_over(folder: Path) -> None:
+    """Gives the engine the images that it does not have, under the names of compose.yaml and docs/deployment.md."""
+    names = {image: image.removeprefix("docker.io/").removeprefix("library/") for image in IMAGES.values() if image != IMAGES["python"]}
+    names |= {"localhost/standin-base:latest": "debian:trixie-slim", f"localhost/{OURS}": OURS}
+    for image, name in names.items():
+        built = run("podman", "inspect", "--format", "{{.Id}}", image)
+        has = run("docker", "images", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
+        if f"{name} sha256:{built.removeprefix('sha256:')}" not in has:
+            run("podman", "save", "-q", "-o", folder / "image.tar", image)
+            run("docker", "load", "-q", "-i", folder / "image.tar")
+            if image.startswith("localhost/"):
+                run("docker", "tag", image, name)
+                run("docker", "rmi", image)
+            (folder / "image.tar").unlink()
+
+
 def show_image(image: str) -> None:
     """Its size by layer."""
     layers = json.loads(run("podman", "history", "--format", "json", image))
@@ -145,79 +187,63 @@ def show_image(image: str) -> None:
 
 def show_memory(names: Sequence[str]) -> None:
     """Resident memory of each container, idle."""
-    stats = json.loads(run("podman", "stats", "--no-stream", "--format", "json", *names))
-    for each in stats:
-        print(f"  {each['name']}: {each['mem_usage'].split(' / ')[0]}")
+    for line in run("docker", "stats", "--no-stream", "--format", "  {{.Name}}: {{.MemUsage}}", *names).splitlines():
+        print(line.partition(" / ")[0].rstrip())
+
+
+def sweep() -> None:
+    """Takes down whatever there is, also of a run before that was cut off; images stay."""
+    if left := run("docker", "ps", "-aq").split():
+        run("docker", "rm", "-f", "-v", *left)
+    run("docker", "network", "prune", "-f")
+    run("docker", "volume", "prune", "-a", "-f")
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="scripts/compose-test", description=__doc__)
     options.add_argument("--keep", action="store_true", help="keep the images in ~/.cache/docuvault/compose-test for the next run")
-    options.add_argument("--up", action="store_true", help="bring it up, say how it is reached, and leave it")
     chosen, arguments = options.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is up is taken down
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault" / "compose-test"
-    if chosen.keep or chosen.up:
-        cache.mkdir(parents=True, exist_ok=True)
-    folder = cache if cache.exists() else Path(tempfile.mkdtemp(prefix="docuvault-compose-test-"))
+    kept = cache() / "compose-test"
+    if chosen.keep:
+        kept.mkdir(parents=True, exist_ok=True)
+    folder = kept if kept.exists() else Path(tempfile.mkdtemp(prefix="docuvault-compose-test-"))
     env_file = folder / "settings.env"
-    compose = [
-        str(folder / "podman-compose" / "bin" / "podman-compose"),
-        "--podman-path",
-        str(SHIM),
-        "--in-pod",
-        "0",
-        "--env-file",
-        str(env_file),
-    ]
-    compose += ["-f", str(ROOT / "compose.yaml"), "-p", PROJECT_NAME]
+    compose = ["docker", "compose", "--env-file", str(env_file), "-f", str(ROOT / "compose.yaml"), "-p", PROJECT_NAME]
     try:
         install()
         own_podman(folder)
-        install_compose(folder / "podman-compose")
         build_standins(folder)
+        started = time.monotonic()
+        run("podman", "build", "--network", "host", "-f", ROOT / "infra" / "images" / "Containerfile", "-t", OURS, ROOT)
+        timed("the image of the Containerfile", started)
+        show_image(f"localhost/{OURS}")
         env_file.unlink(missing_ok=True)
         run(ROOT / "scripts" / "make-env", env_file)
         env_file.write_text(env_file.read_text().replace("HIBP_URL=https://api.pwnedpasswords.com", "HIBP_URL="))  # no network here
         os.environ |= {ENV_FILE: str(env_file), PROJECT: PROJECT_NAME, "DOCUVAULT_COMPOSE": shlex.join(compose), "PYTHONPATH": str(ROOT)}
-        started = time.monotonic()
-        run(*compose, "build", "migrate", cwd=ROOT)
-        timed("the image of the Containerfile", started)
-        show_image("docuvault:0.1.0")
-        started = time.monotonic()
-        run(*compose, "up", "-d", "--no-build", cwd=ROOT)
-        running = run("podman", "ps", "--format", "{{.Names}}").split()
-        run(SHIM, "wait", "--condition=healthy", *running)
-        timed("from `up` to healthy", started)
-        show_memory(running)
-        if chosen.up:
-            print("It runs: http://127.0.0.1:8080. Its podman is reached with:")
-            print(f"export CONTAINERS_CONF={folder}/containers.conf CONTAINERS_STORAGE_CONF={folder}/storage.conf")
-            return 0
-        tests = arguments or [*TESTS, "-k", "not seaweedfs"]
-        return subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *tests], cwd=ROOT, check=False).returncode
-    except (Unprovable, BuildError) as reason:
+        with engine.running(build_engine(folder), folder, [Path(tempfile.gettempdir()), folder, ROOT]) as process:
+            print(engine.version(), flush=True)
+            sweep()
+            hand_over(folder)
+            try:
+                started = time.monotonic()
+                run(*compose, "up", "-d", "--no-build", "--wait", "--wait-timeout", str(PATIENCE_SECONDS), *LONG_RUNNING, cwd=ROOT)
+                timed("from `up` to healthy", started)
+                show_memory(run("docker", "ps", "--format", "{{.Names}}").split())
+                command = [*engine.inside(process), sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v"]
+                return subprocess.run([*command, *(arguments or [*TESTS, "-k", "not seaweedfs"])], cwd=ROOT, check=False).returncode
+            finally:
+                sweep()
+    except (Unprovable, BuildError, engine.NoEngine) as reason:
         print(f"compose-test: {reason}", file=sys.stderr)
         return 1
     finally:
-        if not chosen.up:
-            clean(folder, compose, keep=chosen.keep or folder == cache)
-
-
-def clean(folder: Path, compose: list[str], *, keep: bool) -> None:
-    """Takes everything down; without `keep` nothing is left of it."""
-    if "CONTAINERS_CONF" in os.environ:
-        subprocess.run([*compose, "--profile", "*", "down", "-v", "-t", "5"], cwd=ROOT, capture_output=True, check=False)
-        names = subprocess.run(["podman", "ps", "-aq"], capture_output=True, text=True, check=False).stdout.split()
-        if names:
-            subprocess.run(["podman", "rm", "-f", "-t", "0", *names], capture_output=True, check=False)
-        for kind in ("volume", "network"):
-            subprocess.run(["podman", kind, "prune", "-f"], capture_output=True, check=False)
-        if not keep:
-            subprocess.run(["podman", "rmi", "-a", "-f"], capture_output=True, check=False)
-    (folder / "settings.env").unlink(missing_ok=True)
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
+        env_file.unlink(missing_ok=True)
+        if not chosen.keep and folder != kept:
+            if "CONTAINERS_CONF" in os.environ:
+                subprocess.run(["podman", "rmi", "-a", "-f"], capture_output=True, check=False)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import re
-import shlex
+import shutil
 import signal
 import ssl
 import subprocess
@@ -20,46 +20,30 @@ import httpx
 import pytest
 
 from infra.local.ports import free_port_block
-from tests.compose.stack import ENV_FILE, Container, DeployedStack, containers, inspected, is_healthy, logs, podman
+from tests.compose.stack import (
+    ENV_FILE,
+    LONG_RUNNING,
+    PROJECT,
+    Container,
+    DeployedStack,
+    compose,
+    containers,
+    docker,
+    inspected,
+    is_healthy,
+    logs,
+    other_settings,
+    plain_environment,
+)
+from tests.infra.knative.source import go
 from tests.infra.test_compose import ALWAYS, ONCE, PROFILES
 from tests.system.stack import ROOT, Person, until
 from tests.system.test_faults import assert_all_ready_once, upload_many
 
-LONG_RUNNING = sorted(ALWAYS - ONCE)
 PROBES = ROOT / "tests" / "extraction" / "probes.py"
+DASHBOARD = ROOT / "infra" / "metrics" / "grafana" / "dashboards" / "docuvault.json"
 DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text()
 FUNCTIONS = sorted(PROFILES["functions"])
-
-
-def compose(*arguments: str) -> None:
-    """Runs podman-compose on compose.yaml with the settings as they are now."""
-    command = [*shlex.split(os.environ["DOCUVAULT_COMPOSE"]), *arguments]
-    # What the environment names wins over the `.env`, and the tests' own has settings.
-    environ = {name: os.environ[name] for name in ("PATH", "HOME", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF") if name in os.environ}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=150)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def bring_up(*options: str) -> None:
-    """Down, and up again with these options: what podman-compose changes of a stack that runs is not all that Docker's would."""
-    compose(*options, "down", "-t", "5")
-    compose(*options, "up", "-d", "--no-build")
-
-
-@contextmanager
-def other_settings(*options: str, **changed: str) -> Iterator[None]:
-    """Within, the stack runs with other settings, and options of podman-compose."""
-    path = Path(os.environ[ENV_FILE])
-    before = path.read_text()
-    kept = [line for line in before.splitlines() if line.partition("=")[0] not in changed]
-    path.write_text("\n".join([*kept, *(f"{name}={value}" for name, value in changed.items())]) + "\n")
-    try:
-        bring_up(*options)
-        yield
-    finally:
-        compose(*options, "down", "-t", "5")
-        path.write_text(before)
-        compose("up", "-d", "--no-build")
 
 
 @pytest.fixture
@@ -80,21 +64,26 @@ async def works(stack: DeployedStack, word: str) -> None:
     await person.close()
 
 
-@pytest.mark.parametrize("service", LONG_RUNNING)
-def test_each_container_runs_with_the_rights_that_it_was_to_have(service: str) -> None:
+def assert_confined(service: str) -> None:
+    """It has the rights that it was to have, and no more."""
     [name] = containers(service)
-    facts = inspected(name)
-    host = facts["HostConfig"]
+    host = inspected(name)["HostConfig"]
     assert host["ReadonlyRootfs"] is True
     assert host["Memory"] > 0
     assert 0 < host["PidsLimit"] <= 400
-    status = dict(re.findall(r"^(\w+):\s+(.*)$", podman("exec", name, "cat", "/proc/self/status"), re.MULTILINE))
+    process = inspected(name)["State"]["Pid"]
+    status = dict(re.findall(r"^(\w+):\s+(.*)$", Path(f"/proc/{process}/status").read_text(), re.MULTILINE))
     assert [int(status[kind], 16) for kind in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")] == [0] * 5
     assert status["NoNewPrivs"] == "1"
     assert status["Seccomp"] == "2"
     assert "0" not in status["Uid"].split()
-    refused = podman("exec", name, "sh", "-c", "touch /etc/x /usr/x /x 2>&1; :")
+    refused = docker("exec", name, "sh", "-c", "touch /etc/x /usr/x /x 2>&1; :")
     assert refused.count("Read-only file system") == 3
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_each_container_runs_with_the_rights_that_it_was_to_have(service: str) -> None:
+    assert_confined(service)
 
 
 def test_what_runs_once_has_ended_well() -> None:
@@ -113,7 +102,7 @@ def test_only_the_gateway_and_the_store_are_published() -> None:
 
 def test_what_is_in_the_inner_network_alone_reaches_nothing_outside() -> None:
     for service in ("postgres", "redis", "broker"):
-        assert "default" not in podman("exec", containers("broker")[0], "cat", "/proc/net/route")
+        assert "default" not in docker("exec", containers("broker")[0], "cat", "/proc/net/route")
         assert list(inspected(containers(service)[0])["NetworkSettings"]["Networks"]) == [
             f"{os.environ['DOCUVAULT_COMPOSE_PROJECT']}_inside"
         ]
@@ -121,7 +110,7 @@ def test_what_is_in_the_inner_network_alone_reaches_nothing_outside() -> None:
 
 def test_documents_are_read_in_confinement_inside_the_container_too() -> None:
     [worker] = containers("worker")
-    podman("exec", "-i", worker, "sh", "-c", "mkdir -p /tmp/attack && cat > /tmp/attack/probes.py", stdin=PROBES.read_text())
+    docker("exec", "-i", worker, "sh", "-c", "mkdir -p /tmp/attack && cat > /tmp/attack/probes.py", stdin=PROBES.read_text())
     code = """
 import asyncio, json, os, sys
 sys.path.insert(0, "/tmp/attack")
@@ -133,13 +122,13 @@ with open("/scratch/document", "rb", buffering=0) as file:
 landlock = confinement.landlock_ruleset([]) is not None
 print(json.dumps([tried, landlock, open("/scratch/secret").read(), os.path.exists("/tmp/docuvault-escape")]))
 """
-    tried, landlock, secret, escaped = json.loads(podman("exec", "-i", worker, "python", "-", stdin=code))
+    tried, landlock, secret, escaped = json.loads(docker("exec", "-i", worker, "python", "-", stdin=code))
     assert len(tried) > 45
     assert {name for name, outcome in tried.items() if outcome == "done"} == set()
     assert (secret, escaped) == ("kept", False)
     assert landlock
     assert tried["read a secret"] == tried["read /etc/passwd"] == "EACCES", "by Landlock, which the runtime's seccomp profile lets through"
-    podman("exec", worker, "sh", "-c", "rm -r /tmp/attack /scratch/secret /scratch/document")
+    docker("exec", worker, "sh", "-c", "rm -r /tmp/attack /scratch/secret /scratch/document")
 
 
 @pytest.mark.parametrize("service", ["gateway", "worker", "broker"])
@@ -172,11 +161,9 @@ async def test_health_tells_the_truth_when_a_service_is_gone(stack: DeployedStac
     await until(lambda: broker.healthy, "the broker is healthy again")
 
 
-async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, tmp_path: Path) -> None:
-    # What `--scale worker=2 --scale broker=2` is to Docker; podman-compose takes one of them.
-    scaled = tmp_path / "scaled.yaml"
-    scaled.write_text("services: {worker: {scale: 2}, broker: {scale: 2}}\n")
-    with other_settings("-f", str(scaled)):
+async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack) -> None:
+    compose("up", "-d", "--no-build", "--scale", "worker=2", "--scale", "broker=2")
+    try:
         await stack.start()
         assert [len(containers(service)) for service in ("worker", "broker")] == [2, 2]
         for name in [*containers("worker"), *containers("broker")]:
@@ -188,9 +175,11 @@ async def test_two_workers_and_two_brokers_share_the_work(stack: DeployedStack, 
         assert all(handled.values()), f"each has had its share: {handled}"
         # The first of each goes; the second ones carry on.
         for service in ("worker", "broker"):
-            await asyncio.to_thread(podman, "stop", "-t", "0", containers(service)[0])
+            await asyncio.to_thread(docker, "stop", "-t", "0", containers(service)[0])
         await works(stack, "survivor")
         await person.close()
+    finally:
+        compose("up", "-d", "--no-build")
 
 
 def share_of(times: list[float]) -> str:
@@ -275,6 +264,89 @@ async def test_functions_run_as_services_of_their_own(stack: DeployedStack, caps
         print(f"\nlist_documents in the gateway: {share_of(within)}; as a service of its own: {share_of(elsewhere)}")
         added = median(elsewhere) - median(within), quantiles(elsewhere, n=20)[18] - quantiles(within, n=20)[18]
         print(f"added: p50 {added[0]:.1f} ms, p95 {added[1]:.1f} ms")
+
+
+MAIL = {"SMTP_HOST": "mail", "SMTP_PORT": "1025", "SMTP_CA_FILE": "/mail-certificate/mail.pem"}
+"""As docs/deployment.md has it for the profile `mail`."""
+
+
+async def caught(catcher: httpx.AsyncClient, to: str, word: str) -> str:
+    """The text of a mail to somebody, once the catcher has one with this word."""
+
+    async def found() -> str:
+        for message in (await catcher.get("/api/v1/messages")).json()["messages"]:
+            if [each["Address"] for each in message["To"]] == [to]:
+                text = str((await catcher.get(f"/api/v1/message/{message['ID']}")).json()["Text"])
+                if word in text:
+                    return text
+        return ""
+
+    return str(await until(found, f"a mail to {to} with {word}", 150))
+
+
+async def test_mails_go_by_tls_to_the_catcher_whose_page_is_on_this_machine(stack: DeployedStack) -> None:
+    assert all(f"`{name}={value}`" in DEPLOYMENT for name, value in MAIL.items())
+    with other_settings("-f", str(ROOT / "compose.local.yaml"), "--profile", "mail", **MAIL):
+        await stack.start()
+        await until(lambda: Container("mail").healthy, "the catcher is healthy")
+        assert_confined("mail")
+        person = await stack.person()
+        async with httpx.AsyncClient(base_url="http://127.0.0.1:8025", timeout=30) as catcher:
+            assert stack.url in await caught(catcher, person.email, stack.url), "a welcome"
+            # It goes away, and comes back: the mail that was asked for meanwhile comes, too.
+            await Container("mail").kill()
+            asked = await person.http.post("/api/auth/password/forgot", json={"email": person.email})
+            assert asked.status_code == 202, asked.text
+            await until(lambda: "send_email" in logs(containers("broker")[0]), "it was tried in vain")
+            await Container("mail").start()
+            letter = await caught(catcher, person.email, "reset-password?token=")
+        token = re.search(r"reset-password\?token=([\w.~%-]+)", letter)
+        assert token is not None, letter
+        body = {"token": token[1], "new_password": "a new one, by mail, of some length"}
+        assert (await person.http.post("/api/auth/password/reset", json=body)).status_code == 204
+        again = await person.http.post("/api/auth/login", json={"email": person.email, "password": body["new_password"]})
+        assert again.status_code == 200, again.text
+        await person.close()
+
+
+async def test_prometheus_asks_every_gateway_and_worker_and_each_panel_shows_something(stack: DeployedStack) -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    with other_settings("--profile", "metrics", services=["prometheus", "worker", "broker"]):
+        await stack.start()
+        prometheus = Container("prometheus")
+        await until(lambda: prometheus.healthy, "Prometheus is healthy")
+        assert_confined("prometheus")
+        assert (await httpx.AsyncClient().get(f"{stack.url}/metrics")).status_code == 401, "it has the token, strangers have not"
+        await works(stack, "measured")
+        async with httpx.AsyncClient(base_url=f"http://{prometheus.address}:9090", timeout=30) as client:
+
+            async def asked() -> bool:
+                targets = (await client.get("/api/v1/targets")).json()["data"]["activeTargets"]
+                health = {(target["scrapeUrl"].rpartition(":")[2], target["health"], target["lastError"]) for target in targets}
+                return health == {("8080/metrics", "up", ""), ("8081/metrics", "up", "")}
+
+            await until(asked, "both are asked, and tell", 90)
+            for panel in panels:
+                for target in panel["targets"]:
+                    query = target["expr"].replace("$__rate_interval", "1m")
+
+                    async def shown(query: str = query) -> bool:
+                        answer = (await client.get("/api/v1/query", params={"query": query})).json()
+                        assert answer["status"] == "success", answer
+                        return bool(answer["data"]["result"])
+
+                    await until(shown, f"{panel['title']}: {query}", 120)
+
+
+def test_the_dashboard_is_one_by_grafana_s_own_types(tmp_path: Path) -> None:
+    def decoded(dashboard: Path) -> subprocess.CompletedProcess[str]:
+        command = [go(), "run", ".", str(dashboard)]
+        return subprocess.run(command, cwd=Path(__file__).with_name("dashboard"), capture_output=True, text=True, check=False, timeout=300)
+
+    done = decoded(DASHBOARD)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "misspelt.json").write_text(DASHBOARD.read_text().replace('"gridPos"', '"gridPoss"', 1))
+    assert "gridPoss" in decoded(tmp_path / "misspelt.json").stderr
 
 
 def snippet(language: str) -> str:
@@ -367,3 +439,101 @@ async def test_behind_tls_uploads_and_events_stream(stack: DeployedStack, tmp_pa
         audited: list[dict[str, Any]] = (await person.http.get("/api/auth/sessions")).json().get("items", [])
         assert all(session.get("ip", "127.0.0.1").startswith("127.") for session in audited), "the visitor's address, not the proxy's"
         await person.close()
+
+
+def commands(containing: str) -> str:
+    """The one block of commands of the page that has this in it."""
+    [block] = [block for block in re.findall(r"```sh\n(.*?)```", DEPLOYMENT, re.DOTALL) if containing in block]
+    return str(block)
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkout with nothing in it that git does not have, on a machine where no DocuVault runs."""
+    clone = tmp_path / "docuvault"
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")):
+        if (ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, clone / name)
+    compose("down", "-t", "5")
+    monkeypatch.setenv(ENV_FILE, str(clone / ".env"))
+    monkeypatch.setenv(PROJECT, "docuvault")
+    yield clone
+    types_in(clone, "docker compose --profile '*' down -v -t 5")
+    monkeypatch.undo()
+    compose("up", "-d", "--no-build")
+
+
+def types_in(folder: Path, text: str) -> str:
+    """What a person sees who types this there."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+async def test_the_page_is_followed_from_a_clean_checkout_to_a_restored_vault(newcomer: Path, tmp_path: Path) -> None:
+    first = commands("git clone").replace("git clone … docuvault && cd docuvault\n", "")
+    assert first.startswith("./scripts/make-env")
+    make, _, rest = first.partition("\n")
+    types_in(newcomer, make)
+    settings_file = newcomer / ".env"
+    assert settings_file.stat().st_mode & 0o777 == 0o600
+    settings_file.write_text(settings_file.read_text().replace("HIBP_URL=https://api.pwnedpasswords.com", "HIBP_URL="))  # no network here
+    up, _, rest = rest.partition("\n")
+    types_in(newcomer, up)
+    for service in LONG_RUNNING:
+        await until(partial(lambda service: Container(service).healthy, service), f"{service} is healthy")
+    assert '"status":"ok"' in types_in(newcomer, rest)
+    stack = DeployedStack(tmp_path)
+    person = await stack.person()
+    document_id = await person.upload("kept.txt", b"a note about the avocet, which is kept\n", "text/plain")
+    assert (await person.settled(document_id))["status"] == "ready"
+
+    types_in(newcomer, commands("pg_dump"))
+    assert (newcomer / "docuvault.dump").stat().st_size > 10_000
+
+    # A database role's password changes.
+    settings_file.write_text(re.sub(r"(docuvault_app:)\w+@", r"\1another0password@", settings_file.read_text()))
+    types_in(newcomer, commands("10-roles.sh"))
+    await until(lambda: Container("gateway").healthy, "the gateway has the new password")
+    await works(stack, "passworded")
+
+    types_in(newcomer, commands("--scale"))
+    assert [len(containers(service)) for service in ("worker", "broker")] == [3, 2]
+    await works(stack, "scaled")
+    # There is no registry to pull from, and no network to build with.
+    upgrade = commands("git pull").replace("git pull && docker compose pull postgres redis minio && ", "").replace(" --build", "")
+    assert upgrade == "docker compose up -d\n"
+    types_in(newcomer, upgrade)
+    await works(stack, "upgraded")
+    assert "event handled" in types_in(newcomer, "docker compose logs worker 2>&1")
+
+    # The secret from a file, as the page's override has it.
+    [override] = [block for block in re.findall(r"```yaml\n(.*?)```", DEPLOYMENT, re.DOTALL) if "smtp_password" in block]
+    (newcomer / "compose.override.yaml").write_text(override)
+    (newcomer / "smtp-password.txt").write_text("a secret in a file\n")
+    types_in(newcomer, "docker compose up -d")
+    await until(lambda: Container("worker").healthy, "the worker reads a secret from a file")
+    assert docker("exec", containers("worker")[0], "cat", "/run/secrets/smtp_password") == "a secret in a file"
+    (newcomer / "compose.override.yaml").unlink()
+
+    # Everything is lost but the backup and the settings.
+    types_in(newcomer, "docker compose down -v -t 5")
+    types_in(newcomer, commands("pg_restore"))
+    await until(lambda: Container("gateway").healthy, "the restored vault is healthy")
+    signed_in = await person.http.post("/api/auth/login", json={"email": person.email, "password": person.password})
+    assert signed_in.status_code == 200, signed_in.text
+    person.http.headers["authorization"] = f"Bearer {signed_in.json()['access_token']}"
+    assert [hit["id"] for hit in await person.search("avocet")] == [document_id]
+    assert (await person.download(document_id)).content == b"a note about the avocet, which is kept\n"
+    await works(stack, "restored")
+    await person.close()

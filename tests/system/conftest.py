@@ -19,9 +19,8 @@ async def start_stack(start_services: Callable[..., Awaitable[Services]], tmp_pa
 
     async def start(*, store: str = "seaweedfs", settings: dict[str, str] | None = None) -> Stack:
         if is_deployed():
-            if settings:
-                pytest.skip("with settings of its own, it needs a stack of its own")
-            deployed = DeployedStack(tmp_path)
+            deployed = DeployedStack(tmp_path, settings)
+            started.append(deployed)
             await deployed.start()
             return deployed
         folder = tmp_path / f"stack{len(started)}"

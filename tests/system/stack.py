@@ -93,6 +93,11 @@ class Stack:
         process.kill()
         await process.wait()
 
+    def process_id(self, name: str) -> int | None:
+        """None once it has ended."""
+        process = self.running[name]
+        return process.pid if process.returncode is None else None
+
     async def stop(self) -> None:
         """SIGTERM to all of them."""
         await asyncio.gather(*(processes.stop(process) for process in self.running.values()))
