@@ -11,6 +11,7 @@ of `FILES` files from that server through a whole stack, from the request until 
 
 import asyncio
 import os
+import random
 import resource
 import secrets
 import shutil
@@ -125,9 +126,9 @@ async def _compare(program: str, folder: Path, url: str) -> None:
 
 def _write_texts(folder: Path) -> None:
     folder.mkdir()
-    words = vocabulary()[:5000]
+    words, chance = vocabulary()[:5000], random.Random(secrets.randbits(64))
     for number in range(FILES):
-        text = " ".join(secrets.choice(words) for _ in range(SIZE // 4))
+        text = " ".join(chance.choices(words, k=SIZE // 4))
         (folder / f"{number}.txt").write_text(text[:SIZE])
 
 
