@@ -205,31 +205,29 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
     )
     if names is None:
         return False
-    # What needs no answer goes out together: a round trip for each would cost more than the statements.
-    async with tx.connection.pipeline():
-        if work.revision > 1:
-            await tx.execute(
-                "DELETE FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
-            )
-            await lookalikes.forget(tx, owner_id=work.owner_id, document_id=work.id)
-        # Binary (%b): as text, an array of ten million characters would be escaped for a second, with the event loop waiting.
+    if work.revision > 1:
         await tx.execute(
-            """
-            INSERT INTO document_pages (document_id, owner_id, number, text)
-            SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)b::text[]) WITH ORDINALITY AS page (text, number)
-            """,
-            {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
+            "DELETE FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
         )
-        indexed = await search_index.index(
-            tx,
-            owner_id=work.owner_id,
-            document_id=work.id,
-            language=extraction.language,
-            filename=names.filename,
-            title=names.title,
-            notes=names.notes,
-            pages=extraction.pages,
-        )
+        await lookalikes.forget(tx, owner_id=work.owner_id, document_id=work.id)
+    # Binary (%b): as text, an array of ten million characters would be escaped for a second, with the event loop waiting.
+    await tx.execute(
+        """
+        INSERT INTO document_pages (document_id, owner_id, number, text)
+        SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)b::text[]) WITH ORDINALITY AS page (text, number)
+        """,
+        {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
+    )
+    indexed = await search_index.index(
+        tx,
+        owner_id=work.owner_id,
+        document_id=work.id,
+        language=extraction.language,
+        filename=names.filename,
+        title=names.title,
+        notes=names.notes,
+        pages=extraction.pages,
+    )
     if indexed.is_cut:
         await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
     found = await paper_details.propose(
@@ -244,6 +242,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
     if extraction.scans:
         await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     else:
+        # What needs no answer goes out together: a round trip for each would cost more than the statements.
         async with tx.connection.pipeline():
             await lookalikes.note(tx, owner_id=work.owner_id, document_id=work.id, pages=extraction.pages)
             await step_history.record(

@@ -101,5 +101,5 @@ export default defineConfig({
     },
   },
   worker: { format: "es" },
-  test: { environment: "happy-dom", include: ["tests/**/*.test.ts"], testTimeout: 10_000 },
+  test: { environment: "happy-dom", include: ["tests/**/*.test.ts"], testTimeout: 60_000 },
 });

@@ -26,7 +26,26 @@ export function useShortcuts(added: Shortcut[]): void {
 
 export const isMac = typeof navigator !== "undefined" && /Mac|iP(hone|ad)/.test(navigator.platform);
 
-const SEQUENCE_MILLISECONDS = 1200;
+const KEPT_MILLISECONDS = 10_000;
+let kept: string[] = [];
+let keptUntil = 0;
+
+/** What is typed from now on is for something that is still being loaded, and takes it by `takeKeys`; else it would be lost, or command something. */
+export function keepKeys(): void {
+  kept = [];
+  keptUntil = Date.now() + KEPT_MILLISECONDS;
+}
+
+/** The keys pressed since `keepKeys`, as events name them. */
+export function takeKeys(): string[] {
+  const taken = kept;
+  kept = [];
+  keptUntil = 0;
+  return taken;
+}
+
+const SEQUENCE_MILLISECONDS = 2500;
+/** Not all hands are fast, nor all machines. */
 let first = "";
 let firstAt = 0;
 
@@ -51,6 +70,11 @@ function nameOf(event: KeyboardEvent): string {
 
 export function handleKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing || ["Control", "Shift", "Alt", "Meta"].includes(event.key)) return;
+  if (Date.now() < keptUntil && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    kept.push(event.key);
+    event.preventDefault();
+    return;
+  }
   const typing = isTyping(event.target);
   const inDialog = document.querySelector('[role="dialog"], [role="alertdialog"], [role="menu"]') !== null;
   const name = nameOf(event);

@@ -13,6 +13,7 @@ class Server {
   down = false;
   readonly requests: string[] = [];
   respond: (url: string, init: RequestInit) => Response | null = () => null;
+  leaving = false;
   private readonly locks = new Map<string, Promise<unknown>>();
   private readonly listeners: ((message: never) => void)[][] = [];
   readonly slept: number[] = [];
@@ -37,6 +38,8 @@ class Server {
         for (const others of this.listeners) if (others !== mine) for (const listener of others) listener(structuredClone(message) as never);
       },
       onTold: (listener) => mine.push(listener as (message: never) => void),
+      leaving: () => this.leaving,
+      setLeaving: (leaving) => void (this.leaving = leaving),
       now: () => this.clock,
       sleep: async (milliseconds) => void this.slept.push(milliseconds),
     };
@@ -151,6 +154,65 @@ describe("signing in and out", () => {
     expect((await client.resume())?.user).toEqual(USER);
     server.cookie = false;
     expect(await server.tab().resume()).toBeNull();
+  });
+
+  it("is not undone by a refresh that was under way", async () => {
+    const server = new Server();
+    const client = server.tab();
+    server.cookie = false;
+    const resumed = client.resume();
+    client.signIn({ access_token: server.valid, expires_in: 900, user: USER }); // at the sign-in page, before the cookie was refused
+    expect((await resumed)?.user).toEqual(USER);
+    expect(client.user).toEqual(USER);
+
+    server.cookie = true;
+    const sessions = vi.fn();
+    client.onSession(sessions);
+    server.valid = "another";
+    const asked = client.get("/api/topics");
+    while (!server.requests.includes("POST /api/auth/refresh", 1)) await Promise.resolve();
+    await client.signOut();
+    await expect(asked).rejects.toBeDefined();
+    expect([client.user, sessions.mock.calls]).toEqual([null, [[null]]]);
+  });
+
+  it("ends what somebody else had asked for", async () => {
+    const server = new Server();
+    const client = signedIn(server);
+    const other = { access_token: server.valid, expires_in: 900, user: { ...USER, id: "other" } };
+    const topics = client.get("/api/topics");
+    client.signIn(other);
+    await expect(topics).rejects.toMatchObject({ name: "AbortError" });
+
+    server.requests.length = 0;
+    server.respond = (url) => {
+      if (url !== "/api/topics") return null;
+      client.signIn({ ...other, user: USER });
+      return problem(429, "rate_limited", { "retry-after": "1" });
+    };
+    const created = client.post("/api/topics", { body: { name: "x" } }); // not sent again in another's name
+    await expect(created).rejects.toMatchObject({ name: "AbortError" });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it("without the server ends on the server before the cookie is used again", async () => {
+    const server = new Server();
+    const client = signedIn(server);
+    server.down = true;
+    await client.signOut();
+    expect(client.user).toBeNull();
+    await expect(server.tab().resume()).rejects.toBeInstanceOf(UnreachableError);
+    server.down = false;
+    server.requests.length = 0;
+    await server.tab().resume();
+    expect(server.requests).toEqual(["POST /api/auth/logout", "POST /api/auth/refresh"]);
+    server.requests.length = 0;
+    await server.tab().resume();
+    expect(server.requests).toEqual(["POST /api/auth/refresh"]);
+    server.down = true;
+    await client.signOut();
+    client.signIn({ access_token: server.valid, expires_in: 900, user: USER }); // by the password: a session of its own
+    expect(server.leaving).toBe(false);
   });
 
   it("with a wrong password is no reason to refresh", async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dayOf, fromRoute, fromView, NO_FILTERS, takeTyped, toQuery, toRoute } from "@/library/filters";
+import { dayOf, fromRoute, fromView, isHalf, NO_FILTERS, takeTyped, toQuery, toRoute } from "@/library/filters";
 import { highlighted } from "@/library/highlight";
 import { count, isSelected, NOTHING, range, set } from "@/library/selection";
 import { pieces } from "@/library/snippets";
@@ -16,6 +16,14 @@ describe("what is typed", () => {
     expect(takeTyped("after:202", NO_FILTERS, [], [], false).q).toBe("after:202");
     expect(takeTyped("type:pdf", NO_FILTERS, [], [], false)).toMatchObject({ q: "type:pdf", types: [] });
     expect(takeTyped("type:pdf ", NO_FILTERS, [], [], false)).toMatchObject({ q: "", types: ["application/pdf"] });
+  });
+
+  it("is not searched for while it is half a filter, which the server refuses", () => {
+    const half = (text: string) => isHalf(text, TOPICS, [{ id: "s1", name: "Ada" }]);
+    for (const text of ["type:", "type:mar", "rent type:mar", 'topic:"Car insurance', "topic:Car", "sender:ad", "after:202", "before:2024-13", "in:tra", "TYPE:x"])
+      expect([text, half(text)]).toEqual([text, true]);
+    for (const text of ["", "rent", "type:markdown", "type:mar ", 'topic:"Car insurance"', "sender:Ada", "after:2024", "in:trash", "http://x", "xtype:mar", "lang:d"])
+      expect([text, half(text)]).toEqual([text, false]);
   });
 
   it("that names nothing stays a word", () => {

@@ -187,7 +187,7 @@ describe("an upload", () => {
     const one = { ...upload("a", "short"), documentId: "gone" };
     queue.adopt(one);
     await until(() => one.state === "done");
-    expect(one.documentId).toBe("d1");
+    expect([one.documentId, one.lapsed]).toEqual(["d1", 1]); // else an idempotent server gives what is gone once more
   });
 
   it("that somebody has already is shown before a byte is sent, and sent if they want", async () => {
@@ -212,6 +212,15 @@ describe("an upload", () => {
     expect(queue.give(one, Object.assign(new Blob(["other!"]), { name: "a.txt", lastModified: 1 }))).toBe(false);
     expect(queue.give(one, Object.assign(new Blob(["short"]), { name: "a.txt", lastModified: 2 }))).toBe(false);
     expect(queue.give(one, Object.assign(new Blob(["short"]), { name: "a.txt", lastModified: 1 }))).toBe(true);
+  });
+
+  it("that an earlier page is still reserving is asked for again", async () => {
+    const vault = new Vault();
+    vault.cut = once("create", () => new ProblemError({ status: 409, code: "idempotency_conflict" }));
+    const queue = new UploadQueue(vault);
+    const one = upload("a", "short");
+    queue.add(one);
+    await until(() => one.state === "done");
   });
 
   it("that is refused for good fails at once, with the reason", async () => {
@@ -274,6 +283,44 @@ describe("the queue", () => {
     queue.remove(one);
     await until(() => vault.running === 0);
     expect([queue.uploads, vault.aborted, vault.saved.size]).toEqual([[], ["d1"], 0]);
+  });
+
+  it("gives up what is removed while the server reserves it, and keeps nothing of it", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = upload("a", "short");
+    vault.cut = (call) => {
+      if (call === "create") queue.remove(one);
+    };
+    queue.add(one);
+    await until(() => vault.aborted.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect([queue.uploads, vault.aborted, vault.saved.size]).toEqual([[], ["d1"], 0]);
+  });
+
+  it("reserves nothing in the name of whoever signs in next", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = { ...upload("a", "short"), documentId: "theirs" };
+    vault.cut = (call) => {
+      if (call === "resume") queue.close(); // signed out meanwhile; the next one's server knows no such document
+    };
+    queue.adopt(one);
+    await until(() => vault.calls.includes("resume"));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(vault.calls).toEqual(["resume"]);
+  });
+
+  it("keeps what the server reserved when somebody signs out meanwhile", async () => {
+    const vault = new Vault();
+    const queue = new UploadQueue(vault);
+    const one = upload("a", "short");
+    vault.cut = (call) => {
+      if (call === "create") queue.close();
+    };
+    queue.add(one);
+    await until(() => vault.saved.get("a")?.documentId === "d1");
+    expect([vault.calls, vault.aborted]).toEqual([["create"], []]);
   });
 
   it("never says 100 % before the server does", () => {

@@ -45,10 +45,31 @@ describe("triage", () => {
     expect(queue.shown.value.map((one) => one.document.id)).toEqual(["d999"]);
   });
 
+  it("asks again about a document when that failed, and mixes no two looks", async () => {
+    vault([document(1, []), document(2, [])]);
+    const queue = useQueue();
+    const answers = vi.mocked(api.get).getMockImplementation()!;
+    let away = true;
+    vi.mocked(api.get).mockImplementation((async (path: never, options: never) => {
+      if (away && path !== "/api/documents") throw new Error("away");
+      return await answers(path, options);
+    }) as never);
+    await expect(queue.restart(false)).rejects.toThrow("away");
+    away = false;
+    await queue.fill();
+    expect(queue.shown.value.map((one) => one.document.id)).toEqual(["d1", "d2"]);
+    await Promise.all([queue.restart(false), queue.restart(false)]);
+    expect(queue.shown.value.map((one) => one.document.id)).toEqual(["d1", "d2"]);
+  });
+
   it("remembers a bounded number, and minds no broken storage", () => {
-    const kept = new Map<string, string>([["docuvault-triage-passed", "no json"]]);
-    const passed = passedOver({ getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) });
-    for (let number = 0; number < 2100; number++) passed.add({ id: `d${number}`, updated_at: "1" });
-    expect([passed.has({ id: "d0", updated_at: "1" }), passed.has({ id: "d2099", updated_at: "1" }), passed.has({ id: "d2099", updated_at: "2" })]).toEqual([false, true, false]);
+    const kept = new Map<string, string>();
+    const open = () => passedOver({ getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) });
+    const has = (number: number, updated_at = "1") => open().has({ id: `d${number}`, updated_at });
+    kept.set("docuvault-triage-passed", "no json");
+    expect(has(0)).toBe(false);
+    kept.set("docuvault-triage-passed", JSON.stringify(Object.fromEntries(Array.from({ length: 2000 }, (_, number) => [`d${number}`, "1"]))));
+    open().add({ id: "d2000", updated_at: "1" });
+    expect([has(0), has(1), has(2000), has(2000, "2")]).toEqual([false, true, true, false]);
   });
 });

@@ -2,6 +2,8 @@
 //
 // A request whose token has run out is sent again with a new one. However many wait, and in however many tabs, one refresh is made: within
 // a tab they share its promise, across tabs a Web Lock, and whoever gets the lock next finds the token that the others were told of.
+//
+// What one person asked for is not sent, and what comes back not handed on, once somebody else is signed in, or nobody: AbortError.
 import { ProblemError, problemOf, UnreachableError } from "./problems";
 import type { Method, PathFor, RequestOptions, ResponseOf, SignedIn, User } from "./types";
 
@@ -20,6 +22,9 @@ export interface Surroundings {
   locked<T>(name: string, work: () => Promise<T>): Promise<T>;
   tell(message: Told): void;
   onTold(listener: (message: Told) => void): void;
+  /** Whether the server has still to be told that somebody signed out; kept across reloads. */
+  leaving(): boolean;
+  setLeaving(leaving: boolean): void;
   now(): number;
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
@@ -35,9 +40,11 @@ export class ApiClient {
   private readonly sessionListeners = new Set<(session: Session | null) => void>();
   private readonly reachableListeners = new Set<(reachable: boolean) => void>();
   private reachable = true;
+  /** How many sessions have begun or ended: what a refresh brings is good only for the one that asked. */
+  private turns = 0;
 
   constructor(private readonly around: Surroundings) {
-    around.onTold((message) => this.take(message.type === "session" ? message.session : null));
+    around.onTold((message) => this.turn(message.type === "session" ? message.session : null));
   }
 
   get user(): User | null {
@@ -77,17 +84,18 @@ export class ApiClient {
   /** Begins a session with what login, second factor or refresh gave, here and in the other tabs. */
   signIn(signedIn: SignedIn): Session {
     const session = this.sessionOf(signedIn);
-    this.take(session);
+    this.around.setLeaving(false);
+    this.turn(session);
     this.around.tell({ type: "session", session });
     return session;
   }
 
-  /** Ends the session on the server and in all tabs. */
+  /** Ends the session in all tabs, and on the server: if it cannot be told now, it is before the cookie is used again. */
   async signOut(): Promise<void> {
     const token = this.session?.token;
     this.end();
-    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
-    await this.fetchOnce("/api/auth/logout", { method: "POST", headers });
+    this.around.setLeaving(true);
+    await this.leave(token).catch(() => undefined);
   }
 
   /** The user has changed (a name, a second factor): the tabs show it. */
@@ -98,17 +106,21 @@ export class ApiClient {
   }
 
   /** A session from the cookie, if it still holds one; null if not. Raises UnreachableError, ProblemError (503, 429). */
-  resume(): Promise<Session | null> {
-    return this.refresh(null);
+  async resume(): Promise<Session | null> {
+    if (this.around.leaving()) await this.leave();
+    return await this.refresh(null);
   }
 
-  /** A response to a signed request, whatever its type; raises ProblemError for all that is no success. */
+  /** A response to a signed request, whatever its type; raises ProblemError for all that is no success, AbortError if who asked has left. */
   async raw(method: Method, url: string, init: { headers?: Record<string, string>; body?: string; signal?: AbortSignal } = {}): Promise<Response> {
+    const stillThere = this.whoAsks();
     let renewed = false;
     for (let attempt = 1; ; attempt++) {
       const token = await this.usableToken();
+      stillThere();
       const headers = { ...init.headers, ...(token ? { authorization: `Bearer ${token}` } : {}) };
       const response = await this.fetchOnce(url, { method: method.toUpperCase(), headers, body: init.body, signal: init.signal });
+      stillThere();
       if (response.ok || response.status === 304) return response;
       const problem = await problemOf(response);
       if (response.status === 401 && problem.code === "unauthenticated" && !renewed) {
@@ -125,12 +137,22 @@ export class ApiClient {
     const headers: Record<string, string> = { ...options.headers };
     if (options.body !== undefined) headers["content-type"] = "application/json";
     const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const stillThere = options.authorized === false ? () => undefined : this.whoAsks();
     const response =
       options.authorized === false
         ? await this.unsigned(method, url, { headers, body, signal: options.signal })
         : await this.raw(method, url, { headers, body, signal: options.signal });
     const text = response.status === 204 ? "" : await response.text();
+    stillThere();
     return (text ? JSON.parse(text) : undefined) as never;
+  }
+
+  /** Raises AbortError, when called, if whoever is signed in now is not any more. */
+  private whoAsks(): () => void {
+    const who = this.user?.id;
+    return () => {
+      if (who !== undefined && this.user?.id !== who) throw new DOMException("whoever asked has left", "AbortError");
+    };
   }
 
   private async unsigned(method: Method, url: string, init: { headers: Record<string, string>; body?: string; signal?: AbortSignal }): Promise<Response> {
@@ -167,8 +189,11 @@ export class ApiClient {
 
   private async refreshNow(): Promise<Session | null> {
     for (let attempt = 1; ; attempt++) {
+      const turn = this.turns;
       const response = await this.fetchOnce("/api/auth/refresh", { method: "POST" });
-      if (response.ok) return this.signIn((await response.json()) as SignedIn);
+      const signedIn = response.ok ? ((await response.json()) as SignedIn) : null;
+      if (turn !== this.turns) return this.session; // signed in or out meanwhile, which is newer than what this says
+      if (signedIn !== null) return this.signIn(signedIn);
       const problem = await problemOf(response);
       if (response.status === 401 || response.status === 403) {
         this.end();
@@ -178,10 +203,23 @@ export class ApiClient {
     }
   }
 
+  private async leave(token?: string): Promise<void> {
+    const turn = this.turns;
+    const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+    const response = await this.fetchOnce("/api/auth/logout", { method: "POST", headers });
+    if (!response.ok && response.status !== 401 && response.status !== 403) throw await problemOf(response); // those are no session's
+    if (turn === this.turns) this.around.setLeaving(false);
+  }
+
   private end(): void {
     const hadOne = this.session !== null;
-    this.take(null);
+    this.turn(null);
     if (hadOne) this.around.tell({ type: "signed-out" });
+  }
+
+  private turn(session: Session | null): void {
+    this.turns++;
+    this.take(session);
   }
 
   private take(session: Session | null): void {
@@ -233,6 +271,8 @@ export function address(path: string, parameters?: unknown, query?: unknown): st
   return search.size ? `${filled}?${search}` : filled;
 }
 
+const LEAVING = "docuvault-leaving";
+
 /** The browser itself. Without Web Locks (a page that is not secure has none) each tab refreshes for itself, which the server bears. */
 export function browser(): Surroundings {
   const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("docuvault-session");
@@ -241,6 +281,21 @@ export function browser(): Surroundings {
     locked: async (name, work) => (navigator.locks ? ((await navigator.locks.request(name, work)) as Awaited<ReturnType<typeof work>>) : await work()),
     tell: (message) => channel?.postMessage(message),
     onTold: (listener) => channel?.addEventListener("message", (event: MessageEvent<Told>) => listener(event.data)),
+    leaving: () => {
+      try {
+        return localStorage.getItem(LEAVING) !== null;
+      } catch {
+        return false; // storage is switched off
+      }
+    },
+    setLeaving: (leaving) => {
+      try {
+        if (leaving) localStorage.setItem(LEAVING, "1");
+        else localStorage.removeItem(LEAVING);
+      } catch {
+        // then it holds until the tab is closed
+      }
+    },
     now: () => Date.now(),
     sleep,
   };

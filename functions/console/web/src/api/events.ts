@@ -1,7 +1,7 @@
 // Server-sent events, read with fetch since they are authorised by a header (WHATWG HTML, section 9.2).
 import { sleep } from "./client";
 import type { ApiClient } from "./client";
-import { isAbort, ProblemError } from "./problems";
+import { ProblemError } from "./problems";
 
 export interface ServerEvent {
   type: string;
@@ -48,7 +48,10 @@ const LONGEST_PAUSE = 20_000;
 const SILENCE = 45_000;
 /** The server sends a comment every 15 s; three missed ones mean a connection that is dead and does not know it. */
 
-/** Hands on events until the signal aborts; comes back after each loss, where it was. `onGap` is called when events may have been missed. */
+/**
+ * Hands on events until the signal aborts; comes back after each loss, where it was. `onGap` is called when events may have been missed: after
+ * the first piece of a stream that follows no event, since only then the server knows from where on it tells.
+ */
 export async function listen(
   api: Pick<ApiClient, "raw">,
   url: string,
@@ -60,34 +63,31 @@ export async function listen(
   let pause = SHORTEST_PAUSE;
   while (!signal.aborted) {
     const started = Date.now();
+    const silent = new AbortController();
+    let timer = setTimeout(() => silent.abort(), SILENCE);
     try {
-      const silent = new AbortController();
       const headers: Record<string, string> = { accept: "text/event-stream", ...(last === null ? {} : { "last-event-id": last }) };
       const response = await api.raw("get", url, { headers, signal: AbortSignal.any([signal, silent.signal]) });
-      if (last === null) onGap();
       const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
-      let timer = setTimeout(() => silent.abort(), SILENCE);
-      try {
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) break;
-          clearTimeout(timer);
-          timer = setTimeout(() => silent.abort(), SILENCE);
-          for (const event of parser.push(value)) {
-            if (event.id !== null) last = event.id;
-            if (event.type === "reset") onGap();
-            else onEvent(event);
-          }
-        }
-      } finally {
+      for (let unsure = last === null; ; unsure = false) {
+        const { done, value } = await reader.read();
+        if (done || signal.aborted) break;
         clearTimeout(timer);
+        timer = setTimeout(() => silent.abort(), SILENCE);
+        if (unsure) onGap();
+        for (const event of parser.push(value)) {
+          if (event.id !== null) last = event.id;
+          if (event.type === "reset") onGap();
+          else onEvent(event);
+        }
       }
     } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof ProblemError && error.status === 401) return;
-      if (!isAbort(error) && error instanceof ProblemError) pause = Math.max(pause, 5000);
+      if (error instanceof ProblemError) pause = Math.max(pause, 5000);
+    } finally {
+      clearTimeout(timer);
     }
+    if (signal.aborted) return;
     if (Date.now() - started > 5000) pause = SHORTEST_PAUSE;
     try {
       await sleep(pause * (0.75 + Math.random() / 2), signal);

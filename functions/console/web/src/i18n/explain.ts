@@ -1,9 +1,11 @@
 // An error as a sentence for a person: what happened, and what to do.
-import { ProblemError, UnreachableError } from "@/api/problems";
+import { isAbort, ProblemError, UnreachableError } from "@/api/problems";
 import { i18n } from "./index";
 
+/** Empty if whoever asked has left, or asked for something else: there is nothing to say. */
 export function explain(error: unknown): string {
   const { t, te } = i18n.global;
+  if (isAbort(error)) return "";
   if (error instanceof UnreachableError) return t("problems.unreachable");
   if (error instanceof ProblemError) {
     if (error.code === "rate_limited") {

@@ -171,6 +171,16 @@ export function takeTyped(text: string, filters: Filters, topics: readonly Named
   return next;
 }
 
+/** Whether the last word is a filter that means nothing yet: the server would refuse to search for it. */
+export function isHalf(text: string, topics: readonly Named[], senders: readonly Named[]): boolean {
+  const last = /(?:^|\s)((topic|sender|type|after|before|in):("[^"]*"?|[^\s"]*))$/i.exec(text);
+  if (!last) return false;
+  const [, piece, name, value] = last as unknown as [string, string, string, string];
+  if (/^"[^"]*$/.test(value)) return true; // in quotes that are not closed yet
+  if (name.toLowerCase() === "in") return value.toLowerCase() !== "trash";
+  return !take(piece, structuredClone(NO_FILTERS), topics, senders);
+}
+
 function take(piece: string, filters: Filters, topics: readonly Named[], senders: readonly Named[]): boolean {
   const found = /^(topic|sender|after|before|type|lang|status):"?([^"]+)"?$/i.exec(piece);
   if (!found) return false;

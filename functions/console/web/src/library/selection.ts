@@ -18,6 +18,11 @@ export function set(selection: Selection, ids: readonly string[], selected: bool
   return selection.all ? { all: true, except: changed } : { all: false, ids: changed };
 }
 
+/** Without a document that is not there any more. */
+export function forgotten(selection: Selection, id: string): Selection {
+  return set(selection, [id], selection.all);
+}
+
 /** How many; null if only the server knows. */
 export function count(selection: Selection, total: number | null): number | null {
   if (!selection.all) return selection.ids.size;

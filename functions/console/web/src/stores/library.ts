@@ -6,12 +6,16 @@ import { isAbort } from "@/api/problems";
 import type { BulkAction, BulkResult, Document, DocumentHit, Facets, Job, ListQuery } from "@/api/types";
 import { sleep } from "@/api/client";
 import { type Filters, NO_FILTERS, narrowed, toQuery } from "@/library/filters";
-import { count, isSelected, NOTHING, range, type Selection, set } from "@/library/selection";
+import { count, forgotten, isSelected, NOTHING, range, type Selection, set } from "@/library/selection";
 import { watchDocuments } from "./live";
 
 const PAGE = 100;
 const QUIET_MILLISECONDS = 400;
 /** So much later the list is looked at again after news: once for all that comes meanwhile. */
+const AGAIN_MILLISECONDS = 3000;
+/** So much later it is looked at again if that failed. */
+const SLOW_MILLISECONDS = 20_000;
+/** A page that takes longer may never come: with the next news it is asked for anew. */
 const IDS_AT_ONCE = 1000;
 
 export interface Work {
@@ -45,9 +49,16 @@ export const useLibrary = defineStore("library", () => {
   let anchor: string | null = null;
   let cursor: string | null = null;
   let shown = "";
+  /** What `items` were chosen by: not `shown` until its first page is there. */
+  let chosenBy = "";
   let running: AbortController | null = null;
   let later: ReturnType<typeof setTimeout> | undefined;
+  /** What was told since the page that is being loaded was asked for: it may be from before. Null: removed. */
+  let news: Map<string, Document | null> | null = null;
   let outdated = false;
+  let beganAt = 0;
+  /** A next page was being loaded when the first one was asked for again. */
+  let goOn = false;
 
   const query = computed<ListQuery>(() => toQuery(filters.value, trashed.value));
   const selected = computed(() => count(selection.value, total.value));
@@ -72,19 +83,28 @@ export const useLibrary = defineStore("library", () => {
   }
 
   /** The first page. Quietly: as many as are there already, in their place. */
-  async function load(quietly = false): Promise<void> {
+  async function load(again = false): Promise<void> {
     clearTimeout(later);
     later = undefined;
     outdated = false;
+    const quietly = again && chosenBy === shown;
+    goOn = quietly && (goOn || loadingMore.value);
+    beganAt = Date.now();
     running?.abort();
     const mine = (running = new AbortController());
+    const meanwhile = (news = new Map<string, Document | null>());
+    const key = shown;
     if (!quietly && !items.value.length) state.value = "loading";
     try {
       const limit = quietly ? Math.min(200, Math.max(PAGE, items.value.length)) : PAGE;
       const page = await api.get("/api/documents", { query: { ...query.value, limit, facets: true }, signal: mine.signal });
-      if (quietly && items.value.length > limit) {
+      if (mine !== running) return;
+      const end = page.items.at(-1)?.id;
+      const followed = quietly && items.value.length > limit ? items.value.findIndex((item) => item.id === end) + 1 : 0;
+      if (followed > 0) {
+        // What comes after its last one stays: by their number, some would be left out when others came before them.
         const ids = new Set(page.items.map((item) => item.id));
-        items.value = [...page.items, ...items.value.slice(limit).filter((item) => !ids.has(item.id))];
+        items.value = [...page.items, ...items.value.slice(followed).filter((item) => !ids.has(item.id))];
       } else {
         items.value = page.items;
         cursor = page.next_cursor ?? null;
@@ -92,19 +112,29 @@ export const useLibrary = defineStore("library", () => {
       }
       facets.value = page.facets ?? null;
       total.value = totalOf(facets.value);
+      chosenBy = key;
       error.value = null;
       state.value = "ready";
+      news = null;
+      for (const [id, document] of meanwhile) document === null ? removed(id) : changed(document);
       if (outdated) reloadSoon();
+      if (goOn) void loadMore();
+      goOn = false;
     } catch (failed) {
-      if (isAbort(failed) || mine.signal.aborted) return;
-      if (quietly && items.value.length) return;
+      if (mine !== running) return;
+      news = null;
+      if (isAbort(failed)) return;
+      if (quietly && items.value.length) {
+        later ??= setTimeout(() => void load(true), AGAIN_MILLISECONDS);
+        return;
+      }
       error.value = failed;
       state.value = "failed";
     }
   }
 
   async function loadMore(): Promise<void> {
-    if (loadingMore.value || cursor === null || state.value !== "ready") return;
+    if (loadingMore.value || cursor === null || state.value !== "ready" || chosenBy !== shown) return; // a cursor is good for one query
     loadingMore.value = true;
     const [mine, from] = [running, cursor];
     try {
@@ -115,25 +145,24 @@ export const useLibrary = defineStore("library", () => {
       cursor = page.next_cursor ?? null;
       more.value = cursor !== null;
     } catch (failed) {
-      if (!isAbort(failed)) later = setTimeout(() => void load(true), 2000);
+      if (!isAbort(failed)) later ??= setTimeout(() => void load(true), AGAIN_MILLISECONDS);
     } finally {
       loadingMore.value = false;
     }
   }
 
+  /** Once what is being loaded is there: it would never come if each news began it anew. */
   function reloadSoon(): void {
-    later ??= setTimeout(() => void load(true), QUIET_MILLISECONDS);
-  }
-
-  /** There is news: what is being loaded may be from before it. */
-  function missed(): void {
-    if (state.value === "ready") reloadSoon();
-    else outdated = true;
+    if (state.value === "new") return;
+    if (news !== null && Date.now() - beganAt < SLOW_MILLISECONDS) outdated = true;
+    else later ??= setTimeout(() => void load(true), QUIET_MILLISECONDS);
   }
 
   function changed(document: Document): void {
-    if (state.value !== "ready") return missed();
+    news?.set(document.id, document);
+    if (state.value !== "ready" || chosenBy !== shown) return reloadSoon();
     const at = items.value.findIndex((item) => item.id === document.id);
+    if (at >= 0 && Date.parse(items.value[at]!.updated_at) > Date.parse(document.updated_at)) return reloadSoon(); // told late, or made long ago
     const belongs = (document.trashed_at !== null) === trashed.value && document.status !== "uploading";
     if (at >= 0 && !belongs) {
       takeOut(document.id);
@@ -143,7 +172,9 @@ export const useLibrary = defineStore("library", () => {
       items.value = next;
       if (document.status === "ready" || document.status === "failed") reloadSoon();
     } else if (belongs) {
-      if (!isNarrowed.value && !trashed.value && (filters.value.sort === "" || filters.value.sort === "-created_at")) {
+      const last = items.value.at(-1);
+      const within = !more.value || (last !== undefined && newestFirst(document, last) < 0); // else its place is on a page that is not here yet
+      if (within && !isNarrowed.value && !trashed.value && (filters.value.sort === "" || filters.value.sort === "-created_at")) {
         items.value = [document as DocumentHit, ...items.value].sort(newestFirst);
         if (total.value !== null) total.value++;
       }
@@ -152,16 +183,20 @@ export const useLibrary = defineStore("library", () => {
   }
 
   function removed(id: string): void {
+    news?.set(id, null);
+    if (chosenBy !== shown) return reloadSoon();
     if (items.value.some((item) => item.id === id)) takeOut(id);
   }
 
   function takeOut(id: string): void {
     items.value = items.value.filter((item) => item.id !== id);
+    selection.value = forgotten(selection.value, id);
     if (total.value !== null) total.value--;
     reloadSoon();
   }
 
-  watchDocuments({ changed, removed, missed });
+  watchDocuments({ changed, removed, missed: reloadSoon });
+  api.onReachable((now) => now && state.value === "failed" && reloadSoon());
 
   function select(id: string, selectedNow: boolean, withRange = false): void {
     const ids = withRange && anchor ? range(items.value, anchor, id) : [id];
@@ -244,12 +279,17 @@ export const useLibrary = defineStore("library", () => {
 
   function clear(): void {
     running?.abort();
+    running = null;
+    news = null;
     clearTimeout(later);
     later = undefined;
     items.value = [];
-    facets.value = total.value = null;
+    facets.value = total.value = error.value = null;
+    cursor = focused.value = null;
+    more.value = false;
+    scrollTop.value = 0;
     state.value = "new";
-    shown = "";
+    shown = chosenBy = "";
     clearSelection();
   }
 
@@ -259,9 +299,17 @@ export const useLibrary = defineStore("library", () => {
   };
 });
 
-/** Ids grow with time, and decide what was added in the same moment. */
+/** As the server sorts: by microseconds, of which Date knows nothing, then by id. */
 function newestFirst(a: Document, b: Document): number {
-  return Date.parse(b.created_at) - Date.parse(a.created_at) || b.id.localeCompare(a.id);
+  const [first, second] = [microseconds(a.created_at), microseconds(b.created_at)];
+  if (first !== second) return first < second ? 1 : -1;
+  return a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
+}
+
+/** A point in time, as the API writes it, so that later ones are greater: it leaves out a fraction of zero. */
+function microseconds(at: string): string {
+  const [seconds = "", fraction = ""] = at.replace(/(Z|[+-]\d\d:\d\d)$/, "").split(".");
+  return `${seconds}.${fraction.padEnd(6, "0")}`;
 }
 
 /** Each document has one content type, so these add up to all. */

@@ -53,8 +53,9 @@ export function startLive(user: string): void {
       () => say({ user, missed: true }),
       stopping.signal,
     );
-  if (navigator.locks) navigator.locks.request("docuvault-documents", { signal: stopping.signal }, work).catch(() => undefined);
-  else void work();
+  // Without a lock each tab listens for itself.
+  if (!navigator.locks) void work();
+  else navigator.locks.request("docuvault-documents", { signal: stopping.signal }, work).catch(() => stopping.signal.aborted || void work());
 }
 
 export function stopLive(): void {

@@ -2,6 +2,7 @@
 import { defineStore } from "pinia";
 import { ref } from "vue";
 import { api } from "@/api/client";
+import { Asked } from "./asked";
 
 export interface SenderName {
   id: string;
@@ -11,27 +12,23 @@ export interface SenderName {
 
 export const useSenders = defineStore("senders", () => {
   const senders = ref<SenderName[]>([]);
-  let loading: Promise<void> | null = null;
+  const asked = new Asked(find, (found) => (senders.value = found));
 
-  function load(): Promise<void> {
-    loading ??= loadNow().finally(() => (loading = null));
-    return loading;
-  }
-
-  async function loadNow(): Promise<void> {
+  async function find(signal: AbortSignal): Promise<SenderName[]> {
     const all: SenderName[] = [];
     let cursor: string | undefined;
     do {
-      const page = await api.get("/api/senders", { query: { limit: 200, cursor } });
+      const page = await api.get("/api/senders", { query: { limit: 200, cursor }, signal });
       all.push(...page.items);
       cursor = page.next_cursor ?? undefined;
     } while (cursor !== undefined && all.length < 2000);
-    senders.value = all;
+    return all;
   }
 
   function clear(): void {
+    asked.forget();
     senders.value = [];
   }
 
-  return { senders, load, clear };
+  return { senders, load: () => asked.look(), clear };
 });

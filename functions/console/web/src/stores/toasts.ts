@@ -17,8 +17,10 @@ export const useToasts = defineStore("toasts", () => {
   const toasts = ref<Toast[]>([]);
   const timers = new Map<number, ReturnType<typeof setTimeout>>();
   let next = 1;
+  let underWay: Promise<unknown> = Promise.resolve();
 
   function say(text: string, more: Partial<Omit<Toast, "id" | "text">> = {}): number {
+    if (text === "") return 0;
     const toast: Toast = { id: next++, text, tone: "plain", ...more };
     toasts.value = [...toasts.value.slice(-2), toast];
     wait(toast.id);
@@ -42,8 +44,15 @@ export const useToasts = defineStore("toasts", () => {
     timers.set(id, setTimeout(() => dismiss(id), seconds * 1000));
   }
 
+  /** Something is being done that can be taken back once it is: who is fast with Ctrl+Z means this, and not what was before it. */
+  function during(work: Promise<void>): Promise<void> {
+    underWay = Promise.allSettled([underWay, work]);
+    return work;
+  }
+
   /** Takes back what was done last, as Ctrl+Z does; false if there is nothing to take back. */
   async function undoLast(): Promise<boolean> {
+    await underWay;
     const last = [...toasts.value].reverse().find((toast) => toast.undo);
     if (!last?.undo) return false;
     dismiss(last.id);
@@ -51,5 +60,5 @@ export const useToasts = defineStore("toasts", () => {
     return true;
   }
 
-  return { toasts, say, dismiss, hold, wait, undoLast };
+  return { toasts, say, dismiss, hold, wait, during, undoLast };
 });

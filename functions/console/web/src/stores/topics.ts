@@ -3,52 +3,59 @@ import { defineStore } from "pinia";
 import { computed, ref } from "vue";
 import { api } from "@/api/client";
 import type { Topic } from "@/api/types";
+import { Asked } from "./asked";
 
 export const useTopics = defineStore("topics", () => {
   const topics = ref<Topic[]>([]);
   const loaded = ref(false);
   const byId = computed(() => new Map(topics.value.map((topic) => [topic.id, topic])));
-  let loading: Promise<void> | null = null;
+  const asked = new Asked(find, (found) => {
+    show(found);
+    loaded.value = true;
+  });
 
-  /** Once for all who ask at the same time. */
-  function load(): Promise<void> {
-    loading ??= loadNow().finally(() => (loading = null));
-    return loading;
-  }
-
-  async function loadNow(): Promise<void> {
+  async function find(signal: AbortSignal): Promise<Topic[]> {
     const all: Topic[] = [];
     let cursor: string | undefined;
     do {
-      const page = await api.get("/api/topics", { query: { limit: 200, cursor } });
+      const page = await api.get("/api/topics", { query: { limit: 200, cursor }, signal });
       all.push(...page.items);
       cursor = page.next_cursor ?? undefined;
     } while (cursor !== undefined);
-    topics.value = all.sort((a, b) => a.name.localeCompare(b.name));
-    loaded.value = true;
+    return all;
+  }
+
+  function show(now: Topic[]): void {
+    topics.value = now.sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  function changed(now: Topic[]): void {
+    show(now);
+    asked.changed();
   }
 
   async function create(name: string, description: string, color: string | null): Promise<Topic> {
     const body = { name, ...(description ? { description } : {}), ...(color ? { color } : {}) };
     const topic = await api.post("/api/topics", { body });
-    topics.value = [...topics.value, topic].sort((a, b) => a.name.localeCompare(b.name));
+    changed([...topics.value.filter((one) => one.id !== topic.id), topic]);
     return topic;
   }
 
   async function update(id: string, change: { name?: string; description?: string | null; color?: string | null; manual_only?: boolean }): Promise<void> {
     const topic = await api.patch("/api/topics/{topic_id}", { path: { topic_id: id }, body: change });
-    topics.value = topics.value.map((one) => (one.id === id ? topic : one)).sort((a, b) => a.name.localeCompare(b.name));
+    changed(topics.value.map((one) => (one.id === id ? topic : one)));
   }
 
   async function remove(id: string): Promise<void> {
     await api.delete("/api/topics/{topic_id}", { path: { topic_id: id } });
-    topics.value = topics.value.filter((topic) => topic.id !== id);
+    changed(topics.value.filter((topic) => topic.id !== id));
   }
 
   function clear(): void {
+    asked.forget();
     topics.value = [];
     loaded.value = false;
   }
 
-  return { topics, loaded, byId, load, create, update, remove, clear };
+  return { topics, loaded, byId, load: () => asked.look(), create, update, remove, clear };
 });

@@ -6,6 +6,7 @@ import { UnreachableError } from "@/api/problems";
 import type { Document } from "@/api/types";
 import type { Picked } from "@/uploads/picking";
 import { type Instructions, type Totals, totals, type Upload, UploadQueue, type UploadRecord } from "@/uploads/queue";
+import { sha256 } from "@/uploads/sha256";
 import type { HashReply, HashRequest } from "@/uploads/sha256.worker";
 import { QueueStorage } from "@/uploads/storage";
 import { watchDocuments } from "./live";
@@ -23,11 +24,16 @@ export const useUploads = defineStore("uploads", () => {
   const speed = ref<number | null>(null);
   /** Milliseconds from picking a file to its text being found, of the last one that got there. */
   const foundIn = ref<{ documentId: string; milliseconds: number } | null>(null);
+  const wereFound = new WeakSet<Upload>();
   const all = computed<Totals>(() => totals(uploads.value));
   const secondsLeft = computed(() => (speed.value && all.value.open ? (all.value.bytes - all.value.sent) / speed.value : null));
-  const releases = new Map<string, () => void>();
+  /** What this tab has claimed: the way to let it go, and when it is gone. */
+  const claims = new Map<string, { release: () => void; released: Promise<unknown> }>();
   let samples: { at: number; sent: number }[] = [];
   let owner = "";
+  /** How often somebody came or went: what began before is not for whoever is here now. */
+  let turn = 0;
+  let letGo: Promise<unknown> = Promise.resolve();
   let shown: ReturnType<typeof setTimeout> | undefined;
 
   const queue = new UploadQueue({
@@ -40,7 +46,7 @@ export const useUploads = defineStore("uploads", () => {
           sha256: upload.sha256,
           allow_duplicate: upload.allowDuplicate,
         },
-        headers: { "idempotency-key": `${upload.id}-${upload.allowDuplicate ? "again" : "once"}-${upload.sha256?.slice(0, 12)}` },
+        headers: { "idempotency-key": `${upload.id}-${upload.allowDuplicate ? "again" : "once"}-${upload.sha256?.slice(0, 12)}${upload.lapsed ? `-${upload.lapsed}` : ""}` },
       });
       return { documentId: created.document.id, instructions: { parts: [], ...created.upload } as Instructions };
     },
@@ -60,8 +66,8 @@ export const useUploads = defineStore("uploads", () => {
     hash,
     save: async (record) => storage.save(record).catch(() => storage.save({ ...record, kept: null }).catch(() => undefined)),
     forget: async (id) => {
-      releases.get(id)?.();
-      releases.delete(id);
+      claims.get(id)?.release();
+      claims.delete(id);
       await storage.forget(id).catch(() => undefined);
     },
     sleep: (milliseconds, signal) => sleep(milliseconds, signal),
@@ -73,33 +79,39 @@ export const useUploads = defineStore("uploads", () => {
   /** Takes up what this browser still has to upload for `user`, but for what another tab is at. */
   async function start(user: string): Promise<void> {
     owner = user;
+    const mine = ++turn;
     queue.resume();
+    await letGo; // what this tab had claimed until a moment ago
     const records = await storage.all(user).catch(() => [] as UploadRecord[]);
     for (const record of records) {
-      if (queue.uploads.some((upload) => upload.id === record.id) || !(await claim(record.id))) continue;
-      if (record.state === "done") {
-        await storage.forget(record.id);
-        continue;
-      }
-      queue.adopt({ ...record, file: await fileOf(record), sent: 0, error: null, startedAt: null, finishedAt: null });
+      if (mine !== turn) return;
+      if (queue.uploads.some((upload) => upload.id === record.id) || !(await claim(record.id, mine))) continue;
+      const file = await fileOf(record);
+      if (mine !== turn) return; // somebody else is signed in: it is not theirs
+      if (record.state === "done") await storage.forget(record.id).catch(() => undefined);
+      else queue.adopt({ ...record, file, sent: 0, error: null, startedAt: null, finishedAt: null });
     }
-    if (queue.uploads.length) open.value = true;
+    if (mine === turn && queue.uploads.length) open.value = true;
   }
 
   function stop(): void {
     owner = "";
+    turn++;
     queue.close();
-    for (const release of releases.values()) release();
-    releases.clear();
+    letGo = Promise.allSettled([letGo, ...[...claims.values()].map(({ released }) => released)]);
+    for (const { release } of claims.values()) release();
+    claims.clear();
     open.value = false;
+    foundIn.value = null;
   }
 
   function add(picked: readonly Picked[]): void {
+    if (owner === "") return; // signed out while the files were being looked at
     for (const { file, handle } of picked) {
       const lost = queue.uploads.find((upload) => upload.state === "file-needed" && upload.name === file.name && upload.size === file.size);
       if (lost && queue.give(lost, file)) continue;
       const id = randomId();
-      void claim(id);
+      void claim(id, turn);
       queue.add({
         id,
         owner,
@@ -156,15 +168,22 @@ export const useUploads = defineStore("uploads", () => {
     if (!under) samples = [];
   }
 
-  watchDocuments({
-    changed: (document: Document) => {
-      if (document.status !== "extracted" && document.status !== "ready") return;
-      const upload = queue.uploads.find((one) => one.documentId === document.id);
-      if (upload?.startedAt && foundIn.value?.documentId !== document.id) {
-        foundIn.value = { documentId: document.id, milliseconds: Date.now() - upload.addedAt };
-      }
-    },
-  });
+  function found(document: Pick<Document, "id" | "status">): void {
+    if (document.status !== "extracted" && document.status !== "ready") return;
+    const upload = queue.uploads.find((one) => one.documentId === document.id);
+    if (!upload?.startedAt || wereFound.has(upload)) return;
+    wereFound.add(upload);
+    foundIn.value = { documentId: document.id, milliseconds: Date.now() - upload.addedAt };
+  }
+
+  /** The news that its text is found may be among what was missed: the last one that is done is asked for. */
+  async function lookAgain(): Promise<void> {
+    const last = queue.uploads.findLast((one) => one.state === "done" && one.documentId !== null);
+    if (!last || wereFound.has(last)) return;
+    found(await api.get("/api/documents/{document_id}", { path: { document_id: last.documentId! } }));
+  }
+
+  watchDocuments({ changed: found, missed: () => void lookAgain().catch(() => undefined) });
 
   addEventListener("beforeunload", (event) => {
     const lost = queue.uploads.some((upload) => upload.kept === null && ["waiting", "hashing", "sending", "finishing"].includes(upload.state));
@@ -172,14 +191,15 @@ export const useUploads = defineStore("uploads", () => {
   });
   addEventListener("online", () => queue.retryAll());
 
-  /** Until the tab is gone; false if another tab has it. */
-  async function claim(id: string): Promise<boolean> {
+  /** Until the tab is gone or whoever claims it leaves; false if another tab has it. */
+  async function claim(id: string, claimant: number): Promise<boolean> {
     if (!navigator.locks) return true;
     return await new Promise((resolve) => {
-      void navigator.locks.request(`docuvault-upload-${id}`, { ifAvailable: true }, (lock) => {
-        resolve(lock !== null);
-        return lock === null ? undefined : new Promise<void>((release) => releases.set(id, release));
+      const released: Promise<unknown> = navigator.locks.request(`docuvault-upload-${id}`, { ifAvailable: true }, (lock) => {
+        resolve(lock !== null && claimant === turn);
+        return lock === null || claimant !== turn ? undefined : new Promise<void>((release) => claims.set(id, { release, released }));
       });
+      released.catch(() => resolve(true)); // no locks to be had (the page is going away): as without them
     });
   }
 
@@ -210,6 +230,7 @@ async function fileOf(record: UploadRecord): Promise<Blob | null> {
 /** By XMLHttpRequest, which tells how much has been sent. */
 function put(url: string, headers: Record<string, string>, body: Blob, sent: (bytes: number) => void, signal: AbortSignal): Promise<number> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const request = new XMLHttpRequest();
     const aborted = () => request.abort();
     signal.addEventListener("abort", aborted, { once: true });
@@ -226,8 +247,9 @@ function put(url: string, headers: Record<string, string>, body: Blob, sent: (by
 
 let worker: Worker | null = null;
 let asked = 0;
-const waiting = new Map<number, { read: (bytes: number) => void; resolve: (hex: string) => void; reject: (error: unknown) => void }>();
+const waiting = new Map<number, { file: Blob; read: (bytes: number) => void; resolve: (hex: string) => void; reject: (error: unknown) => void }>();
 
+/** In the worker; in the page itself if the worker cannot be loaded. */
 function hash(file: Blob, read: (bytes: number) => void): Promise<string> {
   if (worker === null) {
     worker = new Worker(new URL("../uploads/sha256.worker.ts", import.meta.url), { type: "module" });
@@ -239,10 +261,17 @@ function hash(file: Blob, read: (bytes: number) => void): Promise<string> {
       if ("hex" in reply) one?.resolve(reply.hex);
       else one?.reject(new DOMException(reply.failed, "NotReadableError"));
     };
+    worker.onerror = () => {
+      worker?.terminate();
+      worker = null;
+      const left = [...waiting.values()];
+      waiting.clear();
+      for (const one of left) sha256(one.file, one.read).then(one.resolve, (error: unknown) => one.reject(new DOMException(String(error), "NotReadableError")));
+    };
   }
   const id = ++asked;
   return new Promise((resolve, reject) => {
-    waiting.set(id, { read, resolve, reject });
+    waiting.set(id, { file, read, resolve, reject });
     worker!.postMessage({ id, file } satisfies HashRequest);
   });
 }

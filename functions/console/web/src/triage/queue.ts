@@ -65,28 +65,36 @@ export function useQueue() {
   let cursor: string | null | undefined;
   let page: Document[] = [];
   let looking: Promise<void> | null = null;
+  /** How often it was begun anew: what an earlier look finds is not for this one. */
+  let turn = 0;
 
   /** One more that waits, or `ended`. */
-  async function lookOn(): Promise<void> {
-    while (!ended.value) {
+  async function lookOn(mine: number): Promise<void> {
+    while (!ended.value && mine === turn) {
       if (asked >= ASKED_AT_ONCE) {
         paused.value = true;
         return;
       }
-      const document = page.shift();
+      const document = page[0];
       if (document === undefined) {
         if (cursor === null) {
           ended.value = true;
           return;
         }
         const found = await api.get("/api/documents", { query: { sort: "-created_at", limit: PAGE, cursor: cursor ?? undefined } as never });
+        if (mine !== turn) return;
         page = found.items as Document[];
         cursor = found.next_cursor ?? null;
         continue;
       }
-      if (!["ready", "failed"].includes(document.status) || passed.has(document)) continue;
-      asked++;
+      if (!["ready", "failed"].includes(document.status) || passed.has(document)) {
+        page.shift();
+        continue;
+      }
       const open = await openQuestions(document.id);
+      if (mine !== turn) return;
+      page.shift(); // only now: if the question failed, it is asked again
+      asked++;
       if (!open.length && document.topics.length && document.status !== "failed") continue;
       asked = 0;
       shown.value = [...shown.value, { document, open }];
@@ -95,13 +103,16 @@ export function useQueue() {
   }
 
   async function fill(): Promise<void> {
+    const mine = turn;
     looking ??= (async () => {
-      while (!ended.value && !paused.value && shown.value.length < at.value + 2) await lookOn();
-    })().finally(() => (looking = null));
+      while (mine === turn && !ended.value && !paused.value && shown.value.length < at.value + 2) await lookOn(mine);
+    })().finally(() => mine === turn && (looking = null));
     await looking;
   }
 
   async function restart(everything: boolean): Promise<void> {
+    turn++;
+    looking = null;
     if (everything) passed.forget();
     shown.value = [];
     at.value = 0;

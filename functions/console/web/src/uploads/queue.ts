@@ -19,6 +19,8 @@ export interface UploadRecord {
   sha256: string | null;
   documentId: string | null;
   allowDuplicate: boolean;
+  /** How many reservations of it ran out: each new one is another request, and not the first one's answer once more. */
+  lapsed?: number;
   /** Of something that failed: the error's code, or a word of our own. */
   problem: string | null;
   duplicateOf: string | null;
@@ -68,6 +70,8 @@ export class UploadQueue {
   readonly uploads: Upload[] = [];
   paused = false;
   private readonly running = new Map<string, AbortController>();
+  /** What was taken out of the queue while it was under way: nothing of it is kept. */
+  private readonly removed = new WeakSet<Upload>();
 
   constructor(private readonly ports: Ports) {}
 
@@ -122,6 +126,7 @@ export class UploadQueue {
 
   /** Takes it out of the queue; gives up what the server reserved, unless it is done. */
   remove(upload: Upload): void {
+    this.removed.add(upload);
     this.running.get(upload.id)?.abort();
     const at = this.uploads.indexOf(upload);
     if (at >= 0) this.uploads.splice(at, 1);
@@ -196,7 +201,7 @@ export class UploadQueue {
     this.to(upload, "sending");
     for (let attempt = 1; ; attempt++) {
       try {
-        const instructions = await this.instructions(upload);
+        const instructions = await this.instructions(upload, signal);
         signal.throwIfAborted();
         if (instructions !== null) await this.put(upload, file, instructions, signal);
         this.to(upload, "finishing");
@@ -211,7 +216,7 @@ export class UploadQueue {
   }
 
   /** What is still to be sent; null if all of it is there. */
-  private async instructions(upload: Upload): Promise<Instructions | null> {
+  private async instructions(upload: Upload, signal: AbortSignal): Promise<Instructions | null> {
     if (upload.documentId !== null) {
       try {
         return await this.ports.resume(upload.documentId);
@@ -219,10 +224,16 @@ export class UploadQueue {
         if (isProblem(error, "upload_finished")) return null;
         if (!isProblem(error, "not_found")) throw error;
         upload.documentId = null; // its reservation ran out
+        upload.lapsed = (upload.lapsed ?? 0) + 1;
       }
     }
+    signal.throwIfAborted(); // it may be somebody else who is signed in by now
     upload.sent = 0;
     const { documentId, instructions } = await this.ports.create(upload);
+    if (this.removed.has(upload)) {
+      this.ports.abort(documentId).catch(() => undefined);
+      signal.throwIfAborted();
+    }
     upload.documentId = documentId;
     await this.ports.save(record(upload));
     return instructions;
@@ -279,7 +290,7 @@ export class UploadQueue {
   }
 
   private saved(upload: Upload): void {
-    void this.ports.save(record(upload));
+    if (!this.removed.has(upload)) void this.ports.save(record(upload));
     this.ports.changed();
   }
 }
@@ -295,11 +306,14 @@ function refuse(status: number): void {
   if (status < 200 || status >= 300) throw new StoreRefused(status);
 }
 
+/** The latter: what the page asked for before it was loaded anew is still being done. */
+const WORTH_ANOTHER_TRY: ReadonlySet<string> = new Set(["upload_incomplete", "idempotency_conflict"]);
+
 function worthAnotherTry(error: unknown, upload: Upload): boolean {
   if (error instanceof UnreachableError) return true;
   // A URL that has run out (403), parts that are gone (404): the next try asks for new instructions.
   if (error instanceof StoreRefused) return upload.documentId !== null;
-  return error instanceof ProblemError && (error.status >= 500 || error.status === 429 || error.code === "upload_incomplete");
+  return error instanceof ProblemError && (error.status >= 500 || error.status === 429 || WORTH_ANOTHER_TRY.has(error.code));
 }
 
 function unreadable(error: unknown): boolean {

@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-CnM4hQL_.js";
