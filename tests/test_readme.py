@@ -36,9 +36,10 @@ async def test_the_function_it_adds_runs_alone(db: Database, owner: UUID, tmp_pa
 
 
 def test_what_it_names_is_there() -> None:
-    """Files it links to, tests that hold its promises, modules it runs and scripts it calls."""
+    """Sections and files it links to, tests that hold its promises, modules it runs and scripts it calls."""
+    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)}
     for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert "://" in link or (ROOT / link).exists(), link
+        assert "://" in link or link in headings or (ROOT / link).exists(), link
     for test in set(re.findall(r"`(tests/[\w/.]*)`", README)):
         assert (ROOT / test).exists(), test
     for script in set(re.findall(r"\./(scripts/[\w-]+)", README)):
