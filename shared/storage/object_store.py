@@ -14,6 +14,7 @@ import base64
 import hashlib
 import logging
 import re
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -44,6 +45,7 @@ from shared.storage.spooling import Piece, exactly, pieces
 from shared.storage.url_keys import NoSafeKeys, UrlKeys
 
 if TYPE_CHECKING:
+    from aiohappyeyeballs import AddrInfoType
     from aiohttp import ClientResponse, ClientSession
 
 log = logging.getLogger("docuvault.storage")
@@ -52,6 +54,9 @@ CONNECTIONS = 32
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 30.0
 """How long the store may be silent in the middle of a response."""
+UNACKNOWLEDGED_SECONDS = 10.0
+"""How long what was sent may stay without the kernel's acknowledgement: a machine that is gone, unlike a process, ends no connection, and
+one that was kept alive would be waited for as long as a slow response (tcp(7), TCP_USER_TIMEOUT)."""
 PAUSES_SECONDS = (0.05, 0.25)
 """Before each further attempt where the store is not reached or says 5xx: every request may be repeated without harm."""
 KEPT_ALIVE_SECONDS = 15.0
@@ -460,11 +465,18 @@ def _named_url_keys(given: Settings) -> UrlKeys | None:
     )
 
 
+def _socket(address: "AddrInfoType") -> socket.socket:
+    family, kind, protocol, _, _ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000))
+    return opened
+
+
 async def _held_session() -> "AsyncGenerator[ClientSession, None]":
     from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
     session = ClientSession(
-        connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_ALIVE_SECONDS),
+        connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_ALIVE_SECONDS, socket_factory=_socket),
         timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS),
         cookie_jar=DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),

@@ -1,12 +1,14 @@
 """The object store passes the contract of all backends, and takes from clients exactly what was signed for."""
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from shared.storage import ObjectMissing, ObjectStore, PartsRefused, StorageUnavailable, StoredObject
-from shared.storage.object_store import STREAM_PART_SIZE
+from shared.storage.object_store import STREAM_PART_SIZE, UNACKNOWLEDGED_SECONDS, _held_session
 from tests.storage.contract import ODD_NAMES, StorageContract
 
 PDF = "application/pdf"
@@ -40,6 +42,25 @@ def key() -> str:
 async def _put(url: str, content: bytes, headers: Mapping[str, str]) -> int:
     async with httpx.AsyncClient(timeout=60) as client:
         return (await client.put(url, content=content, headers=dict(headers))).status_code
+
+
+async def test_a_store_whose_machine_is_gone_is_not_waited_for_as_for_a_slow_one() -> None:
+    """Only the kernel can tell, by what is never acknowledged: the compose tests kill a store together with its network."""
+
+    async def hesitate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hesitate, "127.0.0.1", 0) as server, aclosing(_held_session()) as held:
+        address = server.sockets[0].getsockname()
+        async with (await anext(held)).get(f"http://127.0.0.1:{address[1]}") as response:
+            connection = response.connection
+            assert connection is not None
+            assert connection.transport is not None
+            opened = connection.transport.get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNACKNOWLEDGED_SECONDS * 1000
+            response.close()
 
 
 async def test_a_signed_put_takes_what_it_was_signed_for(store: ObjectStore, key: str) -> None:
