@@ -21,7 +21,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote_plus
 from weakref import WeakKeyDictionary
 
@@ -40,6 +40,7 @@ from shared.storage.backend import (
     StorageUnavailable,
     StoredObject,
 )
+from shared.storage.name_lookup import NameLookup
 from shared.storage.presigning import KeyPair, Signer
 from shared.storage.spooling import Piece, exactly, pieces
 from shared.storage.url_keys import NoSafeKeys, UrlKeys
@@ -47,6 +48,7 @@ from shared.storage.url_keys import NoSafeKeys, UrlKeys
 if TYPE_CHECKING:
     from aiohappyeyeballs import AddrInfoType
     from aiohttp import ClientResponse, ClientSession
+    from aiohttp.abc import AbstractResolver
 
 log = logging.getLogger("docuvault.storage")
 
@@ -474,9 +476,11 @@ def _socket(address: "AddrInfoType") -> socket.socket:
 
 async def _held_session() -> "AsyncGenerator[ClientSession, None]":
     from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+    from aiohttp.resolver import ThreadedResolver
 
+    names = cast("AbstractResolver", NameLookup(CONNECT_TIMEOUT_SECONDS, ThreadedResolver().resolve))
     session = ClientSession(
-        connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_ALIVE_SECONDS, socket_factory=_socket),
+        connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEPT_ALIVE_SECONDS, resolver=names, socket_factory=_socket),
         timeout=ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=READ_TIMEOUT_SECONDS),
         cookie_jar=DummyCookieJar(),
         skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
