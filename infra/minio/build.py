@@ -64,9 +64,13 @@ def build() -> Path:
     return folder / "minio"
 
 
+def cache() -> Path:
+    """The folder that keeps what takes long to build, from one run to the next."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault"
+
+
 def _folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "docuvault" / f"minio-{VERSION}"
+    return cache() / f"minio-{VERSION}"
 
 
 def _version(go: str, binary: Path) -> str:

@@ -50,6 +50,7 @@ SHORT_CALL_SECONDS = 90.0
 """How long a call may take whose response is a few lines."""
 PAUSES_SECONDS = (0.2, 1.0)
 """Before each further attempt of a call that may be repeated."""
+CUT_PAUSES_SECONDS = (0.1, 0.3, 1.0)
 LONGEST_PAUSE_SECONDS = 10
 """A server that wants us to wait for longer is not waited for: the step is tried again later."""
 LISTING_BYTES = 2**30
@@ -85,15 +86,17 @@ class WebDAVBackend(WholeObjects):
         if replace and (there := await self._find(key)) is not None and there.is_folder:
             raise NameRefused("There is a folder of that name.")  # a MOVE would replace it, and all that is in it
         await self._make_folders("/".join(folder))
+        answered = False
         try:
             await self._upload(unfinished, exactly(chunks, size), size, content_type)
+            answered = True
             try:
                 await self._expect(unfinished, size)
             except ObjectMissing:
                 raise WrongContent(f"{size} bytes were sent to the server, and it kept nothing.") from None
             await self._move(unfinished, key, size, replace=replace)
         except BaseException:
-            await asyncio.shield(asyncio.ensure_future(self._discard(unfinished)))
+            await asyncio.shield(asyncio.ensure_future(self._discard(unfinished, cut=not answered)))
             raise
         try:
             return await self._expect(key, size)
@@ -271,12 +274,21 @@ class WebDAVBackend(WholeObjects):
         with suppress(ObjectMissing):
             await self._with_webdavclient("clean", key)
 
-    async def _discard(self, key: str) -> None:
-        """Removes what is left of an upload, if the server lets us; otherwise the next attempt replaces it."""
-        try:
-            await self._remove(key)
-        except StorageUnavailable:
-            log.warning("an unfinished upload is still on the server", extra={"fields": {"provider": self.provider}})
+    async def _discard(self, key: str, *, cut: bool = False) -> None:
+        """Removes what is left of an upload, if the server lets us; otherwise the next attempt replaces it.
+
+        Of an upload that may have been `cut` off, a server may only be about to make the file: what is not there is looked for again."""
+        for pause in (*CUT_PAUSES_SECONDS, None) if cut else (None,):
+            try:
+                await self._with_webdavclient("clean", key)
+                return
+            except ObjectMissing:
+                if pause is None:
+                    return
+            except StorageUnavailable:
+                log.warning("an unfinished upload is still on the server", extra={"fields": {"provider": self.provider}})
+                return
+            await asyncio.sleep(pause)
 
     async def _with_webdavclient(self, action: str, key: str) -> None:
         """Makes a call of webdavclient3 on a thread. Raises what `_request` raises."""

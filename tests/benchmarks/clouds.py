@@ -28,6 +28,7 @@ from shared.outbound import UrlGuard
 from shared.storage.webdav import WebDAVBackend
 from tests.benchmarks.vocabulary import vocabulary
 from tests.system.stack import Stack
+from tests.taking_connections import until_open
 
 LARGE = int(os.environ.get("LARGE_MIB", "1024")) * 2**20
 FILES, SIZE = 500, 100 * 1024
@@ -63,7 +64,7 @@ async def measure() -> None:
         served = ["serve", "webdav", str(folder / "served"), *address]
         server = await asyncio.create_subprocess_exec(program, *served, stderr=subprocess.DEVNULL)
         try:
-            await _until_open(port)
+            await until_open(port)
             await _compare(program, folder, f"http://127.0.0.1:{port}")
             await _import(f"http://127.0.0.1:{port}")
         finally:
@@ -198,18 +199,6 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
 async def _obscured(program: str) -> str:
     process = await asyncio.create_subprocess_exec(program, "obscure", ACCOUNT[1], stdout=subprocess.PIPE)
     return (await process.communicate())[0].decode().strip()
-
-
-async def _until_open(port: int) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
 
 
 def _memory(whose: int = resource.RUSAGE_SELF) -> int:

