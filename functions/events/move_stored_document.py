@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.cloud import moves
+from shared.cloud import copying, moves
 from shared.db import TenantDatabase, database
 from shared.errors import NotFound
 from shared.events.catalogue import MoveRequested
@@ -16,6 +16,6 @@ log = logging.getLogger("docuvault.cloud")
 async def move_stored_document(event: MoveRequested) -> None:
     try:
         outcome = await moves.carry_out(TenantDatabase(database(), event.owner_id), event.document_id, event.move_id)
-    except (NameRefused, NotFound) as refused:
+    except (NameRefused, NotFound, copying.SourceChanged) as refused:
         raise Rejected(refused.detail) from None
     log.info("document moved", extra={"fields": {"outcome": outcome}})

@@ -158,7 +158,7 @@ async def announce(tx: Transaction, owner_id: UUID, document_id: UUID, move_id: 
 async def carry_out(db: TenantDatabase, document_id: UUID, move_id: UUID) -> Outcome:
     """Moves the document as the request of that id says; any number of times.
 
-    Raises StorageUnavailable and NameRefused: the document is if it was, and may be tried again.
+    Raises StorageUnavailable and NameRefused: the document is as it was. No further attempt helps after NameRefused and SourceChanged.
     """
     started = now()
     move = await _load(db, document_id, move_id)

@@ -163,7 +163,7 @@ class _JobNews:
     """What has become of the owner's jobs since it was last told, at most once in JOBS_SECONDS.
 
     These events have no number, for a job can be asked for at any time; a stream begins with the jobs that are under way. A look finds a
-    hundred jobs at most, the newest; one that ended is told if it is found within LATE of its end.
+    hundred jobs at most, the newest; one that was never seen under way is told if it is found within LATE of its end.
     """
 
     def __init__(self, db: TenantDatabase) -> None:
@@ -179,7 +179,9 @@ class _JobNews:
         if self._looked and now() < again_at:
             return [], again_at
         self._looked, self._looked_at = True, now()
-        found = await jobs.under_way_or_ended_since(self._db, self._since)
+        # What was told to be under way is followed to its end, however long its last transaction took to commit.
+        watched = [job_id for job_id, (state, *_) in self._told.items() if state == "running"]
+        found = await jobs.under_way_or_ended_since(self._db, self._since, watched)
         self._since = max(self._since, self._looked_at - LATE)
         told, self._told = self._told, {job.id: (job.state, job.done, len(job.failed)) for job in found}
         return [f"event: job\ndata: {job.model_dump_json()}\n\n".encode() for job in found if self._told[job.id] != told.get(job.id)], None

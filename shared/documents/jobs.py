@@ -8,7 +8,7 @@ A job whose pieces are done by events of their own (a file each, of import and e
 the pieces, and those that nobody will end any more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -288,15 +288,16 @@ async def _fail(tx: Transaction, owner_id: UUID, job_id: UUID) -> None:
     lifecycle.wake_listeners(tx, owner_id)
 
 
-async def under_way_or_ended_since(db: TenantDatabase, since: datetime) -> list[Job]:
-    """The owner's jobs that are under way or have ended since then: the newest hundred, newest first."""
+async def under_way_or_ended_since(db: TenantDatabase, since: datetime, watched: Collection[UUID] = ()) -> list[Job]:
+    """The owner's jobs that are under way, have ended since then, or are `watched`: the newest hundred, newest first."""
     async with db.transaction() as tx:
         return await tx.fetch_all(
             f"""
             SELECT {_COLUMNS} FROM jobs
-            WHERE owner_id = %(owner)s AND (state = 'running' OR finished_at > %(since)s) ORDER BY id DESC LIMIT 100
+            WHERE owner_id = %(owner)s AND (state = 'running' OR finished_at > %(since)s OR id = ANY (%(watched)s))
+            ORDER BY id DESC LIMIT 100
             """,
-            {"owner": db.owner_id, "since": since},
+            {"owner": db.owner_id, "since": since, "watched": list(watched)},
             row=Job,
         )
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from uuid import UUID
 
 import psycopg
@@ -23,6 +24,9 @@ AT_ONCE = 200
 
 DECLARED_AT_ONCE = 5_000
 """Documents that are declared stale in a transaction."""
+
+MERGING_SECONDS = 20.0
+"""How long a run goes on with owners of whom more waits than one transaction takes."""
 
 SIDE_BY_SIDE = 3
 """Documents that are indexed at a time: while PostgreSQL writes one, the next is analysed."""
@@ -51,7 +55,7 @@ async def reindex(*, at_most: int | None = None, everything: bool = False, progr
     """Indexes what is stale, at most so many documents; `everything` first declares all of it stale (but for what a newer version made)."""
     if everything:
         await _declare_stale()
-    done, stale_at_first = 0, await _left()
+    done, stale_at_first = 0, 0 if progress is None else await _left()
     passed: set[UUID] = set()
     while at_most is None or done < at_most:
         wanted = AT_ONCE if at_most is None else min(AT_ONCE, at_most - done)
@@ -108,21 +112,29 @@ async def _side_by_side(stale: Sequence[_Stale], passed: set[UUID]) -> int:
 
 
 async def merge_waiting() -> int:
-    """Takes over into the postings what has been indexed and waits, of OWNERS owners at most; how many documents that were.
+    """Takes over into the postings what has been indexed and waits, of OWNERS owners at most; how many rows that were.
 
-    Writers do so once there are MERGE_EVERY; until then, the words of an owner with a few documents are in nobody's counts.
+    Writers do so once there are MERGE_EVERY; until then, the words of an owner with a few documents are in nobody's counts. What one
+    transaction takes is bounded, so each owner gets as many as it needs, until MERGING_SECONDS are over: then each gets one.
     """
     async with database().system() as tx:
         owners: list[UUID] = await tx.fetch_value(
-            "SELECT coalesce(array_agg(owner_id), '{}') FROM (SELECT DISTINCT owner_id FROM search_changes LIMIT %(owners)s) AS waiting",
+            """
+            SELECT coalesce(array_agg(owner_id), '{}') FROM (
+                SELECT owner_id FROM search_changes UNION SELECT owner_id FROM search_new_words LIMIT %(owners)s
+            ) AS waiting
+            """,
             {"owners": OWNERS},
         )
-    merged = 0
+    merged, until = 0, monotonic() + MERGING_SECONDS
     for owner_id in owners:
         # Each by itself: one with more than can be merged in time holds up no other.
         try:
-            async with database().system() as tx:
-                merged += await tx.fetch_value("SELECT merge_search_changes(%(owner)s, 1)", {"owner": owner_id})
+            took = -1
+            while took and (took < 0 or monotonic() < until):
+                async with database().system() as tx:
+                    took = await tx.fetch_value("SELECT merge_search_changes(%(owner)s, 1)", {"owner": owner_id})
+                merged += took
         except psycopg.errors.QueryCanceled:
             log.warning("what an owner has indexed waits: merging it took too long", extra={"fields": {"owner": str(owner_id)}})
     return merged

@@ -13,10 +13,11 @@ does some of them.
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from shared.extraction.content_types import SUPPORTED
@@ -134,11 +135,14 @@ async def extract(
     Raises ExtractionFailed for good, SandboxUnavailable if it is worth trying again, OSError if `path` cannot be opened."""
     server = "reading" if defer_recognition else "recognition"
     arguments = _arguments(filename, defer_recognition=defer_recognition)
+    limits, began, spent = limits or Limits(), monotonic(), 0.0
     finished = await _run(server, _READ, path, arguments, limits)
     if server == "reading" and finished.value == {"guess_encodings": True}:
-        finished = await _run("recognition", _READ, path, arguments | {"guess_encodings": True}, limits)
+        spent = finished.cpu_milliseconds
+        left = replace(limits, wall_seconds=limits.wall_seconds - (monotonic() - began))
+        finished = await _run("recognition", _READ, path, arguments | {"guess_encodings": True}, left)
     extraction = _checked(finished.value, finished.blob)
-    extraction.milliseconds["child_cpu"] = finished.cpu_milliseconds
+    extraction.milliseconds["child_cpu"] = spent + finished.cpu_milliseconds
     return extraction
 
 

@@ -231,6 +231,8 @@ def leave_models_out() -> None:
 def load_models() -> None:
     """Have chardet and its models loaded (a quarter of a second, once)."""
     global _models_left_out
+    if not _models_left_out:
+        return  # where they are not left out, they load by themselves
     import chardet
 
     chardet.detect(bytes(range(128, 256)) * 4)

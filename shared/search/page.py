@@ -137,7 +137,6 @@ class _PageRow:
     number: int
     score: float
     is_hit: bool
-    is_late: bool
     walked: int
     filename: str
     title: str
@@ -300,7 +299,7 @@ async def by_relevance(
     if rows and rows[0].added is not None:
         added = Added(tuple(lexeme for lexeme, _ in rows[0].added), tuple(weight for _, weight in rows[0].added), added.least)
     hits = [row for row in rows if row.is_hit]
-    is_late = _ended_late(rows, limit)
+    is_late = _ended_late(rows, len(hits), limit)
     following = None
     if len(hits) > limit:
         following = Position(hits[limit - 1].score, hits[limit - 1].number)
@@ -361,12 +360,12 @@ _PAGE = """
         page AS MATERIALIZED (
             -- Past the time, everything that was walked is there: what is no hit tells where the next page goes on.
             SELECT * FROM (SELECT w.*, row_number() OVER () AS nth, count(*) OVER () AS walked FROM walked AS w) AS w
-            WHERE is_hit OR (nth = walked AND is_late)
+            WHERE is_hit OR nth = walked
         )
 """
 
 _SHOWN = """
-        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.is_late, page.walked, d.filename, d.title,
+        SELECT {columns} AS document, page.number, page.score, page.is_hit, page.walked, d.filename, d.title,
             excerpt.text AS excerpt, excerpt.position AS excerpt_position, coalesce(marks.positions, '{{}}') AS text_positions,
             s.language, later.excerpts AS later_excerpts,
             ARRAY(
@@ -533,7 +532,7 @@ async def _sorted(
         row=_PageRow,
     )
     hits = [row for row in rows if row.is_hit]
-    is_late = _ended_late(rows, limit)
+    is_late = _ended_late(rows, len(hits), limit)
     last = hits[limit - 1] if len(hits) > limit else rows[-1] if is_late else None
     following = None if last is None else Position(str(last.sort_key), str(last.document["id"]))
     return Found(
@@ -562,9 +561,9 @@ def _bits(values: Numbers) -> bytes:
     return np.packbits(bits, bitorder="little").tobytes()
 
 
-def _ended_late(rows: Sequence[_PageRow], limit: int) -> bool:
-    """Whether there is more to look at than there was time for: past the time a full page of rows is walked, whatever they are."""
-    return bool(rows) and rows[-1].is_late and rows[-1].walked > limit
+def _ended_late(rows: Sequence[_PageRow], hits: int, limit: int) -> bool:
+    """Whether there is more to look at than there was time for: a full page was walked, and not all are hits."""
+    return bool(rows) and hits <= limit < rows[-1].walked
 
 
 def _array(values: Numbers | Scores) -> str:

@@ -67,4 +67,4 @@ async def digesting(file: IO[bytes] | None = None) -> AsyncIterator[Digest]:
     try:
         yield digest
     finally:
-        await asyncio.shield(asyncio.ensure_future(digest._leave()))
+        await digest._leave()

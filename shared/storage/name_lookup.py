@@ -34,11 +34,6 @@ class NameLookup:
         async with asyncio.timeout(self._seconds):
             return await asyncio.shield(answer)
 
-    async def close(self) -> None:
-        """Waits for nothing: a thread that still asks ends by itself."""
-        for answer in self._asked.values():
-            answer.cancel()
-
     def _answered(self, question: Question, done: "asyncio.Future[list[ResolveResult]]") -> None:
         del self._asked[question]
         if not done.cancelled():

@@ -355,13 +355,13 @@ class WebDAVBackend(WholeObjects):
         try:
             response = await self._sent(method, url, headers, content, repeat=repeat and not isinstance(content, AsyncIterator))
             try:
-                if response.status_code < 300 or response.status_code in accept:
-                    yield response
+                if response.status_code >= 300 and response.status_code not in accept:
+                    await finish(response)
+                    _refuse(response.status_code, method, _seconds(response.headers.get("retry-after", "")))
+                yield response
                 await finish(response)
             finally:
                 await response.aclose()
-            if response.status_code >= 300 and response.status_code not in accept:
-                _refuse(response.status_code, method, _seconds(response.headers.get("retry-after", "")))
         except (HostNotAllowed, UrlNotAllowed, ResponseTooLarge) as refused:
             raise StorageUnavailable(str(refused)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as lost:

@@ -32,12 +32,9 @@ async def test_nobody_waits_longer_than_allowed_and_a_question_is_asked_once() -
     answered.set()
     with pytest.raises(OSError, match="no such name"):
         await waiting
-    await names.close()
-    await patient.close()
 
 
 async def test_a_name_that_is_known_is_found_and_asked_for_anew_later() -> None:
     names = NameLookup(60, ThreadedResolver().resolve)
     for _ in range(2):
         assert [found["host"] for found in await names.resolve("127.0.0.1", 9000)] == ["127.0.0.1"]
-    await names.close()
