@@ -26,6 +26,7 @@ it("is asked for once by all who ask at the same time, and once more if somebody
   expect(answers).toHaveLength(1);
   await answers[0]!("from before");
   await first;
+  expect(names()).toEqual(["from before"]);
   expect(answers).toHaveLength(2);
   await answers[1]!("b", "a");
   await Promise.all(later);

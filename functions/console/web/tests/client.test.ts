@@ -170,7 +170,7 @@ describe("signing in and out", () => {
     client.onSession(sessions);
     server.valid = "another";
     const asked = client.get("/api/topics");
-    while (!server.requests.includes("POST /api/auth/refresh", 1)) await Promise.resolve();
+    for (let turn = 0; turn < 1000 && !server.requests.includes("POST /api/auth/refresh", 1); turn++) await Promise.resolve();
     await client.signOut();
     await expect(asked).rejects.toBeDefined();
     expect([client.user, sessions.mock.calls]).toEqual([null, [[null]]]);

@@ -33,3 +33,11 @@ it("takes back what was done last although what was tried since failed", async (
   expect(await toasts.undoLast()).toBe(true);
   expect(undo).toHaveBeenCalledOnce();
 });
+
+it("leaves nothing to take back for whoever comes next", async () => {
+  const toasts = useToasts();
+  const undo = vi.fn();
+  toasts.say("deleted", { undo });
+  toasts.clear();
+  expect([toasts.toasts, await toasts.undoLast(), undo.mock.calls]).toEqual([[], false, []]);
+});

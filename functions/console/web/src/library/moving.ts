@@ -1,6 +1,6 @@
 // Asks for documents to live in another place, some at a time; the server carries it out.
 import { api } from "@/api/client";
-import { ProblemError } from "@/api/problems";
+import { ProblemError, UnreachableError } from "@/api/problems";
 import type { Outcome } from "@/stores/library";
 
 const AT_ONCE = 4;
@@ -11,7 +11,7 @@ export interface Move {
   to: string | null;
 }
 
-/** Raises what the client raises if the server cannot be reached; what is refused for one document is told of that one. */
+/** What is refused for one document is told of that one; if the server cannot be reached, of all that are left, and none of them is tried. */
 export async function moveAll(moves: readonly Move[], asked: (done: number) => void, cancelled: () => boolean): Promise<Outcome> {
   const outcome: Outcome = { done: [], count: 0, failed: [], cancelled: false };
   const waiting = [...moves];
@@ -21,8 +21,9 @@ export async function moveAll(moves: readonly Move[], asked: (done: number) => v
         await api.post("/api/documents/{document_id}/move", { path: { document_id: move.id }, body: { connection_id: move.to } });
         outcome.done!.push(move.id);
       } catch (error) {
-        if (!(error instanceof ProblemError)) throw error;
-        outcome.failed.push({ id: move.id, code: error.code });
+        if (error instanceof ProblemError) outcome.failed.push({ id: move.id, code: error.code });
+        else if (error instanceof UnreachableError) outcome.failed.push(...[move, ...waiting.splice(0)].map(({ id }) => ({ id, code: "unreachable" })));
+        else throw error;
       }
       asked(outcome.done!.length + outcome.failed.length);
     }

@@ -8,6 +8,8 @@ export class Asked<Found> {
   private running: Promise<void> | null = null;
   private following: Promise<void> | null = null;
   private stop = new AbortController();
+  /** Something was changed here since the look began. */
+  private stale = false;
 
   constructor(
     private readonly find: (signal: AbortSignal) => Promise<Found>,
@@ -29,7 +31,9 @@ export class Asked<Found> {
 
   /** Something was changed here: what is being looked for is looked for again, so that the change is not undone. */
   changed(): void {
-    if (this.running !== null) this.look().catch(() => undefined);
+    if (this.running === null) return;
+    this.stale = true;
+    this.look().catch(() => undefined);
   }
 
   forget(): void {
@@ -41,10 +45,11 @@ export class Asked<Found> {
   private begin(): Promise<void> {
     const { signal } = this.stop;
     this.following = null;
+    this.stale = false;
     const mine = this.find(signal)
       .then((found) => {
         signal.throwIfAborted();
-        if (this.following === null) this.take(found);
+        if (!this.stale) this.take(found);
       })
       .finally(() => {
         if (this.running === mine) this.running = null;

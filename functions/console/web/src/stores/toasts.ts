@@ -60,5 +60,11 @@ export const useToasts = defineStore("toasts", () => {
     return true;
   }
 
-  return { toasts, say, dismiss, hold, wait, during, undoLast };
+  /** What is to be taken back is not to be taken back by somebody else. */
+  function clear(): void {
+    for (const { id } of toasts.value) dismiss(id);
+    underWay = Promise.resolve();
+  }
+
+  return { toasts, say, dismiss, hold, wait, during, undoLast, clear };
 });

@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-Bzn9FccB.js";
