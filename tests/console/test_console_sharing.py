@@ -60,6 +60,17 @@ async def test_what_is_shared_and_not_wanted_is_gone(visitor: Visitor) -> None:
     assert await page.evaluate("caches.has('docuvault-shared')") is False
 
 
+async def test_who_touches_beside_the_question_can_take_that_back(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.register()
+    await _can_be_shared_to(page)
+    await share(visitor, ("wanted.txt", "The lease."))
+    await expect(page.get_by_role("dialog")).to_contain_text("wanted.txt")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Undo").click()
+    await expect(visitor.listed("wanted")).to_be_visible()
+
+
 async def test_words_that_are_shared_become_a_text(visitor: Visitor) -> None:
     page = visitor.page
     await visitor.register()

@@ -7,7 +7,8 @@ export const sharedFiles = {
       add: "Put in",
       discard: "Discard",
       more: "and {n} more",
-      failed: "What was shared could not be taken: it may be too large for this browser. Use “Upload” instead.",
+      discarded: "What was shared was discarded.",
+      failed: "What was shared could not be taken: it may be too large for this browser, or more than 200 files. Use “Upload” instead.",
     },
   },
   de: {
@@ -17,7 +18,8 @@ export const sharedFiles = {
       add: "Hineinlegen",
       discard: "Verwerfen",
       more: "und {n} weitere",
-      failed: "Das Geteilte konnte nicht angenommen werden: Vielleicht ist es zu groß für diesen Browser. Nehmen Sie stattdessen „Hochladen“.",
+      discarded: "Das Geteilte wurde verworfen.",
+      failed: "Das Geteilte konnte nicht angenommen werden: Vielleicht ist es zu groß für diesen Browser, oder es sind mehr als 200 Dateien. Nehmen Sie stattdessen „Hochladen“.",
     },
   },
 };

@@ -5,7 +5,6 @@ export const sideBySide = {
       compare: "Compare with the current one",
       versions: "Version {n} beside the current one",
       unshown: "This file cannot be shown here. Download it to open it.",
-      loading: "Loading …",
       facts: { created_at: "Added", version_at: "From", size: "Size", pages: "Pages", type: "Kind", issued_on: "Date", sender: "Sender", topics: "Topics", filename: "File" },
       none: "none",
       differs: "differs",
@@ -23,7 +22,7 @@ export const sideBySide = {
       failed: "The pairs could not be loaded",
       none: "No two documents look alike",
       noneText: "When a paper is put in twice, in whatever form, both are shown here side by side.",
-      keys: { left: "Keep the left one", right: "Keep the right one", both: "Keep both", undo: "Undo" },
+      keys: { left: "Keep the left one", right: "Keep the right one", both: "Keep both" },
     },
   },
   de: {
@@ -31,7 +30,6 @@ export const sideBySide = {
       compare: "Mit der jetzigen vergleichen",
       versions: "Fassung {n} neben der jetzigen",
       unshown: "Diese Datei lässt sich hier nicht zeigen. Laden Sie sie herunter, um sie zu öffnen.",
-      loading: "Lädt …",
       facts: { created_at: "Hinzugefügt", version_at: "Vom", size: "Größe", pages: "Seiten", type: "Art", issued_on: "Datum", sender: "Absender", topics: "Themen", filename: "Datei" },
       none: "keine Angabe",
       differs: "verschieden",
@@ -49,7 +47,7 @@ export const sideBySide = {
       failed: "Die Paare konnten nicht geladen werden",
       none: "Keine zwei Dokumente sehen gleich aus",
       noneText: "Wenn ein Papier zweimal hineinkommt, in welcher Form auch immer, werden beide hier nebeneinander gezeigt.",
-      keys: { left: "Das linke behalten", right: "Das rechte behalten", both: "Beide behalten", undo: "Rückgängig" },
+      keys: { left: "Das linke behalten", right: "Das rechte behalten", both: "Beide behalten" },
     },
   },
 };

@@ -32,6 +32,6 @@ async function take(request: Request): Promise<Response> {
     await putShared(await request.formData());
     return at("/?shared");
   } catch {
-    return at("/?shared=failed"); // too large for this browser's storage, or no form
+    return at("/?shared=failed"); // too large for this browser's storage, too many files, or no form
   }
 }

@@ -8,18 +8,18 @@ const MOST_FILES = 200;
 /** The fields of the form that the manifest tells the system to send. */
 export const FIELDS = { files: "files", title: "title", text: "text", url: "url" } as const;
 
-/** Lays down what was shared: files, or else words and an address as a text file. Gives how many files. */
-export async function putShared(form: FormData): Promise<number> {
+/** Lays down what was shared: files, or else words and an address as a text file. Raises RangeError for more than MOST_FILES. */
+export async function putShared(form: FormData): Promise<void> {
   const files = form.getAll(FIELDS.files).filter((one): one is File => one instanceof File && one.size > 0);
   const words = [FIELDS.title, FIELDS.text, FIELDS.url].map((field) => String(form.get(field) ?? "").trim()).filter(Boolean);
   if (!files.length && words.length) files.push(new File([`${words.join("\n\n")}\n`], `${fileName(words[0]!)}.txt`, { type: "text/plain" }));
+  if (files.length > MOST_FILES) throw new RangeError(`more than ${MOST_FILES} files`);
   const shelf = await caches.open(SHELF);
   const came = Date.now();
-  for (const [index, file] of files.slice(0, MOST_FILES).entries()) {
+  for (const [index, file] of files.entries()) {
     const headers = { "content-type": file.type || "application/octet-stream", "x-name": encodeURIComponent(file.name), "x-came": String(came) };
     await shelf.put(`/shared-file/${came}-${index}`, new Response(file, { headers }));
   }
-  return Math.min(files.length, MOST_FILES);
 }
 
 /** What lies there, the first that came first; what nobody wanted for a day is gone. */
