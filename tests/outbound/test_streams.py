@@ -15,7 +15,7 @@ import uvloop
 
 from infra.local.certificates import ensure_certificate
 from shared.outbound import UrlGuard
-from shared.outbound.clients import client, finish
+from shared.outbound.clients import CONNECTIONS_KEPT, client, finish
 from shared.outbound.streams import READ_AHEAD_BYTES
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -215,3 +215,27 @@ _RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 async def _many(count: int) -> AsyncIterator[bytes]:
     for _ in range(count):
         yield bytes(2**16)
+
+
+def test_only_so_many_connections_wait_for_a_next_request(loop: Loop) -> None:
+    opened: list[asyncio.StreamReader] = []
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(reader)
+        try:
+            await _echo(reader, writer)
+        finally:
+            opened.remove(reader)
+
+    async def work() -> None:
+        async with _serving(counted) as (url, _), _client() as http:
+            await asyncio.gather(*(http.post(url, content=b"heron") for _ in range(CONNECTIONS_KEPT + 5)))
+            async with asyncio.timeout(10):
+                while len(opened) > CONNECTIONS_KEPT:
+                    await asyncio.sleep(0.01)
+            await http.aclose()
+            async with asyncio.timeout(10):
+                while opened:
+                    await asyncio.sleep(0.01)
+
+    _run(loop, work)
