@@ -95,7 +95,11 @@ class DavServer:
                 return self._get(request, path)
             case "PUT":
                 return await receive(request, path)
+            case "OPTIONS":
+                return web.Response(headers={"DAV": "1", "Allow": "OPTIONS, PROPFIND, GET, PUT, MKCOL, DELETE, MOVE"})
             case "MKCOL":
+                if await request.read():
+                    return web.Response(status=415)
                 if path.exists():
                     return web.Response(status=405)
                 if not path.parent.exists():
