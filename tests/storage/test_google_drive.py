@@ -49,6 +49,19 @@ async def test_names_that_repeat_have_keys_of_their_own(server: DriveServer, bac
         await backend.put_stream("a", chunks(b"x"), content_type="text/plain", size=1, replace=False)
 
 
+async def test_a_shared_drive_is_as_good_as_ones_own(server: DriveServer, backend: GoogleDriveBackend) -> None:
+    server.is_shared = True
+    await backend.put("box/letter.txt", b"Dear heron", content_type="text/plain")
+    await backend.put("box/letter.txt", b"Dear heron,", content_type="text/plain")
+    assert [entry.key async for entry in backend.entries("box")] == ["box/letter.txt"]
+    assert await backend.read("box/letter.txt", limit=100) == b"Dear heron,"
+    _, position = await backend.changes("box", "")
+    server.add("another", content=b"x")
+    assert (await backend.changes("box", position))[0]
+    await backend.delete("box/letter.txt")
+    assert await backend.look("box/letter.txt") is None
+
+
 async def test_who_comes_second_to_a_name_takes_it_back(server: DriveServer, backend: GoogleDriveBackend) -> None:
     async def overtaken(request: Any) -> None:
         server.add("a", content=b"first")

@@ -27,6 +27,8 @@ class DriveServer:
         self.changes: list[str] = []
         """Ids of files, one for each change there was."""
         self.page_size = 3
+        self.is_shared = False
+        """Whether all of it lies in a shared drive: then who does not say that it knows those finds nothing."""
         self._numbers = itertools.count(1)
         self._port = 0
 
@@ -89,6 +91,9 @@ class DriveServer:
         path = request.path
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return error(401, "authError")
+        goes_on = "upload_id" in request.query or path.endswith(("/export", "/about"))
+        if self.is_shared and not goes_on and request.query.get("supportsAllDrives") != "true":
+            return error(404, "notFound")
         if path.startswith("/upload/"):
             return await self._upload(request)
         if path == "/drive/v3/about":
@@ -100,6 +105,8 @@ class DriveServer:
                 said = await request.json()
                 file_id = self.add(said["name"], said["parents"][0], content=None, mime_type=said.get("mimeType", ""))
                 return web.json_response(self.files[file_id])
+            if self.is_shared and request.query.get("includeItemsFromAllDrives") != "true":
+                return web.json_response({"files": []})
             return self._list(request)
         file = self.files.get(path.removeprefix("/drive/v3/files/").partition("/")[0])
         if file is None:
