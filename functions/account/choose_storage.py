@@ -12,7 +12,7 @@ from shared.errors import Unauthenticated
 from shared.faas import Call, RequestModel, endpoint
 from shared.identity import accounts, confirmation
 from shared.identity.client import Client
-from shared.identity.models import StorageFolders, UserWithHome
+from shared.identity.models import StorageFolders, User
 from shared.identity.passwords import OptionalPassword
 
 
@@ -28,10 +28,10 @@ class StorageChoice(RequestModel):
     "/api/account/storage",
     auth="user",
     body=StorageChoice,
-    returns=UserWithHome,
+    returns=User,
     errors=["not_found", "reauthentication_required", "invalid_credentials", "invalid_code"],
 )
-async def choose_storage(call: Call[StorageChoice]) -> UserWithHome:
+async def choose_storage(call: Call[StorageChoice]) -> User:
     if call.body.connection_id is not None:
         # Later documents go there: a stolen access token alone must not send them to an account of its thief's.
         await confirmation.require(

@@ -8,12 +8,12 @@ from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
 from shared.db import Transaction
-from shared.identity.models import StorageFolders, User, UserWithHome
+from shared.identity.models import StorageFolders, User
 from shared.ids import new_id
 
 MAX_DISPLAY_NAME = 200
 
-_COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, created_at"
+_COLUMNS = "id, email, display_name, role, second_factor, storage_connection_id, storage_folders, created_at"
 _CREDENTIALS = "id, email, password_hash, password_generation, second_factor, NOT disabled AND deleted_at IS NULL AS usable"
 
 
@@ -142,9 +142,7 @@ async def rename(tx: Transaction, user_id: UUID, display_name: str | None) -> Us
     )
 
 
-async def choose_storage(
-    tx: Transaction, user_id: UUID, connection_id: UUID | None, folders: StorageFolders | None = None
-) -> UserWithHome | None:
+async def choose_storage(tx: Transaction, user_id: UUID, connection_id: UUID | None, folders: StorageFolders | None = None) -> User | None:
     """New documents go to this connection of the user's, or with None stay in DocuVault's own store (the tenant's transaction will do).
 
     `folders`: how they lie there; None leaves it as it is.
@@ -154,8 +152,8 @@ async def choose_storage(
         UPDATE users
         SET storage_connection_id = %(connection)s, storage_folders = coalesce(%(folders)s, storage_folders), updated_at = now()
         WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL
-        RETURNING {_COLUMNS}, storage_folders
+        RETURNING {_COLUMNS}
         """,
         {"id": user_id, "connection": connection_id, "folders": folders},
-        row=UserWithHome,
+        row=User,
     )

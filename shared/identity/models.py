@@ -9,9 +9,14 @@ from pydantic import Field
 from shared.api.models import RequestModel, ResponseModel
 from shared.identity.passwords import Password
 
+StorageFolders = Literal["year", "year_and_topic"]
+
 
 class User(ResponseModel):
-    """An account, as its owner sees it."""
+    """An account, as its owner sees it.
+
+    `storage_folders`, how documents lie in the cloud that is their home, is there only if it was chosen otherwise than by `year`.
+    """
 
     id: UUID
     email: str
@@ -19,16 +24,8 @@ class User(ResponseModel):
     role: Literal["user", "admin"]
     second_factor: bool
     storage_connection_id: UUID | None
+    storage_folders: StorageFolders = Field(default="year", exclude_if=lambda folders: folders == "year")
     created_at: datetime
-
-
-StorageFolders = Literal["year", "year_and_topic"]
-
-
-class UserWithHome(User):
-    """The account, and how its documents lie in the cloud that is their home."""
-
-    storage_folders: StorageFolders
 
 
 class PasswordAgain(RequestModel):
