@@ -15,10 +15,11 @@ from itertools import pairwise
 from math import log2
 
 from shared.search import words
+from shared.search.neighbours import neighbours_of
 from shared.search.spellings import spellings
 from shared.search.stems import small_words, stems
 
-ANALYSIS = 2
+ANALYSIS = 3
 """Rises with each change of what the index holds for the same text: documents with less are indexed anew."""
 
 POSITIONS = 16_000
@@ -60,7 +61,7 @@ _BYTES_PER_LEXEME, _BYTES_PER_POSITION = 6, 2
 @dataclass
 class Analysis:
     """What is written for a document. `contents` and `name` are tsvectors in PostgreSQL's notation; `words` is the text's length
-    without its commonest words."""
+    without its commonest words; a long document has no `neighbours`."""
 
     contents: str
     name: str
@@ -69,6 +70,7 @@ class Analysis:
     frequencies: bytes
     new_words: list[str]
     new_lexemes: list[str]
+    neighbours: bytes | None = None
     passage_words: list[int] = field(default_factory=list)
     passage_pages: list[int] = field(default_factory=list)
     passage_offsets: list[int] = field(default_factory=list)
@@ -132,11 +134,20 @@ class _Analyser:
             frequencies=bytes([min(255, self.counts[lexeme]) for lexeme in lexemes]),
             new_words=list(self.written),
             new_lexemes=list(self.written.values()),
+            neighbours=self._neighbours(name),
             passage_words=passages[0],
             passage_pages=passages[1],
             passage_offsets=passages[2],
             is_cut=self.is_cut,
         )
+
+    def _neighbours(self, name: dict[str, list[int]]) -> bytes | None:
+        if self.positions_lost or self.unplaced:
+            return None
+        positions: dict[str, list[int]] = dict(self.positions)
+        for lexeme, places in name.items():
+            positions[lexeme] = [*positions.get(lexeme, ()), *(_NAME_AT + at for at in places)]
+        return neighbours_of(positions)
 
     def _page(self, number: int, page: str, passages: tuple[list[int], list[int], list[int]]) -> None:
         found, starts = words.cut(page)
