@@ -66,7 +66,8 @@ def _hash(lexeme: str) -> int:
 def _pair(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     mixed = left * _LEFT + right * _RIGHT
     mixed = (mixed ^ (mixed >> np.uint64(32))) * _MIX
-    return mixed ^ (mixed >> np.uint64(32))
+    final: npt.NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(32))
+    return final
 
 
 def _places(pairs: npt.NDArray[np.uint64]) -> list[npt.NDArray[Any]]:

@@ -64,8 +64,9 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
-LATER_PAGES = 3
-"""Pages without positions that are looked at for a snippet."""
+LATER_PAGES, LATER_PATIENCE = 3, 250
+"""Pages without positions that a snippet is tried from; and the milliseconds of the statement after which none is looked for any more: a
+document may have thousands, and a list many such documents. Its snippet is what has positions, then."""
 
 SourceRow = TypeVar("SourceRow")
 
@@ -429,6 +430,7 @@ _SHOWN = """
                     AND leaf.number >= p.pages[cardinality(p.pages)]
                 CROSS JOIN LATERAL (
                     SELECT min(nullif(strpos(leaf.text, written), 0)) AS at FROM unnest(rarest.written) AS written
+                    WHERE clock_timestamp() < statement_timestamp() + %(later_patience)s * interval '1 ms'
                 ) AS seen
                 WHERE seen.at IS NOT NULL
                 ORDER BY leaf.number LIMIT %(later_pages)s
@@ -482,7 +484,7 @@ async def _sorted(
             FROM documents AS d
             CROSS JOIN LATERAL (SELECT {_late(check, "d.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number, ({" OR ".join(chosen)}) AND {check.condition or "true"} AS is_hit FROM document_search AS s
+                SELECT s.number, ({" OR ".join(chosen)}) AND ({check.condition or "true"}) AS is_hit FROM document_search AS s
                 WHERE s.document_id = d.id AND s.owner_id = %(owner)s
                 OFFSET 0
             ) AS s
@@ -627,6 +629,7 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
         "marked_written": ["\n".join(written.get(lexeme, ())) for lexeme in marked],
         "passages": POSITIONS // PASSAGE_WORDS,
         "later_pages": LATER_PAGES,
+        "later_patience": LATER_PATIENCE,
         "excerpt": EXCERPT,
         "half_excerpt": EXCERPT // 2,
     }

@@ -1,7 +1,8 @@
 """What the words alone cannot tell of a document: whether it has a phrase, which is some words one behind the other.
 
-Positions are in `document_search.contents`, some kilobytes that are stored out of line. A document's `neighbours` stand in its row and say
-of most that have a phrase's words that they do not have the phrase; only of the others are positions read.
+Positions are in `document_search.contents` (and `further`, of a long document), some kilobytes that are stored out of line. A document's
+`neighbours` stand in its row and say of most that have a phrase's words that they do not have the phrase; only of the others are positions
+read.
 """
 
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ _PAIRS, _FORMS = 8, 16
 
 @dataclass(frozen=True)
 class Check:
-    """A `condition` of document_search AS s with its `parameters`; empty if the words alone tell."""
+    """A `condition` of document_search AS s, in one expression, with its `parameters`; empty if the words alone tell."""
 
     condition: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
@@ -30,12 +31,26 @@ def check(query: Query, plan: Plan) -> Check:
     """What must hold of a document's text beyond its having the words."""
     if not any(unit.is_phrase for unit in query.units()):
         return Check()
-    verify = _or(_group(group, plan, len(query.groups) > 1) for group in query.groups)
-    condition = "s.contents @@ %(verify)s::tsquery"
+    groups = [_needed(group, plan, len(query.groups) > 1) for group in query.groups]
+    parameters: dict[str, Any] = {"verify": _or(_and("!" * negated + needed for needed, negated in group) for group in groups)}
+    # Of a long document, one phrase may stand in one part of it and another in the next.
+    long: list[str] = []
+    for group in groups:
+        parts = []
+        for needed, negated in group:
+            name = f"needed{len(parameters)}"
+            parameters[name] = needed
+            parts.append(
+                f"{'NOT ' * negated}(s.contents @@ %({name})s::tsquery"
+                f" OR EXISTS (SELECT FROM unnest(s.further) AS part WHERE part @@ %({name})s::tsquery))"
+            )
+        long.append(" AND ".join(parts))
     perhaps, places = _perhaps(query, plan)
-    if perhaps:
-        condition = f"CASE WHEN s.neighbours IS NULL OR {perhaps} THEN {condition} ELSE false END"
-    return Check(condition, {"verify": verify} | places)
+    condition = f"""
+        CASE WHEN {f"s.neighbours IS NOT NULL AND NOT ({perhaps})" if perhaps else "false"} THEN false
+            WHEN s.further IS NULL THEN s.contents @@ %(verify)s::tsquery
+            ELSE {" OR ".join(long)} END"""
+    return Check(condition, parameters | places)
 
 
 def _perhaps(query: Query, plan: Plan) -> tuple[str, dict[str, int]]:
@@ -43,10 +58,9 @@ def _perhaps(query: Query, plan: Plan) -> tuple[str, dict[str, int]]:
     if len(query.groups) != 1:
         return "", {}
     must = [unit for unit in query.groups[0].wanted if unit.is_phrase and (unit.quoted or len(query.groups[0].wanted) == 1)]
-    pairs = [
-        pair for unit in must if not unit.spellings for pair in pairwise(_lexemes(word, plan) for word in unit.words)
-    ]  # fmt: skip
-    conditions, parameters = [], {}
+    pairs = [pair for unit in must if not unit.spellings for pair in pairwise(_lexemes(word, plan) for word in unit.words)]
+    conditions: list[str] = []
+    parameters: dict[str, int] = {}
     for lefts, rights in [(left, right) for left, right in pairs if len(left) * len(right) <= _FORMS][:_PAIRS]:
         forms = []
         for left, right in product(lefts, rights):
@@ -60,13 +74,13 @@ def _perhaps(query: Query, plan: Plan) -> tuple[str, dict[str, int]]:
     return " AND ".join(conditions), parameters
 
 
-def _group(group: Group, plan: Plan, all_of_them: bool) -> str:
+def _needed(group: Group, plan: Plan, all_of_them: bool) -> list[tuple[str, bool]]:
+    """What a document of the alternative has, each as a tsquery, and what it has not (True)."""
     about = [unit for _, unit in required(group, plan)]
-    parts = [_tsquery(unit, plan) for unit in about if unit.quoted or (all_of_them and unit.words)]
-    if not parts and about:
-        parts.append(_or(_tsquery(unit, plan) for unit in about))
-    parts += [f"!{_tsquery(unit, plan)}" for unit in group.excluded]
-    return _and(parts)
+    needed = [_tsquery(unit, plan) for unit in about if unit.quoted or (all_of_them and unit.words)]
+    if not needed and about:
+        needed.append(_or(_tsquery(unit, plan) for unit in about))
+    return [(one, False) for one in needed] + [(_tsquery(unit, plan), True) for unit in group.excluded]
 
 
 def _lexemes(word: str, plan: Plan) -> list[str]:

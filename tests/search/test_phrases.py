@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.search.analysis import analyse
+from shared.search.analysis import FURTHER, analyse
 from shared.search.neighbours import MOST_PAIRS, neighbours_of, places_of
 from tests.search.vault import Vault
 
@@ -97,3 +97,46 @@ async def test_the_positions_of_a_document_without_the_neighbours_are_not_read(v
         await tx.execute("UPDATE document_search SET contents = '''grey'':1 ''heron'':2'")
     assert await vault.titles('"grey heron"') == ["read"]
     assert await vault.titles('"grey heron"', "filename") == ["read"]
+
+
+async def test_phrases_are_found_wherever_they_stand_in_a_huge_document(vault: Vault) -> None:
+    usual = "the party of the first part and lorem ipsum dolor sit amet " * 40
+    pages = [usual] * 900
+    pages[10] += "blue whale"
+    pages[400] += "grey heron"
+    pages[899] += "the third party walks home"
+    await vault.add("huge", *pages)
+    await vault.add("other", "blue heron, grey whale, home walks the third")
+    for query in (
+        '"grey heron"', '"blue whale" "grey heron"', '"third party walks home"', '"amet blue whale"', "grey-heron",
+        '"heron grey" or "third party"', 'whale -"heron grey"', '"grey heron" -"blue heron"', '"heron the party"',
+    ):  # fmt: skip
+        assert "huge" in await vault.titles(query), query
+    for query in ('"heron blue"', '"blue whale" "heron grey"', 'amet -"grey heron"', '"grey heron" -"third party"', '"heron a party"'):
+        assert await vault.titles(query) == [], query
+    assert await vault.titles('"grey heron"', "filename") == ["huge"]
+    assert "<mark>grey</mark> <mark>heron</mark>" in ((await vault.hits('"grey heron"'))[0].snippet or "")
+
+
+async def test_a_page_of_more_words_than_have_positions_is_searched_to_its_end(vault: Vault) -> None:
+    await vault.add("one page", " ".join(f"w{number}" for number in range(70_000)))
+    for query in ('"w1 w2"', '"w15998 w15999"', '"w16001 w16002"', '"w40000 w40001 w40002"', '"w69998 w69999"'):
+        assert await vault.titles(query) == ["one page"], query
+    assert await vault.titles('"w2 w1"') == []
+    assert await vault.titles('"w1 w16002"') == []
+
+
+async def test_phrases_are_found_though_one_of_their_words_stands_too_often_for_its_positions(vault: Vault) -> None:
+    lines = [f"EUR {number} booked" for number in range(900)]
+    await vault.add("pages", *["\n".join(lines[at : at + 30]) for at in range(0, 900, 30)])
+    await vault.add("one page", "\n".join(lines))
+    for query in ('"EUR 5"', '"299 booked EUR 300"', '"EUR 898 booked EUR 899 booked"'):
+        assert sorted(await vault.titles(query)) == ["one page", "pages"], query
+    assert await vault.titles('"898 EUR"') == []
+
+
+def test_what_is_kept_of_a_text_of_any_kind_is_bounded() -> None:
+    for text in ("word " * 300_000, "".join(f"{number:07} " for number in range(100_000)), "の" * 150_000):
+        made = analyse([text], language="english", filename="f", title="t")
+        assert len(made.further) <= FURTHER
+        assert all(len(part) < 4_000_000 for part in made.further)
