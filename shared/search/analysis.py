@@ -135,9 +135,7 @@ class _Further:
         return True
 
     def contents(self) -> str:
-        written = [
-            f"{_quoted(lexeme)}:{','.join([str(place - self.first + 1) for place in places])}" for lexeme, places in self.positions.items()
-        ]
+        written = [f"'{lexeme}':{','.join([str(place - self.first + 1) for place in places])}" for lexeme, places in self.positions.items()]
         return " ".join([*written, _quoted(POSITIONS_LOST)] if self.positions_lost else written)
 
 
@@ -165,7 +163,7 @@ class _Analyser:
         if pages:
             self._heading(pages[0])
         written = _written_positions()
-        contents = [f"{_quoted(lexeme)}:{','.join([written[place] for place in places])}" for lexeme, places in self.positions.items()]
+        contents = [f"'{lexeme}':{','.join([written[place] for place in places])}" for lexeme, places in self.positions.items()]
         contents += [_quoted(lexeme) for lexeme in self.unplaced if lexeme not in self.positions]
         if self.positions_lost:
             contents.append(_quoted(POSITIONS_LOST))
@@ -210,16 +208,34 @@ class _Analyser:
             else:
                 places[token] = [place]
         is_further = self.length > POSITIONS
+        # Most pages have room for all of it: then there is nothing to ask word by word, of which a page has hundreds.
+        is_roomy = not is_further and self.size + 16 * len(page) < _POSITIONED_BYTES
+        is_roomy &= len(self.counts) + 4 * len(places) < LEXEMES_WITH_DIGITS and len(self.written) + 2 * len(places) < NEW_WORDS
+        counts, positions, language = self.counts, self.positions, self.language
         for token, here in places.items():
-            lexemes, is_telling = self._lexemes(token)
+            lexemes, is_telling, spoken = _known(token, language)
+            times = len(here)
             if is_telling:
-                self.telling += len(here)
+                self.telling += times
+            if spoken and spoken not in self.written:
+                self._learn(spoken, lexemes[0])
             for lexeme in lexemes:
-                self._count(lexeme, len(here))
-                is_further |= not self._place(lexeme, here) and is_telling
+                if is_roomy and lexeme not in positions and times < _MOST_POSITIONS:
+                    counts[lexeme] = counts.get(lexeme, 0) + times
+                    positions[lexeme] = here[:]
+                    self.size += _size(lexeme) + _BYTES_PER_POSITION * times
+                else:
+                    self._count(lexeme, times)
+                    is_further |= not self._place(lexeme, here) and is_telling
         if not page.isascii():
             self._pairs(list(zip(found, starts, strict=True)), 1, self._count)
         spelt: _Placed = []
+        for left, right, joined in words.hyphenated(page, found, starts):
+            here = list(range(first + left, first + right + 1))
+            for lexeme in self._lexemes(joined)[0]:
+                is_further |= not self._place(lexeme, here)
+                self._count(lexeme)
+                spelt.append((lexeme, True, here))
         for spelling in spellings(page):
             here = list(range(first + bisect_left(starts, spelling.start), first + bisect_left(starts, spelling.end)))
             for lexeme in spelling.lexemes:
@@ -239,12 +255,16 @@ class _Analyser:
 
     def _lexemes(self, token: str) -> tuple[tuple[str, ...], bool]:
         lexemes, is_telling, spoken = _known(token, self.language)
-        if spoken and len(self.written) < NEW_WORDS:
-            self.written.setdefault(spoken, lexemes[0])
+        if spoken and spoken not in self.written:
+            self._learn(spoken, lexemes[0])
+        return lexemes, is_telling
+
+    def _learn(self, spoken: str, lexeme: str) -> None:
+        if len(self.written) < NEW_WORDS:
+            self.written[spoken] = lexeme
             if not spoken.isascii():
                 # For those who type a part of it without accents.
-                self.written.setdefault(words.fold(spoken), lexemes[0])
-        return lexemes, is_telling
+                self.written.setdefault(words.fold(spoken), lexeme)
 
     def _count(self, lexeme: str, times: int = 1) -> None:
         if lexeme in self.counts:
@@ -282,17 +302,17 @@ class _Analyser:
             places = places[: bisect_left(places, POSITIONS)]
             if not places:
                 if lexeme not in self.positions and lexeme not in self.unplaced and self.size < _ALL_BYTES:
-                    self.size += len(lexeme.encode()) + _BYTES_PER_LEXEME
+                    self.size += _size(lexeme)
                     self.unplaced.add(lexeme)
                 return True
         known = self.positions.get(lexeme)
         if self.size >= _POSITIONED_BYTES:
             if known is None and lexeme not in self.unplaced and self.size < _ALL_BYTES:
-                self.size += len(lexeme.encode()) + _BYTES_PER_LEXEME
+                self.size += _size(lexeme)
                 self.unplaced.add(lexeme)
             return False
         if known is None:
-            self.size += len(lexeme.encode()) + _BYTES_PER_LEXEME
+            self.size += _size(lexeme)
             known = self.positions[lexeme] = []
         room = _MOST_POSITIONS - len(known)
         is_room = len(places) <= room
@@ -354,8 +374,13 @@ def _written_positions() -> list[str]:
     return [str(place + 1) for place in range(POSITIONS)]
 
 
+def _size(lexeme: str) -> int:
+    return (len(lexeme) if lexeme.isascii() else len(lexeme.encode())) + _BYTES_PER_LEXEME
+
+
 def _quoted(lexeme: str) -> str:
-    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+    """Lexemes hold letters, digits and marks (`words.fold`), or a spelling's `=`, `.` and `-`: nothing that would end a quotation."""
+    return f"'{lexeme}'"
 
 
 def _named(lexeme: str, places: Iterable[int], first: int) -> str:

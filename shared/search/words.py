@@ -7,15 +7,16 @@ in the index are counted in these words: whoever changes this module must have e
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 WORD_LIMIT = 100
 """Characters of a word that count; what is longer is no word anyone types."""
 
 _ALONE = (
-    "\u0e01-\u0e30\u0e32\u0e33\u0e3f-\u0e46\u0e50-\u0e59\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0ed0-\u0edf\u1000-\u102a\u103f-\u1049\u1780-\u17b3"
-    "\u17e0-\u17e9\u3040-\u3098\u309d-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+    "\u0e01-\u0e30\u0e32\u0e33\u0e3f-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf\u1000-\u102a\u103f\u1780-\u17b3"
+    "\u3040-\u3098\u309d-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
 )
 """Thai, Lao, Burmese, Khmer, kana (half-width, too), Han: written without spaces; and Hangul, whose particles hang on to the words."""
 
@@ -23,10 +24,11 @@ _ALONE = (
 _INSIDE = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
     "\u0900-\u0963\u0971-\u0def\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u0f71-\u0f84\u102b-\u103e\u17b4-\u17d3"
-    "\u00ad\u200b-\u200d\u2060\u3099\u309a\ufeff\uff9e\uff9f"
+    "\u00ad\u00b7\u200b-\u200d\u2060\u3099\u309a\ufeff\uff9e\uff9f"
 )
 _WORD = re.compile(rf"[{_ALONE}][{_INSIDE}]*|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+_HYPHEN = re.compile("(?<=\\w)[-\u2010\u2011](?=\\w)")
 _DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _STANDS_ALONE = re.compile(rf"[{_ALONE}]")
@@ -68,6 +70,23 @@ def cut(text: str) -> tuple[list[str], list[int]]:
         return found, [match.start() for match in _ASCII_WORD.finditer(lower)]
     both = list(tokens(text))
     return [token for token, _ in both], [start for _, start in both]
+
+
+def hyphenated(text: str, tokens: Sequence[str], starts: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+    """Words that hyphens make one of (`Wi-Fi`, not `030-12`): the first's and the last's place in what `cut` gives, and all as one."""
+    if "-" not in text and "\u2010" not in text and "\u2011" not in text:
+        return
+    last = -1
+    for hyphen in _HYPHEN.finditer(text):
+        at = bisect_left(starts, hyphen.end())
+        if at <= last or not 0 < at < len(starts) or starts[at] != hyphen.end() or starts[at - 1] + len(tokens[at - 1]) != hyphen.start():
+            continue
+        first, last = at - 1, at
+        while last + 1 < len(starts) and starts[last + 1] == (end := starts[last] + len(tokens[last])) + 1 and _HYPHEN.match(text, end):
+            last += 1
+        joined = "".join(tokens[first : last + 1])
+        if len(joined) <= WORD_LIMIT and not joined.isdecimal():
+            yield first, last, joined
 
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
