@@ -7,7 +7,7 @@ begins on a page in one and ends on the next page in another is not.
 """
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -163,7 +163,10 @@ class _Analyser:
         if pages:
             self._heading(pages[0])
         written = _written_positions()
-        contents = [f"'{lexeme}':{','.join([written[place] for place in places])}" for lexeme, places in self.positions.items()]
+        contents = [
+            f"'{lexeme}':{written[places[0]] if len(places) == 1 else ','.join([written[place] for place in places])}"
+            for lexeme, places in self.positions.items()
+        ]
         contents += [_quoted(lexeme) for lexeme in self.unplaced if lexeme not in self.positions]
         if self.positions_lost:
             contents.append(_quoted(POSITIONS_LOST))
@@ -201,12 +204,9 @@ class _Analyser:
             passages[0].extend(range(first + 1, first + room + 1, PASSAGE_WORDS))
             passages[1].extend([number] * len(range(0, room, PASSAGE_WORDS)))
             passages[2].extend(starts[:room:PASSAGE_WORDS])
-        places: dict[str, list[int]] = {}
+        places: defaultdict[str, list[int]] = defaultdict(list)
         for place, token in enumerate(found, first):
-            if token in places:
-                places[token].append(place)
-            else:
-                places[token] = [place]
+            places[token].append(place)
         is_further = self.length > POSITIONS
         # Most pages have room for all of it: then there is nothing to ask word by word, of which a page has hundreds.
         is_roomy = not is_further and self.size + 16 * len(page) < _POSITIONED_BYTES

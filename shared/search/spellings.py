@@ -80,9 +80,11 @@ _BUDDHIST, _BUDDHIST_SINCE = 543, 2400
 _CURRENCY = "EUR|USD|GBP|CHF"
 _BEFORE_AMOUNT = rf"(?:(?<![\w.,])|(?<={_CURRENCY}))"
 _BEHIND_AMOUNT = rf"(?!(?!{_CURRENCY})\w|[.,]\d)"
-_GROUPED = re.compile(rf"{_BEFORE_AMOUNT}(\d{{1,3}}(?:([.,'’\u00a0\u202f ])\d{{3}})(?:\2\d{{3}})*)(?:([.,])(\d{{1,2}}))?{_BEHIND_AMOUNT}")
-_LAKHS = re.compile(rf"{_BEFORE_AMOUNT}(\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?:\.(\d{{1,2}}))?{_BEHIND_AMOUNT}")
-"""Amounts as they are grouped in India."""
+_GROUPED = re.compile(
+    rf"{_BEFORE_AMOUNT}(\d{{1,3}}(?:([.,'’\u00a0\u202f ])\d{{3}})(?:\2\d{{3}})*|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})"
+    rf"(?:([.,])(\d{{1,2}}))?{_BEHIND_AMOUNT}"
+)
+"""Amounts in groups of three digits; or, as in India, of two before the last three."""
 
 _DECIMAL = re.compile(rf"{_BEFORE_AMOUNT}(\d+)[.,](\d{{1,2}}){_BEHIND_AMOUNT}")
 _ACCOUNT = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ \u00a0]?[\dA-Z]{4}){2,7}(?:[ \u00a0]?[\dA-Z]{1,3})?(?!\w)", re.IGNORECASE)
@@ -167,9 +169,6 @@ def _numbers(text: str, start: int, end: int) -> Iterator[Spelling]:
         elif match[2] == " ":
             continue  # a row of numbers, for all one can tell
         yield Spelling(match.start(), match.end(), tuple(lexemes))
-    for match in _LAKHS.finditer(text, start, end):
-        digits = fold(match[1].replace(",", "")).lstrip("0") or "0"
-        yield Spelling(match.start(), match.end(), (digits, *([f"={digits}.{fold(match[2]).ljust(2, '0')}"] if match[2] else [])))
     for match in _DECIMAL.finditer(text, start, end):
         yield Spelling(match.start(), match.end(), (f"={fold(match[1]).lstrip('0') or '0'}.{fold(match[2]).ljust(2, '0')}",))
 

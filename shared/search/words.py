@@ -27,8 +27,8 @@ _INSIDE = (
     "\u00ad\u00b7\u200b-\u200d\u2060\u3099\u309a\ufeff\uff9e\uff9f"
 )
 _WORD = re.compile(rf"[{_ALONE}][{_INSIDE}]*|[^\W_{_ALONE}]+(?:[{_INSIDE}]+[^\W_{_ALONE}]*)*")
+_PLAIN_WORD = re.compile(r"[^\W_]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
-_HYPHEN = re.compile("(?<=\\w)[-\u2010\u2011](?=\\w)")
 _DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _STANDS_ALONE = re.compile(rf"[{_ALONE}]")
@@ -68,25 +68,43 @@ def cut(text: str) -> tuple[list[str], list[int]]:
         if len(lower) >= WORD_LIMIT and len(max(found, key=len, default="")) > WORD_LIMIT:
             found = [word[:WORD_LIMIT] for word in found]
         return found, [match.start() for match in _ASCII_WORD.finditer(lower)]
-    both = list(tokens(text))
+    pattern = _PLAIN_WORD if _is_plain_text(text) else _WORD
+    both = [(token, match.start()) for match in pattern.finditer(text) if (token := match[0][:WORD_LIMIT]).isascii() or fold(match[0])]
     return [token for token, _ in both], [start for _, start in both]
+
+
+def _is_plain_text(text: str) -> bool:
+    """Whether the text has letters of Western Europe alone, whose words are runs of them: found in half the time."""
+    try:
+        text.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return "\u00ad" not in text and "\u00b7" not in text
 
 
 def hyphenated(text: str, tokens: Sequence[str], starts: Sequence[int]) -> Iterator[tuple[int, int, str]]:
     """Words that hyphens make one of (`Wi-Fi`, not `030-12`): the first's and the last's place in what `cut` gives, and all as one."""
-    if "-" not in text and "\u2010" not in text and "\u2011" not in text:
+    if not text.isascii():
+        text = text.replace("\u2010", "-").replace("\u2011", "-")
+    if "-" not in text:
         return
+    ends = [start + len(token) for token, start in zip(tokens, starts, strict=True)]
+
+    def beside(at: int) -> bool:
+        return at < len(starts) and starts[at] == ends[at - 1] + 1 and text[ends[at - 1]] == "-"
+
     last = -1
-    for hyphen in _HYPHEN.finditer(text):
-        at = bisect_left(starts, hyphen.end())
-        if at <= last or not 0 < at < len(starts) or starts[at] != hyphen.end() or starts[at - 1] + len(tokens[at - 1]) != hyphen.start():
-            continue
-        first, last = at - 1, at
-        while last + 1 < len(starts) and starts[last + 1] == (end := starts[last] + len(tokens[last])) + 1 and _HYPHEN.match(text, end):
-            last += 1
-        joined = "".join(tokens[first : last + 1])
-        if len(joined) <= WORD_LIMIT and not joined.isdecimal():
-            yield first, last, joined
+    hyphen = text.find("-", 1)
+    while hyphen > 0:
+        at = bisect_left(starts, hyphen)
+        if at > max(last, 0) and beside(at) and ends[at - 1] == hyphen:
+            first, last = at - 1, at
+            while beside(last + 1):
+                last += 1
+            joined = "".join(tokens[first : last + 1])
+            if len(joined) <= WORD_LIMIT and not joined.isdecimal():
+                yield first, last, joined
+        hyphen = text.find("-", hyphen + 1)
 
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
