@@ -74,9 +74,9 @@ def _signature(shingles: set[str]) -> "NDArray[np.uint32]":
     hashes = np.fromiter((zlib.crc32(shingle.encode("utf-8", "replace")) for shingle in shingles), np.uint64, len(shingles))
     factors, offsets = _permutations()
     # Multiply-shift hashing (Dietzfelbinger, 1997): the upper half of a product modulo 2**64.
-    return np.array(
-        [((hashes * factor + offset) >> np.uint64(32)).min() for factor, offset in zip(factors, offsets, strict=True)], np.uint32
-    )
+    drawn = np.multiply.outer(factors, hashes)
+    drawn += offsets[:, np.newaxis]
+    return np.array(drawn.min(axis=1) >> np.uint64(32), np.uint32)
 
 
 @cache
