@@ -31,7 +31,7 @@ from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
-from shared.extraction import confinement, parts
+from shared.extraction import confinement, heap, parts
 from shared.extraction.failures import EXIT_NOT_CONFINED, ExtractionFailed
 from shared.extraction.limits import KIB, Limits
 
@@ -61,6 +61,7 @@ def main(control_descriptor: int) -> None:
     reading.warm_up()
     prepared = confinement.prepare()
     gc.collect()
+    heap.take_free_pieces()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children …
     gc.disable()  # … which live for one document and need none
 
