@@ -31,7 +31,7 @@ from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from typing import Any, BinaryIO, Never
 
-from shared.extraction import confinement, parts
+from shared.extraction import confinement, heap, parts
 from shared.extraction.failures import EXIT_NOT_CONFINED, ExtractionFailed
 from shared.extraction.limits import KIB, Limits
 
@@ -59,8 +59,9 @@ def main(control_descriptor: int) -> None:
     from shared.extraction import reading
 
     reading.warm_up()
-    ruleset = confinement.landlock_ruleset(confinement.readable_places())
+    prepared = confinement.prepare()
     gc.collect()
+    heap.take_free_pieces()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children …
     gc.disable()  # … which live for one document and need none
 
@@ -75,7 +76,7 @@ def main(control_descriptor: int) -> None:
                 if job is None:
                     os._exit(0)
                 _prepare(job[0])
-                pid, child = _fork(*job, ruleset=ruleset)
+                pid, child = _fork(*job, prepared=prepared)
                 children[pid] = child
                 selector.register(child.lease, selectors.EVENT_READ, pid)
             elif key.fileobj == wakeup_read:
@@ -110,19 +111,19 @@ def _prepare(job: dict[str, Any]) -> None:
         _complain(_traceback(error))  # the child will do without, or say what is missing
 
 
-def _fork(job: dict[str, Any], descriptors: list[int], ruleset: confinement.Ruleset | None) -> tuple[int, _Child]:
+def _fork(job: dict[str, Any], descriptors: list[int], prepared: confinement.Prepared) -> tuple[int, _Child]:
     document, answer, lease = descriptors
     errors = os.memfd_create("errors")
     server = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(job, document, answer, errors, ruleset, server)
+        _child(job, document, answer, errors, prepared, server)
     os.close(document)
     os.close(answer)
     return pid, _Child(socket.socket(fileno=lease), errors)
 
 
-def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset: confinement.Ruleset | None, server: int) -> Never:
+def _child(job: dict[str, Any], document: int, answer: int, errors: int, prepared: confinement.Prepared, server: int) -> Never:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -131,13 +132,13 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         os.dup2(null, 0)
         os.dup2(errors, 1)
         os.dup2(errors, 2)
-        _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset.descriptor]))
+        _close_all_but(0, 1, 2, document, answer, *([] if prepared.ruleset is None else [prepared.ruleset.descriptor]))
         module, _, name = job["task"].partition(":")
         task: JobFunction = getattr(importlib.import_module(module), name)
         limits = Limits(**job["limits"])
         os.nice(limits.niceness)  # before the confinement, which lets nobody change priorities
         try:
-            confinement.confine(limits, server, ruleset)
+            confinement.confine(limits, server, prepared)
         except confinement.CannotConfine as error:
             _complain(str(error))
             os._exit(EXIT_NOT_CONFINED)

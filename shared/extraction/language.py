@@ -91,6 +91,12 @@ _WEIGHTS = {language: {word: 1 / _SHARED[word] for word in words} for language, 
 _WEIGHTS["da"] |= dict.fromkeys(("af", "hvad", "jeg", "mig", "nogle", "meget", "efter", "kontrakten", "beløbet", "gør"), 1.0)
 _WEIGHTS["no"] |= dict.fromkeys(("av", "hva", "jeg", "meg", "noen", "mye", "etter", "kontrakten", "beløpet", "gjør"), 1.0)
 
+_SPEAKERS: dict[str, list[tuple[str, float]]] = {}
+"""The languages of each word, with its weight there: looked up by the words of a text, few of which are in it."""
+for _language, _weights in _WEIGHTS.items():
+    for _word, _weight in _weights.items():
+        _SPEAKERS.setdefault(_word, []).append((_language, _weight))
+
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
@@ -123,14 +129,15 @@ def small_words(language: str) -> frozenset[str]:
 def detect(text: str) -> str | None:
     """The language of the text's first 20,000 characters as ISO 639-1 code; None if there is too little to go by."""
     sample = text[:_SAMPLE].lower()
-    if len(_BEYOND_LATIN.findall(sample)) > 5:
+    if not sample.isascii() and len(_BEYOND_LATIN.findall(sample)) > 5:
         spoken = _by_script(sample)
         if spoken is not None:
             return spoken
     counts = Counter(_WORD.findall(sample))
-    scores = {
-        language: sum(weight * counts[word] for word, weight in weights.items() if word in counts) for language, weights in _WEIGHTS.items()
-    }
+    scores = dict.fromkeys(_WEIGHTS, 0.0)
+    for word, count in counts.items():
+        for language, weight in _SPEAKERS.get(word, ()):
+            scores[language] += weight * count
     best, score = max(scores.items(), key=lambda item: item[1])
     return best if score >= _ENOUGH else None
 

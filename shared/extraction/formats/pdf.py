@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pypdfium2
+from pypdfium2 import raw
+
 from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, ExtractionWarning, UnsupportedType
 from shared.extraction.formats import Reading, Scan, Stopwatch, pdf_annotations, pdf_pages
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
 _POINTS_PER_INCH = 72
 _PICTURES_LOOKED_AT = 200
+_PICTURES_DEPTH = 3
 _MAX_COMPLETED = 64 * MIB
 """Bytes of a damaged PDF that is tried again with a trailer."""
 _CATALOG, _OBJECT = re.compile(rb"/Type\s{0,9}/Catalog\b"), re.compile(rb"\b(\d{1,9}) 0 obj\b")
@@ -208,8 +212,6 @@ def _recognized(document: "PdfDocument", number: int, recognizer: Recognizer) ->
 
 def _drawn(document: "PdfDocument", number: int, known: list[str]) -> list[str]:
     """The lines of text in what was drawn onto the page later, stamps and signatures, that nothing else tells."""
-    from pypdfium2 import raw
-
     page = document[number]
     try:
         if raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY) != raw.FLATTEN_SUCCESS:
@@ -223,9 +225,6 @@ def _drawn(document: "PdfDocument", number: int, known: list[str]) -> list[str]:
 
 
 def _open(file: BinaryIO) -> "PdfDocument":
-    import pypdfium2
-    from pypdfium2 import raw
-
     size = file.seek(0, os.SEEK_END)
     source: Any = file
     if 0 < size <= MAX_PDF_IN_MEMORY:
@@ -264,10 +263,19 @@ def _said(document: "PdfDocument", name: str) -> str | None:
 
 def _pictures(page: "PdfPage") -> "list[PdfImage]":
     """The pictures among the first objects of the page: rendering it decodes them whole."""
-    from pypdfium2 import PdfImage, raw
+    handles = _picture_handles(raw.FPDFPage_GetObject, page.raw, raw.FPDFPage_CountObjects(page), _PICTURES_DEPTH)
+    return [pypdfium2.PdfImage(handle, page=page, pdf=page.pdf) for handle in islice(handles, _PICTURES_LOOKED_AT)]
 
-    found = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
-    return [picture for picture in islice(found, _PICTURES_LOOKED_AT) if isinstance(picture, PdfImage)]
+
+def _picture_handles(get: Any, holder: Any, count: int, depth: int) -> Iterator[Any]:
+    """Without pypdfium2's objects: one for each piece of text would cost more than the rest of the page."""
+    for number in range(count):
+        item = get(holder, number)
+        kind = raw.FPDFPageObj_GetType(item)
+        if kind == raw.FPDF_PAGEOBJ_IMAGE:
+            yield item
+        elif kind == raw.FPDF_PAGEOBJ_FORM and depth > 1:
+            yield from _picture_handles(raw.FPDFFormObj_GetObject, item, raw.FPDFFormObj_CountObjects(item), depth - 1)
 
 
 def _is_bearable(picture: "PdfImage") -> bool:
@@ -295,5 +303,6 @@ def _thumbnail(page: "PdfPage") -> bytes | None:
 
 
 def _render(page: "PdfPage", scale: float, *, grayscale: bool = False) -> "Image":
-    picture: Image = page.render(scale=scale, grayscale=grayscale, rev_byteorder=True).to_pil()
+    # four bytes a pixel, as Pillow has them: its picture is PDFium's own memory then, no copy
+    picture: Image = page.render(scale=scale, grayscale=grayscale, rev_byteorder=True, prefer_bgrx=True).to_pil()
     return picture
