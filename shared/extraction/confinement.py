@@ -182,11 +182,15 @@ class PreparedFilter:
         placeholder = struct.pack("<I", _ANY_PID)
         self._pids = [place for place in range(4, len(program), 8) if program[place : place + 4] == placeholder]
 
-    def install(self) -> None:
-        """Put this process under it. Raises CannotConfine if that cannot be done, or if it does not bite."""
-        pid = os.getpid()
+    def program(self, pid: int) -> bytes:
+        """The program for the process `pid`, as `filter_program` makes it."""
         for place in self._pids:
             struct.pack_into("<I", self._program, place, pid)
+        return self._program.raw
+
+    def install(self) -> None:
+        """Put this process under it. Raises CannotConfine if that cannot be done, or if it does not bite."""
+        self.program(os.getpid())
         _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address)
         # trust nothing that was not tried: AF_UNIX, SOCK_STREAM
         if _libc.socket(1, 1, 0) != -1 or ctypes.get_errno() != errno.ENOSYS:
