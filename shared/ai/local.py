@@ -258,6 +258,7 @@ class _WeighedPassage:
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 _FIGURE = re.compile(r"\d[\d.,:/]*")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_NO_ASCII_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha()}
 
 
 def _cut(zones: Sequence[_Zone]) -> list[_WeighedPassage]:
@@ -274,13 +275,18 @@ def _cut(zones: Sequence[_Zone]) -> list[_WeighedPassage]:
         for end in ends:
             for begin in range(start, end, PASSAGE_CHARACTERS):
                 text = zone.text[begin : min(end, begin + PASSAGE_CHARACTERS)]
-                found.append((number, begin, _NO_LETTERS.sub(" ", text).strip(), len(_FIGURE.findall(text))))
+                found.append((number, begin, _letters(text), len(_FIGURE.findall(text))))
             start = end
     times = Counter(words for *_, words, _ in found)
     weighed = (
         _WeighedPassage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found
     )
     return [*names, *weighed]
+
+
+def _letters(text: str) -> str:
+    """Its words without figures and signs."""
+    return " ".join((text.translate(_NO_ASCII_LETTERS) if text.isascii() else _NO_LETTERS.sub(" ", text)).split())
 
 
 def _weight(figures: int) -> float:
