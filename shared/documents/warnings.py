@@ -8,7 +8,7 @@ from shared.db import Transaction
 
 INDEX_CUT_SHORT = "index_cut_short"
 _INDEX_CUT_SHORT_DETAIL = (
-    "The text holds more different words than one document may be searched for. The last of them, numbers first, are not found."
+    "The text holds more than one document may be searched for. The last of its words, numbers first, or of its phrases are not found."
 )
 
 

@@ -28,7 +28,7 @@ _LARGE = 200_000
 
 @dataclass(frozen=True)
 class Indexed:
-    """What became of a document's text: `is_cut` where it has more different words than can be found."""
+    """What became of a document's text: `is_cut` if it has more words, or phrases, than can be found."""
 
     is_cut: bool
 
@@ -64,16 +64,19 @@ async def index(
             SELECT %(owner)s, string_to_array(%(new_words)s, chr(10)), string_to_array(%(new_lexemes)s, chr(10)) WHERE %(new_words)s <> ''
         ), written AS (
             INSERT INTO document_search (
-                document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, analysis
+                document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, neighbours,
+                further, analysis
             )
             VALUES (
                 %(id)s, %(owner)s, %(language)s, %(contents)s::tsvector, %(name)s::tsvector, %(words)s, nextval('search_numbers'),
-                string_to_array(%(lexemes)s, chr(10)), %(frequencies)b, %(length_code)s, %(analysis)s
+                string_to_array(%(lexemes)s, chr(10)), %(frequencies)b, %(length_code)s, %(neighbours)b,
+                %(further)s::text[]::tsvector[], %(analysis)s
             )
             ON CONFLICT (document_id) DO UPDATE
             SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words,
                 number = excluded.number, lexemes = excluded.lexemes, frequencies = excluded.frequencies,
-                length_code = excluded.length_code, analysis = excluded.analysis
+                length_code = excluded.length_code, neighbours = excluded.neighbours,
+                further = excluded.further, analysis = excluded.analysis
         )
         SELECT 1
         """,
@@ -87,6 +90,8 @@ async def index(
             "lexemes": "\n".join(made.lexemes),
             "frequencies": made.frequencies,
             "length_code": length_code(made.words),
+            "neighbours": made.neighbours,
+            "further": made.further or None,
             "analysis": ANALYSIS,
             "passage_words": made.passage_words,
             "passage_pages": made.passage_pages,
