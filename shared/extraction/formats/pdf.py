@@ -30,6 +30,7 @@ from shared.extraction.limits import (
     MAX_EMAIL_ATTACHMENTS,
     MAX_OCR_PIXELS,
     MAX_PAGES,
+    MAX_PAGES_IN_ALL,
     MAX_PDF_IN_MEMORY,
     MAX_PIXELS,
     MAX_TEXT_CHARACTERS,
@@ -163,9 +164,13 @@ def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
 
 def _read_attachments(reading: Reading, attachments: "list[pdf_annotations.Attachment]", read_attachment: ReadAttachment | None) -> None:
     only_named = []
+    read = 0
+    until = time.process_time() + QUICK_CPU_SECONDS / 4
     for number, (name, content) in enumerate(attachments, 1):
         attached = None
-        if read_attachment and number <= MAX_EMAIL_ATTACHMENTS:
+        room = time.process_time() < until and len(reading.pages) <= MAX_PAGES_IN_ALL - MAX_PAGES
+        if read_attachment and number <= MAX_EMAIL_ATTACHMENTS and room:
+            read = number
             attached = _attached(reading, number, name, content, read_attachment)
         if attached is None or not (attached.scans or any(page.strip() for page in attached.pages)):
             only_named.append(f"Attachment: {name}")
@@ -174,7 +179,8 @@ def _read_attachments(reading: Reading, attachments: "list[pdf_annotations.Attac
         reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
         reading.truncated |= attached.truncated
         reading.warnings += [ExtractionWarning(warning.code, f"{name}: {warning.detail}") for warning in attached.warnings]
-    reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
+    if read_attachment:
+        reading.leave_out_attachments(read, len(attachments))
     if only_named:
         reading.pages.append("\n".join(only_named))
 
