@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-7h68bS3m.js";
