@@ -29,7 +29,7 @@ from shared.errors import InvalidCursor
 from shared.search import phrases, ranking, snippets
 from shared.search import plan as plans
 from shared.search.analysis import PASSAGE_WORDS, POSITIONS, name_positions, positions_of
-from shared.search.phrases import Check
+from shared.search.phrases import PhraseCheck
 from shared.search.plan import Matches, Narrowing, Plan, Ranked
 from shared.search.query import Query
 from shared.search.ranking import Numbers, Scores
@@ -578,7 +578,7 @@ def _array(values: Numbers | Scores) -> str:
 # Phrases
 
 
-def _late(check: Check, may_be: str) -> str:
+def _late(check: PhraseCheck, may_be: str) -> str:
     """Whether a row of the outer query, which `may_be` speaks of, is looked at past the time: only what is to be checked takes any."""
     return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check.condition else "false"
 
