@@ -11,7 +11,8 @@ from shared.api.models import Page
 from shared.cloud import backends
 from shared.cloud.models import BrowseQuery, CloudFile
 from shared.db import TenantDatabase
-from shared.errors import InvalidCursor
+from shared.errors import InvalidCursor, NotFound
+from shared.storage import ObjectMissing
 from shared.storage.backend import FolderEntry
 
 OrderKey = tuple[bool, str, str]
@@ -25,8 +26,11 @@ async def browse(db: TenantDatabase, connection_id: UUID, query: BrowseQuery) ->
     binding = {"list": "cloud files", "owner": db.owner_id, "connection": connection_id, "path": query.path}
     after = _decoded(query.cursor, binding)
     folder = query.path.strip("/")
-    async with backends.opened(db, connection_id) as backend, aclosing(backend.entries(folder)) as entries:  # type: ignore[type-var]
-        shown = await _first(entries, after, query.limit + 1)
+    try:
+        async with backends.opened(db, connection_id) as backend, aclosing(backend.entries(folder)) as entries:  # type: ignore[type-var]
+            shown = await _first(entries, after, query.limit + 1)
+    except ObjectMissing:
+        raise NotFound(f"There is no folder “{folder[:200]}” in the cloud.") from None
     page = shown[: query.limit]
     items = [
         CloudFile(path=entry.key, name=entry.name, size=entry.size, modified_at=entry.modified_at, is_folder=entry.is_folder)

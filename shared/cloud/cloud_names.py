@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 ROOT = "DocuVault"
-"""The folder in which everything lies, with one for each year."""
+"""The folder in which everything lies, with one for each year, and in that, if its owner wants so, one for each topic."""
 NAME_BYTES = 200
 """Of the 255 that most file systems take: room for a number, and for servers that add something of their own."""
 
@@ -22,9 +22,10 @@ _OFFICE = frozenset(
 )
 
 
-def folder_for(created_at: datetime) -> str:
-    """Where a document lies that came at that time."""
-    return f"{ROOT}/{created_at:%Y}"
+def folder_for(created_at: datetime, topic: str | None = None) -> str:
+    """Where a document lies that came at that time, if it is to lie by topic in that topic's folder."""
+    year = f"{ROOT}/{created_at:%Y}"
+    return year if topic is None else f"{year}/{name_for(topic)}"
 
 
 def name_for(filename: str, number: int = 1) -> str:

@@ -264,7 +264,9 @@ async def delete(db: TenantDatabase, connection_id: UUID, *, caller: Caller | No
         )
         if documents:
             raise ConnectionInUse(
-                f"{documents} of your documents live there or are on their way. Move them elsewhere first, or purge them.",
+                "One of your documents lives there or is on its way. Move it elsewhere first, or purge it."
+                if documents == 1
+                else f"{documents} of your documents live there or are on their way. Move them elsewhere first, or purge them.",
                 documents=documents,
             )
         await tx.execute(
@@ -297,23 +299,24 @@ async def mark_ok(db: TenantDatabase, connection_id: UUID) -> None:
 
 
 async def mark_broken(db: TenantDatabase, connection_id: UUID, error: str) -> None:
-    """The cloud does not let us in; unless it was known already, the owner gets a mail."""
+    """The cloud does not let us in, and why as of now; unless that it does not was known already, the owner gets a mail."""
     async with database().system() as tx:
         broken = await tx.fetch_one(
             """
-            UPDATE cloud_connections SET state = 'broken', error = %(error)s, checked_at = now(), updated_at = now()
-            FROM users
-            WHERE users.id = cloud_connections.owner_id AND users.deleted_at IS NULL
-                AND owner_id = %(owner)s AND cloud_connections.id = %(id)s AND state = 'ok'
-            RETURNING name, email
+            WITH before AS (SELECT state FROM cloud_connections WHERE owner_id = %(owner)s AND id = %(id)s FOR UPDATE)
+            UPDATE cloud_connections AS connection SET state = 'broken', error = %(error)s, checked_at = now(), updated_at = now()
+            FROM users, before
+            WHERE users.id = connection.owner_id AND users.deleted_at IS NULL
+                AND connection.owner_id = %(owner)s AND connection.id = %(id)s
+            RETURNING connection.name, users.email, before.state = 'ok' AS is_news
             """,
             {"owner": db.owner_id, "id": connection_id, "error": error},
             row=_Broken,
         )
-        if broken is not None:
+        if broken is not None and broken.is_news:
             values = {"name": broken.name, "error": error, "url": f"{settings().frontend_url}/settings/storage"}
             await mail.request(tx, "cloud_connection_broken", broken.email, values, owner=db.owner_id)
-    if broken is not None:
+    if broken is not None and broken.is_news:
         log.warning("a cloud connection is broken", extra={"fields": {"connection": str(connection_id)}})
 
 
@@ -333,6 +336,7 @@ async def _wake_moves(tx: Transaction, owner_id: UUID, connection_id: UUID) -> N
 class _Broken:
     name: str
     email: str
+    is_news: bool
 
 
 def url_guard() -> UrlGuard:

@@ -1,11 +1,14 @@
 """One copy of an original from one place to another, hashed on the way."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from shared.storage import NameTaken, StorageBackend, WrongContent
+from shared.storage.digesting import digesting
+
+CHANGED_MEANWHILE = "changed_meanwhile"
+"""The code of what was not what it had been said to be when it came to be fetched, in jobs."""
 
 
 class SourceChanged(WrongContent):
@@ -30,18 +33,15 @@ async def copy(
     `earlier`: an attempt before this one may have made the copy. Raises SourceChanged if the source is not what its row says, and what
     the backends raise.
     """
-    digest = hashlib.sha256()
 
     async def hashed() -> AsyncIterator[bytes]:
-        size = 0
         async with aclosing(source.stream(original.key)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
-                digest.update(chunk)
-                size += len(chunk)
-                if size > original.size:
+                await digest.take(chunk)
+                if digest.size > original.size:
                     break
                 yield chunk
-        if size != original.size or (original.sha256 is not None and digest.hexdigest() != original.sha256):
+        if digest.size != original.size or original.sha256 not in (None, await digest.sha256()):
             raise SourceChanged("The original is not what it was when it was stored, so it is not copied.")
 
     there = await target.look(key) if earlier else None
@@ -50,8 +50,9 @@ async def copy(
             return None
         expected = original.sha256 or await source.sha256(original.key)
         return expected if await target.sha256(key) == expected else None
-    try:
-        await target.put_stream(key, hashed(), content_type=original.content_type, size=original.size, replace=False, attempt=attempt)
-    except NameTaken:
-        return None
-    return digest.hexdigest()
+    async with digesting() as digest:
+        try:
+            await target.put_stream(key, hashed(), content_type=original.content_type, size=original.size, replace=False, attempt=attempt)
+        except NameTaken:
+            return None
+        return await digest.sha256()

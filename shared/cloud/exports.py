@@ -12,7 +12,7 @@ import psycopg
 
 from shared import audit
 from shared.audit import AuditAction, Caller
-from shared.cloud import backends, cloud_names, copying, imports
+from shared.cloud import backends, cloud_names, copying
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import jobs, lifecycle
 from shared.errors import NotFound
@@ -96,7 +96,7 @@ async def carry_out(db: TenantDatabase, export_id: UUID) -> bool:
     try:
         made = await _copy(db, export)
     except copying.SourceChanged:
-        await _forget(db, export_id, imports.CHANGED)
+        await _forget(db, export_id, copying.CHANGED_MEANWHILE)
         return False
     except (NameRefused, NotFound) as refused:
         await _forget(db, export_id, refused.code)

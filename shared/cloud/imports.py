@@ -5,19 +5,18 @@ become a document, turned out to be here already, or failed. What was imported f
 again; what has the bytes of a document that is there already becomes no second one.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from shared import audit
 from shared.audit import AuditAction, Caller
-from shared.cloud import backends
+from shared.cloud import backends, places
+from shared.cloud.copying import CHANGED_MEANWHILE
 from shared.db import TenantDatabase, Transaction, database
 from shared.documents import filenames, jobs, library, lifecycle, upload_step
 from shared.documents.change_models import FailedItem
@@ -30,6 +29,7 @@ from shared.events.catalogue import CloudFileChosen
 from shared.ids import new_id
 from shared.storage import NameRefused, ObjectMissing, StorageBackend, WrongContent, object_store
 from shared.storage.backend import FolderEntry
+from shared.storage.digesting import Digest, digesting
 
 log = logging.getLogger("docuvault.cloud")
 
@@ -47,8 +47,6 @@ EXPORTED_BYTES = 10 * 2**20
 GOOGLES_OWN = "application/vnd.google-apps."
 FAILED_HOURS = 24
 """How long a watched folder's file that failed is left alone, unless it changes."""
-CHANGED = "changed_meanwhile"
-"""The code of a file that was not what had been listed when it came to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -239,20 +237,7 @@ async def look_up(db: TenantDatabase, connection_id: UUID, entries: Sequence[Fol
         return {}
     async with db.transaction() as tx:
         rows = {row.path: row for row in await _rows(tx, db.owner_id, connection_id, paths)}
-        living = {
-            place.path: place.id
-            for place in await tx.fetch_all(
-                """
-                SELECT document_id AS id, cloud_key AS path FROM document_versions
-                WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(paths)s)
-                UNION ALL
-                SELECT id, cloud_key AS path FROM documents
-                WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(paths)s)
-                """,
-                {"owner": db.owner_id, "connection": connection_id, "paths": paths},
-                row=_LivingDocument,
-            )
-        }
+        living = await places.living_at(tx, db.owner_id, connection_id, paths)
     known = {}
     for entry in entries:
         row = rows.get(entry.key)
@@ -263,12 +248,6 @@ async def look_up(db: TenantDatabase, connection_id: UUID, entries: Sequence[Fol
         else:
             known[entry.key] = KnownFile(row.document_id, row.job_id, row.present and not row.trashed, row.present or row.settled)
     return known
-
-
-@dataclass(frozen=True)
-class _LivingDocument:
-    id: UUID
-    path: str
 
 
 async def _rows(tx: Transaction, owner_id: UUID, connection_id: UUID, paths: Sequence[str], *, lock: bool = False) -> list[_ImportRow]:
@@ -429,7 +408,7 @@ async def _write(
         raise _Overtaken
     if before is not None and not before.ended and before.job_id is not None:
         # It was another file, or is one whose document was given up.
-        gone = FailedItem(id=before.document_id or before.id, code=CHANGED, path=entry.key)
+        gone = FailedItem(id=before.document_id or before.id, code=CHANGED_MEANWHILE, path=entry.key)
         await jobs.count(tx, owner_id, before.job_id, failed=[gone])
 
 
@@ -460,19 +439,19 @@ async def fetch(db: TenantDatabase, document_id: UUID) -> bool:
     if source.job_state == "cancelled":
         await _give_up(db, upload, source.id, "cancelled")
         return False
-    digest = hashlib.sha256()
     try:
-        async with backends.opened(db, source.connection_id) as backend:
+        async with backends.opened(db, source.connection_id) as backend, digesting() as digest:
             chunks = _hashed(backend, source.path, digest)
             size = None if source.is_exported else upload.size
             stored = await object_store().put_stream(upload.object_key, chunks, content_type=upload.content_type, size=size)
-        finalized = await upload_step.finalize(db, upload, stored, sha256=digest.hexdigest(), allow_duplicate=False)
+            sha256 = await digest.sha256()
+        finalized = await upload_step.finalize(db, upload, stored, sha256=sha256, allow_duplicate=False)
     except DuplicateDocument as duplicate:
         await _say_taken(db, source.id, UUID(duplicate.members["document_id"]))
         await upload_step.discard(db, upload)
         return False
     except WrongContent:
-        await _give_up(db, upload, source.id, CHANGED)
+        await _give_up(db, upload, source.id, CHANGED_MEANWHILE)
         return False
     except (NotFound, NameRefused) as gone:
         await _give_up(db, upload, source.id, gone.code)
@@ -491,10 +470,10 @@ async def _upload_of(tx: Transaction, owner_id: UUID, document_id: UUID) -> Uplo
     )
 
 
-async def _hashed(backend: StorageBackend, path: str, digest: Any) -> AsyncIterator[bytes]:
+async def _hashed(backend: StorageBackend, path: str, digest: Digest) -> AsyncIterator[bytes]:
     async with aclosing(backend.stream(path)) as chunks:  # type: ignore[type-var]
         async for chunk in chunks:
-            digest.update(chunk)
+            await digest.take(chunk)
             yield chunk
 
 

@@ -20,7 +20,7 @@ import psycopg
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.clock import now
-from shared.cloud import backends, cloud_names, copying
+from shared.cloud import backends, cloud_names, copying, places
 from shared.cloud.models import CloudProvider
 from shared.db import TenantDatabase, Transaction
 from shared.documents import filenames, lifecycle, step_history
@@ -67,6 +67,8 @@ class _MoveRow:
     revision: int
     created_at: datetime
     requested_at: datetime
+    topic: str | None
+    """In whose folder it is to lie; None: in the year's."""
 
     @property
     def in_place(self) -> bool:
@@ -194,8 +196,14 @@ async def _load(db: TenantDatabase, document_id: UUID, move_id: UUID) -> _MoveRo
             """
             SELECT m.id, m.document_id, m.to_connection, m.target_key, d.connection_id AS from_connection,
                 coalesce(d.cloud_key, d.object_key) AS source_key, d.object_key, d.filename, d.content_type, d.size, d.sha256, d.revision,
-                d.created_at, m.created_at AS requested_at
+                d.created_at, m.created_at AS requested_at, (
+                    SELECT topics.name FROM document_topics AS filed
+                    JOIN topics ON topics.owner_id = filed.owner_id AND topics.id = filed.topic_id
+                    WHERE filed.owner_id = m.owner_id AND filed.document_id = m.document_id AND users.storage_folders = 'year_and_topic'
+                    ORDER BY filed.created_at, topics.name LIMIT 1
+                ) AS topic
             FROM document_moves AS m JOIN documents AS d ON d.owner_id = m.owner_id AND d.id = m.document_id
+            JOIN users ON users.id = m.owner_id
             WHERE m.owner_id = %(owner)s AND m.document_id = %(document)s AND m.id = %(move)s
             """,
             {"owner": db.owner_id, "document": document_id, "move": move_id},
@@ -216,11 +224,15 @@ async def _copied(
             if content_sha256 is not None:
                 return move, key, content_sha256
         except NameRefused:
-            plain = f"{move.document_id}{filenames.extension(move.filename)}"
-            if filename == plain:
+            if filename == _plain(move):
                 raise
-            filename = plain  # rather a name that tells nothing than no copy
+            filename = _plain(move)  # rather a name that tells nothing than no copy
         move = await _give_name_up(db, move)
+
+
+def _plain(move: _MoveRow) -> str:
+    """A name that every cloud takes."""
+    return f"{move.document_id}{filenames.extension(move.filename)}"
 
 
 async def _choose_name(db: TenantDatabase, move: _MoveRow, target: StorageBackend, filename: str) -> str:
@@ -229,7 +241,8 @@ async def _choose_name(db: TenantDatabase, move: _MoveRow, target: StorageBacken
         if move.to_connection is None:
             key = str(OriginalKey.new(db.owner_id, move.document_id, filenames.extension(filename)))
         else:
-            key = f"{cloud_names.folder_for(move.created_at)}/{cloud_names.name_for(filename, number)}"
+            topic = None if filename == _plain(move) else move.topic
+            key = f"{cloud_names.folder_for(move.created_at, topic)}/{cloud_names.name_for(filename, number)}"
         if await target.look(key) is None and await _claim(db, move, key):
             return key
     raise StorageUnavailable(f"There are {NAMES_TRIED} files of this name there.")
@@ -238,17 +251,10 @@ async def _choose_name(db: TenantDatabase, move: _MoveRow, target: StorageBacken
 async def _claim(db: TenantDatabase, move: _MoveRow, key: str) -> bool:
     """Whether the name is ours now. Raises _Elsewhere, also if another delivery of the same request has chosen a name meanwhile: what it
     writes under that is the copy."""
-    keys = {"owner": db.owner_id, "document": move.document_id, "id": move.id, "connection": move.to_connection, "key": key}
+    keys = {"owner": db.owner_id, "document": move.document_id, "id": move.id, "key": key}
     try:
         async with db.transaction() as tx:
-            if await tx.fetch_value(
-                """
-                SELECT true FROM documents WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = %(key)s
-                UNION
-                SELECT true FROM document_versions WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = %(key)s
-                """,
-                keys,
-            ):
+            if await places.living_at(tx, db.owner_id, move.to_connection, [key]):
                 return False
             if not await tx.execute(
                 """

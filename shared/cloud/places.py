@@ -1,9 +1,10 @@
 """Where a document's original is, and whether it is still what came there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.db import TenantDatabase
+from shared.db import TenantDatabase, Transaction
 from shared.storage import StorageBackend
 
 
@@ -37,6 +38,28 @@ async def find(db: TenantDatabase, document_id: UUID) -> Place | None:
             {"owner": db.owner_id, "id": document_id},
             row=Place,
         )
+
+
+async def living_at(tx: Transaction, owner_id: UUID, connection_id: UUID | None, keys: Sequence[str]) -> dict[str, UUID]:
+    """Which documents of the owner's, or versions of them, live under these keys of a cloud: their ids, by key."""
+    living = await tx.fetch_all(
+        """
+        SELECT document_id AS id, cloud_key AS key FROM document_versions
+        WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(keys)s)
+        UNION ALL
+        SELECT id, cloud_key AS key FROM documents
+        WHERE owner_id = %(owner)s AND connection_id = %(connection)s AND cloud_key = ANY (%(keys)s)
+        """,
+        {"owner": owner_id, "connection": connection_id, "keys": list(keys)},
+        row=_LivingDocument,
+    )
+    return {document.key: document.id for document in living}
+
+
+@dataclass(frozen=True)
+class _LivingDocument:
+    id: UUID
+    key: str
 
 
 async def is_unchanged(db: TenantDatabase, backend: StorageBackend, original: PlacedOriginal, *, size: int | None, etag: str) -> bool:

@@ -8,7 +8,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
 from shared.db import Transaction
-from shared.identity.models import User
+from shared.identity.models import StorageFolders, User, UserWithHome
 from shared.ids import new_id
 
 MAX_DISPLAY_NAME = 200
@@ -142,14 +142,20 @@ async def rename(tx: Transaction, user_id: UUID, display_name: str | None) -> Us
     )
 
 
-async def choose_storage(tx: Transaction, user_id: UUID, connection_id: UUID | None) -> User | None:
-    """New documents go to this connection of the user's, or with None stay in DocuVault's own store (the tenant's transaction will do)."""
+async def choose_storage(
+    tx: Transaction, user_id: UUID, connection_id: UUID | None, folders: StorageFolders | None = None
+) -> UserWithHome | None:
+    """New documents go to this connection of the user's, or with None stay in DocuVault's own store (the tenant's transaction will do).
+
+    `folders`: how they lie there; None leaves it as it is.
+    """
     return await tx.fetch_one(
         f"""
-        UPDATE users SET storage_connection_id = %(connection)s, updated_at = now()
+        UPDATE users
+        SET storage_connection_id = %(connection)s, storage_folders = coalesce(%(folders)s, storage_folders), updated_at = now()
         WHERE id = %(id)s AND NOT disabled AND deleted_at IS NULL
-        RETURNING {_COLUMNS}
+        RETURNING {_COLUMNS}, storage_folders
         """,
-        {"id": user_id, "connection": connection_id},
-        row=User,
+        {"id": user_id, "connection": connection_id, "folders": folders},
+        row=UserWithHome,
     )

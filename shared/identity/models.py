@@ -22,6 +22,15 @@ class User(ResponseModel):
     created_at: datetime
 
 
+StorageFolders = Literal["year", "year_and_topic"]
+
+
+class UserWithHome(User):
+    """The account, and how its documents lie in the cloud that is their home."""
+
+    storage_folders: StorageFolders
+
+
 class PasswordAgain(RequestModel):
     password: Password
 

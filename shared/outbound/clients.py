@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from shared.outbound.guard import HostNotAllowed, UrlGuard
+from shared.outbound.pool import ConnectionPool
+from shared.outbound.streams import SocketStream, connect
 
 if TYPE_CHECKING:
     import httpx
@@ -42,7 +44,6 @@ class _CheckedConnections:
     def __init__(self, guard: UrlGuard, core: ModuleType) -> None:
         self._guard = guard
         self._core = core
-        self._network: Any = core.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -55,11 +56,7 @@ class _CheckedConnections:
         failed: Exception | None = None
         for address in await self._guard.addresses(host, port):
             try:
-                return _LargeReads(
-                    await self._network.connect_tcp(
-                        str(address), port, timeout=timeout, local_address=local_address, socket_options=socket_options
-                    )
-                )
+                return await connect(self._core, str(address), port, seconds=timeout, socket_options=socket_options)
             except (self._core.ConnectError, self._core.ConnectTimeout) as refused:
                 failed = refused
         raise failed or HostNotAllowed(f"There is no host “{host}”.")
@@ -69,33 +66,6 @@ class _CheckedConnections:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-
-class _LargeReads:
-    """A connection of httpcore that reads as much at once as asyncio takes from a socket, where httpcore asks for a quarter of it."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.has_read = False
-        """Since it was last written to."""
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  httpcore's interface
-        self.has_read = True
-        content: bytes = await self._stream.read(max(max_bytes, READ_BYTES), timeout=timeout)
-        return content
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  httpcore's interface
-        self.has_read = False
-        await self._stream.write(buffer, timeout=timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(self, *arguments: Any, **named: Any) -> Any:
-        return _LargeReads(await self._stream.start_tls(*arguments, **named))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
 
 def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_bytes: int, idle_seconds: float = KEPT_SECONDS) -> Any:
@@ -112,7 +82,7 @@ def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_
             self._seconds = seconds
             length = response.headers.get("Content-Length", "")
             plain = length.isascii() and length.isdecimal() and "Transfer-Encoding" not in response.headers
-            self._length = int(length) if plain and isinstance(self._network, _LargeReads) else 0
+            self._length = int(length) if plain and isinstance(self._network, SocketStream) else 0
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             received = 0
@@ -157,10 +127,10 @@ def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_
             trust = library.create_ssl_context()  # SSL_CERT_FILE and SSL_CERT_DIR count, for those with an authority of their own
             super().__init__(verify=trust, trust_env=False)
             # The transport takes no network backend, its pool does.
-            self._pool = core.AsyncConnectionPool(
+            self._pool = ConnectionPool(
+                core,
+                kept=CONNECTIONS_KEPT,
                 ssl_context=trust,
-                max_connections=None,
-                max_keepalive_connections=CONNECTIONS_KEPT,
                 keepalive_expiry=idle_seconds,
                 network_backend=_CheckedConnections(guard, core),
             )
@@ -169,7 +139,7 @@ def _transport(library: ModuleType, core: ModuleType, guard: UrlGuard, response_
             request.headers["Accept-Encoding"] = "identity"
             response = await super().handle_async_request(request)
             network = response.extensions.get("network_stream")
-            if isinstance(network, _LargeReads) and not network.has_read:
+            if isinstance(network, SocketStream) and not network.has_read:
                 await response.aclose()
                 raise library.RemoteProtocolError("The response was there before its request: it is the rest of an earlier one.")
             if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):

@@ -1,9 +1,9 @@
 """A document's text as the index takes it: lexemes with their positions, how often each counts, and where passages begin.
 
 Words come from `words`, their stems from `stems`, other spellings of numbers and dates from `spellings`. What the index cannot hold of a
-huge document is left out, and `is_cut` says so: beyond LEXEMES different words, new ones. A tsvector has positions for 16,000 words, and
-for 255 places of each, so pages that have more are held by tsvectors of their own (`further`), in which phrases are found; a phrase that
-begins on a page in one and ends on the next page in another is not.
+huge document is left out: beyond LEXEMES different words, new ones (`is_cut`), and beyond FURTHER tsvectors, phrases
+(`is_without_phrases`). A tsvector has positions for 16,000 words, and for 255 places of each, so pages that have more are held by tsvectors
+of their own (`further`), in which phrases are found; a phrase that begins on a page in one and ends on the next page in another is not.
 """
 
 from bisect import bisect_left
@@ -80,6 +80,7 @@ class Analysis:
     passage_pages: list[int] = field(default_factory=list)
     passage_offsets: list[int] = field(default_factory=list)
     is_cut: bool = False
+    is_without_phrases: bool = False
 
 
 def length_code(count: int) -> int:
@@ -152,6 +153,7 @@ class _Analyser:
         self.telling = 0
         self.positions_lost = False
         self.is_cut = False
+        self.is_without_phrases = False
 
     def analyse(self, pages: Sequence[str], filename: str, title: str, notes: str | None) -> Analysis:
         passages: tuple[list[int], list[int], list[int]] = ([], [], [])
@@ -185,6 +187,7 @@ class _Analyser:
             passage_pages=passages[1],
             passage_offsets=passages[2],
             is_cut=self.is_cut,
+            is_without_phrases=self.is_without_phrases,
         )
 
     def _neighbours(self, name: dict[str, list[int]]) -> bytes | None:
@@ -279,7 +282,7 @@ class _Analyser:
         if self.further and self.further[-1].take(placed, end):
             return
         if len(self.further) == FURTHER:
-            self.is_cut = True
+            self.is_without_phrases = True
             return
         further = _Further(first)
         if further.take(placed, end):

@@ -28,9 +28,10 @@ _LARGE = 200_000
 
 @dataclass(frozen=True)
 class Indexed:
-    """What became of a document's text: `is_cut` if it has more words, or phrases, than can be found."""
+    """What became of a document's text: `is_cut` if it has more words than can be found, `is_without_phrases` if it has more phrases."""
 
     is_cut: bool
+    is_without_phrases: bool
 
 
 async def index(
@@ -103,7 +104,7 @@ async def index(
     # By the random bits of the document's id, so that every owner's turn comes, whoever else writes.
     if document_id.int % MERGE_TRIED_EVERY == 0:
         await tx.execute("SELECT merge_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": MERGE_EVERY})
-    return Indexed(is_cut=made.is_cut)
+    return Indexed(is_cut=made.is_cut, is_without_phrases=made.is_without_phrases)
 
 
 @dataclass(frozen=True)

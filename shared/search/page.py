@@ -29,7 +29,7 @@ from shared.errors import InvalidCursor
 from shared.search import phrases, ranking, snippets
 from shared.search import plan as plans
 from shared.search.analysis import PASSAGE_WORDS, POSITIONS, name_positions, positions_of
-from shared.search.phrases import Check
+from shared.search.phrases import PhraseCheck
 from shared.search.plan import Matches, Narrowing, Plan, Ranked
 from shared.search.query import Query
 from shared.search.ranking import Numbers, Scores
@@ -64,9 +64,9 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
-LATER_PAGES, LATER_PATIENCE = 3, 250
-"""Pages without positions that a snippet is tried from; and the milliseconds of the statement after which none is looked for any more: a
-document may have thousands, and a list many such documents. Its snippet is what has positions, then."""
+LATER_PAGES, LATER_PATIENCE, LATER_ALWAYS = 3, 250, 3
+"""Pages without positions that a snippet is tried from; and the milliseconds of the statement after which none is looked for any more, but
+for the first few documents of a page: one may have thousands. The snippet is what has positions, then."""
 
 SourceRow = TypeVar("SourceRow")
 
@@ -430,7 +430,7 @@ _SHOWN = """
                     AND leaf.number >= p.pages[cardinality(p.pages)]
                 CROSS JOIN LATERAL (
                     SELECT min(nullif(strpos(leaf.text, written), 0)) AS at FROM unnest(rarest.written) AS written
-                    WHERE clock_timestamp() < statement_timestamp() + %(later_patience)s * interval '1 ms'
+                    WHERE page.nth <= %(later_always)s OR clock_timestamp() < statement_timestamp() + %(later_patience)s * interval '1 ms'
                 ) AS seen
                 WHERE seen.at IS NOT NULL
                 ORDER BY leaf.number LIMIT %(later_pages)s
@@ -578,7 +578,7 @@ def _array(values: Numbers | Scores) -> str:
 # Phrases
 
 
-def _late(check: Check, may_be: str) -> str:
+def _late(check: PhraseCheck, may_be: str) -> str:
     """Whether a row of the outer query, which `may_be` speaks of, is looked at past the time: only what is to be checked takes any."""
     return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check.condition else "false"
 
@@ -630,6 +630,7 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
         "passages": POSITIONS // PASSAGE_WORDS,
         "later_pages": LATER_PAGES,
         "later_patience": LATER_PATIENCE,
+        "later_always": LATER_ALWAYS,
         "excerpt": EXCERPT,
         "half_excerpt": EXCERPT // 2,
     }

@@ -20,17 +20,17 @@ _PAIRS, _FORMS = 8, 16
 
 
 @dataclass(frozen=True)
-class Check:
+class PhraseCheck:
     """A `condition` of document_search AS s, in one expression, with its `parameters`; empty if the words alone tell."""
 
     condition: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
-def check(query: Query, plan: Plan) -> Check:
+def check(query: Query, plan: Plan) -> PhraseCheck:
     """What must hold of a document's text beyond its having the words."""
     if not any(unit.is_phrase for unit in query.units()):
-        return Check()
+        return PhraseCheck()
     groups = [_needed(group, plan, len(query.groups) > 1) for group in query.groups]
     parameters: dict[str, Any] = {"verify": _or(_and("!" * negated + needed for needed, negated in group) for group in groups)}
     # Of a long document, one phrase may stand in one part of it and another in the next.
@@ -50,7 +50,7 @@ def check(query: Query, plan: Plan) -> Check:
         CASE WHEN {f"s.neighbours IS NOT NULL AND NOT ({perhaps})" if perhaps else "false"} THEN false
             WHEN s.further IS NULL THEN s.contents @@ %(verify)s::tsquery
             ELSE {" OR ".join(long)} END"""
-    return Check(condition, parameters | places)
+    return PhraseCheck(condition, parameters | places)
 
 
 def _perhaps(query: Query, plan: Plan) -> tuple[str, dict[str, int]]:

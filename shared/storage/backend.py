@@ -39,7 +39,7 @@ class PartsRefused(Exception):
 class StorageUnavailable(Unavailable):
     """The store cannot be reached, or does not do what it is asked just now; `retry_after` in seconds."""
 
-    title = "The object store is not available just now"
+    title = "The place where documents are kept is not available just now"
     reason: ClassVar[Reason] = "unreachable"
 
     def __init__(self, detail: str = "", *, retry_after: int = 5) -> None:

@@ -11,7 +11,6 @@ may only read (`url_keys.py`).
 
 import asyncio
 import base64
-import hashlib
 import logging
 import re
 import socket
@@ -40,6 +39,7 @@ from shared.storage.backend import (
     StorageUnavailable,
     StoredObject,
 )
+from shared.storage.digesting import digesting
 from shared.storage.name_lookup import NameLookup
 from shared.storage.presigning import KeyPair, Signer
 from shared.storage.spooling import Piece, exactly, pieces
@@ -214,18 +214,14 @@ class ObjectStore:
             return
 
     async def download(self, key: str, into: Path, *, limit: int) -> Download:
-        size = 0
-        digest = hashlib.sha256()
         async with self._request("GET", key) as answer:
-            # A chunk is hashed and written in less time than another thread would take to begin with it.
             with into.open("wb") as file:
-                async for chunk in answer.content.iter_chunked(CHUNK_SIZE):
-                    size += len(chunk)
-                    if size > limit:
-                        raise ObjectTooLarge(f"{key} has more than {limit} bytes")
-                    digest.update(chunk)
-                    file.write(chunk)
-        return Download(size, digest.hexdigest())
+                async with digesting(file) as digest:
+                    async for chunk in answer.content.iter_chunked(CHUNK_SIZE):
+                        if digest.size + len(chunk) > limit:
+                            raise ObjectTooLarge(f"{key} has more than {limit} bytes")
+                        await digest.take(chunk)
+                    return Download(digest.size, await digest.sha256())
 
     async def delete(self, key: str) -> None:
         try:
@@ -254,10 +250,10 @@ class ObjectStore:
         return True, ""
 
     async def sha256(self, key: str) -> str:
-        digest = hashlib.sha256()
-        async for chunk in self.stream(key):
-            digest.update(chunk)
-        return digest.hexdigest()
+        async with digesting() as digest, aclosing(self.stream(key)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                await digest.take(chunk)
+            return await digest.sha256()
 
     async def presign_get(self, key: str, *, content_type: str, content_disposition: str, seconds: int) -> str:
         keys = await self._keys_for_urls()

@@ -93,7 +93,7 @@ class WebDAVBackend(WholeObjects):
             try:
                 await self._expect(unfinished, size)
             except ObjectMissing:
-                raise WrongContent(f"{size} bytes were sent to the server, and it kept nothing.") from None
+                raise WrongContent(f"{size} bytes were sent to the server, and it kept nothing. It may have no room left.") from None
             await self._move(unfinished, key, size, replace=replace)
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(self._discard(unfinished, cut=not answered)))
@@ -255,7 +255,8 @@ class WebDAVBackend(WholeObjects):
         if stored is None:
             raise ObjectMissing
         if stored.size != size:
-            raise WrongContent(f"{size} bytes were sent to the server, and it kept {stored.size}.")
+            hint = " It may have no room left." if stored.size < size else ""
+            raise WrongContent(f"{size} bytes were sent to the server, and it kept {stored.size}.{hint}")
         return stored
 
     async def _make_folders(self, folder: str) -> None:

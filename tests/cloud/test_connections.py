@@ -180,8 +180,8 @@ async def test_a_connection_where_documents_live_is_not_deleted(
     assert chosen.json()["storage_connection_id"] == connection_id
     assert (await person.ask("DELETE", f"/api/cloud/connections/{connection_id}")).status == 204
     assert (await person.ask("DELETE", f"/api/cloud/connections/{connection_id}")).status == 404
-    here = await person.ask("PUT", "/api/account/storage", json={"connection_id": None})
-    assert here.json()["storage_connection_id"] is None
+    here = await person.ask("PUT", "/api/account/storage", json={"connection_id": None, "folders": "year_and_topic"})
+    assert (here.json()["storage_connection_id"], here.json()["storage_folders"]) == (None, "year_and_topic")
 
 
 async def test_nobody_chooses_anothers_cloud(person: Person, another: Person, server: DavServer) -> None:

@@ -14,9 +14,12 @@ from infra.functions import ROOT
 from shared.cloud import connections, leftovers, moves
 from shared.cloud.models import Connection
 from shared.db import Database, TenantDatabase
-from shared.documents import library
+from shared.documents import details, library, topics
+from shared.documents.change_models import DocumentChange
 from shared.documents.models import Document
+from shared.documents.topic_models import NewTopic
 from shared.errors import NotFound
+from shared.identity import accounts
 from shared.storage import CredentialsRejected, StorageUnavailable, WrongContent, object_store
 from tests.cloud.conftest import connect, files, make_due, ready, waiting_move
 from tests.documents.conftest import create, row
@@ -239,8 +242,6 @@ async def test_rejected_credentials_break_the_connection_and_mail_its_owner_once
 
 
 async def test_new_documents_go_to_the_home_that_was_chosen(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
-    from shared.identity import accounts
-
     before = await ready(vault)
     async with vault.transaction() as tx:
         await accounts.choose_storage(tx, vault.owner_id, connection.id)
@@ -250,6 +251,42 @@ async def test_new_documents_go_to_the_home_that_was_chosen(vault: TenantDatabas
     assert move_id is not None
     assert await moves.carry_out(vault, after.id, move_id) == "moved"
     assert (await library.get(vault, after.id)).storage.connection_id == connection.id
+
+
+async def test_documents_lie_in_the_folder_of_their_topic_if_their_owner_wants_so(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    filed, other, unfiled = [await ready(vault, f"Heron {number}".encode(), filename=f"{number}.txt") for number in range(3)]
+    topic = await topics.create(vault, NewTopic(name="Rent: flat / garage?"))
+    for document in (filed, other):
+        await details.update(vault, document.id, DocumentChange(topic_ids=[topic.id]))
+    await move(vault, other, connection.id)
+    async with vault.transaction() as tx:
+        chosen = await accounts.choose_storage(tx, vault.owner_id, connection.id, "year_and_topic")
+        assert chosen is not None
+        assert chosen.storage_folders == "year_and_topic"
+        unchanged = await accounts.choose_storage(tx, vault.owner_id, connection.id)
+        assert unchanged is not None
+        assert unchanged.storage_folders == "year_and_topic"
+    await move(vault, filed, connection.id)
+    await move(vault, unfiled, connection.id)
+    year = f"DocuVault/{filed.created_at:%Y}"
+    assert set(files(server)) == {f"{year}/Rent_ flat _ garage_/0.txt", f"{year}/1.txt", f"{year}/2.txt"}
+
+
+async def test_a_file_in_the_place_of_a_topics_folder_keeps_no_document_back(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    document = await ready(vault)
+    topic = await topics.create(vault, NewTopic(name="Rent"))
+    await details.update(vault, document.id, DocumentChange(topic_ids=[topic.id]))
+    async with vault.transaction() as tx:
+        await accounts.choose_storage(tx, vault.owner_id, connection.id, "year_and_topic")
+    year = f"DocuVault/{document.created_at:%Y}"
+    (server.folder / year).mkdir(parents=True)
+    (server.folder / year / "Rent").write_bytes(b"somebody's")
+    assert await move(vault, document, connection.id) == "moved"
+    assert set(files(server)) == {f"{year}/Rent", f"{year}/{document.id}.txt"}
 
 
 async def test_a_document_in_a_cloud_is_read_again_from_there(

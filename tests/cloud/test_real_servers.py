@@ -68,6 +68,9 @@ async def test_a_password_that_is_changed_breaks_the_connection_and_mails_once(
     for _ in range(2):
         broken = await connections.check(vault, real.id)
         assert (broken.state, bool(broken.error)) == ("broken", True)
+    await connections.mark_broken(vault, connection.id, "The server was away.")
+    said = (await connections.check(vault, real.id)).error
+    assert said == "The server does not accept the user name and password.", "what holds now, not what was wrong first"
     mails = await mails_to(db, f"{vault.owner_id.hex}@example.org")
     assert [mail.template for mail in mails] == ["cloud_connection_broken"]
     again = await connected(vault, url)

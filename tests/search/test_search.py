@@ -216,6 +216,8 @@ async def test_pages_without_positions_are_looked_through_for_a_snippet_for_so_l
     await vault.add("huge", *["lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod"] * 1_999, "the quokka paid")
     assert (await vault.hits("quokka"))[0].snippet == "the <mark>quokka</mark> paid"
     monkeypatch.setattr(search_page, "LATER_PATIENCE", 0)
+    assert (await vault.hits("quokka"))[0].snippet == "the <mark>quokka</mark> paid", "the first documents are always looked through"
+    monkeypatch.setattr(search_page, "LATER_ALWAYS", 0)
     assert ((await vault.hits("quokka"))[0].snippet or "").startswith("lorem ipsum")
 
 
