@@ -39,7 +39,7 @@ async def test_who_is_signed_in_finds_each_name_once(visitor: Visitor) -> None:
         await _once(page, "button", "Upload", "New topic")
         await _once(page, "textbox", "Search")
         for landmark in ("main", "search"):
-            await expect(page.get_by_role(landmark)).to_have_count(1)  # type: ignore[arg-type]
+            await expect(page.get_by_role(landmark)).to_have_count(1)
         await expect(page.get_by_role("navigation", name="Main")).to_have_count(1)
         several = page.locator("input[type=file]")
         await expect(several).to_have_count(1)

@@ -54,7 +54,7 @@ export const de: Messages = {
     unreachable: "Der Server ist nicht erreichbar. Was Sie sehen, ist vielleicht nicht mehr aktuell; es geht von selbst weiter, sobald er wieder da ist.",
     offline: "Sie sind offline. Es geht von selbst weiter, sobald die Verbindung wieder da ist.",
     cannotOpen: "DocuVault lässt sich gerade nicht öffnen",
-    cannotOpenText: "Der Server antwortet nicht. Prüfen Sie, ob er läuft und ob Sie online sind.",
+    cannotOpenText: "Der Server antwortet nicht. Prüfen Sie, ob er läuft und ob Sie online sind; es geht von selbst weiter, sobald er wieder da ist.",
     drop: "Zum Hochladen loslassen",
     dropText: "Dateien und ganze Ordner",
     partMissing: "Ein Teil dieser Seite ließ sich nicht laden. Prüfen Sie, ob Sie online sind, und versuchen Sie es noch einmal.",

@@ -52,7 +52,7 @@ export const en = {
     unreachable: "The server cannot be reached. What you see may be old; it goes on by itself when the server is back.",
     offline: "You are offline. It goes on by itself when the connection is back.",
     cannotOpen: "DocuVault cannot be opened just now",
-    cannotOpenText: "The server does not respond. Look whether it is running and whether you are online.",
+    cannotOpenText: "The server does not respond. Look whether it is running and whether you are online; it goes on by itself when it is back.",
     drop: "Drop to upload",
     dropText: "Files and whole folders",
     partMissing: "A part of this page could not be loaded. Look whether you are online, then try again.",

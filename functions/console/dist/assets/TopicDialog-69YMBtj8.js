@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-7h68bS3m.js";
