@@ -1,4 +1,5 @@
-"""The deliveries table as brokers use it: claim, finish, extend, release. Every function runs in the caller's system transaction.
+"""The deliveries table as brokers use it: claim, finish, extend, release. Every function runs in the caller's system transaction,
+with SETTINGS.
 
 A claim is a lease: `leased_by` says whose, `attempts` which try. What a broker writes about a delivery counts only while both still fit,
 so a broker that outlived its lease changes nothing.
@@ -13,6 +14,15 @@ from uuid import UUID
 from infra.broker.retries import MAX_ATTEMPTS
 from shared.db import Transaction
 from shared.time_budgets import LEASE_EXTENDED_EVERY_SECONDS, LEASE_SECONDS
+
+SETTINGS = """
+    SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off
+"""
+"""Of a broker's transaction (`Database.system`).
+
+Commits are not waited for: at least once either way, what a crash of the server forgets is delivered again. And indexes are walked: the
+planner's statistics are mostly of an idle moment, and by those it would rather read and sort all that an owner has waiting.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,20 +61,6 @@ class DeliveryResult:
     error: str | None = None
     delay: float = 0.0
     counted: bool = True
-
-
-async def begin(tx: Transaction) -> None:
-    """Settings of a broker's transaction, in one round trip: to be called first.
-
-    Commits are not waited for: at least once either way, what a crash of the server forgets is delivered again. And indexes are walked: the
-    planner's statistics are mostly of an idle moment, and by those it would rather read and sort all that an owner has waiting.
-    """
-    await tx.execute(
-        """
-        SELECT set_config('synchronous_commit', 'off', true), set_config('enable_seqscan', 'off', true),
-            set_config('enable_bitmapscan', 'off', true), set_config('enable_sort', 'off', true)
-        """
-    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Delivering: claims what is ready, calls functions, writes down how it went.
 
 One coroutine, the pump, does all the talking to PostgreSQL, a transaction a turn: results, leases, what became ready, new claims. While a
-transaction is under way results and free places gather for the next one, so that a busy broker writes in batches and an idle one acts at
-once. Functions run as tasks, at most so many a queue.
+transaction is under way results and free places gather for the next one, and for GATHER_SECONDS after it began unless a slot would stand
+empty, so that a busy broker writes in batches and an idle one acts at once. Functions run as tasks, at most so many a queue.
 
 In queues of which owners have shares, an owner takes one more slot only while more slots are free than it holds already (the dynamic
 thresholds of Choudhury and Hahne, 1998, for switches with a shared memory): alone it gets half of them, two get a third each. An eighth of
@@ -35,6 +35,8 @@ log = logging.getLogger("docuvault.broker")
 
 POLL_SECONDS = 1.0
 PROBE_SECONDS = 0.25
+GATHER_SECONDS = 0.02
+"""From one transaction to the next, if nobody waits for that: a fifth of what is claimed ahead."""
 AHEAD_SECONDS = 0.1
 """Claimed ahead is what can be run in this time: nothing for slow functions, so that claims stay fair and brokers share the work."""
 AHEAD_AT_MOST = 100
@@ -88,6 +90,11 @@ class _DeliveryQueue:
         waiting = sum(not self._full(delivery.lane) for delivery in self.waiting) if self.free else len(self.waiting)
         room = self.free + ahead - waiting
         return room if room > ahead // 2 else 0
+
+    @property
+    def starves(self) -> bool:
+        """Whether a slot stands empty that something may be ready for, and nothing is claimed."""
+        return self.maybe_more and self.free > 0 and not self.waiting
 
     @property
     def shares(self) -> Shares:
@@ -171,6 +178,7 @@ class Dispatcher:
         self._poll_at = 0.0
         self._retry_at = math.inf
         self._forgot_at = time.monotonic()
+        self._turn_at = -math.inf
 
     def wake(self, queue: str = "") -> None:
         """Something may be ready in `queue` (any, if it is empty): look at once."""
@@ -185,6 +193,7 @@ class Dispatcher:
                 async with asyncio.timeout(max(0.0, min(self._poll_at, self._retry_at) - time.monotonic())):
                     await self._work.wait()
             self._work.clear()
+            await self._gather()
             try:
                 await self._turn()
             except (Unavailable, psycopg.Error) as lost:
@@ -203,6 +212,17 @@ class Dispatcher:
         if self._probe is not None:
             await end([self._probe])
         self._work.set()
+
+    async def _gather(self) -> None:
+        """Returns when the next transaction is due."""
+        while not (self._draining or any(queue.starves for queue in self._queues.values())):
+            left = self._turn_at + GATHER_SECONDS - time.monotonic()
+            if left <= 0:
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._work.wait()
+            self._work.clear()
 
     async def _turn(self) -> None:
         """One transaction, if there is anything to do."""
@@ -227,13 +247,13 @@ class Dispatcher:
         )
         if not (results or extending or polling or claiming):
             return
+        self._turn_at = moment
         still_held: set[UUID] = set()
         claimed: list[tuple[_DeliveryQueue, list[Delivery]]] = []
         for queue in claiming:
             queue.maybe_more = False
         try:
-            async with self._database.system() as tx:
-                await deliveries.begin(tx)
+            async with self._database.system(deliveries.SETTINGS) as tx:
                 if results:
                     await deliveries.finish(tx, self._broker, results)
                 if extending:

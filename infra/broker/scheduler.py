@@ -66,7 +66,7 @@ class Clock:
         tick = last_tick(self._triggers[name], moment)
         if tick is None:
             return False
-        async with self._database.system() as tx:
+        async with self._database.system(deliveries.SETTINGS) as tx:
             previous: datetime | None = await tx.fetch_value("SELECT last_tick FROM schedule_ticks WHERE name = %(name)s", {"name": name})
             if previous is not None and previous >= tick:
                 if previous > moment:
@@ -87,7 +87,6 @@ class Clock:
                 return False
             event = Tick(name=name, tick=tick)
             queues = [target.queue for target in self._subscriptions.get(event.type, ())]
-            await deliveries.begin(tx)
             if await _still_waits(tx, name, queues):
                 return False
             await _supersede(tx, name)

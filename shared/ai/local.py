@@ -19,16 +19,16 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from heapq import nlargest
-from itertools import pairwise, zip_longest
+from itertools import pairwise, takewhile, zip_longest
 from time import perf_counter
 from typing import ClassVar
 from uuid import UUID
 
 from shared.ai.concepts import Lexicon, lexicon, phrase_index
 from shared.ai.provider import Classification, DetailName, DocumentText, ProviderHealth, ProviderName, TopicExample, TopicIdeas, TopicOption
-from shared.ai.terms import COMMON, GENERIC, folded, term, terms, words
+from shared.ai.terms import COMMON, GENERIC, folded, spans, term, terms
 from shared.ai.verification import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 
 MODEL = "docuvault-local-1"
@@ -224,18 +224,22 @@ def _confidence(points: float, others: float) -> float:
 # Reading
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Zone:
     """A stretch of text: a page, or (page None) the title or the filename."""
 
     page: int | None
     text: str
-    words: list[tuple[str, int, int]]
     terms: list[str]
     positions: dict[str, list[int]] = field(default_factory=dict)
 
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each of `terms` stands in the text: start and end."""
+        return list(spans(self.text))
+
     def positions_of(self, word: str) -> Sequence[int]:
-        """Where in `words` it stands."""
+        """Where in `terms` it stands."""
         if not self.positions:
             for position, other in enumerate(self.terms):
                 self.positions.setdefault(other, []).append(position)
@@ -254,6 +258,7 @@ class _WeighedPassage:
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 _FIGURE = re.compile(r"\d[\d.,:/]*")
 _NO_LETTERS = re.compile(r"[\W\d_]+")
+_NO_ASCII_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha()}
 
 
 def _cut(zones: Sequence[_Zone]) -> list[_WeighedPassage]:
@@ -270,13 +275,18 @@ def _cut(zones: Sequence[_Zone]) -> list[_WeighedPassage]:
         for end in ends:
             for begin in range(start, end, PASSAGE_CHARACTERS):
                 text = zone.text[begin : min(end, begin + PASSAGE_CHARACTERS)]
-                found.append((number, begin, _NO_LETTERS.sub(" ", text).strip(), len(_FIGURE.findall(text))))
+                found.append((number, begin, _letters(text), len(_FIGURE.findall(text))))
             start = end
     times = Counter(words for *_, words, _ in found)
     weighed = (
         _WeighedPassage(number, begin, 0.0 if words and times[words] > 1 else _weight(figures)) for number, begin, words, figures in found
     )
     return [*names, *weighed]
+
+
+def _letters(text: str) -> str:
+    """Its words without figures and signs."""
+    return " ".join((text.translate(_NO_ASCII_LETTERS) if text.isascii() else _NO_LETTERS.sub(" ", text)).split())
 
 
 def _weight(figures: int) -> float:
@@ -300,8 +310,10 @@ class _CountedWords:
             sequence = zone.terms
             length += len(sequence)
             self.counts.update(sequence)
-            head = sequence if zone.page is None else [word for word, _, end in zone.words[:HEAD_CHARACTERS] if end <= head_left]
+            head = sequence
             if zone.page is not None:
+                ends = takewhile(head_left.__ge__, (end for _, end in spans(zone.text)))
+                head = sequence[: sum(1 for _ in ends)] if head_left else []
                 head_left = max(0, head_left - len(zone.text))
             self.counts.update(head)
             for position, key in _phrases(sequence, known.phrases):
@@ -384,8 +396,8 @@ class _CountedWords:
             passages = self._passages[bisect_left(self._starts, (place, 0)) : bisect_left(self._starts, (place + 1, 0))]
             for passage, following in zip_longest(passages, passages[1:]):
                 if passage.weight >= 0.5:
-                    first = bisect_left(zone.words, passage.start, key=_word_start)
-                    last = bisect_left(zone.words, following.start, key=_word_start) if following else len(zone.words)
+                    first = bisect_left(zone.spans, (passage.start, 0))
+                    last = bisect_left(zone.spans, (following.start, 0)) if following else len(zone.spans)
                     own.update(zone.terms[first:last])
         return own
 
@@ -423,12 +435,8 @@ class _CountedWords:
                 for position in zone.positions_of(word):
                     last = position + len(rest)
                     if not rest or zone.terms[position + 1 : last + 1] == rest:
-                        hits.append((zone.words[position][1], zone.words[last][2], key, weight))
+                        hits.append((zone.spans[position][0], zone.spans[last][1], key, weight))
         return sorted(hits)[:HITS_WEIGHED]
-
-
-def _word_start(word: tuple[str, int, int]) -> int:
-    return word[1]
 
 
 @lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
@@ -445,18 +453,21 @@ def _read(document: DocumentText) -> _CountedWords:
 
 
 def _zone(page: int | None, text: str) -> _Zone:
-    found = words(text)
-    return _Zone(page, text, found, [word for word, _, _ in found])
+    return _Zone(page, text, terms(text))
 
 
 def _phrases(sequence: list[str], index: Mapping[str, Sequence[tuple[tuple[str, ...], str]]]) -> list[tuple[int, str]]:
-    found = []
-    for position, word in enumerate(sequence):
-        if word in index:
-            for rest, key in index[word]:
-                if tuple(sequence[position + 1 : position + 1 + len(rest)]) == rest:
-                    found.append((position, key))
-    return found
+    there = set(sequence)
+    sought = {word: phrases for word in there if word in index and (phrases := [each for each in index[word] if there.issuperset(each[0])])}
+    if not sought:
+        return []
+    return [
+        (position, key)
+        for position, word in enumerate(sequence)
+        if word in sought
+        for rest, key in sought[word]
+        if tuple(sequence[position + 1 : position + 1 + len(rest)]) == rest
+    ]
 
 
 _STOPS = re.compile(r"(?<=[.!?:;])\s|\n\s*\n")
@@ -484,6 +495,7 @@ _PREFIXES = ("ab", "be", "ver")  # "Abrechnung" is none of "Rechnung"
 
 
 @lru_cache(maxsize=8_192)
+@lru_cache(maxsize=16_384)
 def _affixes(word: str) -> tuple[str, ...]:
     """The lexicon's compound parts that this word begins or ends with."""
     known: Lexicon = lexicon()

@@ -7,6 +7,7 @@ changes the rules here makes them strangers to what was learned before.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 _WORD = re.compile(
@@ -16,19 +17,26 @@ _WORD = re.compile(
     r"(?:[-\u00ad\u2010]\n[^\W\d_\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{1,40})?"  # broken at a line's end, as narrow columns have it
 )
 
+_ASCII_WORD = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|[A-Za-z]{2,40}(?:-\n[A-Za-z]{1,40})?", re.ASCII)
+"""What `_WORD` finds in ASCII, in half the time."""
+
 _BREAK = re.compile(r"[-\u00ad\u2010]\n")
 
 _ENDINGS = ("ern", "es", "en", "er", "em", "e", "s", "n")
 
 
-def words(text: str) -> list[tuple[str, int, int]]:
-    """Every word as its term, with where it starts and ends in `text`."""
-    return [(term(match[0]), match.start(), match.end()) for match in _WORD.finditer(text)]
-
-
 def terms(text: str) -> list[str]:
     """Every word as its term, in order."""
-    return [term(word) for word in _WORD.findall(text)]
+    return [term(word) for word in _pattern(text).findall(text)]
+
+
+def spans(text: str) -> Iterator[tuple[int, int]]:
+    """Where each word of `terms(text)` stands in the text: start and end."""
+    return (match.span() for match in _pattern(text).finditer(text))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return _ASCII_WORD if text.isascii() else _WORD
 
 
 def folded(word: str) -> str:

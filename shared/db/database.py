@@ -126,12 +126,13 @@ class Database:
             yield transaction
 
     @asynccontextmanager
-    async def system(self) -> AsyncIterator[Transaction]:
+    async def system(self, settings: str = "") -> AsyncIterator[Transaction]:
         """A transaction that sees all rows: sign-in by address, look-up of tokens, broker, schedules, admin.
 
-        A test lists the modules that may call this. Raises Unavailable if PostgreSQL cannot be reached.
+        `settings` are SET LOCAL statements that hold in it. A test lists the modules that may call this. Raises Unavailable if PostgreSQL
+        cannot be reached.
         """
-        async with self._transaction("BEGIN; SET LOCAL ROLE docuvault_system") as transaction:
+        async with self._transaction(f"BEGIN; SET LOCAL ROLE docuvault_system; {settings}") as transaction:
             yield transaction
 
     async def ping(self) -> None:

@@ -79,12 +79,14 @@ async def propose(
 
     None says nothing. `place` tells people where the date stands (“page 1: Hamburg, 3 May 2024”). `sender` is the name as it is written,
     which the owner's corrections may know by another one. What makes no sense as a title or a name counts as None. The document's row is
-    locked. A changed title is indexed at once, unless the caller does it. Raises NotFound.
+    locked if anything is said. A changed title is indexed at once, unless the caller does it. Raises NotFound.
     """
     assert source in get_args(DetailSource), source
+    title = filenames.sane_title(title)
+    if title is None and issued_on is None and sender is None:
+        return frozenset()
     present = await locked(tx, owner_id, document_id)
     proposed: dict[str, Any] = {}
-    title = filenames.sane_title(title)
     if title is not None and present.gives_way("title", source):
         proposed |= {"title": title, "title_source": source}
     if issued_on is not None and present.gives_way("issued_on", source):

@@ -228,8 +228,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
         notes=names.notes,
         pages=extraction.pages,
     )
-    if indexed.is_cut:
-        await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
+    await warnings.note_index_cut_short(tx, indexed, owner_id=work.owner_id, document_id=work.id)
     found = await paper_details.propose(
         tx,
         owner_id=work.owner_id,

@@ -91,12 +91,13 @@ async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
         """,
         keys,
         row=_Compared,
+        binary=True,
     )
     prints = {one.document_id: Fingerprint([], one.words, one.numbers) for one in compared}
     mine = prints.pop(document_id, None)
     if mine is None:
         return
-    alike = [(likeness.likeness(mine, other), other_id) for other_id, other in prints.items()]
+    alike = zip(likeness.likeness(mine, list(prints.values())), prints, strict=True)
     best = sorted((pair for pair in alike if pair[0] >= ALIKE_FROM), reverse=True)[:PAIRS]
     if best:
         await tx.execute(

@@ -16,6 +16,7 @@ from shared.documents.name_keys import name_key
 from shared.documents.senders import alias_key
 from shared.errors import ValidationFailed
 from shared.extraction import content_types
+from shared.search import stems
 
 FilterValue = TypeVar("FilterValue")
 
@@ -38,7 +39,7 @@ async def narrowed(db: TenantDatabase, filters: Filters, asked: Iterable[tuple[s
         elif name == "type":
             filters = replace(filters, content_types=_both(filters.content_types, _types(value), name, value))
         elif name == "language":
-            filters = replace(filters, languages=_both(filters.languages, (value.lower(),), name, value))
+            filters = replace(filters, languages=_both(filters.languages, _languages(name, value), name, value))
         elif name == "after":
             day = _day(name, value)
             filters = replace(filters, dated_after=max(day, filters.dated_after or day))
@@ -88,6 +89,14 @@ async def _senders(db: TenantDatabase, value: str) -> tuple[UUID, ...]:
     if not sender_ids:
         raise _wrong("sender", value, "no document comes from a sender of this name")
     return tuple(sender_ids)
+
+
+def _languages(name: str, value: str) -> tuple[str, ...]:
+    """A language by its code or its English name."""
+    named = tuple(code for code, language in stems.LANGUAGES.items() if language == value.lower())
+    if not named and not (len(value) == 2 and value.isascii() and value.isalpha()):
+        raise _wrong(name, value, "a language is named by two letters, as in language:de, or in English, as in language:german")
+    return named or (value.lower(),)
 
 
 def _types(value: str) -> tuple[str, ...]:

@@ -278,8 +278,7 @@ async def _finish(tx: Transaction, work: _Slice, document: _ScannedDocument, lef
         notes=document.notes,
         pages=pages,
     )
-    if indexed.is_cut:
-        await warnings.set_index_cut_short(tx, owner_id=work.owner_id, document_id=work.id)
+    await warnings.note_index_cut_short(tx, indexed, owner_id=work.owner_id, document_id=work.id)
     await lookalikes.note(tx, owner_id=work.owner_id, document_id=work.id, pages=pages)
     await tx.execute(
         "DELETE FROM document_recognition WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}

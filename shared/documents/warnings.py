@@ -5,15 +5,19 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from shared.db import Transaction
+from shared.search.index import Indexed
 
 INDEX_CUT_SHORT = "index_cut_short"
-_INDEX_CUT_SHORT_DETAIL = (
+_WITHOUT_WORDS = (
     "The text holds more different words than one document may be searched for. The last of them, numbers first, are not found."
 )
+_WITHOUT_PHRASES = "The text is so long that phrases are found in its first part only. Each of its words is found."
 
 
-async def set_index_cut_short(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
-    """Says on the document that a part of its text cannot be found; once, however often it is indexed."""
+async def note_index_cut_short(tx: Transaction, indexed: Indexed, *, owner_id: UUID, document_id: UUID) -> None:
+    """Says on the document if a part of its text cannot be found; once, however often it is indexed."""
+    if not (indexed.is_cut or indexed.is_without_phrases):
+        return
     await tx.execute(
         """
         UPDATE documents
@@ -22,7 +26,7 @@ async def set_index_cut_short(tx: Transaction, *, owner_id: UUID, document_id: U
         WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {
-            "warning": Jsonb([{"code": INDEX_CUT_SHORT, "detail": _INDEX_CUT_SHORT_DETAIL}]),
+            "warning": Jsonb([{"code": INDEX_CUT_SHORT, "detail": _WITHOUT_WORDS if indexed.is_cut else _WITHOUT_PHRASES}]),
             "code": INDEX_CUT_SHORT,
             "owner": owner_id,
             "id": document_id,

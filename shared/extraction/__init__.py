@@ -36,8 +36,7 @@ from shared.extraction.failures import (
 )
 from shared.extraction.formats import Scan
 from shared.extraction.limits import (
-    MAX_EMAIL_ATTACHMENTS,
-    MAX_PAGES,
+    MAX_PAGES_IN_ALL,
     MAX_TEXT_CHARACTERS,
     MAX_TITLE,
     MAX_WARNINGS,
@@ -229,7 +228,7 @@ def _checked(value: dict[str, Any], blob: bytes) -> Extraction:
         isinstance(content_type := value.get("content_type"), str)
         and content_type in SUPPORTED
         and isinstance(pages, list)
-        and len(pages) <= (1 + MAX_EMAIL_ATTACHMENTS) * MAX_PAGES
+        and len(pages) <= MAX_PAGES_IN_ALL
         and all(_is_text(page) for page in pages)
         and sum(map(len, pages)) <= MAX_TEXT_CHARACTERS
         and (page_count is None or (type(page_count) is int and 0 <= page_count < 2**31))

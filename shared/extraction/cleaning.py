@@ -9,7 +9,7 @@ _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe
 # soft hyphens, joiners of nothing and marks of direction would keep words from being found; ligatures too
 _INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufb00-\ufb06]")
 _LIGATURES = {"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
-_BREAKS = re.compile("\r\n?|[\x0b\x85\u2028]")
+_BREAKS = re.compile("[\x0b\x85\u2028]")
 _BLANKS = re.compile(r"(?<![ \t\u00a0])[ \t\u00a0]+\n")  # looked at from where a run begins only, or it takes the square of its length
 _GAPS = re.compile(r"\n{4,}")
 
@@ -36,6 +36,9 @@ def _too_many_marks_in(text: str) -> re.Pattern[str]:
 
 def clean(text: str) -> str:
     """NFC (Unicode Standard Annex 15), line breaks as \\n, no controls, lone surrogates, ligatures, invisible marks or trailing blanks."""
+    # what most texts have none of is looked for as a string first, which is ten times as fast
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _UNWANTED.sub("", _BREAKS.sub("\n", text))
     if not text.isascii():
         text = _INVISIBLE.sub(lambda mark: _LIGATURES.get(mark[0], ""), text)
@@ -43,7 +46,11 @@ def clean(text: str) -> str:
         # last, as what stood between a letter and its accent is gone now
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
-    return _GAPS.sub("\n\n\n", _BLANKS.sub("\n", text)).strip("\n ")
+    if any(blank in text for blank in (" \n", "\t\n", "\u00a0\n")):
+        text = _BLANKS.sub("\n", text)
+    if "\n\n\n\n" in text:
+        text = _GAPS.sub("\n\n\n", text)
+    return text.strip("\n ")
 
 
 def is_clean(text: str) -> bool:

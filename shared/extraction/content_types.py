@@ -76,6 +76,8 @@ _MAIN_STREAMS = {
 }  # fmt: skip
 """The stream that tells what a compound file is, in lower case."""
 _BITMAP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
+_BITMAP_WITHOUT_NULS = re.compile(rb"P[4-7]\n(?:#[^\n]{0,200}\n)?(?:\d{1,6} \d{1,6}\n|WIDTH \d)")
+"""Netpbm's pictures, which would pass for text in an old encoding."""
 _HEVC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 """Of ISO 23008-12, annex B; those of other codecs (AV1) are not read."""
 _OFFICE_MAIN_PARTS = {"word/": DOCX, "xl/": XLSX, "ppt/": PPTX}
@@ -116,6 +118,8 @@ def detect(file: BinaryIO, filename: str = "") -> str:
     ):
         if head.startswith(signature):
             return kind
+    if _BITMAP_WITHOUT_NULS.match(head):
+        return BINARY
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head[:2] == b"BM" and head[14:18] in _BITMAP_HEADERS:

@@ -78,6 +78,10 @@ _AROUND = 200
 """Bytes kept on either side of one beyond ASCII."""
 _ISO_2022 = ((b"\x1b$)C", "iso2022_kr"), (b"\x1b$)A", "iso-2022-cn"), (b"\x1b$", "iso2022_jp_ext"))
 _HZ = re.compile(rb"~\{(?:[!-}][!-~]){2,}~\}")
+_UTF_7 = re.compile(rb"[A-Za-z ]\+A[L-P][A-Za-z0-9+/]-[A-Za-z ]")
+"""A letter of Western Europe in UTF-7 (RFC 2152), within a word."""
+_EURO = re.compile(r"(?<=\d)\u00a4|(?<=\d )\u00a4|\u00a4(?= ?\d)")
+"""The euro of ISO 8859-15, where ISO 8859-1 has a sign that nobody writes beside a number."""
 _SHIFTED = re.compile(rb"\x0e([^\x0f\n]*)\x0f?")
 _NO_TEXT = bytes(set(range(32)) - set(b"\t\n\r\f\x1b\x1a")) + b"\x7f"
 
@@ -109,7 +113,9 @@ def decode(data: bytes, declared: str | None = None) -> str:
     # UTF-8 with some broken bytes: hardly any other encoding makes valid sequences by chance
     if sum(character > "\x7f" for character in text[:_SAMPLE]) > 2 * text.count("\ufffd", 0, _SAMPLE):
         return text
-    return data.decode(_legacy_encoding(data), "replace")
+    encoding = _legacy_encoding(data)
+    text = data.decode(encoding, "replace")
+    return _EURO.sub("€", text) if encoding == "cp1252" else text
 
 
 def codec(label: str) -> str | None:
@@ -183,6 +189,8 @@ def _escaped(data: bytes) -> str | None:
                 seven = data.replace(escape, b"")
                 text = _SHIFTED.sub(lambda run: bytes(byte | 0x80 for byte in run[1]), seven).decode("gb18030", "replace")
             return text if text.count("\ufffd") <= len(text) // 20 else None
+    if data.isascii() and _UTF_7.search(data[:_SAMPLE]):
+        return _strictly(data, "utf-7")
     if b"~{" in data[:_SAMPLE] and _HZ.search(data[:_SAMPLE]):
         return _strictly(data, "hz")
     return None

@@ -5,9 +5,9 @@ job: JSON `{"task": "module:function", "arguments": {…}, "limits": {…}, "ski
 the socket for the response and the lease. For each job, the task's module may load what children share (`prepare(arguments)`), then a child
 is forked that confines itself and runs `function(document, arguments)`.
 
-- The child writes its response on its socket: the parts of the document as it comes to them (`parts.py`), the length of a JSON text in 4
-  bytes (big-endian), the JSON text, and bytes up to the end.
-- The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …}` (status as waitpid(2) has it).
+- The child writes its response on its socket: the length of a JSON text in 4 bytes (big-endian), the JSON text, and bytes up to the end.
+- The fork server writes how the child ended on the lease, as JSON `{"status": …, "cpu_ms": …, "errors": …, "part": …}`: status as in
+  waitpid(2), part what the child was at, `[kind, number]` or null (`parts.py`).
 - The other end of the lease closed means: nobody waits for this any more. The child is killed.
 - The control socket closed means: the parent is gone, by whatever death. The fork server ends, and its children with it (PDEATHSIG).
 
@@ -27,11 +27,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from importlib.machinery import BuiltinImporter, FrozenImporter
+from mmap import mmap
 from typing import Any, BinaryIO, Never
 
-from shared.extraction import confinement, parts
+from shared.extraction import confinement, heap, parts
 from shared.extraction.failures import EXIT_NOT_CONFINED, ExtractionFailed
 from shared.extraction.limits import KIB, Limits
 
@@ -45,6 +45,7 @@ JobFunction = Callable[[BinaryIO, dict[str, Any]], tuple[dict[str, Any], bytes]]
 class _Child:
     lease: socket.socket
     errors: int
+    place: mmap
 
 
 def main(control_descriptor: int) -> None:
@@ -59,8 +60,9 @@ def main(control_descriptor: int) -> None:
     from shared.extraction import reading
 
     reading.warm_up()
-    ruleset = confinement.landlock_ruleset(confinement.readable_places())
+    prepared = confinement.prepare()
     gc.collect()
+    heap.take_free_pieces()
     gc.freeze()  # keeps the collector from touching, and so copying, pages shared with the children …
     gc.disable()  # … which live for one document and need none
 
@@ -75,7 +77,7 @@ def main(control_descriptor: int) -> None:
                 if job is None:
                     os._exit(0)
                 _prepare(job[0])
-                pid, child = _fork(*job, ruleset=ruleset)
+                pid, child = _fork(*job, prepared=prepared)
                 children[pid] = child
                 selector.register(child.lease, selectors.EVENT_READ, pid)
             elif key.fileobj == wakeup_read:
@@ -110,19 +112,19 @@ def _prepare(job: dict[str, Any]) -> None:
         _complain(_traceback(error))  # the child will do without, or say what is missing
 
 
-def _fork(job: dict[str, Any], descriptors: list[int], ruleset: confinement.Ruleset | None) -> tuple[int, _Child]:
+def _fork(job: dict[str, Any], descriptors: list[int], prepared: confinement.Prepared) -> tuple[int, _Child]:
     document, answer, lease = descriptors
-    errors = os.memfd_create("errors")
+    errors, place = os.memfd_create("errors"), parts.shared_memory()
     server = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _child(job, document, answer, errors, ruleset, server)
+        _child(job, document, answer, errors, place, prepared, server)
     os.close(document)
     os.close(answer)
-    return pid, _Child(socket.socket(fileno=lease), errors)
+    return pid, _Child(socket.socket(fileno=lease), errors, place)
 
 
-def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset: confinement.Ruleset | None, server: int) -> Never:
+def _child(job: dict[str, Any], document: int, answer: int, errors: int, place: mmap, prepared: confinement.Prepared, server: int) -> Never:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -131,18 +133,18 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         os.dup2(null, 0)
         os.dup2(errors, 1)
         os.dup2(errors, 2)
-        _close_all_but(0, 1, 2, document, answer, *([] if ruleset is None else [ruleset.descriptor]))
+        _close_all_but(0, 1, 2, document, answer, *([] if prepared.ruleset is None else [prepared.ruleset.descriptor]))
         module, _, name = job["task"].partition(":")
         task: JobFunction = getattr(importlib.import_module(module), name)
         limits = Limits(**job["limits"])
         os.nice(limits.niceness)  # before the confinement, which lets nobody change priorities
         try:
-            confinement.confine(limits, server, ruleset)
+            confinement.confine(limits, server, prepared)
         except confinement.CannotConfine as error:
             _complain(str(error))
             os._exit(EXIT_NOT_CONFINED)
         sys.meta_path[:] = [BuiltinImporter, FrozenImporter]  # what was not imported by now is not there: no looking for files
-        parts.start(partial(_write, answer), [tuple(part) for part in job["skipped"]])
+        parts.start(place, [tuple(part) for part in job["skipped"]])
         blob = b""
         try:
             with os.fdopen(document, "rb", buffering=0, closefd=False) as file:
@@ -155,8 +157,7 @@ def _child(job: dict[str, Any], document: int, answer: int, errors: int, ruleset
         except MemoryError:
             text = json.dumps({"failed": {"code": "extraction_out_of_memory", "detail": ""}})
         body = text.encode("utf-8", "surrogatepass")
-        _write(answer, len(body).to_bytes(4, "big") + body)
-        _write(answer, blob)
+        _write(answer, b"".join((len(body).to_bytes(4, "big"), body, blob)))
         os._exit(0)
     except BaseException as error:
         _complain(_traceback(error))
@@ -211,6 +212,7 @@ def _report(child: _Child, status: int, usage: resource.struct_rusage) -> None:
         "status": status,
         "cpu_ms": round((usage.ru_utime + usage.ru_stime) * 1000, 1),
         "errors": errors.decode("utf-8", "replace"),
+        "part": parts.announced(child.place),
     }
     try:
         child.lease.send(json.dumps(report).encode(), socket.MSG_DONTWAIT)
@@ -219,6 +221,7 @@ def _report(child: _Child, status: int, usage: resource.struct_rusage) -> None:
     finally:
         child.lease.close()
         os.close(child.errors)
+        child.place.close()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ are told by it.
 """
 
 import re
+import unicodedata
 from collections import Counter
 
 _WORDS = {
@@ -91,6 +92,52 @@ _WEIGHTS = {language: {word: 1 / _SHARED[word] for word in words} for language, 
 _WEIGHTS["da"] |= dict.fromkeys(("af", "hvad", "jeg", "mig", "nogle", "meget", "efter", "kontrakten", "beløbet", "gør"), 1.0)
 _WEIGHTS["no"] |= dict.fromkeys(("av", "hva", "jeg", "meg", "noen", "mye", "etter", "kontrakten", "beløpet", "gjør"), 1.0)
 
+_SPEAKERS: dict[str, list[tuple[str, float]]] = {}
+"""The languages of each word, with its weight there: looked up by the words of a text, few of which are in it."""
+for _language, _weights in _WEIGHTS.items():
+    for _word, _weight in _weights.items():
+        _SPEAKERS.setdefault(_word, []).append((_language, _weight))
+
+_MORE_WORDS = {
+    "sk": """
+        a v na sa je že to s z do o i ako za by pre vo k po sú ale ktorá ktorý alebo od pri jeho bol podľa však so svoje byť sme
+        vás nie tiež ktoré keď už len bude budú budeme prosíme
+    """,
+    "hr": """
+        i u na se je da su za od s iz o kao koji koja koje ne ili bi po što ali to te do sa bio biti će ima nije kod samo prema
+        nakon ove ovaj svoje molimo vas
+    """,
+    "sl": """
+        in v na se je da so za od s z iz o kot ki pa ne ali bi po kar če to do tudi bil biti ima ni pri samo glede ter po te ta
+        vas prosimo bodo lahko
+    """,
+    "vi": """
+        và của là có cho các được trong với một không này khi người đã những để theo từ tại về đến như sẽ vui lòng hoặc ngày tháng
+    """,
+    "et": """
+        ja on ei et see oli ka kui aga või mis oma kuni nii tema kes siis võib olla peab palume meie teie järgi mitte ning selle
+    """,
+    "lv": """
+        un ir ka ar no uz par kas lai bet vai arī pēc līdz to tika šo jūs mēs lūdzam nav būs pie kā tas viņš savu
+    """,
+    "lt": """
+        ir yra kad su iš į apie kas bet ar taip pat po iki tai buvo šį jūs mes prašome nėra bus prie kaip savo arba už dėl
+    """,
+}  # fmt: skip
+"""Languages that search has no dictionary of, so that `detect` does not name them."""
+
+
+def _plain(text: str) -> str:
+    """The text without marks on its letters: all that is left of them if it was recognised as another language."""
+    return "".join(character for character in unicodedata.normalize("NFD", text) if not unicodedata.combining(character)).translate(
+        _STROKES
+    )
+
+
+_STROKES = str.maketrans("łøđıæœħ", "lodiaoh")
+_PLAIN_LISTS = {language: frozenset(_plain(words).split()) for language, words in (_WORDS | _MORE_WORDS).items()}
+_SHARED_PLAIN = Counter(word for words in _PLAIN_LISTS.values() for word in words)
+
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
     ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
@@ -114,6 +161,10 @@ _SAMPLE = 20_000
 _ENOUGH = 3.0
 """Weight of small words below which we say nothing: some three or four words that only this language has."""
 
+_DIFFERENT_WORDS, _SMALL_SHARE = 5, 0.12
+"""Different small words, and their share of all words, below which accents say nothing: the days in opening hours ("Do", "Sa", "So") are
+four; prose has a third."""
+
 
 def small_words(language: str) -> frozenset[str]:
     """The commonest words of a language (ISO 639-1), which say nothing by themselves; none for a language that has no list here."""
@@ -123,16 +174,28 @@ def small_words(language: str) -> frozenset[str]:
 def detect(text: str) -> str | None:
     """The language of the text's first 20,000 characters as ISO 639-1 code; None if there is too little to go by."""
     sample = text[:_SAMPLE].lower()
-    if len(_BEYOND_LATIN.findall(sample)) > 5:
+    if not sample.isascii() and len(_BEYOND_LATIN.findall(sample)) > 5:
         spoken = _by_script(sample)
         if spoken is not None:
             return spoken
     counts = Counter(_WORD.findall(sample))
-    scores = {
-        language: sum(weight * counts[word] for word, weight in weights.items() if word in counts) for language, weights in _WEIGHTS.items()
-    }
+    scores = dict.fromkeys(_WEIGHTS, 0.0)
+    for word, count in counts.items():
+        for language, weight in _SPEAKERS.get(word, ()):
+            scores[language] += weight * count
     best, score = max(scores.items(), key=lambda item: item[1])
     return best if score >= _ENOUGH else None
+
+
+def guess_without_accents(text: str) -> str | None:
+    """The language of text that was recognised as another one, so that its accents are missing or wrong: among more languages than
+    `detect` knows, and only if it is clearer than any other. ISO 639-1; None if there is too little to go by."""
+    words = _WORD.findall(_plain(text[:_SAMPLE].lower()))
+    present = set(words)
+    scores = sorted((sum(1 / _SHARED_PLAIN[word] for word in known & present), language) for language, known in _PLAIN_LISTS.items())
+    (second, _), (score, best) = scores[-2:]
+    sure = score >= max(_ENOUGH, 1.3 * second) and len(_PLAIN_LISTS[best] & present) >= _DIFFERENT_WORDS
+    return best if sure and sum(word in _PLAIN_LISTS[best] for word in words) >= _SMALL_SHARE * len(words) else None
 
 
 def _by_script(sample: str) -> str | None:

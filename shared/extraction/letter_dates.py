@@ -171,6 +171,8 @@ def _weighed(text: str, language: str | None, today: date, *, is_end: bool) -> l
     for line in lines:
         starts.append(starts[-1] + len(line) + 1)
     dates = [found for found in written_dates.find(text, language) if OLDEST <= found.on <= today + AHEAD]
+    if not dates:
+        return []
     by_line: dict[int, list[WrittenDate]] = {}
     for found in dates:
         by_line.setdefault(bisect_right(starts, found.start) - 1, []).append(found)

@@ -78,6 +78,8 @@ _TOWN = re.compile(
     r"|〒\d{3}-\d{4})"
 )
 _SEPARATOR = re.compile(r"\s*[·•|∙▪‣●*]\s*|\s+[-–—]\s+|,\s+|;\s+| {3,}|\t+")
+_MAY_SEPARATE = re.compile(r"[·•|∙▪‣●*–—,;\t-]|   ")
+"""Stands in each separator, and is found much sooner."""
 _PO_BOX = re.compile(r"\b(?:postfach|p\.?\s?o\.? box|bp|casilla)\b", re.IGNORECASE)
 _CONTACT = re.compile(
     r"@|www\.|https?:|\b(?:tel|telefon|phone|fax|mobil|e-?mail|iban|bic|ust|steuernr|hrb|vat|tva|seite|page|datum|date|kunden|customer|account"
@@ -151,6 +153,8 @@ def _filled(text: str) -> list[str]:
 
 def _parts(line: str) -> list[str]:
     """What separators divide a line into; a legal form belongs to the name before it."""
+    if _MAY_SEPARATE.search(line) is None:
+        return [line] if line else []
     parts: list[str] = []
     for part in _SEPARATOR.split(line):
         if parts and part and (_FIRM.fullmatch(_folded(part)) or _SHORT_FIRM.fullmatch(part)):

@@ -64,8 +64,11 @@ QUICK_CPU_SECONDS = FULL_READING.cpu_seconds
 """CPU time of a document until its first picture is recognised; a parser sent in circles takes all it gets. 2,000 dense pages of a PDF take
 10 s; it is read as far as half of this goes."""
 
-MAX_EMAIL_ATTACHMENTS = 20
-"""Attachments of an e-mail whose text is read along with it."""
+MAX_EMAIL_ATTACHMENTS = 200
+"""Attachments of an e-mail or a PDF whose text is read along with it, as far as half of QUICK_CPU_SECONDS goes; the others are named."""
+
+MAX_PAGES_IN_ALL = 21 * MAX_PAGES
+"""Pages read of a document and all that is attached to it."""
 
 MAX_TITLE = 500
 MAX_WARNINGS = 50

@@ -7,6 +7,7 @@ that has a language counts. Folders travel as one string, like PATH.
 import os
 import sysconfig
 from glob import glob
+from itertools import chain, zip_longest
 from pathlib import Path
 
 _SYSTEM = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/usr/share/tesseract/tessdata", "/usr/local/share/tessdata")
@@ -14,6 +15,7 @@ _SYSTEM = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/usr/s
 BY_LANGUAGE = {
     "fr": "fra", "es": "spa", "it": "ita", "pt": "por", "nl": "nld", "pl": "pol", "cs": "ces", "sv": "swe", "da": "dan", "no": "nor",
     "fi": "fin", "hu": "hun", "ro": "ron", "tr": "tur", "ca": "cat", "de": "deu", "en": "eng",
+    "sk": "slk", "hr": "hrv", "sl": "slv", "vi": "vie", "et": "est", "lv": "lav", "lt": "lit",
 }  # fmt: skip
 """Tesseract's name of a language in Latin script by its ISO 639-1 code."""
 
@@ -28,12 +30,13 @@ BY_SCRIPT = {
 NAMES = {
     "fr": "French", "es": "Spanish", "it": "Italian", "pt": "Portuguese", "pl": "Polish", "cs": "Czech", "sv": "Swedish", "da": "Danish",
     "no": "Norwegian", "fi": "Finnish", "hu": "Hungarian", "ro": "Romanian", "tr": "Turkish", "ca": "Catalan", "de": "German",
-    "en": "English", "nl": "Dutch",
+    "en": "English", "nl": "Dutch", "sk": "Slovak", "hr": "Croatian", "sl": "Slovenian", "vi": "Vietnamese", "et": "Estonian",
+    "lv": "Latvian", "lt": "Lithuanian",
 }  # fmt: skip
 PLAIN = {"en", "nl"}
 """Languages that hardly have a letter beyond ASCII: they are read well with the data of any other."""
 
-MAX_LOADED = 12
+MAX_LOADED = 20
 """Languages that are loaded besides those of the settings; each takes a tenth of a second once, and some 10 MB."""
 
 
@@ -52,8 +55,11 @@ def folder_of(code: str, places: str) -> str | None:
 
 
 def besides(languages: list[str], places: str) -> list[str]:
-    """The languages there are data of besides those, as many as are loaded."""
-    known = dict.fromkeys((*BY_LANGUAGE.values(), *(code for codes in BY_SCRIPT.values() for code in codes)))
+    """The languages there are data of besides those, as many as are loaded: if all that Debian has are installed, the likeliest of each
+    script and those of Latin letters in turn."""
+    likeliest = dict.fromkeys(codes[0] for codes in BY_SCRIPT.values())
+    others = (code for codes in BY_SCRIPT.values() for code in codes)
+    known = dict.fromkeys((*filter(None, chain.from_iterable(zip_longest(BY_LANGUAGE.values(), likeliest))), *others))
     return [code for code in known if code not in languages and folder_of(code, places)][:MAX_LOADED]
 
 

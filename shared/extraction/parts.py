@@ -2,13 +2,16 @@
 
     if parts.begin("attachment", number): ...   # False: it has made a reader crash before, so it is left out
 
-A child announces them to its parent, which has the document read again without the part at which a child died (`sandbox.run`). Without a
-parent (`start` was not called) nothing is announced and nothing left out. One process reads one document, so the state is the module's.
+A child announces them in memory that it shares with its fork server: a write to a socket for each would wake up the parent, eight times for
+a PDF of two pages. If the child dies, the fork server reports what stands there, and the document is read again without that part
+(`sandbox.run`). Without such memory (`start` was not called) nothing is announced and nothing left out. One process reads one document, so
+the state is the module's.
 """
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from mmap import mmap
 
 KINDS = ("document", "page", "picture", "thumbnail", "attachment")
 """What can be left out alone: a page; the text on the picture that a page is; the thumbnail; an attachment. "document": no part but the
@@ -19,27 +22,32 @@ LAST = 2**31 - 1
 Skipped = tuple[str, int, int]
 """A kind, and the first and the last number (from 1) of parts to leave out."""
 
-_FRAME = struct.Struct(">4xBI")  # no message begins with four zeros, which would be its length
+_PLACE = struct.Struct("=BI")
 
-_send: Callable[[bytes], None] | None = None
+_place: mmap | None = None
 _skipped: list[Skipped] = []
 _nested = 0
 
 
-def start(send: Callable[[bytes], None], skipped: Sequence[Skipped]) -> None:
-    """From here on announce parts through `send` and leave out `skipped`."""
-    global _send
-    _send = send
+def shared_memory() -> mmap:
+    """Memory for the announcements of one child, to be made before it is forked."""
+    return mmap(-1, _PLACE.size)
+
+
+def start(place: mmap, skipped: Sequence[Skipped]) -> None:
+    """From here on announce parts in `place` and leave out `skipped`."""
+    global _place
+    _place = place
     _skipped[:] = skipped
 
 
 def begin(kind: str, number: int = 0) -> bool:
     """Announce that this part is read next; False if it is to be left out."""
-    if _nested or _send is None:
+    if _nested or _place is None:
         return True
     if any(kind == skipped and first <= number <= last for skipped, first, last in _skipped):
         return False
-    _send(_FRAME.pack(KINDS.index(kind), number))
+    _PLACE.pack_into(_place, 0, KINDS.index(kind), number)
     return True
 
 
@@ -54,11 +62,7 @@ def inside() -> Iterator[None]:
         _nested -= 1
 
 
-def split(data: bytes) -> tuple[tuple[str, int] | None, bytes]:
-    """What a child sent: the last part it announced, and the rest."""
-    part, position = None, 0
-    while len(data) - position >= _FRAME.size and data[position : position + 4] == bytes(4):
-        kind, number = _FRAME.unpack_from(data, position)
-        part = (KINDS[kind], number) if 0 < kind < len(KINDS) else None
-        position += _FRAME.size
-    return part, data[position:]
+def announced(place: mmap) -> tuple[str, int] | None:
+    """The last part that a child announced there, believing nothing; None for the document as a whole."""
+    kind, number = _PLACE.unpack_from(place)
+    return (KINDS[kind], number) if 0 < kind < len(KINDS) else None

@@ -267,6 +267,8 @@ def _bounded(raw: list[str]) -> tuple[list[str], bool]:
 def _cut_short(reading: Reading, pages: int, cut: bool) -> str:
     if cut:
         return f"The document holds more text than the {MAX_TEXT_CHARACTERS:,} characters that are read of one document."
+    if reading.left_out:
+        return reading.left_out
     if reading.page_count is not None and reading.page_count > pages:
         return f"{pages:,} of {reading.page_count:,} pages were read."
     return "The document is longer than what is read of one document; its end was left out."

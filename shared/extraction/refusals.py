@@ -11,7 +11,8 @@ _ADVICE = {
     _UNPACK: "zip 7z rar gz tgz bz2 xz zst tar cab iso dmg jar pst ost mbx",
     _AS_OFFICE: "wpd wps wri sxw sxc sxi 123 wk1 wk3 wk4 qpw hwp abw pages numbers key doc dot xls xlt ppt pps pot xlsb",
     _AS_PDF: "odf odc odb vsd vsdx pub xps oxps one dwg dxf ai eps ps indd cdr djvu djv mobi azw azw3 fb2 svg psd xcf mpp tex dvi p7m",
-    "Save it as JPEG or PNG and upload that.": "avif jxl raw cr2 cr3 nef arw dng orf rw2 ico jp2 j2k pcx tga emf wmf ppm pgm pbm",
+    "Save its tables as CSV or XLSX and upload those.": "sqlite sqlite3 db mdb accdb dbf parquet feather avro orc",
+    "Save it as JPEG or PNG and upload that.": "avif jxl raw cr2 cr3 nef arw dng orf rw2 ico jp2 j2k pcx tga emf wmf ppm pgm pbm pam pnm",
     "Only documents and pictures can be kept here, no recordings.": "mp3 wav flac ogg m4a aac wma opus mp4 mov avi mkv webm wmv mpg 3gp",
     "Programs cannot be kept here.": "exe dll msi com bat apk deb rpm bin so dylib",
 }

@@ -114,7 +114,7 @@ async def _run_once(
     if not report:
         raise SandboxUnavailable("The process that reads documents was stopped; it is started again.")
     ended = json.loads(report)
-    judge = partial(_finished, bytes(data), ended["status"], ended["cpu_ms"], ended["errors"], limits)
+    judge = partial(_finished, bytes(data), ended, limits)
     # a long text would hold the event loop up
     return judge() if len(data) < _LONG else await asyncio.to_thread(judge)
 
@@ -137,16 +137,16 @@ async def _read_to_end(loop: asyncio.AbstractEventLoop, answer: socket.socket, d
             raise ExtractionCrashed("The file made its reader answer without end.")
 
 
-def _finished(data: bytes, status: int, cpu_ms: float, errors: str, limits: Limits) -> Finished:
-    """Judge how a child ended (`status` as of waitpid(2)) and take its response apart."""
-    part, message = parts.split(data)
+def _finished(data: bytes, ended: dict[str, Any], limits: Limits) -> Finished:
+    """Judge how a child ended, as its fork server reports it, and take its response apart."""
+    status, cpu_ms, errors = ended["status"], ended["cpu_ms"], ended["errors"]
     level = logging.WARNING if status != 0 or "Traceback" in errors else logging.DEBUG
     _log.log(level, "a child of the sandbox ended with status %d: %s", os.waitstatus_to_exitcode(status), errors[-2000:].strip())
     if status != 0:
         died = _cause_of_death(status, cpu_ms, errors, limits)
-        died.part = part
+        died.part = ended["part"]
         raise died
-    return _taken_apart(message, cpu_ms)
+    return _taken_apart(data, cpu_ms)
 
 
 def _cause_of_death(status: int, cpu_ms: float, errors: str, limits: Limits) -> ExtractionFailed:

@@ -47,7 +47,7 @@ _MONTH_NAMES = (
     "desember",
 )
 _AMBIGUOUS = {"listopada": {"pl": 11, "hr": 10, "cs": 11}, "srpna": {"cs": 8}, "lipnja": {"hr": 6}}
-_NAME = "[^\\W\\d_]{3,13}"
+_NAME = "[^\\W\\d_]{3,13}+"
 _YEAR = "(?:1[89]|20)\\d\\d"
 _DATES = re.compile(
     rf"""(?<![\w/.\-:])(?:
@@ -62,6 +62,7 @@ _DATES = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
+_DIGIT = re.compile(r"\d")
 _ERAS = {"令和": 2018, "平成": 1988, "昭和": 1925}
 _AMERICAN = re.compile(r"\b[A-Z]{2} \d{5}(?:-\d{4})?\b|\(\d{3}\) \d{3}-\d{4}|\bZIP\b|\bUSA\b|United States|\bSSN\b|\bIRS\b")
 _NOT_AMERICAN = re.compile(
@@ -82,6 +83,8 @@ class WrittenDate:
 
 def find(text: str, language: str | None) -> list[WrittenDate]:
     """Every date of the text that exists, in order; `language` is ISO 639-1."""
+    if _DIGIT.search(text) is None:
+        return []
     matches = list(_DATES.finditer(text))
     month_first = _is_month_first(text, matches, language)
     return [found for match in matches if (found := _read(match, month_first, language)) is not None]

@@ -28,9 +28,10 @@ _LARGE = 200_000
 
 @dataclass(frozen=True)
 class Indexed:
-    """What became of a document's text: `is_cut` where it has more different words than can be found."""
+    """What became of a document's text: `is_cut` if it has more words than can be found, `is_without_phrases` if it has more phrases."""
 
     is_cut: bool
+    is_without_phrases: bool
 
 
 async def index(
@@ -64,16 +65,19 @@ async def index(
             SELECT %(owner)s, string_to_array(%(new_words)s, chr(10)), string_to_array(%(new_lexemes)s, chr(10)) WHERE %(new_words)s <> ''
         ), written AS (
             INSERT INTO document_search (
-                document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, analysis
+                document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, neighbours,
+                further, analysis
             )
             VALUES (
                 %(id)s, %(owner)s, %(language)s, %(contents)s::tsvector, %(name)s::tsvector, %(words)s, nextval('search_numbers'),
-                string_to_array(%(lexemes)s, chr(10)), %(frequencies)b, %(length_code)s, %(analysis)s
+                string_to_array(%(lexemes)s, chr(10)), %(frequencies)b, %(length_code)s, %(neighbours)b,
+                %(further)s::text[]::tsvector[], %(analysis)s
             )
             ON CONFLICT (document_id) DO UPDATE
             SET language = excluded.language, contents = excluded.contents, name = excluded.name, words = excluded.words,
                 number = excluded.number, lexemes = excluded.lexemes, frequencies = excluded.frequencies,
-                length_code = excluded.length_code, analysis = excluded.analysis
+                length_code = excluded.length_code, neighbours = excluded.neighbours,
+                further = excluded.further, analysis = excluded.analysis
         )
         SELECT 1
         """,
@@ -87,6 +91,8 @@ async def index(
             "lexemes": "\n".join(made.lexemes),
             "frequencies": made.frequencies,
             "length_code": length_code(made.words),
+            "neighbours": made.neighbours,
+            "further": made.further or None,
             "analysis": ANALYSIS,
             "passage_words": made.passage_words,
             "passage_pages": made.passage_pages,
@@ -98,7 +104,7 @@ async def index(
     # By the random bits of the document's id, so that every owner's turn comes, whoever else writes.
     if document_id.int % MERGE_TRIED_EVERY == 0:
         await tx.execute("SELECT merge_search_changes(%(owner)s, %(enough)s)", {"owner": owner_id, "enough": MERGE_EVERY})
-    return Indexed(is_cut=made.is_cut)
+    return Indexed(is_cut=made.is_cut, is_without_phrases=made.is_without_phrases)
 
 
 @dataclass(frozen=True)

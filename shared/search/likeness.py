@@ -56,16 +56,25 @@ def fingerprint(pages: Sequence[str]) -> Fingerprint | None:
     return Fingerprint(bands, signature.tobytes(), _signature(numbers).tobytes() if len(numbers) >= FEWEST_NUMBERS else b"")
 
 
-def likeness(first: Fingerprint, second: Fingerprint) -> float:
-    """From 0 to 1; 1 for texts of the same words and numbers, in whatever places pairs of them stand."""
-    common = _common(first.words, second.words)
-    return min(common, _common(first.numbers, second.numbers)) if first.numbers and second.numbers else common
-
-
-def _common(first: bytes, second: bytes) -> float:
+def likeness(mine: Fingerprint, others: Sequence[Fingerprint]) -> list[float]:
+    """Of one text with each of the others, from 0 to 1: 1 for texts of the same words and numbers, wherever pairs of them stand."""
     import numpy as np
 
-    return float(np.mean(np.frombuffer(first, np.uint32) == np.frombuffer(second, np.uint32)))
+    if not others:
+        return []
+    alike = _in_common(mine.words, [other.words for other in others])
+    if mine.numbers:
+        # Whose own are not known is not judged by them.
+        alike = np.minimum(alike, _in_common(mine.numbers, [other.numbers or mine.numbers for other in others]))
+    return [float(value) for value in alike]
+
+
+def _in_common(mine: bytes, others: Sequence[bytes]) -> "NDArray[np.float64]":
+    """The share of a signature's hashes that each of the others has, too."""
+    import numpy as np
+
+    signatures = np.frombuffer(b"".join(others), np.uint32).reshape(len(others), HASHES)
+    return np.asarray((signatures == np.frombuffer(mine, np.uint32)).mean(axis=1), np.float64)
 
 
 def _signature(shingles: set[str]) -> "NDArray[np.uint32]":
@@ -74,9 +83,9 @@ def _signature(shingles: set[str]) -> "NDArray[np.uint32]":
     hashes = np.fromiter((zlib.crc32(shingle.encode("utf-8", "replace")) for shingle in shingles), np.uint64, len(shingles))
     factors, offsets = _permutations()
     # Multiply-shift hashing (Dietzfelbinger, 1997): the upper half of a product modulo 2**64.
-    return np.array(
-        [((hashes * factor + offset) >> np.uint64(32)).min() for factor, offset in zip(factors, offsets, strict=True)], np.uint32
-    )
+    drawn = np.multiply.outer(factors, hashes)
+    drawn += offsets[:, np.newaxis]
+    return np.array(drawn.min(axis=1) >> np.uint64(32), np.uint32)
 
 
 @cache

@@ -16,9 +16,8 @@ What is promised:
 - Nothing but the owner's own documents is looked at: row-level security holds for every statement.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -27,18 +26,19 @@ import numpy as np
 from shared.api import cursors
 from shared.db import TenantDatabase, Transaction
 from shared.errors import InvalidCursor
+from shared.search import phrases, ranking, snippets
 from shared.search import plan as plans
-from shared.search import ranking, snippets
-from shared.search.analysis import PASSAGE_WORDS, POSITIONS, POSITIONS_LOST, name_positions, positions_of
+from shared.search.analysis import PASSAGE_WORDS, POSITIONS, name_positions, positions_of
+from shared.search.phrases import PhraseCheck
 from shared.search.plan import Matches, Narrowing, Plan, Ranked
-from shared.search.query import Group, Query, Unit
+from shared.search.query import Query
 from shared.search.ranking import Numbers, Scores
 
 CURSOR_LIMIT = 8_192
 """Characters of a cursor: it carries the query's words with their stems."""
 
-CANDIDATES, MOST_CANDIDATES = 4_000, 30_000
-"""Documents looked at for a page at most, best first; and with a filter that lets more than FEW of them through."""
+CANDIDATES, PHRASE_CANDIDATES, MOST_CANDIDATES = 4_000, 10_000, 30_000
+"""Documents looked at for a page at most, best first; for one with a phrase; and with a filter that lets more than FEW of them through."""
 
 FEW = 4_000
 """Documents that a filter lets through up to which they are told apart before ranking."""
@@ -64,8 +64,9 @@ LONG = 20_000
 EXCERPT = 1600
 """Characters that are read of a page to cut a snippet from."""
 
-LATER_PAGES = 3
-"""Pages without positions that are looked at for a snippet."""
+LATER_PAGES, LATER_PATIENCE, LATER_ALWAYS = 3, 250, 3
+"""Pages without positions that a snippet is tried from; and the milliseconds of the statement after which none is looked for any more, but
+for the first few documents of a page: one may have thousands. The snippet is what has positions, then."""
 
 SourceRow = TypeVar("SourceRow")
 
@@ -221,10 +222,11 @@ async def by_relevance(
             # What is ranked anew may come before or behind, whatever it scored at first.
             behind |= scores >= added.least
         numbers, scores = numbers[behind], scores[behind]
-    most = CANDIDATES
+    check = phrases.check(query, matches.plan)
+    most = PHRASE_CANDIDATES if check.condition else CANDIDATES
     if source.narrowed and matches.narrowed is None:
         # So many that twice a page of them may be shown, if they are spread evenly.
-        most = min(max(CANDIDATES, 2 * (limit + 1) * matches.plan.documents // FEW), MOST_CANDIDATES)
+        most = min(max(most, 2 * (limit + 1) * matches.plan.documents // FEW), MOST_CANDIDATES)
     numbers, scores = ranking.best(numbers, scores, max(most, facets))
     matched = numbers[:facets].tolist() if facets else []
     numbers, scores = numbers[:most], scores[:most]
@@ -235,7 +237,6 @@ async def by_relevance(
         extra = _ADDED_NOW if question else _ADDED_BEFORE
     else:
         extra = _ADDED_BEFORE
-    check = _check(query, matches.plan)
     marks = _marks(query, matches)
     rows = await tx.fetch_all(
         f"""
@@ -264,7 +265,7 @@ async def by_relevance(
             FROM ordered AS o
             CROSS JOIN LATERAL (SELECT {_late(check, f"o.place > {LOOKED_AT}")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.document_id, {check or "true"} AND EXISTS (
+                SELECT s.document_id, {check.condition or "true"} AND EXISTS (
                     SELECT FROM documents AS d WHERE d.id = s.document_id AND {" AND ".join(source.conditions)}
                 ) AS is_hit
                 FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
@@ -289,7 +290,7 @@ async def by_relevance(
             "added_weights": list(added.weights),
             "added_weight": ADDED_WEIGHT,
             "least": added.least,
-            "verify": _verified(query, matches.plan),
+            **check.parameters,
             "key": float(position.key) if position else None,
             "after": int(position.after) if position else None,
             "page": limit + 1,
@@ -429,6 +430,7 @@ _SHOWN = """
                     AND leaf.number >= p.pages[cardinality(p.pages)]
                 CROSS JOIN LATERAL (
                     SELECT min(nullif(strpos(leaf.text, written), 0)) AS at FROM unnest(rarest.written) AS written
+                    WHERE page.nth <= %(later_always)s OR clock_timestamp() < statement_timestamp() + %(later_patience)s * interval '1 ms'
                 ) AS seen
                 WHERE seen.at IS NOT NULL
                 ORDER BY leaf.number LIMIT %(later_pages)s
@@ -474,7 +476,7 @@ async def _sorted(
     conditions = list(source.conditions)
     if position is not None:
         conditions.append(f"({column}, d.id) {beyond} (%(key)s::{kind}, %(after)s::uuid)")
-    check = _check(query, matches.plan)
+    check = phrases.check(query, matches.plan)
     walk = bool(without) or len(numbers) >= SORTED_BY_INDEX * matches.plan.documents
     if walk:
         walked = f"""
@@ -482,7 +484,7 @@ async def _sorted(
             FROM documents AS d
             CROSS JOIN LATERAL (SELECT {_late(check, "d.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT s.number, ({" OR ".join(chosen)}) AND {check or "true"} AS is_hit FROM document_search AS s
+                SELECT s.number, ({" OR ".join(chosen)}) AND ({check.condition or "true"}) AS is_hit FROM document_search AS s
                 WHERE s.document_id = d.id AND s.owner_id = %(owner)s
                 OFFSET 0
             ) AS s
@@ -502,11 +504,13 @@ async def _sorted(
                 JOIN documents AS d ON d.id = s.document_id
                 WHERE {" AND ".join(conditions)}
                 ORDER BY {column} {direction}, d.id {direction}
-                {"OFFSET 0" if check else "LIMIT %(page)s"}
+                {"OFFSET 0" if check.condition else "LIMIT %(page)s"}
             ) AS o
             CROSS JOIN LATERAL (SELECT {_late(check, "o.id IS NOT NULL")} AS is_late OFFSET 0) AS late
             CROSS JOIN LATERAL (
-                SELECT {check or "true"} AS is_hit FROM document_search AS s WHERE s.owner_id = %(owner)s AND s.number = o.number OFFSET 0
+                SELECT {check.condition or "true"} AS is_hit FROM document_search AS s
+                WHERE s.owner_id = %(owner)s AND s.number = o.number
+                OFFSET 0
             ) AS s
             WHERE s.is_hit OR late.is_late
             LIMIT %(page)s
@@ -524,7 +528,7 @@ async def _sorted(
             **{f"{name}_bits": _bits(values) for name, values in among.items()},
             "owner": owner_id,
             "numbers": None if walk else _array(numbers),
-            "verify": _verified(query, matches.plan),
+            **check.parameters,
             "key": position.key if position else None,
             "after": position.after if position else None,
             "page": limit + 1,
@@ -571,67 +575,18 @@ def _array(values: Numbers | Scores) -> str:
     return "{" + ",".join(map(repr, values.tolist())) + "}"
 
 
-# What the words alone cannot tell
+# Phrases
 
 
-def _check(query: Query, plan: Plan) -> str:
-    return "" if _verified(query, plan) is None else "s.contents @@ %(verify)s::tsquery"
-
-
-def _late(check: str, may_be: str) -> str:
+def _late(check: PhraseCheck, may_be: str) -> str:
     """Whether a row of the outer query, which `may_be` speaks of, is looked at past the time: only what is to be checked takes any."""
-    return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check else "false"
-
-
-def _verified(query: Query, plan: Plan) -> str | None:
-    """What must hold of a document's text beyond its having the words, as a tsquery: phrases. None if there are none."""
-    if not any(unit.is_phrase for unit in query.units()):
-        return None
-    return _or(_group(group, plan, len(query.groups) > 1) for group in query.groups)
-
-
-def _group(group: Group, plan: Plan, all_of_them: bool) -> str:
-    about = [unit for _, unit in plans.required(group, plan)]
-    parts = [_tsquery(unit, plan) for unit in about if unit.quoted or (all_of_them and unit.words)]
-    if not parts and about:
-        parts.append(_or(_tsquery(unit, plan) for unit in about))
-    parts += [f"!{_tsquery(unit, plan)}" for unit in group.excluded]
-    return _and(parts)
-
-
-def _tsquery(unit: Unit, plan: Plan) -> str:
-    """A word as any of its stems; a phrase as its words in order."""
-    others = [_literal(spelling) for spelling in unit.spellings]
-    if not unit.words:
-        return _or(others)
-    words = [_or(_literal(lexeme) for lexeme, _ in plan.lexemes.get(word, [(word, 1.0)])) for word in unit.words]
-    phrase = "(" + " <-> ".join(words) + ")"
-    telling = [number for number, word in enumerate(unit.words) if word not in plan.stop_words]
-    if not telling or len(telling) == len(words):
-        return _or([phrase, *others])
-    # Where some word stands too often for all its positions to be kept, it is the small words that are allowed to be any.
-    without = words[telling[0]]
-    for before, number in pairwise(telling):
-        without += f" <{number - before}> {words[number]}"
-    return _or([phrase, _and([f"({without})", _literal(POSITIONS_LOST)]), *others])
-
-
-def _and(parts: Iterable[str]) -> str:
-    return "(" + " & ".join(parts) + ")"
-
-
-def _or(parts: Iterable[str]) -> str:
-    return "(" + " | ".join(parts) + ")"
-
-
-def _literal(lexeme: str) -> str:
-    return "'" + lexeme.replace("\\", "\\\\").replace("'", "''") + "'"
+    return f"{may_be} AND clock_timestamp() > statement_timestamp() + {PATIENCE} * interval '1 ms'" if check.condition else "false"
 
 
 async def _having_phrases(tx: Transaction, owner_id: UUID, query: Query, plan: Plan, numbers: list[int]) -> list[int]:
     """Of documents that have the words those that have the phrases, too, as far as there is time to look."""
-    check = _check(query, plan)
-    if not check or not numbers:
+    check = phrases.check(query, plan)
+    if not check.condition or not numbers:
         return numbers
     having: list[int] = await tx.fetch_value(
         f"""
@@ -639,10 +594,12 @@ async def _having_phrases(tx: Transaction, owner_id: UUID, query: Query, plan: P
         FROM unnest(%(numbers)s::integer[]) AS n (number)
         CROSS JOIN LATERAL (SELECT {_late(check, "n.number IS NOT NULL")} AS is_late OFFSET 0) AS late
         CROSS JOIN LATERAL (
-            SELECT FROM document_search AS s WHERE NOT late.is_late AND s.owner_id = %(owner)s AND s.number = n.number AND {check} OFFSET 0
+            SELECT FROM document_search AS s
+            WHERE NOT late.is_late AND s.owner_id = %(owner)s AND s.number = n.number AND {check.condition}
+            OFFSET 0
         ) AS s
         """,
-        {"numbers": numbers, "owner": owner_id, "verify": _verified(query, plan)},
+        {**check.parameters, "numbers": numbers, "owner": owner_id},
     )
     return having
 
@@ -672,6 +629,8 @@ def _marks(query: Query, matches: Matches) -> dict[str, Any]:
         "marked_written": ["\n".join(written.get(lexeme, ())) for lexeme in marked],
         "passages": POSITIONS // PASSAGE_WORDS,
         "later_pages": LATER_PAGES,
+        "later_patience": LATER_PATIENCE,
+        "later_always": LATER_ALWAYS,
         "excerpt": EXCERPT,
         "half_excerpt": EXCERPT // 2,
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 
 from shared.errors import ValidationFailed
-from shared.search import words
+from shared.search import stems, words
 from shared.search.spellings import spellings
 
 PLAIN_WORDS = 200
@@ -174,9 +174,19 @@ def _unit(match: re.Match[str]) -> tuple[Unit | None, bool]:
         for (left, start), (right, next_start) in pairwise(found)
         if start + len(left) == next_start and words.stands_alone(left) and words.stands_alone(right)
     )
-    others = tuple(dict.fromkeys(lexeme for spelling in spellings(inside.lstrip("-")) for lexeme in spelling.lexemes))
+    others = tuple(
+        dict.fromkeys([*(lexeme for spelling in spellings(inside.lstrip("-")) for lexeme in spelling.lexemes), *_joined_words(inside)])
+    )
     prefix = plain is not None and plain.endswith("*") and len(found) == 1 and len(folded[0]) > 1
     return Unit(folded, spoken, plain is None, pairs, others if plain is not None else (), prefix), negated
+
+
+def _joined_words(text: str) -> Iterator[str]:
+    """What a document may have that writes as one word what a hyphen stands in, in any language."""
+    tokens, starts = words.cut(text)
+    for first, last, joined in words.hyphenated(text, tokens, starts):
+        if first == 0 and last == len(tokens) - 1:
+            yield from stems.in_all(words.spoken(joined), stems.NAMES)
 
 
 def _across_blanks(text: str, pieces: list[re.Match[str]]) -> Iterator[Unit]:

@@ -4,6 +4,7 @@ A word is stemmed as it is written and folded afterwards: many stemmers know end
 with accents has a second stem, of its folded form, so that it is found by people who type without them.
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -31,6 +32,9 @@ _PLURALS = {
     ),
 }  # fmt: skip
 """Endings that Snowball stems apart: plural and singular."""
+
+_FINNISH = re.compile(r"(?<=[uyoö])ks$")
+"""`sopimus` is stemmed `sopimus`, `sopimuksen` `sopimuks`."""
 
 _PLURAL_LETTERS = 5
 """Letters a plural has at least; shorter words only look like one (`mais`)."""
@@ -86,7 +90,7 @@ def _stem(word: str, language: str) -> str:
             word = word[: -len(plural)] + singular
             break
     stem: str = _snowball(language).stemWord(word)
-    return stem
+    return _FINNISH.sub("s", stem) if language == "finnish" else stem
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.ai.terms import folded, term, terms, words
+from shared.ai.terms import folded, spans, term, terms
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_strangers_stay_apart(pair: str) -> None:
 
 def test_words_know_where_they_stand() -> None:
     text = "Die Rechnungen, 2024:\n„Größe“"
-    assert [(word, text[start:end]) for word, start, end in words(text)] == [
+    assert [(word, text[start:end]) for word, (start, end) in zip(terms(text), spans(text), strict=True)] == [
         ("die", "Die"),
         ("rechnung", "Rechnungen"),
         ("2024", "2024"),
@@ -51,9 +51,14 @@ def test_scripts_without_spaces_are_read_by_character() -> None:
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    for word, start, end in words(text):
+    for word, (start, end) in zip(terms(text), spans(text), strict=True):
         assert word == term(text[start:end])
         assert 0 <= start < end <= len(text)
+
+
+@given(st.text(st.sampled_from("aZe 19206-\n.,_'")))
+def test_ascii_alone_is_read_like_ascii_beside_other_letters(text: str) -> None:
+    assert terms(text) == terms(f"{text} ä")
 
 
 @given(st.text(max_size=40))
@@ -63,6 +68,5 @@ def test_folding_is_idempotent(text: str) -> None:
 
 def test_a_word_broken_at_a_lines_end_is_one_word_where_it_stands() -> None:
     text = "The Haftpflicht-\nversicherung, a well-known in­\nvoice - \nend"
-    found = words(text)
-    assert terms("Haftpflichtversicherung invoice") == [term for term, _, _ in found if term not in terms("the a well-known end")]
-    assert [text[start:end] for _, start, end in found][1] == "Haftpflicht-\nversicherung"
+    assert terms("Haftpflichtversicherung invoice") == [term for term in terms(text) if term not in terms("the a well-known end")]
+    assert [text[start:end] for start, end in spans(text)][1] == "Haftpflicht-\nversicherung"

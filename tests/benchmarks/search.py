@@ -1,7 +1,7 @@
 """Search and lists at 50,000 documents of one owner among 200,000.
 
 SEARCH_DOCUMENTS and SEARCH_OWNERS say how many otherwise (`SEARCH_DOCUMENTS=2000000 SEARCH_OWNERS=2`); SEARCH_CACHE names a folder that
-keeps the documents for the next run.
+keeps the documents for the next run; SEARCH_KINDS names the kinds to measure, if not all (`SEARCH_KINDS="phrases; typos"`).
 
 For each kind of query: p50 and p95 in the database (all statements of the call, over a unix socket) and at the client (HTTP as the
 gateway speaks it: token, limits, validation, JSON and all); then what the index takes on disk.
@@ -31,6 +31,7 @@ from tests.services import random_keys
 
 DOCUMENTS, OWNERS = int(os.environ.get("SEARCH_DOCUMENTS", "200000")), int(os.environ.get("SEARCH_OWNERS", "4"))
 ROUNDS = 60
+KINDS = [kind.strip() for kind in os.environ.get("SEARCH_KINDS", "").split(";") if kind.strip()]
 
 
 def run() -> None:
@@ -119,6 +120,8 @@ async def measure(superuser_url: str) -> None:
         kinds = _queries(baseline, owner)
         print(f"{'':34}{'in the database':>22}{'at the client':>22}")
         for kind, parameters in kinds.items():
+            if KINDS and kind not in KINDS:
+                continue
             path = "/api/documents/suggest" if kind == "suggestions" else "/api/documents"
             for one in parameters[:5]:
                 await call(one, path)

@@ -30,7 +30,8 @@ _POSTING: Any = np.dtype([("number", ">i4"), ("frequency", "u1"), ("length", "u1
 _STAGING = """
     CREATE UNLOGGED TABLE made (
         number integer PRIMARY KEY, text text, contents tsvector, name tsvector, words integer, lexemes text[], frequencies bytea,
-        length_code smallint, passage_words integer[], passage_pages integer[], passage_offsets integer[], filename text, title text
+        length_code smallint, neighbours bytea, passage_words integer[], passage_pages integer[], passage_offsets integer[], filename text,
+        title text
     );
     CREATE UNLOGGED TABLE given (number integer, at integer, owner uuid, made integer, id uuid)
 """
@@ -91,7 +92,7 @@ def _analyse(worker: int, url: str, texts: int) -> tuple[dict[str, bytes], dict[
                         postings.setdefault(lexeme, bytearray()).extend(head + frequency.to_bytes(1, "big") + tail)
                     copy.write_row(
                         (
-                            *(number, text, made.contents, made.name, made.words, made.lexemes, made.frequencies, code),
+                            *(number, text, made.contents, made.name, made.words, made.lexemes, made.frequencies, code, made.neighbours),
                             *(made.passage_words, made.passage_pages, made.passage_offsets, filename, title),
                         )
                     )
@@ -124,11 +125,11 @@ def _fill(connection: psycopg.Connection[Any], owners: Sequence[UUID], first: in
     connection.execute(
         f"""
         INSERT INTO document_search (
-            document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, analysis
+            document_id, owner_id, language, contents, name, words, number, lexemes, frequencies, length_code, neighbours, analysis
         )
         SELECT g.id, g.owner, 'english', CASE WHEN {owners_with_text} THEN m.contents ELSE m.name END, m.name, m.words, g.number,
             CASE WHEN {owners_with_text} THEN m.lexemes ELSE '{{}}' END, CASE WHEN {owners_with_text} THEN m.frequencies ELSE '' END,
-            m.length_code, {ANALYSIS}
+            m.length_code, m.neighbours, {ANALYSIS}
         FROM given AS g JOIN made AS m ON m.number = g.made ORDER BY g.number
         """
     )

@@ -67,8 +67,8 @@ def kubectl() -> Path:
 
 
 @contextmanager
-def running(server: Path, folder: Path) -> Iterator[Path]:
-    """A server of this run alone, on this machine alone; the path of a kubeconfig for it."""
+def running(server: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A server of this run alone, on this machine alone; a kubeconfig for it lies in the folder."""
     port = free_port_block(3)
     key = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "accounts.key").write_bytes(key)
@@ -95,7 +95,7 @@ def running(server: Path, folder: Path) -> Iterator[Path]:
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen([server, *etcd, *(f"--{name}={value}" for name, value in flags.items())], stdout=log, stderr=log)
     try:
-        yield folder / "kubeconfig"
+        yield process
     finally:
         process.terminate()
         try:
@@ -105,10 +105,12 @@ def running(server: Path, folder: Path) -> Iterator[Path]:
             process.wait()
 
 
-def until_ready(program: Path, log: Path) -> None:
+def until_ready(process: subprocess.Popen[bytes], program: Path, log: Path) -> None:
     """Returns once it serves. Raises Unprovable."""
     deadline = time.monotonic() + START_SECONDS
     while subprocess.run([program, "get", "--raw", "/readyz"], capture_output=True, check=False).returncode != 0:
+        if process.poll() is not None:
+            raise Unprovable(f"the API server ended with {process.returncode}: {log.read_text()[-1500:]}")
         if time.monotonic() > deadline:
             raise Unprovable(f"the API server is not ready after {START_SECONDS} s: {log.read_text()[-1500:]}")
         time.sleep(0.2)
@@ -130,13 +132,13 @@ def main() -> int:
     try:
         server, program = build(), kubectl()
         started = time.monotonic()
-        with running(server, folder) as kubeconfig:
+        with running(server, folder) as process:
             os.environ |= {
-                "KUBECONFIG": str(kubeconfig),
+                "KUBECONFIG": str(folder / "kubeconfig"),
                 "PATH": f"{program.parent}:{os.environ['PATH']}",
                 "KUBECACHEDIR": str(folder / "cache"),
             }
-            until_ready(program, folder / "server.log")
+            until_ready(process, program, folder / "server.log")
             add_knative(program)
             print(f"an API server with Knative's types: {time.monotonic() - started:.1f} s", flush=True)
             command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", *(sys.argv[1:] or [TESTS])]

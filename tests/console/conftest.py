@@ -20,7 +20,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 from tests import services as run_services
-from tests.system.stack import Stack
+from tests.system.stack import Person, Stack
 
 PATIENCE_MILLISECONDS = 60_000
 """As in tests.system.stack: far beyond what is usual on a busy machine."""
@@ -143,6 +143,16 @@ class Visitor:
             found = await self.page.evaluate("(options) => axe.run(document, options)", options)
             said = [(one["id"], [node["html"][:200] for node in one["nodes"]][:3]) for one in found["violations"]]
             assert said == [], f"{what}, {theme}"
+
+
+async def signed_in(visitor: Visitor) -> Person:
+    """The visitor as a person with an API of their own, too; ends in the library."""
+    person = await visitor.stack.person()
+    visitor.email, visitor.password = person.email, person.password
+    await visitor.open()
+    await visitor.sign_in()
+    await expect(visitor.page.get_by_role("navigation")).to_be_visible()
+    return person
 
 
 NewVisitor = Callable[..., Awaitable[Visitor]]

@@ -6,21 +6,11 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
-from tests.console.conftest import PHONE, NewVisitor, Visitor
+from tests.console.conftest import PHONE, NewVisitor, Visitor, signed_in
 from tests.console.test_console_screens import INVOICE
 from tests.search.test_likeness import misread, paper
 from tests.storage.servers.dav_server import PASSWORD, USER, DavServer
-from tests.system.stack import Person, until
-
-
-async def signed_in(visitor: Visitor) -> Person:
-    """The visitor as a person with an API of their own, too; ends in the library."""
-    person = await visitor.stack.person()
-    visitor.email, visitor.password = person.email, person.password
-    await visitor.open()
-    await visitor.sign_in()
-    await expect(visitor.page.get_by_role("navigation")).to_be_visible()
-    return person
+from tests.system.stack import until
 
 
 def listed(page: Page) -> Any:

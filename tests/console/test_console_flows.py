@@ -268,6 +268,24 @@ async def test_filters_typed_and_clicked_become_chips_and_a_view_brings_them_bac
     await expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
 
 
+async def test_a_word_finds_before_it_is_typed_to_its_end(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.register()
+    await visitor.upload(("bees.txt", b"Of bees and honey."), ("wasps.txt", b"Of wasps and stings."))
+    rows = page.get_by_role("main").get_by_role("listitem")
+    await expect(rows).to_have_count(2)
+    await expect(page.get_by_text("Reading")).to_have_count(0)
+    search = page.get_by_role("textbox", name="Search")
+    await search.press_sequentially("hon")
+    await expect(rows).to_have_count(1)
+    await expect(rows.locator("mark")).to_have_text("honey")
+    await expect(search).to_have_value("hon")
+    await search.press("Enter")
+    await expect(page.get_by_text("Nothing found")).to_be_visible()
+    await search.fill("honeys")  # and its other forms are found as ever
+    await expect(rows).to_have_count(1)
+
+
 async def test_everything_goes_by_keys_alone(visitor: Visitor) -> None:
     page = visitor.page
     await visitor.open()
@@ -421,3 +439,17 @@ async def test_who_finds_no_server_is_told_and_what_is_open_goes_on_when_it_is_b
     finally:
         await visitor.stack.start("gateway")
     await expect(page.get_by_text("Nothing found")).to_be_visible()
+
+
+async def test_who_comes_while_the_server_is_down_is_told_and_it_goes_on_by_itself(visitor: Visitor) -> None:
+    visitor.bearable += ["ERR_", "Failed to load resource"]
+    page = visitor.page
+    await visitor.register()
+    await expect(page.get_by_text("Put in your first documents")).to_be_visible()
+    await page.route("**/api/auth/refresh", lambda route: route.abort())
+    await page.reload()
+    await expect(page.get_by_role("heading", name="DocuVault cannot be opened just now")).to_be_visible()
+    await expect(page.get_by_text("it goes on by itself when it is back")).to_be_visible()
+    await visitor.shuts_nobody_out("cannot-open")
+    await page.unroute("**/api/auth/refresh")
+    await expect(page.get_by_text("Put in your first documents")).to_be_visible()

@@ -9,7 +9,8 @@ import pytest
 from playwright.async_api import expect
 
 from infra.functions import ROOT
-from tests.console.conftest import NewVisitor, Visitor
+from tests.console.conftest import NewVisitor, Visitor, signed_in
+from tests.storage.servers.dav_server import PASSWORD, USER, DavServer
 
 SCAN = (ROOT / "scripts" / "samples" / "electricity-bill-scan.pdf").read_bytes()
 INVOICE = (ROOT / "scripts" / "samples" / "bicycle-invoice.pdf").read_bytes()
@@ -159,6 +160,92 @@ async def test_settings_are_kept_and_shut_nobody_out(visitor: Visitor) -> None:
         await visitor.open(f"/settings/{section}")
         await expect(page.get_by_role("heading", level=2, name=heading, exact=True)).to_be_visible()
         await visitor.shuts_nobody_out(f"settings-{section}")
+
+
+async def test_a_cloud_is_renamed_where_it_is_listed_and_gets_its_name_back(new_visitor: NewVisitor, tmp_path: Path) -> None:
+    visitor = await new_visitor()
+    page = visitor.page
+    person = await signed_in(visitor)
+    async with DavServer(tmp_path / "dav").running() as server:
+        account = {"provider": "webdav", "server_url": server.url, "username": USER, "password": PASSWORD, "name": "Attic"}
+        connected = await person.http.post("/api/cloud/connections", json=account)
+        assert connected.status_code == 201, connected.text
+    await visitor.open("/settings/storage")
+    await page.get_by_role("button", name="Rename: Attic").click()
+    name = page.get_by_role("main").get_by_role("textbox", name="Name")
+    await expect(name).to_be_focused()
+    await visitor.shuts_nobody_out("rename")
+    await name.press("Escape")
+    await expect(page.get_by_role("button", name="Rename: Attic")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await name.fill("Cellar")
+    await name.press("Enter")
+    await expect(page.get_by_text("It is called “Cellar” now.")).to_be_visible()
+    await expect(page.get_by_label("New documents")).to_contain_text("Cellar")
+    [named] = (await person.http.get("/api/cloud/connections")).json()["items"]
+    assert named["name"] == "Cellar"
+    await page.keyboard.press("Control+z")
+    await expect(page.get_by_role("button", name="Rename: Attic")).to_be_visible()
+    await page.get_by_role("button", name="Account").click()
+    await page.get_by_role("menuitem", name="Deutsch").click()
+    await page.get_by_role("button", name="Umbenennen: Attic").click()
+    await page.get_by_role("main").get_by_role("textbox", name="Name").fill("Dachboden")
+    await page.get_by_role("button", name="Speichern").click()
+    await expect(page.get_by_text("Sie heißt jetzt „Dachboden“.")).to_be_visible()
+    await person.close()
+
+
+async def test_two_topics_become_one(visitor: Visitor) -> None:
+    page = visitor.page
+    person = await signed_in(visitor)
+    ids = {}
+    for name in ("House", "Housing"):
+        made = await person.http.post("/api/topics", json={"name": name})
+        ids[name] = made.json()["id"]
+    document = await person.upload("lease.txt", b"A lease.", "text/plain", complete=True)
+    await person.settled(document)
+    filed = await person.http.patch(f"/api/documents/{document}", json={"topic_ids": [ids["House"]]})
+    assert filed.status_code == 200, filed.text
+    await visitor.open("/topics")
+    await page.get_by_role("button", name="Merge into another: House", exact=True).click()
+    await expect(page.get_by_role("dialog").get_by_label("Into")).to_have_value(ids["Housing"])
+    await visitor.shuts_nobody_out("merge-topics")
+    await page.get_by_role("dialog").get_by_role("button", name="Merge").click()
+    await expect(page.get_by_text("“House” is part of “Housing” now.")).to_be_visible()
+    await expect(page.get_by_role("main").get_by_role("listitem")).to_have_count(1)
+    await expect(page.get_by_role("main").get_by_role("listitem", name="Housing")).to_contain_text("1 document")
+    assert [topic["name"] for topic in (await person.document(document))["topics"]] == ["Housing"]
+    await person.close()
+
+
+async def test_what_the_assistant_would_be_sent_is_shown_word_for_word(visitor: Visitor) -> None:
+    page = visitor.page
+    person = await signed_in(visitor)
+    document = await person.upload("lease.txt", b"A lease of the house by the harbour.", "text/plain", complete=True)
+    await person.settled(document)
+    topic = await person.http.post("/api/topics", json={"name": "Housing"})
+    assert topic.status_code == 201, topic.text
+    await visitor.open(f"/documents/{document}")
+    await page.get_by_role("button", name="More").click()
+    await page.get_by_role("menuitem", name="See what would be sent").click()
+    await expect(page.get_by_text("Nothing leaves this server")).to_be_visible()
+    await page.keyboard.press("Escape")
+    settings = {
+        "provider": "ollama",
+        "base_url": "http://127.0.0.1:9",
+        "model": "tiny",
+        "mode": "suggest",
+        "password": person.password,
+    }
+    chosen = await person.http.put("/api/ai/settings", json=settings)
+    assert chosen.status_code == 200, chosen.text
+    await visitor.open("/settings/assistant")
+    await page.get_by_role("button", name="See what would be sent").click()
+    await expect(page.get_by_text("For the newest of your documents, “lease”")).to_be_visible()
+    await expect(page.get_by_text("To Ollama, tiny, at http://127.0.0.1:9")).to_be_visible()
+    await expect(page.get_by_role("region", name="The assistant's question")).to_contain_text("A lease of the house by the harbour.")
+    await visitor.shuts_nobody_out("assistant-preview")
+    await person.close()
 
 
 async def test_an_admin_sees_how_it_is_and_others_do_not(visitor: Visitor, new_visitor: NewVisitor) -> None:

@@ -39,6 +39,13 @@ async def test_a_proposal_sets_title_date_and_sender(vault: TenantDatabase) -> N
     assert found.updated_at > document.updated_at
 
 
+async def test_a_source_that_says_nothing_waits_for_nobody(vault: TenantDatabase) -> None:
+    document = await a_document(vault)
+    async with vault.transaction() as tx:
+        await details.locked(tx, vault.owner_id, document.id)
+        assert await asyncio.wait_for(propose(vault, document.id, "text", title=" "), 10) == frozenset()
+
+
 async def test_what_a_person_set_no_proposal_changes(vault: TenantDatabase) -> None:
     document = await a_document(vault)
     async with vault.transaction() as tx:

@@ -48,7 +48,7 @@ FORMATS = {
 
 _LOST = {
     "writer": {"pdf": {"comment"}, "html": {"comment", "header", "footer", "box"}, "epub": {"comment", "header", "footer", "box", "note"}},
-    "calc": {"pdf": {"comment"}, "html": {"comment", "header"}},
+    "calc": {"pdf": {"comment"}, "fods": {"comment"}, "html": {"comment", "header"}},
     "impress": {"pdf": {"notes"}},
 }
 """What LibreOffice itself leaves out of a format."""

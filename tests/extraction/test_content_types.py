@@ -147,6 +147,8 @@ def test_every_extension_leads_to_a_kind_we_read() -> None:
         ("Привет".encode("utf-16"), "a.txt", content_types.TEXT),
         (b"text in a file named like a picture", "a.png", content_types.TEXT),
         (b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff" + bytes(100), "setup.txt", BINARY),
+        (b"P5\n1000 500\n255\n" + b"\xff" * 500, "scan.txt", BINARY),
+        (b"P6 2024 12 Stunden\nP5 2024 8 Stunden\n", "stunden.txt", content_types.TEXT),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03", "a.txt", BINARY),
         (zipped({"mimetype": b"application/vnd.oasis.opendocument.text-template"}), "a", content_types.ODT),
         (zipped({"mimetype": b"application/epub+zip"}), "a", content_types.EPUB),

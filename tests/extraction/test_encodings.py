@@ -213,6 +213,18 @@ def test_utf8_under_the_label_of_another_is_utf8(label: str) -> None:
     assert decode("Gewölbe für Zwölf".encode(), label) == "Gewölbe für Zwölf"
 
 
+def test_the_euro_of_iso_8859_15_is_one() -> None:
+    text = "Gebühr 45 € für größere Wohnungen, € 20 für kleine, Zeichen ¤"
+    assert decode(text.replace("¤", "").encode("iso8859-15")) == text.replace("¤", "")
+    assert decode("ein ¤ für alle Größen".encode("cp1252")) == "ein ¤ für alle Größen"
+
+
+def test_utf7_is_read() -> None:
+    assert decode("Größere Mängel".encode("utf-7")) == "Größere Mängel"
+    for plain in ("C+AB-x", "1+AP8-2", "a+APw", "Blutgruppe A+AB-B"):
+        assert decode(plain.encode()) == plain
+
+
 def test_chinese_shifted_in_seven_bits_is_read() -> None:
     text = "会议定于星期六举行"
     shifted = b"\x1b$)A\x0e" + bytes(byte & 0x7F for byte in text.encode("gb2312")) + b"\x0f\n"

@@ -294,3 +294,23 @@ async def test_a_page_that_calls_itself_utf16_and_is_not_is_read(read: Read) -> 
 @pytest.mark.parametrize("case", cases_of("F"), ids=lambda case: case["file"])
 async def test_the_shared_cases_of_mails_and_pages(case: dict[str, object], read: Read) -> None:
     assert await missing_from(case, read) == []
+
+
+async def test_all_of_many_attachments_are_read_and_what_is_left_out_is_said(read: Read) -> None:
+    def with_attachments(count: int) -> bytes:
+        mail = EmailMessage()
+        mail["From"], mail["Subject"] = "anna@example.org", "Viele Anlagen"
+        mail.set_content("anbei alles")
+        for number in range(count):
+            mail.add_attachment(f"Anlage{number}wort", filename=f"datei{number}.txt")
+        return bytes(mail)
+
+    found = await read(with_attachments(25), "viele.eml")
+    assert found.warnings == []
+    assert "Anlage24wort" in found.pages[-1]
+    found = await read(with_attachments(230), "sehr-viele.eml")
+    text = "\n".join(found.pages)
+    assert "Anlage199wort" in text
+    assert "datei229.txt" in text
+    [warning] = found.warnings
+    assert (warning.code, warning.detail) == ("text_cut_short", "200 of 230 attachments were read. Upload the others by themselves.")

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.extraction import Scan, ocr_languages, recognize
 from shared.extraction.formats.recognition import Recognizer
+from shared.extraction.language import guess_without_accents
 from shared.extraction.limits import Limits
 from tests.extraction.corpus import letter
 
@@ -57,6 +58,14 @@ def test_what_is_known_and_what_is_missing_is_said(tmp_path: Path) -> None:
     assert ocr_languages.in_words(["eng", "deu"], str(tmp_path)) == ("eng, fra", "deu")
 
 
+def test_with_all_languages_installed_each_script_has_one(tmp_path: Path) -> None:
+    for code in {*ocr_languages.BY_LANGUAGE.values(), *(code for codes in ocr_languages.BY_SCRIPT.values() for code in codes)}:
+        (tmp_path / f"{code}.traineddata").write_bytes(b"")
+    loaded = ocr_languages.besides(["eng", "deu"], str(tmp_path))
+    assert len(loaded) == ocr_languages.MAX_LOADED
+    assert {"fra", "spa", "ita", "pol", "jpn", "chi_sim", "kor", "rus", "ell", "ara", "heb", "tha"} <= set(loaded)
+
+
 def test_french_is_read_with_its_accents_where_there_are_data_of_it() -> None:
     needs("fra")
     recognizer = Recognizer(["eng", "deu"], PLACES)
@@ -87,6 +96,55 @@ def test_letters_nobody_can_read_are_named_and_no_nonsense_is_made_of_them() -> 
     assert recognizer.text_of(page(JAPANESE, "japanese")) == ""
     assert recognizer.missing == ["Japanese"]
     assert "tesseract-ocr-jpn" in ocr_languages.told_missing("Japanese", "page 1")
+
+
+@pytest.mark.parametrize(("line", "script", "code"), [
+    ("חוזה השכירות מתחיל באחד באפריל", "Hebrew", "heb"),
+    ("يبدأ عقد الإيجار في الأول من أبريل", "Arabic", "ara"),
+])  # fmt: skip
+def test_one_line_in_other_letters_is_no_nonsense_either(line: str, script: str, code: str) -> None:
+    needs("osd")
+    if any(ocr_languages.folder_of(known, PLACES) for known in ocr_languages.BY_SCRIPT[script]):
+        pytest.skip(f"there are data of {script} on this machine")
+    recognizer = Recognizer(["eng", "deu"], PLACES)
+    assert recognizer.text_of(page(line)) == ""
+    assert recognizer.missing == [script]
+    assert f"tesseract-ocr-{code}" in ocr_languages.told_missing(script, "page 1")
+
+
+def test_one_line_of_russian_is_read_as_such() -> None:
+    needs("rus")
+    needs("osd")
+    assert "вступает в силу" in Recognizer(["eng", "deu"], PLACES).text_of(page("Договор вступает в силу первого"))
+
+
+def test_a_few_words_of_a_known_language_are_kept_whatever_they_look_like() -> None:
+    for text in ("Total 45,00", "Kehrwoche\nZimmerling", "12.04.2026 45,80 EUR"):
+        recognizer = Recognizer(["eng", "deu"], PLACES)
+        assert "".join(recognizer.text_of(page(text)).split()) == "".join(text.split())
+        assert recognizer.missing == []
+
+
+@pytest.mark.parametrize(("text", "language"), [
+    ("VäZeni näjomnici, v sobotu räno sa uskutoéni upratovanie dvora. Prosime prineste lopaty a vedra, ktore budu potrebne", "sk"),
+    ("PoStovani stanari, u subotu ujutro odrzat ce se Ciscenje dvorista. Molimo donesite lopate i kante koje ce biti potrebne", "hr"),
+    ("Szanowni Panstwo, w sobote odbedzie sie zebranie. Prosimy o wplate skladki do konca miesiaca na rachunek, ktory jest podany na stronie, oraz przez kase", "pl"),
+    ("Mo 9-12 Di 9-12 Mi 9-12 Do 14-18 Fr 9-12 Sa geschlossen So geschlossen " * 4, None),
+    ("Kohlrabi 3,50 Pastinaken 2,80 Summe 6,30 bar 10,00 zurück 3,70", None),
+    ("", None),
+])  # fmt: skip
+def test_a_language_is_guessed_without_its_accents_if_it_is_clear(text: str, language: str | None) -> None:
+    assert guess_without_accents(text) == language
+
+
+def test_slovak_without_data_of_it_is_read_and_said_to_be_doubtful() -> None:
+    if ocr_languages.folder_of("slk", PLACES):
+        pytest.skip("there are data of Slovak on this machine")
+    recognizer = Recognizer(["eng", "deu"], PLACES)
+    slovak = "Vážení nájomníci, v sobotu ráno sa uskutoční\nupratovanie dvora. Prosíme prineste lopaty\na vedrá, ktoré budú potrebné."
+    assert "prineste lopaty" in recognizer.text_of(page(slovak))
+    assert recognizer.missing == ["Slovak"]
+    assert "tesseract-ocr-slk" in ocr_languages.told_missing("Slovak", "page 1")
 
 
 def test_umlauts_are_read_though_english_is_among_the_languages() -> None:

@@ -165,6 +165,34 @@ async def test_flat_opendocument_is_read_like_the_packed_one(read: Read) -> None
     assert found.pages == ["Wohnungsbau\n\nDie Waschküche bleibt zu."]
 
 
+_COMMENT = (
+    "<office:annotation office:display='true'><dc:creator>Anna</dc:creator><dc:date>2026-03-02</dc:date>"
+    "<text:p>Bitte <text:span>rasch</text:span> klären</text:p></office:annotation>"
+)
+
+
+@pytest.mark.parametrize(("kind", "extension", "body"), [
+    ("text", "fodt", "<text:p>Die Miete{} steigt</text:p>"),
+    ("spreadsheet", "fods", "<table:table table:name='Blatt'><table:table-row><table:table-cell>{}<text:p>Die Miete</text:p></table:table-cell><table:table-cell><text:p>steigt</text:p></table:table-cell></table:table-row></table:table>"),
+    ("spreadsheet", "fods", "<table:table table:name='Die Miete steigt'><table:table-row><table:table-cell>{}</table:table-cell></table:table-row></table:table>"),
+    ("presentation", "fodp", "<draw:page>{}<draw:frame><draw:text-box><text:p>Die Miete steigt</text:p></draw:text-box></draw:frame></draw:page>"),
+    ("drawing", "fodg", "<draw:page><draw:frame><draw:text-box><text:p>Die Miete steigt</text:p></draw:text-box></draw:frame>{}</draw:page>"),
+])  # fmt: skip
+async def test_comments_of_flat_documents_are_read(kind: str, extension: str, body: str, read: Read) -> None:
+    flat = FLAT.replace("opendocument.text", f"opendocument.{'graphics' if kind == 'drawing' else kind}")
+    flat = flat.replace(
+        "<office:document ",
+        "<office:document xmlns:table='urn:oasis:names:tc:opendocument:xmlns:table:1.0' xmlns:draw='urn:oasis:names:tc:opendocument:xmlns:drawing:1.0' ",
+    )
+    before, after = flat[: flat.index("<office:text>")], flat[flat.index("</office:text>") + len("</office:text>") :]
+    found = await read(f"{before}<office:{kind}>{body.format(_COMMENT)}</office:{kind}>{after}".encode(), f"a.{extension}")
+    text = " ".join("\n".join(found.pages).split())
+    assert "Anna: Bitte rasch klären" in text
+    assert "Die Miete steigt" in text
+    if extension != "fodg" and extension != "fodp":
+        assert "Wohnungsbau" in text
+
+
 async def test_a_drawing_is_read_like_a_presentation(read: Read) -> None:
     drawing = FLAT.replace("opendocument.text", "opendocument.graphics")
     assert (await read(drawing.encode(), "plan.fodg")).content_type == content_types.ODG

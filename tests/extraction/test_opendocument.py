@@ -176,9 +176,10 @@ async def test_a_spreadsheet_shows_what_its_cells_show_and_hold(read: Read) -> N
     styles = masters(
         "<style:header><text:p><text:sheet-name>???</text:sheet-name></text:p></style:header><style:footer><text:p>Seite <text:page-number>1</text:page-number></text:p></style:footer>",
         "<style:header><style:region-left><text:p>Imkerei Vogel</text:p></style:region-left></style:header>",
+        "<style:header><text:p>Abrechnung</text:p></style:header><style:footer><text:p>Seite <text:page-number/></text:p></style:footer>",
     )
     found = await read(document(body, content_types.ODS, styles__xml=styles))
-    assert words(found) == "Imkerei Vogel Haushalt 1.234,50 € 1234.5 2. März 2026 2026-03-02 17 9 Zaun neu Leer prüfen"
+    assert words(found) == "Imkerei Vogel Abrechnung Haushalt 1.234,50 € 1234.5 2. März 2026 2026-03-02 17 9 Zaun neu Leer prüfen"
     assert found.page_count is None
 
 

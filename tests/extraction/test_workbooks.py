@@ -138,6 +138,17 @@ async def test_cells_of_every_type_are_read(read: Read) -> None:
     assert found.pages == [f"Sheet 1\nApfelmus\ttwo lines\tjoined\tWAHR TRUE\t#DIV/0!\t19\t{date}\t{date}"]
 
 
+async def test_an_english_workbook_names_months_and_writes_numbers_in_english(read: Read) -> None:
+    formats = ("d mmmm yyyy", "#,##0.0000", "dddd")
+    english = "<si><t>Rent for the flat and the garage</t></si><si><t>The total of all that was paid by you in this year</t></si>"
+    cells = row(*(f'<c s="{style}"><v>{value}</v></c>' for style, value in ((1, 46083), (2, 1234.5678), (3, 46083))))
+    found = await read(workbook(cells, formats=formats, strings=english), "a.xlsx")
+    for shown in ("2 March 2026", "1,234.5678", "Monday"):
+        assert shown in found.pages[0]
+    found = await read(workbook(cells, formats=formats), "a.xlsx")
+    assert "2 März 2026" in found.pages[0]
+
+
 async def test_dates_may_count_from_1904(read: Read) -> None:
     found = await read(workbook(row('<c s="1"><v>44014</v></c>'), formats=("yyyy-mm-dd",), properties='date1904="1"'))
     assert "2024-07-03" in found.pages[0]

@@ -204,6 +204,28 @@ async def test_new_words_are_taken_over_a_few_documents_at_a_time_until_none_is_
         assert await tx.fetch_value("SELECT count(*) FROM search_new_words WHERE owner_id = %s", [owner]) == 0
 
 
+async def test_a_word_is_known_as_long_as_a_document_that_waits_has_it(db: Database, owner: UUID) -> None:
+    async def words() -> set[str]:
+        rows = await (await tx.connection.execute("SELECT word FROM search_words WHERE owner_id = %s", [owner])).fetchall()
+        return {word for (word,) in rows} - {"file", "pdf"}
+
+    async with db.tenant(owner) as tx:
+        merged = await indexed(tx, owner, "heron stork")
+        await merge(tx, owner)
+        assert await words() == {"heron", "stork"}
+        filling = await indexed(tx, owner, " ".join(f"filler{number}" for number in range(300)))
+        await indexed(tx, owner, "heron")
+        await tx.execute("DELETE FROM documents WHERE id = %s", [merged])
+        await tx.fetch_value("SELECT merge_search_changes(%s, 1, 256, 1)", [owner])
+        assert await tx.fetch_value("SELECT count(*) FROM search_changes WHERE owner_id = %s AND documents = 1", [owner]) == 1
+        assert await words() == {"heron"}
+        await merge(tx, owner)
+        assert await words() == {"heron"}
+        await tx.execute("DELETE FROM documents WHERE owner_id = %s AND id <> %s", [owner, filling])
+        await merge(tx, owner)
+        assert await words() == set()
+
+
 async def test_what_is_full_is_written_no_more(db: Database, owner: UUID) -> None:
     async with db.tenant(owner) as tx:
         for number in range(600):

@@ -210,6 +210,17 @@ async def test_a_snippet_shows_the_passage_however_far_into_a_huge_document(vaul
     assert "<mark>" in found
 
 
+async def test_pages_without_positions_are_looked_through_for_a_snippet_for_so_long_only(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await vault.add("huge", *["lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod"] * 1_999, "the quokka paid")
+    assert (await vault.hits("quokka"))[0].snippet == "the <mark>quokka</mark> paid"
+    monkeypatch.setattr(search_page, "LATER_PATIENCE", 0)
+    assert (await vault.hits("quokka"))[0].snippet == "the <mark>quokka</mark> paid", "the first documents are always looked through"
+    monkeypatch.setattr(search_page, "LATER_ALWAYS", 0)
+    assert ((await vault.hits("quokka"))[0].snippet or "").startswith("lorem ipsum")
+
+
 async def test_phrases_are_found_far_into_a_huge_document(vault: Vault) -> None:
     pages = [" ".join(f"w{page}x{number}" for number in range(500)) + " the lost treasure is here" for page in range(60)]
     pages[50] += " pirates of the sea"

@@ -37,6 +37,31 @@ def test_words_spans_and_tokens_agree(text: str) -> None:
     assert [(word, start) for word, (start, _) in zip(found, spans, strict=True)] == tokens
 
 
+@given(text=st.one_of(st.text(), st.text(st.characters(codec="cp1252")), st.text(st.sampled_from("aZ9_ßÜ·\u00adˆªŒ²'’-€ \n"))))
+def test_a_text_is_cut_into_its_tokens(text: str) -> None:
+    found, starts = words.cut(text)
+    assert list(zip(found, starts, strict=True)) == list(words.tokens(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Wi-Fi, KFZ-Versicherung", ["wifi", "kfzversicherung"]),
+        ("on-the-job training", ["onthejob"]),
+        ("AB-1234 030-1234567", ["ab1234"]),
+        ("a - b -c d- --e-- f--g", []),
+        ("Über\u2011Nacht", ["ubernacht"]),
+        ("a-b-c", ["abc"]),
+        ("-" * 1_000 + "a-b", ["ab"]),
+        ("x" * 99 + "-" + "y" * 99, []),
+        ("-", []),
+    ],
+)
+def test_hyphens_make_one_word(text: str, expected: list[str]) -> None:
+    found, starts = words.cut(text)
+    assert [words.fold(joined) for _, _, joined in words.hyphenated(text, found, starts)] == expected
+
+
 @given(text=st.text())
 def test_folding_again_changes_nothing(text: str) -> None:
     for word in words.words(text):

@@ -94,7 +94,7 @@ export default defineConfig({
         codeSplitting: {
           groups: [
             { name: "vue", test: /node_modules[\\/](@?vue|pinia|@intlify)/, priority: 3 },
-            { name: "kit", test: /src[\\/](api|stores|components[\\/](App(Button|Icon|Notice)|TextField|OpenPage|BrandMark|icons)|i18n[\\/](en|explain|index|formats)|keyboard|assets)/, priority: 2 },
+            { name: "kit", test: /src[\\/](api|stores|components[\\/](App(Button|Icon|Notice)|TextField|OpenPage|BrandMark|icons)|i18n[\\/](en|explain|index|formats)|keyboard|lazy|assets)/, priority: 2 },
           ],
         },
       },

@@ -34,10 +34,18 @@ class Reading:
     thumbnail: bytes | None = None
     truncated: bool = False
     """Whether the document goes on after what was read."""
+    left_out: str = ""
+    """What was not read of it, as a sentence, if more can be said than that."""
     warnings: list[ExtractionWarning] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
     """What is left to recognise; empty unless the recogniser defers."""
     milliseconds: dict[str, float] = field(default_factory=dict)
+
+    def leave_out_attachments(self, read: int, attached: int) -> None:
+        """Note that only the first `read` of the attached files were read."""
+        if read < attached:
+            self.truncated = True
+            self.left_out = f"{read:,} of {attached:,} attachments were read. Upload the others by themselves."
 
     def warn(self, code: str, detail: str) -> None:
         """Note a part that was not read; `code` is one of WARNING_CODES."""

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from shared.extraction.compound import Compound, code_page, title
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted
 from shared.extraction.formats import Reading
-from shared.extraction.formats.numbers import NumberFormat
+from shared.extraction.formats.numbers import NumberFormat, language_of
 from shared.extraction.formats.spreadsheet import BOOLEANS, margin, one_line
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS
 
@@ -72,6 +72,7 @@ class _BiffWorkbook:
         self._format_of: list[int] = []
         self._formats: dict[int, NumberFormat] = {}
         self._strings: list[str] = []
+        self._language: str | None = None
         self._shown: dict[tuple[int, float], str] = {}
         self._left = MAX_TEXT_CHARACTERS
         self.sheets: list[_BiffSheet] = []
@@ -201,10 +202,12 @@ class _BiffWorkbook:
         number = self._format_of[style] if style < len(self._format_of) else 0
         made = self._formats.get(number)
         if made is None:
+            if self._language is None:
+                self._language = language_of(self._strings)
             if (code := self._codes.get(number)) is None:
-                made = NumberFormat.built_in(number, since_1904=self._since_1904)
+                made = NumberFormat.built_in(number, since_1904=self._since_1904, language=self._language)
             else:
-                made = NumberFormat(code, since_1904=self._since_1904)
+                made = NumberFormat(code, since_1904=self._since_1904, language=self._language)
             self._formats[number] = made
         return made
 

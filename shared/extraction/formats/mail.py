@@ -7,6 +7,7 @@ import binascii
 import io
 import quopri
 import re
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from shared.extraction.encodings import decode
 from shared.extraction.failures import ExtractionFailed, ExtractionWarning, UnsupportedType
 from shared.extraction.formats import Reading, Scan, calendars, outlook, rtf, tnef
 from shared.extraction.formats.html import to_text
-from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_TEXT_FILE, MIB
+from shared.extraction.limits import MAX_EMAIL_ATTACHMENTS, MAX_PAGES, MAX_PAGES_IN_ALL, MAX_TEXT_FILE, MIB, QUICK_CPU_SECONDS
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 _FOR_BROWSERS = {"text/css", "text/javascript", "application/javascript"}
@@ -36,7 +37,7 @@ _MESSAGE_BEGINS = re.compile(rb"^From \S[^\r\n]{0,300}\d\d:\d\d[^\r\n]{0,30}\r?\
 _MAX_MESSAGES = 2_000
 _REPORTS = {"message/delivery-status", "message/disposition-notification", "message/feedback-report", "message/global-delivery-status"}
 _DEEPEST = 20
-_MAX_NAMED = 200
+_MAX_NAMED = 1_000
 """Attachments whose names are read."""
 _MAX_MEMBER, _MAX_MEMBERS = 32 * MIB, 64 * MIB
 """Bytes of one member of an archive, and of all of them, that are unpacked."""
@@ -74,8 +75,11 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading] | N
     reading.pages.append("\n\n".join(("\n".join(mail.headers + named), *filter(None, mail.bodies))))
     if read_attachment is None:
         return reading
-    reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
+    until = time.process_time() + QUICK_CPU_SECONDS / 2
     for number, (name, content) in enumerate(attachments[:MAX_EMAIL_ATTACHMENTS], 1):
+        if time.process_time() > until or len(reading.pages) > MAX_PAGES_IN_ALL - MAX_PAGES:
+            reading.leave_out_attachments(number - 1, len(attachments))
+            return reading
         lost = f"The attachment {name} could not be read."
         if not parts.begin("attachment", number):
             reading.warn("attachment_unreadable", lost)
@@ -96,6 +100,7 @@ def read(file: BinaryIO, read_attachment: Callable[[BinaryIO, str], Reading] | N
             reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
         reading.truncated |= attached.truncated
         reading.warnings += [ExtractionWarning(warning.code, f"{name}: {warning.detail}") for warning in attached.warnings]
+    reading.leave_out_attachments(min(len(attachments), MAX_EMAIL_ATTACHMENTS), len(attachments))
     return reading
 
 

@@ -2,7 +2,8 @@
 
 A number is given as it is shown and as its value, `1.234,50 € = 1234.5`, a date as it is shown and as ISO 8601 writes it. How a cell looks
 depends also on the country of whoever opens the workbook, which no file tells: what is shown is written with a decimal comma (dollars and
-pounds with a point), and with a point too unless `shared.search.spellings` takes both for one. The sign between them keeps them apart.
+pounds, and all numbers of a workbook in English, with a point), and with a point too unless `shared.search.spellings` takes both for one.
+Months and days are named in the language of the workbook's words. The sign between two writings keeps them apart.
 """
 
 import re
@@ -12,6 +13,8 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from math import isfinite
+
+from shared.extraction import language as languages
 
 _BUILT_IN = {
     0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 5: "#,##0", 6: "#,##0", 7: "#,##0.00", 8: "#,##0.00", 9: "0%",
@@ -61,6 +64,7 @@ _TO_COMMA = str.maketrans(",.", ".,")
 _SHORT = 12
 """Characters up to which a cell shows all of a number."""
 _LAST_DAY = 2_958_465.999_999_9  # 31 December 9999
+_TEXTS_LOOKED_AT = 1_000
 _MAX_CODE = 255  # 18.8.30: a format code is no longer
 
 Token = tuple[str, str]
@@ -69,15 +73,15 @@ Token = tuple[str, str]
 class NumberFormat:
     """One number format. `text()` gives a number in all its writings, with a sign between them."""
 
-    def __init__(self, code: str, *, since_1904: bool = False) -> None:
+    def __init__(self, code: str, *, since_1904: bool = False, language: str = "") -> None:
         self._since_1904 = since_1904
-        self._sections = [_Section(tokens) for tokens in _sections(code[:_MAX_CODE])[:3]]
+        self._sections = [_Section(tokens, language) for tokens in _sections(code[:_MAX_CODE])[:3]]
         self._conditional = any(section.holds(0) is not None for section in self._sections)
         self._plain = code.strip().lower() in ("general", "@", "")
 
     @classmethod
-    def built_in(cls, number: int, *, since_1904: bool = False) -> "NumberFormat":
-        return cls(_BUILT_IN.get(number, "General"), since_1904=since_1904)
+    def built_in(cls, number: int, *, since_1904: bool = False, language: str = "") -> "NumberFormat":
+        return cls(_BUILT_IN.get(number, "General"), since_1904=since_1904, language=language)
 
     def text(self, raw: str, *, brief: bool = False) -> str:
         """`raw` is the value as files hold it; raises ValueError where it is no number. `brief`: no more writings than search needs."""
@@ -134,7 +138,7 @@ class NumberFormat:
 class _Section:
     """What stands between two semicolons of a format."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], language: str) -> None:
         self.general = any(kind == "general" for kind, _ in tokens) or not tokens
         self._condition = next((match for kind, text in tokens if kind == "bracket" and (match := _CONDITION.match(text))), None)
         self.elapsed = any(kind == "elapsed" for kind, _ in tokens)
@@ -144,7 +148,7 @@ class _Section:
         order = "".join(dict.fromkeys(letters))
         # 07/03/24 may be read either way
         self.is_whole_date = order.startswith(("ymd", "dmy")) or ("mmm" in letters and order.startswith("mdy"))
-        self._language = ""
+        self._language = language
         for kind, text in tokens:
             if kind == "bracket" and text.startswith("$"):
                 tag = text[1:].rpartition("-")[2] if "-" in text else ""
@@ -381,6 +385,12 @@ def _plainer(token: Token) -> Token | None:
         symbol = (text[1:].rpartition("-")[0] if "-" in text else text[1:]) or ""
         return ("literal", symbol) if symbol else None
     return token
+
+
+def language_of(texts: list[str]) -> str:
+    """The language of a workbook with these texts, if its months have names here; "" if not, or if the texts do not tell."""
+    spoken = languages.detect("\n".join(texts[:_TEXTS_LOOKED_AT]))
+    return spoken if spoken in _MONTHS else ""
 
 
 def _language(tag: str) -> str:

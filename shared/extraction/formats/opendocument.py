@@ -382,6 +382,7 @@ class _Styles(_TextReader):
     def __init__(self, document: _OpenDocument, masters: set[str]) -> None:
         super().__init__(document)
         self._masters = masters
+        self._has_field = False
         self.headers: list[str] = []
         self.footers: list[str] = []
         for where, texts in (("header", self.headers), ("footer", self.footers)):
@@ -390,8 +391,7 @@ class _Styles(_TextReader):
                 self.closing[name] = self._ending(texts)
         if document.content_type == ODS:  # what every sheet bears: its name, "Page 1"
             for field in ("page-number", "page-count", "sheet-name", "title", "date", "time", "file-name"):
-                self.opening[f"text:{field}"] = lambda _: self.skip()
-
+                self.opening[f"text:{field}"] = self._skip_field
         if document.content_type in _DRAWN:
             self.opening |= {"style:master-page": self._begin_master, "draw:frame": self._begin_frame}
 
@@ -407,7 +407,12 @@ class _Styles(_TextReader):
         if value(attributes, "display") == "false":
             self.skip()
         else:
+            self._has_field = False
             self._begin_aside(attributes)
+
+    def _skip_field(self, _: Attributes) -> None:
+        self._has_field = True
+        self.skip()
 
     def _ending(self, texts: list[str]) -> Callable[[], None]:
         def end() -> None:
@@ -415,7 +420,7 @@ class _Styles(_TextReader):
             text = self.close_flow().strip()
             if not text or text in texts:
                 return
-            if self._document.content_type == ODS and len(re.findall(r"\w+", text)) < 2:
+            if self._has_field and len(re.findall(r"\w+", text)) < 2:
                 return
             texts.append(text)
 

@@ -15,6 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pypdfium2
+from pypdfium2 import raw
+
 from shared.extraction import parts
 from shared.extraction.failures import DocumentCorrupt, DocumentEncrypted, ExtractionFailed, ExtractionWarning, UnsupportedType
 from shared.extraction.formats import Reading, Scan, Stopwatch, pdf_annotations, pdf_pages
@@ -27,6 +30,7 @@ from shared.extraction.limits import (
     MAX_EMAIL_ATTACHMENTS,
     MAX_OCR_PIXELS,
     MAX_PAGES,
+    MAX_PAGES_IN_ALL,
     MAX_PDF_IN_MEMORY,
     MAX_PIXELS,
     MAX_TEXT_CHARACTERS,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
 _POINTS_PER_INCH = 72
 _PICTURES_LOOKED_AT = 200
+_PICTURES_DEPTH = 3
 _MAX_COMPLETED = 64 * MIB
 """Bytes of a damaged PDF that is tried again with a trailer."""
 _CATALOG, _OBJECT = re.compile(rb"/Type\s{0,9}/Catalog\b"), re.compile(rb"\b(\d{1,9}) 0 obj\b")
@@ -159,9 +164,13 @@ def attachment(file: BinaryIO, number: int) -> tuple[BinaryIO, str]:
 
 def _read_attachments(reading: Reading, attachments: "list[pdf_annotations.Attachment]", read_attachment: ReadAttachment | None) -> None:
     only_named = []
+    read = 0
+    until = time.process_time() + QUICK_CPU_SECONDS / 4
     for number, (name, content) in enumerate(attachments, 1):
         attached = None
-        if read_attachment and number <= MAX_EMAIL_ATTACHMENTS:
+        room = time.process_time() < until and len(reading.pages) <= MAX_PAGES_IN_ALL - MAX_PAGES
+        if read_attachment and number <= MAX_EMAIL_ATTACHMENTS and room:
+            read = number
             attached = _attached(reading, number, name, content, read_attachment)
         if attached is None or not (attached.scans or any(page.strip() for page in attached.pages)):
             only_named.append(f"Attachment: {name}")
@@ -170,7 +179,8 @@ def _read_attachments(reading: Reading, attachments: "list[pdf_annotations.Attac
         reading.pages += [headed(name, attached.pages[0]), *attached.pages[1:]]
         reading.truncated |= attached.truncated
         reading.warnings += [ExtractionWarning(warning.code, f"{name}: {warning.detail}") for warning in attached.warnings]
-    reading.truncated |= len(attachments) > MAX_EMAIL_ATTACHMENTS
+    if read_attachment:
+        reading.leave_out_attachments(read, len(attachments))
     if only_named:
         reading.pages.append("\n".join(only_named))
 
@@ -208,8 +218,6 @@ def _recognized(document: "PdfDocument", number: int, recognizer: Recognizer) ->
 
 def _drawn(document: "PdfDocument", number: int, known: list[str]) -> list[str]:
     """The lines of text in what was drawn onto the page later, stamps and signatures, that nothing else tells."""
-    from pypdfium2 import raw
-
     page = document[number]
     try:
         if raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY) != raw.FLATTEN_SUCCESS:
@@ -223,9 +231,6 @@ def _drawn(document: "PdfDocument", number: int, known: list[str]) -> list[str]:
 
 
 def _open(file: BinaryIO) -> "PdfDocument":
-    import pypdfium2
-    from pypdfium2 import raw
-
     size = file.seek(0, os.SEEK_END)
     source: Any = file
     if 0 < size <= MAX_PDF_IN_MEMORY:
@@ -264,10 +269,19 @@ def _said(document: "PdfDocument", name: str) -> str | None:
 
 def _pictures(page: "PdfPage") -> "list[PdfImage]":
     """The pictures among the first objects of the page: rendering it decodes them whole."""
-    from pypdfium2 import PdfImage, raw
+    handles = _picture_handles(raw.FPDFPage_GetObject, page.raw, raw.FPDFPage_CountObjects(page), _PICTURES_DEPTH)
+    return [pypdfium2.PdfImage(handle, page=page, pdf=page.pdf) for handle in islice(handles, _PICTURES_LOOKED_AT)]
 
-    found = page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
-    return [picture for picture in islice(found, _PICTURES_LOOKED_AT) if isinstance(picture, PdfImage)]
+
+def _picture_handles(get: Any, holder: Any, count: int, depth: int) -> Iterator[Any]:
+    """Without pypdfium2's objects: one for each piece of text would cost more than the rest of the page."""
+    for number in range(count):
+        item = get(holder, number)
+        kind = raw.FPDFPageObj_GetType(item)
+        if kind == raw.FPDF_PAGEOBJ_IMAGE:
+            yield item
+        elif kind == raw.FPDF_PAGEOBJ_FORM and depth > 1:
+            yield from _picture_handles(raw.FPDFFormObj_GetObject, item, raw.FPDFFormObj_CountObjects(item), depth - 1)
 
 
 def _is_bearable(picture: "PdfImage") -> bool:
@@ -295,5 +309,6 @@ def _thumbnail(page: "PdfPage") -> bytes | None:
 
 
 def _render(page: "PdfPage", scale: float, *, grayscale: bool = False) -> "Image":
-    picture: Image = page.render(scale=scale, grayscale=grayscale, rev_byteorder=True).to_pil()
+    # four bytes a pixel, as Pillow has them: its picture is PDFium's own memory then, no copy
+    picture: Image = page.render(scale=scale, grayscale=grayscale, rev_byteorder=True, prefer_bgrx=True).to_pil()
     return picture

@@ -1,11 +1,14 @@
 """What was written onto the pages of a PDF later (form fields, notes, text typed with a viewer), and the files attached to it."""
 
 import contextlib
+import ctypes
 import re
 from collections.abc import Callable, Iterable, Iterator
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
+
+from pypdfium2 import raw
 
 from shared.extraction.limits import MAX_TEXT_FILE
 
@@ -28,8 +31,6 @@ _TAG = re.compile(r"<[^<>]{0,1000}>")
 
 def texts_of(document: "PdfDocument", page: "PdfPage") -> list[str]:
     """What a person reads in the form fields and the notes of the page; it is no part of the page's own text. Each text once."""
-    from pypdfium2 import raw
-
     # What a link holds is for programs; the note of a popup is that of its parent; a field's is told by its value
     silent = (raw.FPDF_ANNOT_LINK, raw.FPDF_ANNOT_WIDGET)
     texts: dict[str, None] = {}
@@ -44,8 +45,6 @@ def texts_of(document: "PdfDocument", page: "PdfPage") -> list[str]:
 
 def has_drawn(page: "PdfPage") -> bool:
     """Whether there are stamps or signatures on the page, whose text may be told by nothing but how they look."""
-    from pypdfium2 import raw
-
     for annotation in _annotations(page):
         kind = raw.FPDFAnnot_GetSubtype(annotation)
         if kind == raw.FPDF_ANNOT_STAMP or (kind == raw.FPDF_ANNOT_WIDGET and _string(annotation, b"FT") == "Sig"):
@@ -55,10 +54,6 @@ def has_drawn(page: "PdfPage") -> bool:
 
 def entered(document: "PdfDocument") -> list[str]:
     """What was entered into a form of the kind that only its maker's program shows (XFA 3.3, data sets)."""
-    import ctypes
-
-    from pypdfium2 import raw
-
     for number in range(min(raw.FPDF_GetXFAPacketCount(document), _PACKETS_LOOKED_AT)):
         name = ctypes.create_string_buffer(16)
         if raw.FPDF_GetXFAPacketName(document, number, name, len(name)) <= len(name) and name.value == b"datasets":
@@ -88,10 +83,6 @@ def _refuse_entity(*_: object) -> None:
 
 
 def _packet(document: "PdfDocument", number: int) -> bytes:
-    import ctypes
-
-    from pypdfium2 import raw
-
     size = ctypes.c_ulong()
     if not raw.FPDF_GetXFAPacketContent(document, number, None, 0, size) or not 0 < size.value <= MAX_TEXT_FILE:
         return b""
@@ -101,16 +92,12 @@ def _packet(document: "PdfDocument", number: int) -> bytes:
 
 def embedded(document: "PdfDocument") -> list[Attachment]:
     """The files attached to the document as a whole."""
-    from pypdfium2 import raw
-
     count = max(0, min(raw.FPDFDoc_GetAttachmentCount(document), _ATTACHMENTS_NAMED))
     return _attachments(raw.FPDFDoc_GetAttachment(document, number) for number in range(count))
 
 
 def pinned(page: "PdfPage") -> list[Attachment]:
     """The files pinned to the page (FileAttachment annotations)."""
-    from pypdfium2 import raw
-
     kind = raw.FPDF_ANNOT_FILEATTACHMENT
     return _attachments(
         raw.FPDFAnnot_GetFileAttachment(annotation) for annotation in _annotations(page) if raw.FPDFAnnot_GetSubtype(annotation) == kind
@@ -122,8 +109,6 @@ def _attachments(handles: Iterable[Any]) -> list[Attachment]:
 
 
 def _annotations(page: "PdfPage") -> Iterator[Any]:
-    from pypdfium2 import raw
-
     for number in range(min(raw.FPDFPage_GetAnnotCount(page), _ANNOTATIONS_LOOKED_AT)):
         annotation = raw.FPDFPage_GetAnnot(page, number)
         if annotation:
@@ -134,8 +119,6 @@ def _annotations(page: "PdfPage") -> Iterator[Any]:
 
 
 def _field_values(document: "PdfDocument", annotation: Any) -> list[str]:
-    from pypdfium2 import raw
-
     form = document.formenv
     kind = raw.FPDFAnnot_GetFormFieldType(form, annotation) if form else -1
     if kind not in (raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX):
@@ -151,15 +134,11 @@ def _field_values(document: "PdfDocument", annotation: Any) -> list[str]:
 
 
 def _string(annotation: Any, key: bytes) -> str:
-    from pypdfium2 import raw
-
     return _wide(raw.FPDFAnnot_GetStringValue, annotation, key)
 
 
 def _wide(function: Any, *arguments: Any) -> str:
     """The UTF-16 string that a function of PDFium writes into a buffer after telling its size in bytes, with the NUL at the end."""
-    from pypdfium2 import raw
-
     size = min(function(*arguments, None, 0), _MAX_STRING)
     if size < 2:
         return ""
@@ -173,10 +152,6 @@ def _without_tags(rich: str) -> str:
 
 
 def _attachment_name(handle: Any) -> str:
-    import ctypes
-
-    from pypdfium2 import raw
-
     def name(buffer: Any, size: int) -> int:
         target = ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)) if buffer else None
         return int(raw.FPDFAttachment_GetName(handle, target, size))
@@ -186,10 +161,6 @@ def _attachment_name(handle: Any) -> str:
 
 def _content(handle: Any) -> Callable[[], bytes | None]:
     def content() -> bytes | None:
-        import ctypes
-
-        from pypdfium2 import raw
-
         size = ctypes.c_ulong()
         if not raw.FPDFAttachment_GetFile(handle, None, 0, size) or size.value > MAX_TEXT_FILE:
             return None

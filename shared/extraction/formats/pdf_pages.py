@@ -3,12 +3,15 @@
 A page is to be recognised if pictures or outlines cover places on which the text layer has nothing, or if the text layer makes no sense.
 """
 
+import ctypes
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from pypdfium2 import raw
 
 from shared.extraction.formats.text_layers import makes_sense
 
@@ -106,7 +109,8 @@ def read(page: "PdfPage") -> PdfPageText:
             text = _text_by_direction(textpage) or text
         text = _joined(textpage, text) if len(text) <= _CHARACTERS_LOOKED_AT and _PERHAPS_SPACED.search(text) else text
         # U+FFFE stands for a hyphen at the end of a line, the line break after it left out: "Haftpflichtver\ufffesicherung", "E\ufffeMail"
-        text = _HYPHEN.sub("", text).replace("\ufffe", "-")
+        if "\ufffe" in text:
+            text = _HYPHEN.sub("", text).replace("\ufffe", "-")
         sensible = makes_sense(text)
         return PdfPageText(text, sensible, None if sensible and len(text) > _MANY_CHARACTERS else _look(page, boxes))
     finally:
@@ -128,10 +132,6 @@ def _covered(behind: list[int], text: list[int]) -> float:
 
 def _boxes(textpage: "PdfTextPage") -> list[_Box]:
     """The boxes of pieces of text."""
-    import ctypes
-
-    from pypdfium2 import raw
-
     boxes = []
     left, top, right, bottom = (ctypes.c_double() for _ in range(4))
     for number in range(min(raw.FPDFText_CountRects(textpage, 0, -1), _BOXES_LOOKED_AT)):
@@ -141,8 +141,6 @@ def _boxes(textpage: "PdfTextPage") -> list[_Box]:
 
 
 def _look(page: "PdfPage", text: list[_Box]) -> Sight:
-    from pypdfium2 import raw
-
     left, bottom, right, top = page.get_bbox()
     width, height = max(1.0, right - left), max(1.0, top - bottom)
     sight = Sight([0] * _CELLS, [0] * _CELLS, [0] * _CELLS)
@@ -180,15 +178,11 @@ def _look(page: "PdfPage", text: list[_Box]) -> Sight:
 
 def _objects(page: "PdfPage") -> Iterator[tuple[int, Any, _Matrix]]:
     """The first texts, pictures and paths of the page, those in its forms as well: kind, handle, matrix of the form."""
-    from pypdfium2 import raw
-
     left = [_OBJECTS_LOOKED_AT]
     yield from _objects_within(raw.FPDFPage_GetObject, page, raw.FPDFPage_CountObjects(page), (1, 0, 0, 1, 0, 0), _DEPTH, left)
 
 
 def _objects_within(get: Any, holder: Any, count: int, matrix: _Matrix, depth: int, left: list[int]) -> Iterator[tuple[int, Any, _Matrix]]:
-    from pypdfium2 import raw
-
     kind_of = raw.FPDFPageObj_GetType
     shown = (raw.FPDF_PAGEOBJ_TEXT, raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_IMAGE)
     holder = getattr(holder, "raw", holder)
@@ -214,10 +208,6 @@ def _multiplied(first: _Matrix, then: _Matrix) -> _Matrix:
 
 
 def _box(item: Any, matrix: _Matrix) -> _Box:
-    import ctypes
-
-    from pypdfium2 import raw
-
     left, bottom, right, top = (ctypes.c_float() for _ in range(4))
     if not raw.FPDFPageObj_GetBounds(item, left, bottom, right, top):
         return 0, 0, 0, 0
@@ -238,10 +228,6 @@ class _Glyph:
 
 def _text_by_direction(textpage: "PdfTextPage") -> str | None:
     """The text anew, that in each direction by itself; None if it runs in one only and PDFium has it in whole words."""
-    import ctypes
-
-    from pypdfium2 import raw
-
     count = raw.FPDFText_CountChars(textpage)
     if count > _CHARACTERS_LOOKED_AT:
         return None
@@ -303,8 +289,6 @@ def _line(glyphs: list[_Glyph]) -> str:
 
 def _joined(textpage: "PdfTextPage", text: str) -> str:
     """Words whose letters are set apart in one piece, if their letters stand evenly and no further apart than a letter is high."""
-    from pypdfium2 import raw
-
     codes = [raw.FPDFText_GetUnicode(textpage, number) for number in range(min(raw.FPDFText_CountChars(textpage), _CHARACTERS_LOOKED_AT))]
     letters = "".join(map(chr, codes))
     position = 0
@@ -321,10 +305,6 @@ def _joined(textpage: "PdfTextPage", text: str) -> str:
 
 
 def _without_gaps(textpage: "PdfTextPage", numbers: list[int], letters: str) -> str:
-    import ctypes
-
-    from pypdfium2 import raw
-
     boxes = []
     for number in numbers:
         box = raw.FS_RECTF()

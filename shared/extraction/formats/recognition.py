@@ -33,6 +33,14 @@ _SOMETHING = 10
 _DOUBTFUL = 70
 """Mean confidence below which the page may be in another script: Russian read as English gets 53, Japanese 13."""
 
+_FEW_CHARACTERS, _ENOUGH_CHARACTERS = 10, 50
+_SURE = 2.0
+"""Characters that Tesseract asks for before it tells a script: 50 by default; with fewer, it must be so sure of it. One line of Arabic or
+Hebrew gets 8 to 17, noise 0."""
+
+_SUSPICIOUS = 85
+"""Mean confidence below which a page in no known language may be in another script: one line of Russian read as German gets 74."""
+
 _CANDIDATES = 3
 """Languages of a script that are tried."""
 
@@ -149,7 +157,7 @@ class Recognizer:
 
     def _not_as_the_last(self, page: "Image", dpi: int | None, first: "Recognized") -> "Recognized":
         """The page recognised in the languages of the settings if it is not in that of the page before, which was tried first."""
-        if not self._first or BY_LANGUAGE.get(language.detect(first.text) or "") == self._first[0]:
+        if not self._first or BY_LANGUAGE.get(_language_of(first) or "") == self._first[0]:
             return first
         if self._first[0] not in BY_LANGUAGE.values() and first.confidence >= _DOUBTFUL:  # another script, told by its letters
             return first
@@ -161,7 +169,7 @@ class Recognizer:
         """The page recognised anew if its script or language is another than those of the settings, and there are data of it."""
         if len(first.text.strip()) < _SOMETHING:
             return first
-        spoken = language.detect(first.text)
+        spoken = _language_of(first)
         if first.confidence < _DOUBTFUL and (script := self._script(page)) in BY_SCRIPT:
             codes = [code for code in BY_SCRIPT[script] if code in self._besides]
             if not codes and not set(BY_SCRIPT[script]) & set(self._languages):
@@ -170,6 +178,9 @@ class Recognizer:
             best = self._best(page, dpi, first, [[code] for code in codes[:_CANDIDATES]])
             if best is not first:
                 return best
+        if spoken is None and _DOUBTFUL <= first.confidence < _SUSPICIOUS:
+            codes = [code for code in BY_SCRIPT.get(self._script(page), ()) if code in self._besides]
+            return self._best(page, dpi, first, [[code] for code in codes[:_CANDIDATES]])
         code = BY_LANGUAGE.get(spoken or "")
         if spoken is None or code is None or code in first.languages:
             return first
@@ -206,7 +217,14 @@ class Recognizer:
             return ""
         engine.SetImage(page)
         # DetectOrientationScript follows a null pointer if it finds no letters
-        return str(engine.DetectOrientationScript()["script_name"]) if engine.DetectOS() else ""
+        if engine.DetectOS():
+            return str(engine.DetectOrientationScript()["script_name"])
+        try:
+            engine.SetVariable("min_characters_to_try", str(_FEW_CHARACTERS))
+            told = engine.DetectOrientationScript() if engine.DetectOS() else {"script_conf": 0.0}
+        finally:
+            engine.SetVariable("min_characters_to_try", str(_ENOUGH_CHARACTERS))
+        return str(told["script_name"]) if told["script_conf"] >= _SURE else ""
 
     def _quarters(self, page: "Image") -> int:
         """Quarter turns after which the page can be read; 0 if it is upright already, or nobody can tell."""
@@ -218,6 +236,12 @@ class Recognizer:
         found = engine.DetectOS()
         quarters = int(found["orientation"]) if found else 0
         return quarters if quarters in (1, 2, 3) else 0
+
+
+def _language_of(page: "Recognized") -> str | None:
+    """The language of what was recognised, with wrong accents or none if need be; nothing is made of what was hardly legible."""
+    spoken = language.detect(page.text)
+    return language.guess_without_accents(page.text) if spoken is None and page.confidence >= _DOUBTFUL else spoken
 
 
 def prepare(languages: list[str], tessdata: str, *, deferred: bool = False) -> None:

@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from shared.extraction.failures import UnsupportedType
 from shared.extraction.formats import Reading
-from shared.extraction.formats.numbers import NumberFormat
+from shared.extraction.formats.numbers import NumberFormat, language_of
 from shared.extraction.formats.openxml import Package, PartDamaged, attached_texts, damaged, drawn_text, reference, unescaped
 from shared.extraction.formats.xml_parts import Attributes
 from shared.extraction.limits import MAX_PAGES, MAX_TEXT_CHARACTERS, QUICK_CPU_SECONDS
@@ -43,6 +43,7 @@ class _Workbook:
     formats: list[NumberFormat] = field(default_factory=list)
     """By style."""
     people: dict[str, str] = field(default_factory=dict)
+    language: str = ""
 
 
 class _Enough(Exception):
@@ -101,12 +102,14 @@ def _workbook(package: Package, main: str) -> _Workbook:
     relationships = package.relationships(main)
     parts = {relationship.id: relationship.part for relationship in relationships}
     workbook.sheets = [_Sheet(name, parts.get(id)) for name, id in named]
-    for relationship in relationships:
+    # the texts first: they tell the language of the months
+    for relationship in sorted(relationships, key=lambda relationship: relationship.kind != "sharedStrings"):
         if relationship.part is None:
             continue
         try:
             if relationship.kind == "sharedStrings":
                 workbook.strings = _texts(package, relationship.part)
+                workbook.language = language_of(workbook.strings)
             elif relationship.kind == "styles":
                 _read_styles(workbook, relationship.part)
             elif relationship.kind == "person":
@@ -176,13 +179,14 @@ def _read_styles(workbook: _Workbook, part: str) -> None:
 
     workbook.package.walk(part, start, end)
     made: dict[str, NumberFormat] = {}
+    epoch, language = workbook.since_1904, workbook.language
     for number in numbers:
         if number not in made:
             code = codes.get(number)
             if code is None:
-                made[number] = NumberFormat.built_in(int(number) if number.isdecimal() else 0, since_1904=workbook.since_1904)
+                made[number] = NumberFormat.built_in(int(number) if number.isdecimal() else 0, since_1904=epoch, language=language)
             else:
-                made[number] = NumberFormat(code, since_1904=workbook.since_1904)
+                made[number] = NumberFormat(code, since_1904=epoch, language=language)
         workbook.formats.append(made[number])
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,20 +14,33 @@ import pytest
 from aiohttp import web
 
 from infra.broker.cancellation import end
-from infra.broker.deliveries import DeliveryLease, Shares, begin, claim
+from infra.broker.deliveries import SETTINGS, DeliveryLease, Shares, claim
+from infra.broker.dispatcher import GATHER_SECONDS
 from infra.broker.retries import MAX_ATTEMPTS, retry_delay
 from infra.local.postgres import Postgres
 from infra.worker.app import Worker
 from infra.worker.discovery import load_event_functions
 from shared.clock import now
 from shared.config import settings
-from shared.db import Database
+from shared.db import Database, Transaction
 from shared.events.signing import REJECTED_HEADER, verify
 from shared.ids import new_id
 from tests.infra.broker.conftest import Functions, Outbox, StartDispatcher, analyse, rows_read
 from tests.infra.broker.waiting import until
 
 NOBODY = UUID(int=0)
+
+
+class CountedTransactions(Database):
+    """Counts its transactions."""
+
+    transactions = 0
+
+    @asynccontextmanager
+    async def system(self, settings: str = "") -> AsyncIterator[Transaction]:
+        self.transactions += 1
+        async with super().system(settings) as tx:
+            yield tx
 
 
 async def test_an_event_reaches_its_function_as_a_signed_cloud_event(
@@ -225,8 +239,7 @@ async def test_a_claim_reads_what_it_takes_however_much_is_done_and_ready(
     await outbox.publish(owner=other, times=5)
     if statistics_of == "a busy moment":
         await analyse(postgres)
-    async with outbox.database.system() as tx:
-        await begin(tx)
+    async with outbox.database.system(SETTINGS) as tx:
         await tx.execute(f"SET LOCAL plan_cache_mode = {plan}")
         for turn in range(5):  # prepared at the third
             before = await rows_read(tx)
@@ -239,8 +252,7 @@ async def test_a_claim_passes_over_owners_without_a_share_and_reads_nothing_of_t
     greedy, patient = new_id(), new_id()
     await outbox.fill(2_000, "ready", owner=greedy)
     await outbox.publish(owner=patient, times=5)
-    async with outbox.database.system() as tx:
-        await begin(tx)
+    async with outbox.database.system(SETTINGS) as tx:
         before = await rows_read(tx)
         claimed = await claim(tx, "a", "documents", 4, NOBODY, DeliveryLease(), Shares(2, {greedy: 0}))
         assert Counter(delivery.lane for delivery in claimed) == {patient: 2}
@@ -465,6 +477,24 @@ async def test_two_brokers_never_run_a_delivery_at_the_same_time(
     assert len(seen) == 300
     assert not twice
     assert all(times == (2 if int(event[-1], 16) % 4 == 0 else 1) for event, times in seen.items())
+
+
+async def test_a_busy_broker_writes_its_results_together(outbox: Outbox, functions: Functions, dispatching: StartDispatcher) -> None:
+    ends: list[float] = []
+
+    async def quick(headers: Mapping[str, str], body: Any) -> web.Response:
+        await asyncio.sleep(0.002 * (body["number"] % 7))
+        ends.append(time.monotonic())
+        return web.Response()
+
+    functions.handlers["quick"] = quick
+    await outbox.publish("quick", times=300, owner=new_id())
+    database = CountedTransactions(outbox.url)
+    async with dispatching(concurrency=8, database=database):
+        await outbox.until_all_are("done")
+        elapsed = ends[-1] - ends[0]
+    await database.close()
+    assert database.transactions < elapsed / GATHER_SECONDS + 25  # claims that were urgent, the first and the last ones
 
 
 async def test_a_drain_lets_running_deliveries_finish_and_gives_back_the_rest(

@@ -7,7 +7,7 @@ import pytest
 from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
 from infra.broker.cancellation import end
-from infra.broker.deliveries import begin
+from infra.broker.deliveries import SETTINGS
 from infra.broker.scheduler import Clock, _still_waits, _supersede, last_tick
 from shared.admin.schedules import next_tick
 from shared.clock import now
@@ -128,8 +128,7 @@ async def test_a_clock_that_ran_a_year_ahead_and_was_set_right_holds_up_no_sched
 async def test_a_tick_reads_nothing_of_what_else_was_published(outbox: Outbox) -> None:
     await outbox.fill(20_000, "done")
     await outbox.fill(20_000, "ready")
-    async with outbox.database.system() as tx:
-        await begin(tx)
+    async with outbox.database.system(SETTINGS) as tx:
         before = await rows_read(tx)
         assert not await _still_waits(tx, "sweep", ["system"])
         await _supersede(tx, "sweep")

@@ -26,14 +26,18 @@ export function useShortcuts(added: Shortcut[]): void {
 
 export const isMac = typeof navigator !== "undefined" && /Mac|iP(hone|ad)/.test(navigator.platform);
 
+/** Not F5, and not Tab: those are the browser's. */
+const KEEPABLE = /^(.|Enter|Escape|Backspace|Delete|Home|End|Arrow\w+|Page\w+)$/u;
 const KEPT_MILLISECONDS = 10_000;
 let kept: string[] = [];
 let keptUntil = 0;
+let keptFor = "";
 
-/** What is typed from now on is for something that is still being loaded, and takes it by `takeKeys`; else it would be lost, or command something. */
-export function keepKeys(): void {
-  kept = [];
+/** What is typed from now on is for something that is still being loaded, and gets it by `replayKeys`; else it would be lost, or command something. */
+export function keepKeys(what = "part"): void {
+  if (Date.now() >= keptUntil) kept = [];
   keptUntil = Date.now() + KEPT_MILLISECONDS;
+  keptFor = what;
 }
 
 /** The keys pressed since `keepKeys`, as events name them. */
@@ -42,6 +46,27 @@ export function takeKeys(): string[] {
   kept = [];
   keptUntil = 0;
   return taken;
+}
+
+/** Gives the keys pressed since `keepKeys` to what has the focus now, as if they were pressed there; not if they are for something else by now. */
+export function replayKeys(what = keptFor): void {
+  if (what !== keptFor) return;
+  for (const key of takeKeys()) press(key);
+}
+
+/** A browser does by itself only what a person presses: so the letters, and what Enter does, are done here. */
+function press(key: string): void {
+  const target = document.activeElement ?? document.body;
+  if (!target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }))) return;
+  if (target instanceof HTMLButtonElement || target instanceof HTMLAnchorElement) {
+    if (key === "Enter" || (key === " " && target instanceof HTMLButtonElement)) target.click();
+  } else if ((target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) && isTyping(target)) {
+    if (key === "Enter" && target instanceof HTMLInputElement) return target.form?.requestSubmit();
+    if (key === "Backspace") target.value = target.value.slice(0, -1);
+    else if (key.length === 1) target.value += key;
+    else return;
+    target.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  }
 }
 
 const SEQUENCE_MILLISECONDS = 2500;
@@ -70,8 +95,8 @@ function nameOf(event: KeyboardEvent): string {
 
 export function handleKey(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing || ["Control", "Shift", "Alt", "Meta"].includes(event.key)) return;
-  if (Date.now() < keptUntil && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    kept.push(event.key);
+  if (Date.now() < keptUntil && KEEPABLE.test(event.key) && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (!event.repeat) kept.push(event.key);
     event.preventDefault();
     return;
   }

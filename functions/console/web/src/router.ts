@@ -1,6 +1,8 @@
 // Every address of the console. Screens load when they are shown; `open` ones need no sign-in.
 import { createRouter, createWebHistory } from "vue-router";
 import type { RouteRecordRaw } from "vue-router";
+import { isTyping, keepKeys, replayKeys, takeKeys } from "./keyboard";
+import { tell } from "./lazy";
 
 declare module "vue-router" {
   interface RouteMeta {
@@ -39,9 +41,19 @@ export const router = createRouter({
   scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
 });
 
+// A key that is pressed while a screen's code loads is for that screen; but for what is being typed somewhere.
+router.beforeEach((to) => {
+  const here = to.matched.every((record) => Object.values(record.components ?? {}).every((one) => typeof one !== "function"));
+  if (!here && !isTyping(document.activeElement)) keepKeys("screen");
+  return true;
+});
+router.afterEach(() => void setTimeout(() => replayKeys("screen")));
+
 // A screen that is not there may be one of an older version, whose files are gone: the page is loaded anew, if the server responds at all.
 router.onError(async (error, to) => {
   if (!/module|preload/i.test(String(error))) return;
+  takeKeys();
   const response = await fetch(to.fullPath, { method: "HEAD" }).catch(() => null);
   if (response?.ok) location.assign(to.fullPath);
+  else tell();
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { dayOf, fromRoute, fromView, isHalf, NO_FILTERS, takeTyped, toQuery, toRoute } from "@/library/filters";
+import { finished, dayOf, fromRoute, fromView, isHalf, NO_FILTERS, takeTyped, toQuery, toRoute, unfinished } from "@/library/filters";
 import { highlighted } from "@/library/highlight";
 import { count, isSelected, NOTHING, range, set } from "@/library/selection";
-import { pieces } from "@/library/snippets";
+import { aroundTheMark, pieces } from "@/library/snippets";
 
 const TOPICS = [{ id: "t1", name: "Invoices" }, { id: "t2", name: "Car insurance" }];
 
@@ -91,4 +91,16 @@ describe("marks in a text", () => {
     const text = "aİb ﬁn 😀 x. (a+b)";
     expect(highlighted(text, ["b", "(a+b)"]).map((piece) => piece.text).join("")).toBe(text);
   });
+});
+
+it("asks for what a word that is being typed begins, and knows what was typed", () => {
+  const half = ["harb", "rental noti", 'a "b c', "two or three", "-draft x", "water -x", "one two three four five", "h", ""].map(unfinished);
+  expect(half).toEqual(["harb or harb*", "rental noti or rental noti*", 'a "b c', "two or three", "-draft x", "water -x", "one two three four five", "h", ""]);
+  expect(["harb or harb*", "rental noti or rental noti*", "harb or ship*", "or"].map(finished)).toEqual(["harb", "rental noti", "harb or ship*", "or"]);
+});
+
+it("begins near the first mark, at a word, so that a line shows it", () => {
+  const cut = (snippet: string) => aroundTheMark(pieces(snippet)).map((piece) => piece.text).join("");
+  expect(cut("The landlord, Margaret Holloway, lets to the tenant, Daniel <mark>Okafor</mark>, the flat")).toBe("… lets to the tenant, Daniel Okafor, the flat");
+  expect([cut("Dear <mark>Okafor</mark>"), cut("a text of more than a few words without any mark at all")]).toEqual(["Dear Okafor", "a text of more than a few words without any mark at all"]);
 });

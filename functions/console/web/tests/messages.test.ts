@@ -10,6 +10,8 @@ import { triage } from "@/i18n/triage";
 import { viewer } from "@/i18n/viewer";
 import { preview } from "@/i18n/preview";
 import { sideBySide } from "@/i18n/side_by_side";
+import { aiPreview } from "@/i18n/ai_preview";
+import { merging } from "@/i18n/merging";
 import { moving } from "@/i18n/moving";
 import { sharedFiles } from "@/i18n/shared_files";
 
@@ -22,8 +24,8 @@ function flat(messages: object, prefix = ""): Map<string, string> {
 }
 
 /** All of it, those of the screens that load later, too. */
-const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en, ...viewer.en, ...more.en, ...preview.en, ...sideBySide.en, ...moving.en, ...sharedFiles.en };
-const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de, ...viewer.de, ...more.de, ...preview.de, ...sideBySide.de, ...moving.de, ...sharedFiles.de };
+const ENGLISH = { ...en, ...settings.en, ...admin.en, ...sharing.en, ...triage.en, ...viewer.en, ...more.en, ...preview.en, ...sideBySide.en, ...moving.en, ...merging.en, ...aiPreview.en,...sharedFiles.en };
+const GERMAN = { ...de, ...settings.de, ...admin.de, ...sharing.de, ...triage.de, ...viewer.de, ...more.de, ...preview.de, ...sideBySide.de, ...moving.de, ...merging.de, ...aiPreview.de,...sharedFiles.de };
 
 const SAME = new Set(["settings.storage.kinds.nextcloud", "settings.storage.kinds.webdav", "settings.storage.kinds.google_drive", "settings.storage.kinds.onedrive", "common.name", "topics.name", "facts.version", "document.text", "filters.title", "search.kind.filter", "secondFactor.code", "uploads.speed", "uploads.state.done"]);
 

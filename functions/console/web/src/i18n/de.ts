@@ -54,9 +54,11 @@ export const de: Messages = {
     unreachable: "Der Server ist nicht erreichbar. Was Sie sehen, ist vielleicht nicht mehr aktuell; es geht von selbst weiter, sobald er wieder da ist.",
     offline: "Sie sind offline. Es geht von selbst weiter, sobald die Verbindung wieder da ist.",
     cannotOpen: "DocuVault lässt sich gerade nicht öffnen",
-    cannotOpenText: "Der Server antwortet nicht. Prüfen Sie, ob er läuft und ob Sie online sind.",
+    cannotOpenText: "Der Server antwortet nicht. Prüfen Sie, ob er läuft und ob Sie online sind; es geht von selbst weiter, sobald er wieder da ist.",
     drop: "Zum Hochladen loslassen",
     dropText: "Dateien und ganze Ordner",
+    partMissing: "Ein Teil dieser Seite ließ sich nicht laden. Prüfen Sie, ob Sie online sind, und versuchen Sie es noch einmal.",
+    reload: "Neu laden",
   },
   search: {
     label: "Suchen",
@@ -320,6 +322,7 @@ export const de: Messages = {
     failed: "Es konnte nicht gelesen werden: {why} Das Original ist sicher.",
     classify: "Neu einordnen",
     classifying: "Der Assistent sieht es an.",
+    aiPreview: "Ansehen, was gesendet würde",
   },
   facts: {
     topics: "Themen",
@@ -352,6 +355,7 @@ export const de: Messages = {
     text: "Wovon Dokumente handeln. Neue werden unter die passenden Themen eingeordnet, oder Ihnen vorgeschlagen.",
     new: "Neues Thema",
     edit: "Thema ändern",
+    merge: "Mit einem anderen zusammenlegen",
     name: "Name",
     description: "Beschreibung",
     descriptionHint: "Ein Satz, was dazugehört: Danach ordnet der Assistent ein.",

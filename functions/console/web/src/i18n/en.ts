@@ -52,9 +52,11 @@ export const en = {
     unreachable: "The server cannot be reached. What you see may be old; it goes on by itself when the server is back.",
     offline: "You are offline. It goes on by itself when the connection is back.",
     cannotOpen: "DocuVault cannot be opened just now",
-    cannotOpenText: "The server does not respond. Look whether it is running and whether you are online.",
+    cannotOpenText: "The server does not respond. Look whether it is running and whether you are online; it goes on by itself when it is back.",
     drop: "Drop to upload",
     dropText: "Files and whole folders",
+    partMissing: "A part of this page could not be loaded. Look whether you are online, then try again.",
+    reload: "Reload",
   },
   search: {
     label: "Search",
@@ -318,6 +320,7 @@ export const en = {
     failed: "It could not be read: {why} The original is safe.",
     classify: "File it anew",
     classifying: "The assistant looks at it.",
+    aiPreview: "See what would be sent",
   },
   facts: {
     topics: "Topics",
@@ -350,6 +353,7 @@ export const en = {
     text: "What documents are about. New ones are filed under the topics that fit, or suggested to you.",
     new: "New topic",
     edit: "Edit topic",
+    merge: "Merge into another",
     name: "Name",
     description: "Description",
     descriptionHint: "A sentence on what belongs there: the assistant files by it.",

@@ -23,6 +23,13 @@ export function percent(value: number): string {
   return cached("percent", (l) => new Intl.NumberFormat(l, { style: "percent" })).format(Math.floor(value * 100) / 100);
 }
 
+/** An amount in US dollars, which is what providers charge; of less than a cent, more digits. */
+export function dollars(value: number): string {
+  const digits = value > 0 && value < 0.01 ? 4 : 2;
+  const options = { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits } as const;
+  return cached(`dollars ${digits}`, (l) => new Intl.NumberFormat(l, options)).format(value);
+}
+
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
 
 /** Bytes, in thousands as disks are sold and systems count them. */

@@ -19,7 +19,7 @@ export const moving = {
       title: "Verschieben nach",
       text: "Jede Kopie wird geprüft, bevor das Original geht. Suche, Themen und Links bleiben, wie sie sind.",
       server: "Dieser Server",
-      nowhere: "Keine Cloud ist verbunden. Verbinden Sie eine in den Einstellungen, unter „Speicher“.",
+      nowhere: "Keine Cloud ist verbunden. Verbinden Sie eine in den Einstellungen, unter „Ablage“.",
       settings: "Zu den Einstellungen",
       broken: "funktioniert gerade nicht",
       looking: "Ihre Orte werden gesucht …",

@@ -101,6 +101,20 @@ export function fromView(query: ViewQuery): Filters {
   };
 }
 
+/** As many words as the server takes on both sides of an "or". */
+const ALTERNATIVE = 4;
+
+/** The query while its last word is being typed: that word, or whatever begins so. */
+export function unfinished(q: string): string {
+  const text = q.trim();
+  const words = text.split(/\s+/);
+  const plain = /^[\p{L}\p{N}]{2,}$/u.test(words.at(-1) ?? "") && !words.some((word) => word.toLowerCase() === "or" || /["“”„]/.test(word));
+  return plain && words.length <= ALTERNATIVE ? `${text} or ${text}*` : q;
+}
+
+/** The query that was typed, of what `unfinished` made of it. */
+export const finished = (q: string): string => /^(.+) or \1\*$/.exec(q)?.[1] ?? q;
+
 /** How many things narrow the list, words aside. */
 export function narrowed(filters: Filters): number {
   const lists = [filters.topics, filters.senders, filters.statuses, filters.types, filters.languages];

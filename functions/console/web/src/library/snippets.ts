@@ -21,6 +21,15 @@ export function pieces(snippet: string): Piece[] {
     ).pieces;
 }
 
+/** What comes before the first mark, cut at a word: a list shows one line, and the mark must be in it. */
+const BEFORE = 36;
+
+export function aroundTheMark(all: Piece[]): Piece[] {
+  const [first, ...others] = all;
+  if (!first || first.marked || first.text.length <= BEFORE || !others.length) return all;
+  return [{ ...first, text: `… ${first.text.slice(-BEFORE).replace(/^\S*\s+/, "")}` }, ...others];
+}
+
 function unescaped(text: string): string {
   return text.replace(/&(amp|lt|gt|quot|#x27|#39|#34);/g, (whole, name: string) => ENTITIES[name] ?? whole);
 }

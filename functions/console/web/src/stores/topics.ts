@@ -51,11 +51,18 @@ export const useTopics = defineStore("topics", () => {
     changed(topics.value.filter((topic) => topic.id !== id));
   }
 
+  /** Files what is under the one under the other, which is returned; the first is gone. */
+  async function merge(id: string, into: string): Promise<Topic> {
+    const merged = await api.post("/api/topics/{topic_id}/merge", { path: { topic_id: id }, body: { into } });
+    changed(topics.value.filter((one) => one.id !== id).map((one) => (one.id === into ? merged : one)));
+    return merged;
+  }
+
   function clear(): void {
     asked.forget();
     topics.value = [];
     loaded.value = false;
   }
 
-  return { topics, loaded, byId, load: () => asked.look(), create, update, remove, clear };
+  return { topics, loaded, byId, load: () => asked.look(), create, update, remove, merge, clear };
 });

@@ -1,1 +1,0 @@
-export{t as default}from"./AppDialog-m_U1madn.js";

@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-D7wBwQl8.js";

@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-Bzn9FccB.js";

@@ -1,0 +1,1 @@
+var e={anthropic:`Anthropic`,openai:`OpenAI`,ollama:`Ollama`,lmstudio:`LM Studio`};export{e as t};
