@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { api } from "@/api/client";
 import { UnreachableError } from "@/api/problems";
 import { NO_FILTERS } from "@/library/filters";
-import { useLibrary } from "@/stores/library";
+import { COUNTED, useLibrary } from "@/stores/library";
 import type { Watcher } from "@/stores/live";
 
 const watchers: Watcher[] = [];
@@ -87,6 +87,14 @@ describe("the list", () => {
     await soon();
     await asked[2]!.answer(pageOf(["6", "5", "4", "3", "2"]));
     expect(ids()).toEqual(["6", "5", "4", "3", "2"]);
+  });
+
+  it("says of as many as are counted that there are so many or more", async () => {
+    const library = await shown(pageOf(["1"], { facets: { content_types: [{ documents: COUNTED }] } }));
+    expect([library.total, library.areMany]).toEqual([null, true]);
+    library.selectAll();
+    expect(library.selected).toBeNull();
+    expect(await library.chosenIds()).toBeNull();
   });
 
   it("comes although news come faster than the server responds", async () => {

@@ -173,6 +173,7 @@ export const de: Messages = {
   status: { uploading: "Wird hochgeladen", stored: "Wird gelesen …", extracted: "Wird eingeordnet …", ready: "Fertig", failed: "Nicht lesbar" },
   library: {
     documents: "keine Dokumente | {n} Dokument | {n} Dokumente",
+    many: "{n} Dokumente oder mehr",
     select: "{title} auswählen",
     selected: "nichts ausgewählt | {n} ausgewählt | {n} ausgewählt",
     selectedAll: "Alle ausgewählt",

@@ -171,6 +171,7 @@ export const en = {
   status: { uploading: "Uploading", stored: "Reading …", extracted: "Filing …", ready: "Ready", failed: "Could not be read" },
   library: {
     documents: "no documents | {n} document | {n} documents",
+    many: "{n} documents or more",
     select: "Select {title}",
     selected: "nothing selected | {n} selected | {n} selected",
     selectedAll: "All selected",

@@ -13,10 +13,11 @@ const PAGE = 100;
 const QUIET_MILLISECONDS = 400;
 /** So much later the list is looked at again after news: once for all that comes meanwhile. */
 const AGAIN_MILLISECONDS = 3000;
-/** So much later it is looked at again if that failed. */
-const SLOW_MILLISECONDS = 20_000;
 /** A page that takes longer may never come: with the next news it is asked for anew. */
+const SLOW_MILLISECONDS = 20_000;
 const IDS_AT_ONCE = 1000;
+/** Facets count so many documents at most (shared/documents/facets.py). */
+export const COUNTED = 10_000;
 
 export interface Work {
   action: BulkAction | "move";
@@ -62,6 +63,8 @@ export const useLibrary = defineStore("library", () => {
 
   const query = computed<ListQuery>(() => toQuery(filters.value, trashed.value));
   const selected = computed(() => count(selection.value, total.value));
+  /** Whether there are COUNTED documents or more: how many only the server knows. */
+  const areMany = computed(() => facets.value !== null && total.value === null);
   const isNarrowed = computed(() => narrowed(filters.value) > 0 || filters.value.q.trim() !== "");
   const hasMore = computed(() => state.value === "ready" && more.value);
   const more = ref(false);
@@ -294,7 +297,7 @@ export const useLibrary = defineStore("library", () => {
   }
 
   return {
-    filters, trashed, items, facets, total, state, loadingMore, error, selection, selected, focused, work, scrollTop, query, isNarrowed, hasMore,
+    filters, trashed, items, facets, total, areMany, state, loadingMore, error, selection, selected, focused, work, scrollTop, query, isNarrowed, hasMore,
     show, load, loadMore, reloadSoon, select, selectAll, clearSelection, isOn, chosenIds, act, actOn, clear,
   };
 });
@@ -312,7 +315,8 @@ function microseconds(at: string): string {
   return `${seconds}.${fraction.padEnd(6, "0")}`;
 }
 
-/** Each document has one content type, so these add up to all. */
+/** Each document has one content type, so these add up to all that were counted. */
 function totalOf(facets: Facets | null): number | null {
-  return facets === null ? null : facets.content_types.reduce((sum, one) => sum + one.documents, 0);
+  const counted = facets?.content_types.reduce((sum, one) => sum + one.documents, 0) ?? COUNTED;
+  return counted < COUNTED ? counted : null;
 }

@@ -1,0 +1,1 @@
+export{t as default}from"./TopicDialog-DFYBNl5J.js";

@@ -1,1 +1,0 @@
-export{t as default}from"./TopicDialog-D7wBwQl8.js";

@@ -1,0 +1,1 @@
+export{t as act,n as move}from"./bulk-N0bjaePu.js";

@@ -1,1 +1,0 @@
-export{t as act,n as move}from"./bulk-BnCGzuMr.js";
