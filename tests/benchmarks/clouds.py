@@ -1,4 +1,4 @@
-"""How fast files go to a WebDAV server and come back, beside rclone moving the same files to the same server in the same run.
+"""How fast files go to a server and come back, beside rclone moving the same files to the same server in the same run.
 
     python -m tests.benchmarks clouds                   all of it
     CLOUDS=small,listing python -m tests.benchmarks clouds
@@ -9,7 +9,8 @@ server is `rclone serve webdav`, which takes a part of the same cores, so second
 for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Beside it stand what a bare loop of httpx
 takes for the small uploads, and rclone fetching the large file in one stream, where it fetches four parts at once. Our downloads are into
 files and are hashed, which rclone leaves out with such a server; our uploads are measured on the server before they get their name, and
-take it at once.
+take it at once. `s3`: the same files to the embedded store and back. Drive and OneDrive are not compared: rclone speaks to Google's and
+Microsoft's own servers alone.
 
 `listing`: the first listing of 50,000 entries, from the WebDAV server and from servers that speak as Drive and Graph do; and the first
 page of the folder through the API. `import`: `FILES` files from that server through a whole stack, from the request until all can be
@@ -29,12 +30,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from infra.local.ports import free_port_block
+from infra.local.seaweedfs import SeaweedFS
 from shared import temporary
 from shared.outbound import UrlGuard
 from shared.storage import StorageBackend
+from shared.storage.object_store import ObjectStore
 from shared.storage.webdav import WebDAVBackend
 from tests.benchmarks.vocabulary import vocabulary
 from tests.system.stack import Person, Stack
@@ -72,17 +76,25 @@ async def measure() -> None:
                 (folder / "served" / "many" / f"{number}.pdf").touch()
         if "import" in chosen:
             _write_texts(folder / "served" / "import")
-        port = free_port_block(1)
-        address = ["--addr", f"127.0.0.1:{port}", "--user", ACCOUNT[0], "--pass", ACCOUNT[1]]
-        served = ["serve", "webdav", str(folder / "served"), *address]
-        server = await asyncio.create_subprocess_exec(program, *served, stderr=subprocess.DEVNULL)
-        try:
-            await until_open(port)
+        async with _webdav(program, folder / "served") as rclone:
             for part in chosen:
-                await PARTS[part](Rclone(program, f"http://127.0.0.1:{port}", server.pid), folder)
-        finally:
-            server.kill()
-            await server.wait()
+                await PARTS[part](rclone, folder)
+
+
+@asynccontextmanager
+async def _webdav(program: str, folder: Path) -> AsyncIterator["Rclone"]:
+    port = free_port_block(1)
+    address = ["--addr", f"127.0.0.1:{port}", "--user", ACCOUNT[0], "--pass", ACCOUNT[1]]
+    server = await asyncio.create_subprocess_exec(program, "serve", "webdav", str(folder), *address, stderr=subprocess.DEVNULL)
+    try:
+        await until_open(port)
+        process = await asyncio.create_subprocess_exec(program, "obscure", ACCOUNT[1], stdout=subprocess.PIPE)
+        obscured = (await process.communicate())[0].decode().strip()
+        url = f"http://127.0.0.1:{port}"
+        yield Rclone(program, url, f":webdav,url='{url}',user={ACCOUNT[0]},pass={obscured}:", server.pid)
+    finally:
+        server.kill()
+        await server.wait()
 
 
 Work = Callable[[int], Awaitable[None]]
@@ -90,21 +102,17 @@ Work = Callable[[int], Awaitable[None]]
 
 
 class Rclone:
-    """The program, the server that it serves, and that server's process."""
+    """The program; the server at `url`, which it calls `remote`, and that server's process."""
 
-    def __init__(self, program: str, url: str, server: int) -> None:
-        self.program, self.url, self.server = program, url, server
+    def __init__(self, program: str, url: str, remote: str, server: int) -> None:
+        self.program, self.url, self.remote, self.server = program, url, remote, server
 
-    async def copies(self, source: str, target: str, rivals: Mapping[str, list[str]] = RIVALS) -> dict[str, Work]:
-        """Copying by rclone, as it comes and without pauses; `REMOTE` in a place stands for the server, `{}` for the round."""
-        process = await asyncio.create_subprocess_exec(self.program, "obscure", ACCOUNT[1], stdout=subprocess.PIPE)
-        obscured = (await process.communicate())[0].decode().strip()
+    def copies(self, source: str, target: str, rivals: Mapping[str, list[str]]) -> dict[str, Work]:
+        """Copying by rclone, with the options of each rival; `REMOTE` in a place stands for the server, `{}` for the round."""
 
         def copying(more: list[str], who: str) -> Work:
-            remote = f":webdav,url='{self.url}',user={ACCOUNT[0]},pass={obscured}:"
-
             async def copy(number: int) -> None:
-                places = [place.replace("REMOTE", remote).replace("{}", f"{who}-{number}") for place in (source, target)]
+                places = [place.replace("REMOTE", self.remote).replace("{}", f"{who}-{number}") for place in (source, target)]
                 options = ["--transfers", str(AT_ONCE), "--ignore-times", "--config", os.devnull, *more]
                 assert await (await asyncio.create_subprocess_exec(self.program, *options, "copy", *places)).wait() == 0
 
@@ -119,42 +127,82 @@ class Rclone:
 
 
 async def _large(rclone: Rclone, folder: Path) -> None:
+    async with _backend(rclone.url) as backend:
+        await _large_file(rclone, backend, folder, RIVALS, made=(folder / "served" / "large",))
+    shutil.rmtree(folder / "served" / "large")
+
+
+async def _large_file(
+    rclone: Rclone, backend: StorageBackend, folder: Path, rivals: Mapping[str, list[str]], *, made: tuple[Path, ...] = ()
+) -> None:
     large = folder / "large.bin"
     with large.open("wb") as file:
         for _ in range(LARGE // 2**20):
             file.write(secrets.token_bytes(2**20))
-    async with _backend(rclone.url) as backend:
-        rivals = await rclone.copies(str(large), "REMOTE/large/{}")
-        made = (folder / "served" / "large",)
-        await _compare(rclone, "up, one large", LARGE, lambda each: _put(backend, {f"large/ours-{each}.bin": large}), rivals, made=made)
-        rivals = await rclone.copies("REMOTE/large/0-0/large.bin", str(folder / "back"), RIVALS | ONE_STREAM)
-        await _compare(rclone, "down, one large", LARGE, lambda _: _get(backend, ["large/ours-0.bin"], folder), rivals)
-        begun = time.perf_counter()
-        async for _ in backend.stream("large/ours-0.bin"):
-            pass
-        print(f"one large, to be handed on: {LARGE / (time.perf_counter() - begun) / 1e6:.0f} MB/s")
-    shutil.rmtree(folder / "served" / "large")
+    copies = rclone.copies(str(large), "REMOTE/large/{}", rivals)
+    await _compare(rclone, "up, one large", LARGE, lambda each: _put(backend, {f"large/ours-{each}.bin": large}), copies, made=made)
+    copies = rclone.copies("REMOTE/large/0-0/large.bin", str(folder / "back"), {**rivals, **ONE_STREAM})
+    await _compare(rclone, "down, one large", LARGE, lambda _: _get(backend, ["large/ours-0.bin"], folder), copies)
+    begun = time.perf_counter()
+    async for _ in backend.stream("large/ours-0.bin"):
+        pass
+    print(f"one large, to be handed on: {LARGE / (time.perf_counter() - begun) / 1e6:.0f} MB/s")
     large.unlink()
 
 
 async def _small(rclone: Rclone, folder: Path) -> None:
+    async with _backend(rclone.url) as backend:
+        bare = {"httpx alone, one PUT a file": lambda each, paths: _bare(rclone.url, f"small/bare-{each}", paths)}
+        await _small_files(rclone, backend, folder, RIVALS, bare)
+
+
+async def _small_files(
+    rclone: Rclone,
+    backend: StorageBackend,
+    folder: Path,
+    rivals: Mapping[str, list[str]],
+    others: Mapping[str, Callable[[int, list[Path]], Awaitable[None]]],
+) -> None:
     small = folder / "small"
     for number in range(FILES):
         (small / f"{number}.bin").write_bytes(secrets.token_bytes(SIZE))
-    names = sorted(path.name for path in small.iterdir())
-    async with _backend(rclone.url) as backend:
-        rivals = await rclone.copies(str(small), "REMOTE/small/{}")
-        rivals["httpx alone, one PUT a file"] = lambda each: _bare(rclone.url, f"small/bare-{each}", [small / name for name in names])
-        await _compare(
-            rclone,
-            f"up, {FILES} small",
-            FILES * SIZE,
-            lambda each: _put(backend, {f"small/ours-{each}/{name}": small / name for name in names}),
-            rivals,
+    paths = sorted(small.iterdir())
+    copies = rclone.copies(str(small), "REMOTE/small/{}", rivals)
+    copies |= {who: partial(_with_paths, work, paths) for who, work in others.items()}
+    await _compare(
+        rclone,
+        f"up, {FILES} small",
+        FILES * SIZE,
+        lambda each: _put(backend, {f"small/ours-{each}/{path.name}": path for path in paths}),
+        copies,
+    )
+    copies = rclone.copies("REMOTE/small/0-0", str(folder / "back" / "{}"), rivals)
+    keys = [f"small/ours-0/{path.name}" for path in paths]
+    await _compare(rclone, f"down, {FILES} small", FILES * SIZE, lambda _: _get(backend, keys, folder), copies)
+
+
+async def _with_paths(work: Callable[[int, list[Path]], Awaitable[None]], paths: list[Path], number: int) -> None:
+    await work(number, paths)
+
+
+async def _s3(rclone: Rclone, folder: Path) -> None:
+    """The embedded store, durable as it is for everybody."""
+    first, secret = free_port_block(5), secrets.token_hex(16)
+    store = SeaweedFS(folder / "store", folder, first, "docuvault", secret)
+    await store.start()
+    try:
+        url = f"http://127.0.0.1:{first}"
+        options = f"provider=Other,endpoint='{url}',access_key_id=docuvault,secret_access_key={secret},no_check_bucket=true"
+        assert store.process is not None
+        same = Rclone(rclone.program, url, f":s3,{options}:{store.bucket}", store.process.pid)
+        backend = ObjectStore(
+            endpoint=url, public_endpoint=url, region="us-east-1", access_key="docuvault", secret_key=secret, bucket=store.bucket
         )
-        rivals = await rclone.copies("REMOTE/small/0-0", str(folder / "back" / "{}"))
-        keys = [f"small/ours-0/{name}" for name in names]
-        await _compare(rclone, f"down, {FILES} small", FILES * SIZE, lambda _: _get(backend, keys, folder), rivals)
+        await _large_file(same, backend, folder, {"rclone": []})
+        await _small_files(same, backend, folder, {"rclone": []}, {})
+        await backend.close()
+    finally:
+        await store.kill()
 
 
 async def _compare(rclone: Rclone, what: str, size: int, ours: Work, rivals: Mapping[str, Work], *, made: tuple[Path, ...] = ()) -> None:
@@ -279,7 +327,7 @@ async def _vault(url: str) -> AsyncIterator[tuple[Person, str]]:
             await services.kill()
 
 
-PARTS = {"large": _large, "small": _small, "listing": _listing, "import": _import}
+PARTS = {"large": _large, "small": _small, "s3": _s3, "listing": _listing, "import": _import}
 
 
 @asynccontextmanager
@@ -289,7 +337,7 @@ async def _backend(url: str) -> AsyncIterator[WebDAVBackend]:
     await backend.close()
 
 
-async def _put(backend: WebDAVBackend, files: dict[str, Path]) -> None:
+async def _put(backend: StorageBackend, files: dict[str, Path]) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(key: str, path: Path) -> None:
@@ -315,7 +363,7 @@ async def _bare(url: str, folder: str, files: list[Path]) -> None:
         await asyncio.gather(*(one(path) for path in files))
 
 
-async def _get(backend: WebDAVBackend, keys: list[str], folder: Path) -> None:
+async def _get(backend: StorageBackend, keys: list[str], folder: Path) -> None:
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(key: str) -> None:

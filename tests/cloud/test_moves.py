@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from functions.events.move_stored_document import move_stored_document
 from infra.functions import ROOT
 from shared.cloud import connections, leftovers, moves
 from shared.cloud.models import Connection
@@ -19,6 +20,9 @@ from shared.documents.change_models import DocumentChange
 from shared.documents.models import Document
 from shared.documents.topic_models import NewTopic
 from shared.errors import NotFound
+from shared.events.catalogue import MoveRequested
+from shared.faas import Rejected
+from shared.faas.declarations import EVENT_FUNCTIONS
 from shared.identity import accounts
 from shared.storage import CredentialsRejected, StorageUnavailable, WrongContent, object_store
 from tests.cloud.conftest import connect, files, make_due, ready, waiting_move
@@ -68,6 +72,22 @@ async def test_a_document_moves_under_its_name_and_comes_back(
     assert await leftovers.remove_due(vault) == 1
     assert files(server) == {}
     assert await original_of(document, vault) == b"Dear heron\n"
+
+
+async def test_an_original_that_is_not_what_it_was_is_not_copied_and_not_tried_again(
+    vault: TenantDatabase, server: DavServer, connection: Connection
+) -> None:
+    document = await ready(vault, b"Dear heron\n")
+    await object_store().put(await row(vault, document.id, "object_key"), b"Dear stork\n", content_type="text/plain")
+    await moves.request(vault, document.id, connection.id)
+    move_id = await waiting_move(vault, document.id)
+    assert move_id is not None
+    with pytest.raises(Rejected, match="not what it was"):
+        await EVENT_FUNCTIONS[move_stored_document.__name__].handler(
+            MoveRequested(owner_id=vault.owner_id, document_id=document.id, move_id=move_id)
+        )
+    assert files(server) == {}
+    assert (await library.get(vault, document.id)).storage.provider == "minio"
 
 
 async def test_names_that_collide_get_numbers(vault: TenantDatabase, server: DavServer, connection: Connection) -> None:
