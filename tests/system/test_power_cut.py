@@ -28,6 +28,8 @@ MAY_COMMIT_UNSYNCED = {
     "infra/broker/deliveries.py",
     # The end of a call to an AI provider: one that is forgotten counts as lost, and its reserve as spent.
     "shared/assistant/outgoing.py",
+    # A document indexed anew: one that is forgotten is stale again.
+    "shared/documents/reindexing.py",
     # The claim of a task: nobody acts on it before the record of the call is written, which waits for the disk, and for the claim with it.
     "shared/documents/classify_step.py",
 }
