@@ -184,7 +184,18 @@ async def finish(response: "httpx.Response") -> None:
                 received += len(part)
                 if received > REST_BYTES:
                     break
+    await release(response)
+
+
+async def release(response: "httpx.Response") -> None:
+    """Closes a response, and lets go of it.
+
+    httpx has it and its stream name one another, so what its request sent would stay in memory until the garbage collector comes by.
+    """
+    import httpx
+
     await response.aclose()
+    response.stream = httpx.ByteStream(b"")
 
 
 _sdk_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UrlGuard, httpx2.AsyncClient]]" = WeakKeyDictionary()

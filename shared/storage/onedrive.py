@@ -283,7 +283,7 @@ class OneDriveBackend(WholeObjects):
         """A successful response (or one of `accept`); `signed` addresses get no token. Raises the named errors, also while it is read."""
         import httpx
 
-        from shared.outbound.clients import ResponseTooLarge, finish
+        from shared.outbound.clients import ResponseTooLarge, finish, release
 
         try:
             response = await self._sent(method, url, dict(headers or {}), content, signed=signed)
@@ -293,7 +293,7 @@ class OneDriveBackend(WholeObjects):
                 yield response
                 await finish(response)
             finally:
-                await response.aclose()
+                await release(response)
         except (HostNotAllowed, UrlNotAllowed, ResponseTooLarge) as refused:
             raise StorageUnavailable(str(refused)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as lost:

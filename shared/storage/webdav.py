@@ -351,7 +351,7 @@ class WebDAVBackend(WholeObjects):
         """
         import httpx
 
-        from shared.outbound.clients import ResponseTooLarge, finish
+        from shared.outbound.clients import ResponseTooLarge, finish, release
 
         try:
             response = await self._sent(method, url, headers, content, repeat=repeat and not isinstance(content, AsyncIterator))
@@ -362,7 +362,7 @@ class WebDAVBackend(WholeObjects):
                 yield response
                 await finish(response)
             finally:
-                await response.aclose()
+                await release(response)
         except (HostNotAllowed, UrlNotAllowed, ResponseTooLarge) as refused:
             raise StorageUnavailable(str(refused)) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as lost:

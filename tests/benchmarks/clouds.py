@@ -9,8 +9,11 @@ server is `rclone serve webdav`, which takes a part of the same cores, so second
 for 10 ms between any two calls to a WebDAV server; it is measured so, and without its pauses. Beside it stand what a bare loop of httpx
 takes for the small uploads, and rclone fetching the large file in one stream, where it fetches four parts at once. Our downloads are into
 files and are hashed, which rclone leaves out with such a server; our uploads are measured on the server before they get their name, and
-take it at once. `s3`: the same files to the embedded store and back. Drive and OneDrive are not compared: rclone speaks to Google's and
-Microsoft's own servers alone.
+take it at once.
+
+`s3`: the same files to the embedded store and back. `nextcloud`: the same to a server of ours that speaks as Nextcloud does
+(`tests/storage/servers/nextcloud_server.py`), to which rclone sends a large file in one piece: it knows the first version of uploads in
+chunks only. Drive and OneDrive are not compared: rclone speaks to Google's and Microsoft's own servers alone.
 
 `listing`: the first listing of 50,000 entries, from the WebDAV server and from servers that speak as Drive and Graph do; and the first
 page of the folder through the API. `import`: `FILES` files from that server through a whole stack, from the request until all can be
@@ -38,9 +41,12 @@ from infra.local.seaweedfs import SeaweedFS
 from shared import temporary
 from shared.outbound import UrlGuard
 from shared.storage import StorageBackend
+from shared.storage.nextcloud import NextcloudBackend
 from shared.storage.object_store import ObjectStore
 from shared.storage.webdav import WebDAVBackend
 from tests.benchmarks.vocabulary import vocabulary
+from tests.storage.servers.dav_server import PASSWORD, USER
+from tests.storage.servers.nextcloud_server import NextcloudServer
 from tests.system.stack import Person, Stack
 from tests.taking_connections import until_open
 
@@ -205,6 +211,27 @@ async def _s3(rclone: Rclone, folder: Path) -> None:
         await store.kill()
 
 
+async def _nextcloud(rclone: Rclone, folder: Path) -> None:
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.benchmarks.nextcloud_files", str(folder / "nextcloud"), stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdout is not None
+        url = (await server.stdout.readline()).decode().strip()
+        process = await asyncio.create_subprocess_exec(rclone.program, "obscure", PASSWORD, stdout=subprocess.PIPE)
+        obscured = (await process.communicate())[0].decode().strip()
+        options = f"url='{url}{NextcloudServer.prefix}',vendor=nextcloud,user='{USER}',pass={obscured},nextcloud_chunk_size=0"
+        same = Rclone(rclone.program, url, f":webdav,{options}:", server.pid)
+        backend = NextcloudBackend(server_url=url, username=USER, password=PASSWORD, guard=UrlGuard(["127.0.0.1"]))
+        await backend.identify()
+        await _large_file(same, backend, folder, RIVALS)
+        await _small_files(same, backend, folder, RIVALS, {})
+        await backend.close()
+    finally:
+        server.kill()
+        await server.wait()
+
+
 async def _compare(rclone: Rclone, what: str, size: int, ours: Work, rivals: Mapping[str, Work], *, made: tuple[Path, ...] = ()) -> None:
     """`made`: folders of whose copies only those of the first round are kept, for the sake of memory."""
     everybody = {"ours": ours, **rivals}
@@ -327,7 +354,7 @@ async def _vault(url: str) -> AsyncIterator[tuple[Person, str]]:
             await services.kill()
 
 
-PARTS = {"large": _large, "small": _small, "s3": _s3, "listing": _listing, "import": _import}
+PARTS = {"large": _large, "small": _small, "s3": _s3, "nextcloud": _nextcloud, "listing": _listing, "import": _import}
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 """Connections of HTTP clients, on the event loop that tests use and on the one that the service runs on, plain and with TLS."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -206,6 +208,22 @@ def test_requests_at_once_share_their_connections_afterwards(loop: Loop) -> None
             assert connections == [8]
 
     _run(loop, work)
+
+
+def test_what_a_request_sent_is_let_go_with_its_response(loop: Loop) -> None:
+    async def work() -> None:
+        async with _serving(_echo) as (url, _), _client() as http:
+            response = await http.send(http.build_request("POST", url, content=b"a chunk of sixteen megabytes"), stream=True)
+            request = weakref.ref(response.request)
+            await finish(response)
+            del response
+            assert request() is None
+
+    gc.disable()  # so that none of it goes but by itself
+    try:
+        _run(loop, work)
+    finally:
+        gc.enable()
 
 
 _RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -91,7 +91,7 @@ class DavServer:
         match request.method:
             case "PROPFIND":
                 return await self._propfind(request, path)
-            case "GET":
+            case "GET" | "HEAD":
                 return self._get(request, path)
             case "PUT":
                 return await receive(request, path)

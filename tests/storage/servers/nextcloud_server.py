@@ -41,6 +41,8 @@ class NextcloudServer(DavServer):
             return self._ocs(request, path.removeprefix("/ocs/v2.php/"))
         if path.startswith(self.uploads_prefix):
             return await self._chunks(request, path.removeprefix(self.uploads_prefix).strip("/"))
+        if request.method == "PATCH" and "X-Recalculate-Hash" in request.headers:
+            return web.Response(status=204)  # rclone asks for it after each upload
         return await super().respond(request)
 
     def _ocs(self, request: web.Request, path: str) -> web.StreamResponse:
