@@ -19,6 +19,28 @@ READ_AHEAD_BYTES = 2**20
 WRITE_AHEAD_BYTES = 512 * 1024
 
 
+class _Signal:
+    """What a transport tells the one coroutine that waits for it, if one does."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait(self, seconds: float | None, late: Exception) -> None:
+        """Returns at the next `wake`. Raises `late` after so many seconds."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._waiter
+        except TimeoutError as silent:
+            raise late from silent
+        finally:
+            self._waiter = None
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
 class SocketStream(asyncio.Protocol):
     """One connection; `core` is the library whose exceptions it raises."""
 
@@ -32,8 +54,8 @@ class SocketStream(asyncio.Protocol):
         self._ended = False
         self._lost: Exception | None = None
         self._full = False
-        self._readable: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._readable = _Signal()
+        self._writable = _Signal()
         self._encrypted = False
         self.has_read = False
         """Since it was last written to."""
@@ -44,14 +66,7 @@ class SocketStream(asyncio.Protocol):
         """What has come, however much it is: it is there already. Nothing at the end."""
         self.has_read = True
         if not self._received and not self._ended:
-            self._readable = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._readable
-            except TimeoutError as silent:
-                raise self._core.ReadTimeout("The other side is silent.") from silent
-            finally:
-                self._readable = None
+            await self._readable.wait(timeout, self._core.ReadTimeout("The other side is silent."))
         if not self._received:
             if self._lost is not None:
                 raise self._core.ReadError(str(self._lost)) from self._lost
@@ -70,14 +85,7 @@ class SocketStream(asyncio.Protocol):
         self._raise_if_lost()
         self._transport.write(buffer)
         if self._full:
-            self._writable = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._writable
-            except TimeoutError as silent:
-                raise self._core.WriteTimeout("The other side takes nothing.") from silent
-            finally:
-                self._writable = None
+            await self._writable.wait(timeout, self._core.WriteTimeout("The other side takes nothing."))
             self._raise_if_lost()
 
     async def aclose(self) -> None:
@@ -125,24 +133,24 @@ class SocketStream(asyncio.Protocol):
         if self._held >= READ_AHEAD_BYTES and not self._stopped:
             self._stopped = True
             self._transport.pause_reading()
-        _wake(self._readable)
+        self._readable.wake()
 
     def eof_received(self) -> bool:
         self._ended = True
-        _wake(self._readable)
+        self._readable.wake()
         return not self._encrypted  # asyncio does not keep one half of a connection with TLS
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended, self._lost = True, exc or self._lost
-        _wake(self._readable)
-        _wake(self._writable)
+        self._readable.wake()
+        self._writable.wake()
 
     def pause_writing(self) -> None:
         self._full = True
 
     def resume_writing(self) -> None:
         self._full = False
-        _wake(self._writable)
+        self._writable.wake()
 
     def _raise_if_lost(self) -> None:
         if self._transport.is_closing():
@@ -163,11 +171,6 @@ async def connect(
     for option in socket_options or ():
         transport.get_extra_info("socket").setsockopt(*option)
     return stream
-
-
-def _wake(waiter: "asyncio.Future[None] | None") -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
 
 
 def _has_bytes(transport: asyncio.Transport) -> bool:

@@ -99,16 +99,20 @@ def test_bodies_of_every_length_come_back_as_they_were_sent(loop: Loop, tls: ssl
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 def test_a_connection_that_the_server_has_closed_is_not_used_again(loop: Loop, tls: ssl.SSLContext, encrypted: bool) -> None:
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(_response(await _heard(reader)))
-        await writer.drain()
-
     async def work() -> None:
+        closed = asyncio.Semaphore(0)
+
+        async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(_response(await _heard(reader)))
+            writer.close()
+            await writer.wait_closed()
+            closed.release()
+
         async with _serving(once, tls if encrypted else None) as (url, connections), _client() as http:
             for number in range(1, 4):
                 assert (await http.post(url, content=b"heron")).content == b"heron"
                 assert connections == [number]
-                await asyncio.sleep(0.05)  # for the server to close it
+                await closed.acquire()
 
     _run(loop, work)
 

@@ -20,6 +20,7 @@ from infra.functions import ROOT, files
 from infra.knative.manifests import BASE
 from infra.local.ports import free_port_block
 from shared.config import GROUPS
+from tests.taking_connections import until_open
 
 NOT_HANDED_ON = {"host", "transfer-encoding", "connection", "keep-alive", "content-length"}
 
@@ -69,7 +70,7 @@ class Cluster:
         for name in ("gateway", "broker"):
             assert callers[name]["args"] == [name]
             await self._run(name, [sys.executable, "-m", f"infra.{name}"], self.environ(callers[name]) | own)
-        await self._listens(int(own["PORT"]))
+        await until_open(int(own["PORT"]))
         return f"http://127.0.0.1:{own['PORT']}"
 
     async def stop(self) -> None:
@@ -134,19 +135,8 @@ class Cluster:
             [program, "--asgi", "--source", source, "--target", target, "--host", "127.0.0.1", "--port", str(port)],
             environ,
         )
-        await self._listens(port)
+        await until_open(port)
         return f"http://127.0.0.1:{port}"
 
     async def _run(self, name: str, command: list[str | Path], environ: dict[str, str]) -> None:
         self._processes.append(await processes.start(command, log=self.folder / f"{name}.log", environ=environ, directory=self.folder))
-
-    async def _listens(self, port: int) -> None:
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    await asyncio.sleep(0.02)
-                else:
-                    writer.close()
-                    return
