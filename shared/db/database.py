@@ -43,6 +43,8 @@ class Transaction:
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self.connection = connection
+        self.is_spoilt = False
+        """Whether the connection is to be closed once the transaction has ended."""
         self._wakes: list[tuple[str, str]] = []
         self._callbacks: list[Callable[[], None]] = []
 
@@ -56,9 +58,9 @@ class Transaction:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchall()
 
-    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row]) -> Row | None:
-        """The first row as `row(**columns)`, or None."""
-        async with self.connection.cursor(row_factory=class_row(row)) as cursor:
+    async def fetch_one(self, sql: str, params: Params = (), *, row: type[Row], binary: bool = False) -> Row | None:
+        """The first row as `row(**columns)`, or None; `binary` as in `fetch_all`."""
+        async with self.connection.cursor(row_factory=class_row(row), binary=binary) as cursor:
             await cursor.execute(_text(sql), params or None)
             return await cursor.fetchone()
 
@@ -77,6 +79,20 @@ class Transaction:
             await self.connection.execute("ROLLBACK TO SAVEPOINT part")
             raise
         await self.connection.execute("RELEASE SAVEPOINT part")
+
+    @asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[None]:
+        """Sends the statements of its block together, where a round trip for each would cost more than they do. No response is read within.
+
+        If one fails, the server passes over those that follow, and psycopg takes for prepared what was to be prepared among them: later
+        transactions would fail by that. So the connection is given up.
+        """
+        try:
+            async with self.connection.pipeline():
+                yield
+        except BaseException:
+            self.is_spoilt = True
+            raise
 
     def wake(self, channel: str, payload: str = "") -> None:
         """NOTIFY after the commit, from another connection, coalesced (inside, it would serialise all committers)."""
@@ -166,6 +182,8 @@ class Database:
                 raise Unavailable(_NO_ROOM if lost.sqlstate == _DISK_FULL else _UNREACHABLE) from lost
             raise
         finally:
+            if transaction.is_spoilt:
+                await connection.close()
             await self._pool.putconn(connection)
         for callback in transaction._callbacks:
             callback()

@@ -413,7 +413,7 @@ async def _finish(
             found=outcome.classification.details,
             apply=outcome.choice.mode == "apply",
         )
-    async with tx.connection.pipeline():
+    async with tx.pipeline():
         if outcome.classification is not None and outcome.choice is not None:
             kept = [match for match in outcome.classification.matches if match.confidence >= SUGGESTED_FROM]
             applied = [outcome.choice.mode == "apply" and match.confidence >= FILED_FROM for match in kept]

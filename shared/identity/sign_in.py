@@ -43,7 +43,7 @@ async def with_password(db: Database, client: Client, email: str, password: str)
     Raises RateLimited after failures (see `throttle`), Unavailable if too many are signing in at once.
     """
     async with db.system() as tx:
-        async with tx.connection.pipeline():
+        async with tx.pipeline():
             asked = await accounts.ask_by_address(tx, email)
             counts = await throttle.ask(tx, throttle.candidates("password", email, client))
             found, rows = accounts.of_address(await asked.fetchone(), email), await counts.fetchall()
@@ -101,7 +101,7 @@ async def _enter(
 ) -> SignedIn | SecondFactorRequired:
     """Opens a session, or a challenge if there is a second factor. What has to be written travels together. Raises _NotEntered."""
     async with db.system() as tx:
-        async with tx.connection.pipeline():
+        async with tx.pipeline():
             counts = await throttle.ask(tx, [counted.own, counted.account], lock=True)
             entered = await accounts.ask_to_enter(tx, found.id, found.password_hash)
             if not found.second_factor:
