@@ -1,27 +1,24 @@
-"""Erasing what a deleted account holds: every document, its original, its thumbnail, and what is still on its way."""
+"""Erasing what a deleted account holds: every document, its originals, and what is still on its way."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 from shared.db import TenantDatabase, Transaction
+from shared.documents import kept_thumbnails
 from shared.storage import ObjectStore
-from shared.storage.object_keys import ThumbnailKey
 
 BATCH = 100
 TOMBSTONE_HOURS = 25
-"""How long what comes late is removed: a PUT to a URL that was signed before, a thumbnail of what was just being read. Longer than either
-takes."""
+"""How long what comes late is removed: a PUT to a URL that was signed before. Longer than one takes."""
 
 
 @dataclass(frozen=True)
 class _OwnedDocument:
     id: UUID
-    revision: int
     object_key: str
     thumbnail_key: str | None
     upload_id: str | None
     uploading: bool
-    was_read: bool
     earlier_keys: list[str]
 
 
@@ -29,7 +26,7 @@ async def erase_all(db: TenantDatabase, store: ObjectStore) -> None:
     """Erases every document that the owner has. Raises StorageUnavailable: what is left is erased at the next try."""
     await _erase_leftovers(db, store)
     while documents := await _some_of(db):
-        late = [key for document in documents for key in await _erase_objects(db.owner_id, document, store)]
+        late = [key for document in documents for key in await _erase_objects(document, store)]
         # Objects first, rows after: a failure in between leaves the row to try again by.
         await _erase_rows(db, documents, late)
 
@@ -63,8 +60,7 @@ async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
     async with db.transaction() as tx:
         return await tx.fetch_all(
             """
-            SELECT id, revision, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
-                status IN ('extracted', 'ready') AS was_read,
+            SELECT id, object_key, thumbnail_key, upload_id, status = 'uploading' AS uploading,
                 ARRAY(SELECT object_key FROM document_versions AS v WHERE v.owner_id = d.owner_id AND v.document_id = d.id) AS earlier_keys
             FROM documents AS d WHERE owner_id = %(owner)s ORDER BY id DESC LIMIT %(limit)s
             """,
@@ -73,18 +69,14 @@ async def _some_of(db: TenantDatabase) -> list[_OwnedDocument]:
         )
 
 
-async def _erase_objects(owner_id: UUID, document: _OwnedDocument, store: ObjectStore) -> list[str]:
+async def _erase_objects(document: _OwnedDocument, store: ObjectStore) -> list[str]:
     """Removes what the store has of a document; the keys under which something may still arrive."""
     if document.upload_id is not None:
         await store.abort_parts(document.object_key, document.upload_id)
     # Also if it has moved to a cloud: then its former copy may still be there.
-    for key in (document.object_key, *document.earlier_keys):
+    for key in (document.object_key, *document.earlier_keys, *kept_thumbnails.stored_keys(document.thumbnail_key)):
         await store.delete(key)
-    # Its reader stores it before the row names it, and may be about to.
-    thumbnail = document.thumbnail_key or str(ThumbnailKey(owner_id, document.id, document.revision))
-    await store.delete(thumbnail)
-    late = [document.object_key] if document.uploading else []
-    return late if document.thumbnail_key or document.was_read else [*late, thumbnail]
+    return [document.object_key] if document.uploading else []
 
 
 async def _erase_rows(db: TenantDatabase, documents: list[_OwnedDocument], late: list[str]) -> None:

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from shared import temporary
 from shared.db import TenantDatabase, Transaction, will_fail_again
-from shared.documents import filenames, lifecycle, lookalikes, paper_details, recognize_step, step_history, thumbnail_upload, warnings
+from shared.documents import filenames, kept_thumbnails, lifecycle, lookalikes, paper_details, recognize_step, step_history, warnings
 from shared.documents.originals import Original, OriginalUnusable, fetch, give_up
 from shared.events import publish
 from shared.events.catalogue import DocumentExtracted, DocumentLarge
@@ -87,12 +87,8 @@ async def _read(db: TenantDatabase, work: _ExtractionWork, budget: ReadingBudget
     except OriginalUnusable as reason:
         return await give_up(db, work, reason)
     try:
-        async with thumbnail_upload.sent(db, store, (work.id, work.revision), extraction.thumbnail) as thumbnail:
-            async with db.transaction() as tx:
-                committed = await _commit(tx, work, download, extraction, thumbnail.key)
-            if committed:
-                await thumbnail.follow()
-        return committed
+        async with db.transaction() as tx:
+            return await _commit(tx, work, download, extraction)
     except recognize_step.AlreadyBegun:
         return False
     except psycopg.Error as refused:
@@ -171,13 +167,13 @@ class _Names:
     notes: str | None
 
 
-async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, extraction: Extraction, thumbnail_key: str | None) -> bool:
+async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, extraction: Extraction) -> bool:
     # A title that a person or a surer source has given meanwhile stays.
     names = await tx.fetch_one(
         """
         UPDATE documents
         SET status = %(reached)s, error = NULL, content_type = %(content_type)s, page_count = %(page_count)s, language = %(language)s,
-            sha256 = %(sha256)s, thumbnail_key = %(thumbnail_key)s, warnings = %(warnings)s, updated_at = now(),
+            sha256 = %(sha256)s, warnings = %(warnings)s, updated_at = now(),
             title = CASE WHEN title_source IN ('filename', 'metadata') THEN coalesce(%(title)s, title) ELSE title END,
             title_source = CASE WHEN title_source = 'filename' AND %(title)s::text IS NOT NULL THEN 'metadata' ELSE title_source END
         WHERE owner_id = %(owner)s AND id = %(id)s AND revision = %(revision)s AND status = %(status)s
@@ -193,7 +189,6 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
             "page_count": extraction.page_count,
             "language": extraction.language,
             "sha256": download.sha256,
-            "thumbnail_key": thumbnail_key,
             "warnings": Jsonb([asdict(warning) for warning in extraction.warnings]),
             "title": filenames.sane_title(extraction.title),
             "owner": work.owner_id,
@@ -210,14 +205,7 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
             "DELETE FROM document_pages WHERE owner_id = %(owner)s AND document_id = %(id)s", {"owner": work.owner_id, "id": work.id}
         )
         await lookalikes.forget(tx, owner_id=work.owner_id, document_id=work.id)
-    # Binary (%b): as text, an array of ten million characters would be escaped for a second, with the event loop waiting.
-    await tx.execute(
-        """
-        INSERT INTO document_pages (document_id, owner_id, number, text)
-        SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)b::text[]) WITH ORDINALITY AS page (text, number)
-        """,
-        {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
-    )
+        await kept_thumbnails.forget(tx, owner_id=work.owner_id, document_id=work.id)
     indexed = await search_index.index(
         tx,
         owner_id=work.owner_id,
@@ -238,11 +226,21 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
         pages=extraction.pages,
         created_on=extraction.created_on,
     )
-    if extraction.scans:
-        await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
-    else:
-        # What needs no answer goes out together: a round trip for each would cost more than the statements.
-        async with tx.connection.pipeline():
+    # What needs no answer goes out together: a round trip for each would cost more than the statements.
+    async with tx.pipeline():
+        # Binary (%b): as text, an array of ten million characters would be escaped for a second, with the event loop waiting.
+        await tx.execute(
+            """
+            INSERT INTO document_pages (document_id, owner_id, number, text)
+            SELECT %(id)s, %(owner)s, number, text FROM unnest(%(texts)b::text[]) WITH ORDINALITY AS page (text, number)
+            """,
+            {"id": work.id, "owner": work.owner_id, "texts": extraction.pages},
+        )
+        if extraction.thumbnail is not None:
+            await kept_thumbnails.keep(
+                tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, picture=extraction.thumbnail
+            )
+        if not extraction.scans:
             await lookalikes.note(tx, owner_id=work.owner_id, document_id=work.id, pages=extraction.pages)
             await step_history.record(
                 tx,
@@ -254,6 +252,8 @@ async def _commit(tx: Transaction, work: _ExtractionWork, download: Download, ex
                 detail=", ".join(filter(None, (_in_words(extraction), found))),
             )
             await publish(tx, DocumentExtracted(owner_id=work.owner_id, document_id=work.id, revision=work.revision))
+    if extraction.scans:
+        await recognize_step.begin(tx, owner_id=work.owner_id, document_id=work.id, revision=work.revision, scans=extraction.scans)
     lifecycle.wake_listeners(tx, work.owner_id)
     return True
 

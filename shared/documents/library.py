@@ -13,7 +13,7 @@ from shared.audit import AuditAction, Caller
 from shared.clock import now
 from shared.cloud import content
 from shared.db import TenantDatabase, Transaction
-from shared.documents import filenames, lifecycle, recognized_pages, replacing, upload_step
+from shared.documents import filenames, kept_thumbnails, lifecycle, recognized_pages, replacing, upload_step
 from shared.documents.models import DOCUMENT_COLUMNS, Document, DocumentPages, DownloadLink, PlacedWord, TextPage
 from shared.errors import Conflict, NotFound
 from shared.extraction import content_types
@@ -124,7 +124,6 @@ class _Kept:
     error_code: str | None
     object_key: str
     connection_id: UUID | None
-    thumbnail_key: str | None
     version: int
     version_id: UUID | None
 
@@ -197,8 +196,12 @@ async def link(
 async def thumbnail(db: TenantDatabase, document_id: UUID) -> tuple[str, bytes]:
     """The first page's picture as WebP, and its entity tag (RFC 9110, section 8.8.3), which changes with it. Raises NotFound."""
     async with db.transaction() as tx:
-        kept = await _kept(tx, db.owner_id, document_id)
-    key = ThumbnailKey.parse(kept.thumbnail_key or "")
+        kept = await kept_thumbnails.find(tx, owner_id=db.owner_id, document_id=document_id)
+    if kept is None:
+        raise NotFound
+    if kept.picture is not None:
+        return f'"{kept.revision}"', kept.picture
+    key = ThumbnailKey.parse(kept.stored_key or "")
     if key is None:
         raise NotFound("This document has no thumbnail.")
     try:
@@ -266,7 +269,7 @@ async def read(tx: Transaction, owner_id: UUID, document_id: UUID) -> Document:
 async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, thumbnail_key, version, version_id
+        SELECT filename, content_type, status, error ->> 'code' AS error_code, object_key, connection_id, version, version_id
         FROM documents WHERE owner_id = %(owner)s AND id = %(id)s
         """,
         {"owner": owner_id, "id": document_id},
@@ -280,7 +283,7 @@ async def _kept(tx: Transaction, owner_id: UUID, document_id: UUID) -> _Kept:
 async def _kept_version(tx: Transaction, owner_id: UUID, document_id: UUID, version_id: UUID) -> _Kept:
     kept = await tx.fetch_one(
         """
-        SELECT filename, content_type, 'stored' AS status, NULL AS error_code, object_key, connection_id, NULL AS thumbnail_key,
+        SELECT filename, content_type, 'stored' AS status, NULL AS error_code, object_key, connection_id,
             number AS version, id AS version_id
         FROM document_versions WHERE owner_id = %(owner)s AND document_id = %(document)s AND id = %(id)s
         """,

@@ -15,7 +15,7 @@ from uuid import UUID
 from shared import audit
 from shared.audit import AuditAction, Caller
 from shared.db import TenantDatabase, Transaction, database
-from shared.documents import lifecycle, quotas, senders, upload_step
+from shared.documents import kept_thumbnails, lifecycle, quotas, senders, upload_step
 from shared.errors import Conflict, NotFound
 from shared.events import publish
 from shared.events.catalogue import DocumentPurged
@@ -28,7 +28,7 @@ KEPT_IN_TRASH = timedelta(days=30)
 AT_ONCE = 100
 """Documents a transaction: a few hundred milliseconds."""
 TOMBSTONE_LIFETIME = timedelta(hours=25)
-"""As long as a URL may still be good that puts something there, and longer than any document is read that stores a thumbnail."""
+"""As long as a URL may still be good that puts something there."""
 TIME_LIMIT_SECONDS = 300.0
 """When `purge_expired` stops taking more; the next run goes on."""
 
@@ -41,7 +41,6 @@ class NotInTrash(Conflict):
 class _Doomed:
     id: UUID
     size: int
-    revision: int
     storage_provider: str
     object_key: str
     thumbnail_key: str | None
@@ -66,19 +65,27 @@ async def purge_trashed(
     tx: Transaction, owner_id: UUID, document_ids: Sequence[UUID], *, caller: Caller | None = None, job: UUID | None = None
 ) -> list[UUID]:
     """Removes those of these documents that are in the trash; which those were. At most AT_ONCE at a time, please."""
+    # Locked by a statement of its own: what one reads that has waited for a lock is, but for the locked rows, as it was before it waited.
+    locked: list[UUID] = await tx.fetch_value(
+        """
+        SELECT coalesce(array_agg(id), '{}') FROM (
+            SELECT id FROM documents WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) AND trashed_at IS NOT NULL ORDER BY id FOR UPDATE
+        ) AS locked
+        """,
+        {"owner": owner_id, "ids": list(document_ids)},
+    )
     doomed = await tx.fetch_all(
         """
-        SELECT id, size, revision, storage_provider, object_key, thumbnail_key, sender_id,
+        SELECT id, size, storage_provider, object_key, thumbnail_key, sender_id,
             (SELECT coalesce(sum(size), 0)::bigint FROM document_versions AS v WHERE v.owner_id = d.owner_id AND v.document_id = d.id)
                 AS earlier_size,
             ARRAY(
                 SELECT object_key FROM document_versions AS v
                 WHERE v.owner_id = d.owner_id AND v.document_id = d.id AND v.connection_id IS NULL
             ) AS earlier_keys
-        FROM documents AS d WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) AND trashed_at IS NOT NULL
-        ORDER BY id FOR UPDATE
+        FROM documents AS d WHERE owner_id = %(owner)s AND id = ANY (%(ids)s) ORDER BY id
         """,
-        {"owner": owner_id, "ids": list(document_ids)},
+        {"owner": owner_id, "ids": locked},
         row=_Doomed,
     )
     if not doomed:
@@ -95,7 +102,7 @@ async def purge_trashed(
         """,
         {"owner": owner_id, "ids": ids},
     )
-    keys = {document.id: _keys(owner_id, document) for document in doomed}
+    keys = {document.id: _keys(document) for document in doomed}
     await tx.execute(
         """
         INSERT INTO upload_tombstones (object_key, owner_id, expires_at)
@@ -109,7 +116,7 @@ async def purge_trashed(
     await audit.record_calls(
         tx, owner_id, caller, AuditAction.DOCUMENT_PURGED, targets=ids, detail={} if job is None else {"job": str(job)}
     )
-    async with tx.connection.pipeline():
+    async with tx.pipeline():
         for document in doomed:
             await publish(tx, DocumentPurged(owner_id=owner_id, document_id=document.id, object_keys=keys[document.id]))
     await quotas.free(tx, owner_id, sum(document.size + document.earlier_size for document in doomed), documents=len(doomed))
@@ -119,13 +126,10 @@ async def purge_trashed(
     return ids
 
 
-def _keys(owner_id: UUID, document: _Doomed) -> list[str]:
-    """Everything that may lie in the object store of a document: each revision has a thumbnail of its own."""
-    revisions = {str(ThumbnailKey(owner_id, document.id, revision)) for revision in range(1, document.revision + 1)}
-    if document.thumbnail_key is not None:
-        revisions.add(document.thumbnail_key)
+def _keys(document: _Doomed) -> list[str]:
+    """Everything that may lie in the object store of a document."""
     kept_here = document.storage_provider == object_store().provider
-    return [*([document.object_key] if kept_here else []), *document.earlier_keys, *sorted(revisions)]
+    return [*([document.object_key] if kept_here else []), *document.earlier_keys, *kept_thumbnails.stored_keys(document.thumbnail_key)]
 
 
 async def erase(owner_id: UUID, object_keys: Sequence[str], *, store: StorageBackend | None = None) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 
 from shared.cloud import moves
 from shared.db import Transaction
-from shared.documents import filenames, lifecycle, step_history
+from shared.documents import filenames, kept_thumbnails, lifecycle, step_history
 from shared.errors import Conflict, LimitReached, NotFound
 from shared.events import publish
 from shared.events.catalogue import DocumentStored
@@ -137,7 +137,7 @@ async def replace(tx: Transaction, owner_id: UUID, document: ReplacedDocument, n
             title = CASE WHEN title_source = 'filename' THEN %(title)s ELSE title END,
             size = %(size)s, content_type = %(content_type)s, sha256 = %(sha256)s, storage_provider = %(provider)s,
             connection_id = %(connection)s, object_key = %(object_key)s, cloud_key = %(cloud_key)s, etag = %(etag)s,
-            status = 'stored', error = NULL, warnings = '[]', page_count = NULL, language = NULL, thumbnail_key = NULL,
+            status = 'stored', error = NULL, warnings = '[]', page_count = NULL, language = NULL,
             revision = revision + 1, looked_at = now(), updated_at = now()
         WHERE owner_id = %(owner)s AND id = %(id)s
         RETURNING version
@@ -161,6 +161,7 @@ async def replace(tx: Transaction, owner_id: UUID, document: ReplacedDocument, n
     )
     for table in ("document_pages", "document_search", "document_fingerprints"):
         await tx.execute(f"DELETE FROM {table} WHERE owner_id = %(owner)s AND document_id = %(id)s", keys)
+    await kept_thumbnails.forget(tx, owner_id=owner_id, document_id=document.id)
     await search_index.index_name(tx, owner_id=owner_id, document_id=document.id)
     await step_history.record(
         tx,

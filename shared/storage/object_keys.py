@@ -1,7 +1,7 @@
 """Every key that an object of ours has is made and read here.
 
     {owner}/{document}/{uuid4}{extension}           an original (OriginalKey)
-    .derived/{owner}/{document}/{revision}.webp     a thumbnail (ThumbnailKey)
+    .derived/{owner}/{document}/{revision}.webp     a thumbnail that an earlier version of DocuVault kept (ThumbnailKey)
     .audit/{date}.jsonl                             a day's audit lines (AuditExportKey)
     .health/read, .health/write                     what health checks read and write
 
@@ -57,11 +57,7 @@ class OriginalKey:
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailKey:
-    """Where the picture of a document's first page lies.
-
-    It is made of what is known before anything is read: a thumbnail can be found and removed whose row never came to name it. Each revision
-    has a key of its own, so no thumbnail is ever overwritten.
-    """
+    """Where the picture of a document's first page lies, if the document was read before migration 0095; each revision has its own."""
 
     owner_id: UUID
     document_id: UUID

@@ -3,20 +3,19 @@
 import asyncio
 import hashlib
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from shared.db import Database, TenantDatabase
-from shared.documents import extract_step, library, lifecycle, reconciliation, step_history
+from shared.documents import extract_step, library, lifecycle, step_history
 from shared.documents.library import ObjectRefused
 from shared.documents.models import Document
 from shared.errors import NotFound
 from shared.extraction import Extraction, ExtractionWarning, extract
 from shared.identity import deletion
-from shared.storage import ObjectStore, StorageBackend, StorageUnavailable, object_store
-from shared.storage.object_keys import ThumbnailKey
+from shared.storage import ObjectStore, StorageUnavailable, object_store
 from tests import accounts
 from tests.documents.conftest import PDF, Usage, published, read_through, row, stored, usage
 from tests.identity.waiting import until_others_wait
@@ -208,17 +207,26 @@ async def test_a_document_that_is_read_while_its_account_is_erased_leaves_no_thu
 
     assert not await extract_step.read(vault, document.id, 1, extractor=slow)
     async with db.system() as tx:
-        await tx.execute("UPDATE upload_tombstones SET expires_at = now() WHERE owner_id = %(owner)s", {"owner": vault.owner_id})
-    await reconciliation.clean_up()
-    assert await object_store().stat(str(ThumbnailKey(vault.owner_id, document.id, 1))) is None
+        assert await tx.fetch_value("SELECT count(*) FROM document_thumbnails WHERE owner_id = %s", (vault.owner_id,)) == 0
 
 
-async def test_a_thumbnail_whose_document_was_not_read_to_the_end_goes_with_its_account(db: Database, vault: TenantDatabase) -> None:
+async def test_a_document_that_is_read_anew_has_the_new_thumbnail_or_none(vault: TenantDatabase) -> None:
     document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
-    thumbnail = str(ThumbnailKey(vault.owner_id, document.id, 1))
-    await object_store().put(thumbnail, b"put, and then the worker died", content_type="image/webp")
-    await _erase_account(db, vault.owner_id)
-    assert await object_store().stat(thumbnail) is None
+    assert await extract_step.read(vault, document.id, 1)
+    for revision, drawn in ((2, True), (3, False)):
+        async with vault.transaction() as tx:
+            await tx.execute("UPDATE documents SET status = 'stored', revision = %s WHERE id = %s", (revision, document.id))
+
+        async def extractor(*arguments: Any, drawn: bool = drawn, **named: Any) -> Extraction:
+            extraction = await extract(*arguments, **named)
+            return extraction if drawn else replace(extraction, thumbnail=None)
+
+        assert await extract_step.read(vault, document.id, revision, extractor=extractor)
+        if drawn:
+            assert (await library.thumbnail(vault, document.id))[0] == f'"{revision}"'
+        else:
+            with pytest.raises(NotFound):
+                await library.thumbnail(vault, document.id)
 
 
 async def test_a_second_delivery_does_not_mark_as_running_what_the_first_has_just_done(db: Database, vault: TenantDatabase) -> None:
@@ -244,58 +252,3 @@ async def _give_up(vault: TenantDatabase, document_id: UUID) -> None:
             code=lifecycle.GAVE_UP,
             detail="It did not work out.",
         )
-
-
-class SlowToTake:
-    """The store, which takes nothing before `opened`; `fails` when it does."""
-
-    def __init__(self, *, fails: bool = False) -> None:
-        self.opened, self.fails = asyncio.Event(), fails
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(object_store(), name)
-
-    async def put(self, key: str, content: bytes, *, content_type: str) -> Any:
-        await self.opened.wait()
-        if self.fails:
-            raise StorageUnavailable
-        return await object_store().put(key, content, content_type=content_type)
-
-
-async def _read_while_the_store_is_slow(vault: TenantDatabase, store: SlowToTake) -> tuple[Any, asyncio.Task[bool]]:
-    """A document that has been read, and the step, which waits for the store to take the thumbnail."""
-    document = await stored(vault, PDF, filename="heron.pdf", content_type="application/pdf")
-    reading = asyncio.create_task(extract_step.read(vault, document.id, 1, store=cast(StorageBackend, store)))
-    while (await library.get(vault, document.id)).status != "extracted":
-        assert not reading.done()
-        await asyncio.sleep(0.01)
-    return document, reading
-
-
-async def test_a_text_does_not_wait_for_a_store_that_is_slow_to_take_its_thumbnail(vault: TenantDatabase) -> None:
-    store = SlowToTake()
-    document, reading = await _read_while_the_store_is_slow(vault, store)
-    with pytest.raises(NotFound):
-        await library.thumbnail(vault, document.id)
-    store.opened.set()
-    assert await reading
-    assert (await library.thumbnail(vault, document.id))[1][:4] == b"RIFF"
-
-
-async def test_a_thumbnail_that_the_store_does_not_take_costs_the_thumbnail_alone(vault: TenantDatabase) -> None:
-    store = SlowToTake(fails=True)
-    document, reading = await _read_while_the_store_is_slow(vault, store)
-    store.opened.set()
-    assert await reading
-    assert (await library.get(vault, document.id)).status == "extracted"
-    with pytest.raises(NotFound):
-        await library.thumbnail(vault, document.id)
-
-
-async def test_a_thumbnail_that_comes_after_its_account_was_erased_is_removed(db: Database, vault: TenantDatabase) -> None:
-    store = SlowToTake()
-    document, reading = await _read_while_the_store_is_slow(vault, store)
-    await _erase_account(db, vault.owner_id)
-    store.opened.set()
-    await reading
-    assert await object_store().stat(str(ThumbnailKey(vault.owner_id, document.id, 1))) is None

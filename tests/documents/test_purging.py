@@ -65,15 +65,14 @@ async def test_a_purged_document_is_gone_from_everywhere_and_its_room_is_free(va
     assert await usage(vault) == Usage(0, 0, 0)
 
 
-async def test_erasing_removes_the_object_and_the_thumbnail_however_often(vault: TenantDatabase) -> None:
+async def test_erasing_removes_the_object_however_often(vault: TenantDatabase) -> None:
     document_id = await trashed(vault)
-    original, thumbnail = await row(vault, document_id, "object_key"), await row(vault, document_id, "thumbnail_key")
+    original = await row(vault, document_id, "object_key")
     await purging.purge(vault, document_id)
-    [keys] = await _events(vault, document_id)
-    assert set(keys) == {original, thumbnail}
+    assert await _events(vault, document_id) == [[original]]
     for _ in range(2):
-        await purging.erase(vault.owner_id, keys)
-        assert [await object_store().stat(key) for key in keys] == [None, None]
+        await purging.erase(vault.owner_id, [original])
+        assert await object_store().stat(original) is None
 
 
 async def test_an_event_that_was_made_up_erases_nothing_of_anothers(vault: TenantDatabase, other_owner: UUID, db: Database) -> None:
@@ -94,11 +93,11 @@ async def test_what_arrives_after_the_purge_is_removed(vault: TenantDatabase) ->
 
 async def test_a_lost_event_leaves_nothing_in_the_store_for_good(vault: TenantDatabase, db: Database) -> None:
     document_id = await trashed(vault)
-    key, thumbnail = await row(vault, document_id, "object_key"), await row(vault, document_id, "thumbnail_key")
+    key = await row(vault, document_id, "object_key")
     await purging.purge(vault, document_id)
     async with db.system() as tx:
-        left: int = await tx.fetch_value("SELECT count(*) FROM upload_tombstones WHERE object_key = ANY (%s)", ([key, thumbnail],))
-    assert left == 2, "the clean-up removes what tombstones name"
+        left: int = await tx.fetch_value("SELECT count(*) FROM upload_tombstones WHERE object_key = %s", (key,))
+    assert left == 1, "the clean-up removes what tombstones name"
 
 
 async def test_with_the_store_down_the_purge_is_made_and_the_erasing_tried_again(vault: TenantDatabase) -> None:
@@ -110,9 +109,8 @@ async def test_with_the_store_down_the_purge_is_made_and_the_erasing_tried_again
     )
     with pytest.raises(StorageUnavailable):
         await purging.erase(vault.owner_id, keys, store=nowhere)
-    await purging.erase(vault.owner_id, keys[:1])  # and a kill in the middle
     await purging.erase(vault.owner_id, keys)
-    assert [await object_store().stat(key) for key in keys] == [None, None]
+    assert [await object_store().stat(key) for key in keys] == [None]
 
 
 async def test_of_two_purges_at_once_one_is_made(vault: TenantDatabase) -> None:

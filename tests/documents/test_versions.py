@@ -21,6 +21,7 @@ from shared.documents.uploads import UploadFinished, UploadIncomplete
 from shared.errors import LimitReached, NotFound
 from shared.storage import object_store
 from tests.documents.conftest import LETTER, Usage, create, published, read_through, row, send, set_quota, stored, usage
+from tests.identity.waiting import until_others_wait
 
 SECOND = b"Dear ibis,\nthe waterworks regret the mistake.\n"
 
@@ -250,6 +251,24 @@ async def test_replacing_and_purging_at_once_leave_one_or_the_other(vault: Tenan
             uploads.complete(vault, document.id, CompleteUpload()), purging.purge(vault, document.id), return_exceptions=True
         )
         assert await usage(vault) == Usage(0, 0, 0)
+
+
+async def test_a_purge_that_waits_for_a_new_version_takes_the_earlier_one_with_it(db: Database, vault: TenantDatabase) -> None:
+    document = await stored(vault)
+    former = await row(vault, document.id, "object_key")
+    created = await create(vault, SECOND, replaces=document.id)
+    await send(created, SECOND)
+    await library.trash(vault, document.id)
+    async with vault.transaction() as tx:
+        await replacing.lock(tx, vault.owner_id, document.id)
+        completing = asyncio.create_task(uploads.complete(vault, document.id, CompleteUpload()))
+        await until_others_wait(db, tx, 1)
+        purge = asyncio.create_task(purging.purge(vault, document.id))
+        await until_others_wait(db, tx, 2)
+    await asyncio.gather(completing, purge, return_exceptions=True)
+    assert await usage(vault) == Usage(0, 0, 0)
+    [erased] = [event.data["object_keys"] for event in await published(vault, document.id) if event.type == "document.purged"]
+    assert former in erased
 
 
 async def test_the_same_bytes_are_no_new_version_unless_that_is_wanted(vault: TenantDatabase) -> None:
