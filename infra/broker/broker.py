@@ -60,7 +60,7 @@ async def run_broker(settings: Settings, stop: asyncio.Event, *, limits: Mapping
     targets = Targets(settings.function_url_template, settings.worker_url, settings.secret_key, remote=settings.remote_functions)
     dispatcher = Dispatcher(database, targets, name, limits or queue_limits(settings))
     intake = [
-        asyncio.create_task(BucketEvents(database, redis_client(), name, lambda: dispatcher.wake()).run(), name="bucket events"),
+        asyncio.create_task(BucketEvents(database, redis_client(), name, dispatcher.wake).run(), name="bucket events"),
         asyncio.create_task(Clock(database, lambda: dispatcher.wake()).run(), name="clock"),
         asyncio.create_task(listen(settings.database_url, DELIVERIES_CHANNEL, dispatcher.wake), name="listener"),
         asyncio.create_task(keep_sealing(database, stop), name="audit sealer"),

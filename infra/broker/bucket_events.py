@@ -52,9 +52,9 @@ def heartbeat_key(broker: str) -> str:
 
 
 class BucketEvents:
-    """Takes notifications until cancelled; `published` is called after each batch that made events."""
+    """Takes notifications until cancelled; `published` is called with each queue that a batch had events for."""
 
-    def __init__(self, database: Database, redis: Redis, broker: str, published: Callable[[], None]) -> None:
+    def __init__(self, database: Database, redis: Redis, broker: str, published: Callable[[str], None]) -> None:
         self._database = database
         self._redis = redis
         self._broker = broker
@@ -137,8 +137,9 @@ class BucketEvents:
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
 
     async def _write_together(self, batch: list[bytes]) -> None:
+        queues: set[str] = set()
         try:
-            await write_notifications(self._database, batch)
+            queues = await write_notifications(self._database, batch)
         except _POISONED as poisoned:
             if len(batch) > 1:
                 log.warning("a batch of bucket events is written one by one", extra={"fields": {"reason": type(poisoned).__name__}})
@@ -147,7 +148,8 @@ class BucketEvents:
                 return
             async with self._database.system() as tx:
                 await _keep_aside(tx, batch[0], f"could not be written: {type(poisoned).__name__}")
-        self._published()
+        for queue in queues:
+            self._published(queue)
 
     async def _beat(self) -> None:
         recover_at = 0.0
@@ -193,8 +195,10 @@ class BucketEvents:
             pass  # another broker finds it once the heartbeat has run out
 
 
-async def write_notifications(database: Database, batch: list[bytes]) -> None:
-    """Writes list entries as events with their deliveries, or keeps them aside, all in one transaction. Raises Unavailable."""
+async def write_notifications(database: Database, batch: list[bytes]) -> set[str]:
+    """Writes list entries as events with their deliveries, or keeps them aside, all in one transaction; the queues of the deliveries.
+
+    Raises Unavailable."""
     events: dict[str, tuple[BucketNotification, tuple[Subscription, ...]]] = {}
     rejects: list[tuple[bytes, str]] = []
     for entry in batch:
@@ -208,13 +212,14 @@ async def write_notifications(database: Database, batch: list[bytes]) -> None:
             if subscribed and not is_internal(notification.key):
                 events[notification.dedup_key] = notification, subscribed
     if not events and not rejects:
-        return
+        return set()
     async with database.system() as tx:
         # In one order everywhere, so that two brokers with the same entries wait for one another instead of deadlocking.
         for _, (notification, subscribed) in sorted(events.items(), key=lambda event: event[0]):
             await publish(tx, notification, subscriptions={notification.type: subscribed})
         for entry, reason in rejects:
             await _keep_aside(tx, entry, reason)
+    return {subscription.queue for _, subscribed in events.values() for subscription in subscribed}
 
 
 def subscriptions_for(event_name: str) -> tuple[Subscription, ...]:

@@ -1,4 +1,4 @@
-"""Waking listeners: NOTIFY after commit, on a connection of its own, at most every 10 ms.
+"""Waking listeners: NOTIFY after commit, on a connection of its own, at most every 25 ms.
 
 NOTIFY inside a transaction takes a lock that serialises every committing publisher; and it is only a hint (all listeners poll as well),
 so losing one costs a second, never an event.
@@ -14,7 +14,8 @@ from shared.db.liveness import LIVENESS
 
 log = logging.getLogger("docuvault.db")
 
-INTERVAL_SECONDS = 0.010
+INTERVAL_SECONDS = 0.025
+"""After the first, which is sent at once. Each wake-up costs every listener a look; 10 ms were three a document on a busy machine."""
 
 
 class Waker:

@@ -60,7 +60,7 @@ async def list_client(own_valkey: Valkey) -> AsyncIterator[Redis]:
 async def taking(outbox: Outbox, client: Redis, name: str = "a") -> AsyncIterator[list[int]]:
     """A broker's taking side at work; the list grows with each batch it has written."""
     batches: list[int] = []
-    task = asyncio.create_task(BucketEvents(outbox.database, client, name, lambda: batches.append(1)).run())
+    task = asyncio.create_task(BucketEvents(outbox.database, client, name, batches.append).run())
     try:
         yield batches
     finally:
