@@ -74,7 +74,6 @@ class _Compared:
 async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
     """Writes down which documents this one looks like. Bounded work, whatever the owner has."""
     keys = {"owner": owner_id, "id": document_id}
-    # Whoever is about to purge one of them is not waited for: that one is gone soon.
     compared = await tx.fetch_all(
         f"""
         SELECT document_id, words, numbers FROM document_fingerprints
@@ -87,7 +86,6 @@ async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
             WHERE mine.owner_id = %(owner)s AND mine.document_id = %(id)s
             GROUP BY other.document_id ORDER BY count(*) DESC, other.document_id DESC LIMIT {COMPARED}
         ), %(id)s))
-        ORDER BY document_id FOR KEY SHARE SKIP LOCKED
         """,
         keys,
         row=_Compared,
@@ -100,11 +98,16 @@ async def find(tx: Transaction, *, owner_id: UUID, document_id: UUID) -> None:
     alike = zip(likeness.likeness(mine, list(prints.values())), prints, strict=True)
     best = sorted((pair for pair in alike if pair[0] >= ALIKE_FROM), reverse=True)[:PAIRS]
     if best:
+        # Whoever is about to purge one of them is not waited for: that one is gone soon.
         await tx.execute(
             """
             INSERT INTO document_lookalikes (owner_id, first_id, second_id, likeness)
             SELECT %(owner)s, least(%(id)s, other), greatest(%(id)s, other), likeness
             FROM unnest(%(others)s::uuid[], %(likenesses)s::real[]) AS found (other, likeness)
+            JOIN (
+                SELECT document_id FROM document_fingerprints
+                WHERE owner_id = %(owner)s AND document_id = ANY (%(others)s) ORDER BY document_id FOR KEY SHARE SKIP LOCKED
+            ) AS there ON there.document_id = found.other
             ORDER BY 2, 3
             ON CONFLICT (first_id, second_id) DO UPDATE SET likeness = excluded.likeness
             """,

@@ -58,6 +58,15 @@ async def test_a_pair_goes_with_one_of_the_two_and_comes_back_from_the_trash(vau
     assert await pairs(vault) == []
 
 
+async def test_one_that_is_just_being_removed_is_not_waited_for(vault: TenantDatabase) -> None:
+    first = await ready(vault, paper(1))
+    async with vault.transaction() as tx:
+        await tx.execute("DELETE FROM document_fingerprints WHERE document_id = %s", (first.id,))
+        async with asyncio.timeout(20):
+            await ready(vault, misread(paper(1), 0.02, 2))
+    assert await pairs(vault) == []
+
+
 async def test_reading_anew_finds_them_anew_and_a_new_version_forgets_them(vault: TenantDatabase) -> None:
     first, second = await ready(vault, paper(1)), await ready(vault, misread(paper(1), 0.02, 2))
     await reprocessing.reprocess(vault, first.id)
