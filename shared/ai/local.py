@@ -28,7 +28,7 @@ from uuid import UUID
 
 from shared.ai.concepts import Lexicon, lexicon, phrase_index
 from shared.ai.provider import Classification, DetailName, DocumentText, ProviderHealth, ProviderName, TopicExample, TopicIdeas, TopicOption
-from shared.ai.terms import COMMON, GENERIC, folded, spans, term, terms
+from shared.ai.terms import COMMON, GENERIC, folded, spans, starts, term, terms
 from shared.ai.verification import MATCHES_KEPT, ClaimedIdea, ClaimedMatch, checked_ideas, checked_matches, shortened
 
 MODEL = "docuvault-local-1"
@@ -238,6 +238,11 @@ class _Zone:
         """Where each of `terms` stands in the text: start and end."""
         return list(spans(self.text))
 
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each of `terms` begins in the text."""
+        return starts(self.text)
+
     def positions_of(self, word: str) -> Sequence[int]:
         """Where in `terms` it stands."""
         if not self.positions:
@@ -396,8 +401,8 @@ class _CountedWords:
             passages = self._passages[bisect_left(self._starts, (place, 0)) : bisect_left(self._starts, (place + 1, 0))]
             for passage, following in zip_longest(passages, passages[1:]):
                 if passage.weight >= 0.5:
-                    first = bisect_left(zone.spans, (passage.start, 0))
-                    last = bisect_left(zone.spans, (following.start, 0)) if following else len(zone.spans)
+                    first = bisect_left(zone.starts, passage.start)
+                    last = bisect_left(zone.starts, following.start) if following else len(zone.starts)
                     own.update(zone.terms[first:last])
         return own
 
@@ -439,7 +444,7 @@ class _CountedWords:
         return sorted(hits)[:HITS_WEIGHED]
 
 
-@lru_cache(maxsize=4)  # classify and salient_terms read the same document one after the other
+@lru_cache(maxsize=8)  # classify and salient_terms read the same document one after the other, beside those of others
 def _read(document: DocumentText) -> _CountedWords:
     zones = [_zone(None, text) for text in dict.fromkeys((document.title[:1000], document.filename[:1000])) if text]
     left = CHARACTERS_READ

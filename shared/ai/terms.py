@@ -35,6 +35,11 @@ def spans(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _pattern(text).finditer(text))
 
 
+def starts(text: str) -> list[int]:
+    """Where each word of `terms(text)` begins."""
+    return [match.start() for match in _pattern(text).finditer(text)]
+
+
 def _pattern(text: str) -> re.Pattern[str]:
     return _ASCII_WORD if text.isascii() else _WORD
 
