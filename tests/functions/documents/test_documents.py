@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import json
+import sys
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from infra.functions import FUNCTIONS, load
 from shared.db import Database, TenantDatabase
 from shared.documents import extract_step
 from tests.documents.conftest import PDF
@@ -189,8 +191,7 @@ async def test_the_stream_needs_a_token(person: Person) -> None:
 
 
 async def test_an_event_stream_ends_after_15_minutes_at_most(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    from functions.documents import stream_document_events as module
-
+    module = sys.modules[load(FUNCTIONS / "documents" / "stream_document_events.py")]  # the one that is served
     longest = timedelta(minutes=15)
     assert longest == module.LONGEST
     monkeypatch.setattr(module, "LONGEST", timedelta(seconds=0.2))
