@@ -57,9 +57,9 @@ async def list_client(own_valkey: Valkey) -> AsyncIterator[Redis]:
 
 
 @asynccontextmanager
-async def taking(outbox: Outbox, client: Redis, name: str = "a") -> AsyncIterator[list[int]]:
+async def taking(outbox: Outbox, client: Redis, name: str = "a") -> AsyncIterator[list[str]]:
     """A broker's taking side at work; the list grows with each batch it has written."""
-    batches: list[int] = []
+    batches: list[str] = []
     task = asyncio.create_task(BucketEvents(outbox.database, client, name, batches.append).run())
     try:
         yield batches
