@@ -38,9 +38,15 @@ def _database_url(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+    """With its port: of what reads it, the client takes 6379 for granted, and the limiter refuses to work."""
+    parts = urlsplit(value)
+    if value and parts.scheme not in ("redis", "rediss", "unix"):
         raise ValueError("is not a redis://, rediss:// or unix:// URL")
-    return value
+    if not value or parts.scheme == "unix":
+        return value
+    if not parts.hostname:
+        raise ValueError("names no host")
+    return value if parts.port else parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:6379").geturl()
 
 
 def _http_url(value: str) -> str:

@@ -32,6 +32,7 @@ LONG_KEY = "24a4eb6e207e984d7497e0d76b125334c0513fb13267c0e6fee10ad2eaf960999c92
     [
         ("DATABASE_URL", "mysql://db", "is not a postgresql:// URL. Example: DATABASE_URL=postgresql://"),
         ("REDIS_URL", "http://cache", "is not a redis://, rediss:// or unix:// URL. Example: REDIS_URL=redis://"),
+        ("REDIS_URL", "redis:///0", "names no host. Example: REDIS_URL=redis://"),
         ("MINIO_ENDPOINT", "ftp://store", "is not an http:// or https:// URL. Example: MINIO_ENDPOINT=http://"),
         (
             "CLOUD_CREDS_KEY",
@@ -64,6 +65,19 @@ def test_values_are_read_in_their_forms() -> None:
     assert settings.ocr_languages == ("eng", "fra")
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert settings.secret_key == (bytes.fromhex(NEEDED["SECRET_KEY"]),)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("redis://cache", "redis://cache:6379"),
+        ("rediss://user:s3cret@[2001:db8::1]/2", "rediss://user:s3cret@[2001:db8::1]:6379/2"),
+        ("redis://cache:7000/0?db=1", "redis://cache:7000/0?db=1"),
+        ("unix:///run/cache.sock", "unix:///run/cache.sock"),
+    ],
+)
+def test_redis_has_its_usual_port(given: str, read: str) -> None:
+    assert read_settings(NEEDED | {"REDIS_URL": given}).redis_url == read
 
 
 def test_no_secret_shows() -> None:
