@@ -60,6 +60,10 @@ async def browser() -> AsyncIterator[Browser]:
         await opened.close()
 
 
+WITHOUT_SERVER = ["ERR_", "Failed to load resource", "An unknown error occurred when fetching the script"]
+"""What Chromium says of requests that nobody answers; the last of the service worker's file, which is fetched a moment after the page."""
+
+
 @dataclass
 class Visitor:
     """Somebody with a browser window of their own."""

@@ -9,7 +9,7 @@ import httpx
 import pyotp
 from playwright.async_api import Page, Route, expect
 
-from tests.console.conftest import PHONE, NewVisitor, Visitor
+from tests.console.conftest import PHONE, WITHOUT_SERVER, NewVisitor, Visitor
 from tests.system.stack import until
 
 LEASE = b"Lease of the flat in Linden Street.\n\nThe notice period is three months to the end of a quarter.\n"
@@ -174,7 +174,7 @@ async def test_the_same_file_again_is_shown_before_it_is_sent(visitor: Visitor) 
 
 
 async def test_an_upload_in_parts_goes_on_after_a_reload_and_after_the_gateway_was_killed(visitor: Visitor, tmp_path: Any) -> None:
-    visitor.bearable += ["ERR_", "Failed to load resource", "409"]
+    visitor.bearable += [*WITHOUT_SERVER, "409"]
     page = visitor.page
     await visitor.register()
     large = tmp_path / "large.txt"
@@ -427,7 +427,7 @@ async def test_no_screen_shuts_anybody_out(visitor: Visitor) -> None:
 
 
 async def test_who_finds_no_server_is_told_and_what_is_open_goes_on_when_it_is_back(visitor: Visitor) -> None:
-    visitor.bearable += ["ERR_", "Failed to load resource"]
+    visitor.bearable += WITHOUT_SERVER
     page = visitor.page
     await visitor.register()
     await expect(page.get_by_text("Put in your first documents")).to_be_visible()
@@ -442,7 +442,7 @@ async def test_who_finds_no_server_is_told_and_what_is_open_goes_on_when_it_is_b
 
 
 async def test_who_comes_while_the_server_is_down_is_told_and_it_goes_on_by_itself(visitor: Visitor) -> None:
-    visitor.bearable += ["ERR_", "Failed to load resource"]
+    visitor.bearable += WITHOUT_SERVER
     page = visitor.page
     await visitor.register()
     await expect(page.get_by_text("Put in your first documents")).to_be_visible()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from playwright.async_api import Page, Route, expect
 
-from tests.console.conftest import Visitor, signed_in
+from tests.console.conftest import WITHOUT_SERVER, Visitor, signed_in
 from tests.console.test_console_documents import listed
 
 
@@ -81,7 +81,7 @@ async def test_a_screen_gets_the_keys_that_were_pressed_while_it_was_loaded(visi
 
 
 async def test_a_part_that_does_not_load_is_said_and_loads_when_asked_for_again(visitor: Visitor) -> None:
-    visitor.bearable += ["ERR_", "Failed to load resource", "Failed to fetch"]
+    visitor.bearable += [*WITHOUT_SERVER, "Failed to fetch"]
     page = visitor.page
     await visitor.register()
     await expect(page.get_by_text("Put in your first documents")).to_be_visible()
