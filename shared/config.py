@@ -46,7 +46,7 @@ def _redis_url(value: str) -> str:
         return value
     if not parts.hostname:
         raise ValueError("names no host")
-    return value if parts.port else parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:6379").geturl()
+    return value if parts.port is not None else parts._replace(netloc=f"{parts.netloc.removesuffix(':')}:6379").geturl()
 
 
 def _http_url(value: str) -> str:

@@ -71,6 +71,7 @@ def test_values_are_read_in_their_forms() -> None:
     ("given", "read"),
     [
         ("redis://cache", "redis://cache:6379"),
+        ("redis://:p%40ss@cache:", "redis://:p%40ss@cache:6379"),
         ("rediss://user:s3cret@[2001:db8::1]/2", "rediss://user:s3cret@[2001:db8::1]:6379/2"),
         ("redis://cache:7000/0?db=1", "redis://cache:7000/0?db=1"),
         ("unix:///run/cache.sock", "unix:///run/cache.sock"),

@@ -82,7 +82,8 @@ class Transaction:
 
     @asynccontextmanager
     async def pipeline(self) -> AsyncIterator[None]:
-        """Sends the statements of its block together, where a round trip for each would cost more than they do. No response is read within.
+        """Sends the statements of its block together, where a round trip for each would cost more than they do; a response that is read
+        within waits for all of them.
 
         If one fails, the server passes over those that follow, and psycopg takes for prepared what was to be prepared among them: later
         transactions would fail by that. So the connection is given up.

@@ -15,6 +15,7 @@ from infra import processes
 from infra.postgres.migrate import MIGRATIONS, MigrationError, dbmate_url, migrate
 from infra.programs import installed_program
 from shared.ids import new_id
+from shared.storage.object_keys import ThumbnailKey
 from tests.db.catalogue import insert_row, shape, tables
 from tests.db.conftest import OwnDatabase
 
@@ -87,6 +88,24 @@ async def test_objects_that_were_not_what_was_promised_are_left_to_the_clean_up(
         assert await tombstones.fetchall() == [(f"{owner}/failed/object_mismatch",)]
         usage = await superuser.execute("SELECT bytes_used, documents, (SELECT sum(size) FROM documents) FROM account_usage")
         assert await usage.fetchall() == [(1100, 3, 1100)]
+
+
+async def test_a_thumbnail_that_may_lie_in_the_store_is_named_whether_or_not_its_row_ever_did(
+    empty_database: EmptyDatabase, tmp_path: Path
+) -> None:
+    database = await empty_database()
+    before = next(number for number, file in enumerate(FILES) if file.name.endswith("_thumbnails.sql"))
+    await migrate(database.url("docuvault_migrate"), migrations=_first(before, tmp_path / "earlier"))
+    owner, named, unnamed, uploading = (new_id() for _ in range(4))
+    async with await database.connect("postgres") as superuser:
+        await insert_row(superuser, "users", {"id": owner, "email": "somebody@example.org"})
+        for document, status, key in ((named, "ready", "as it is"), (unnamed, "failed", None), (uploading, "uploading", None)):
+            row = {"id": document, "owner_id": owner, "status": status, "thumbnail_key": key, "revision": 2}
+            await insert_row(superuser, "documents", row | {"object_key": f"{owner}/{document}"})
+    await migrate(database.url("docuvault_migrate"))
+    async with await database.connect("postgres") as superuser:
+        keys = dict(await (await superuser.execute("SELECT id, thumbnail_key FROM documents")).fetchall())
+    assert keys == {named: "as it is", unnamed: str(ThumbnailKey(owner, unnamed, 2)), uploading: None}
 
 
 async def test_all_the_way_down_nothing_is_left_and_up_again_it_is_the_same(empty_database: EmptyDatabase) -> None:

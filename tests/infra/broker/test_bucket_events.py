@@ -152,6 +152,7 @@ async def test_a_notification_becomes_an_event_of_its_owner(outbox: Outbox, list
         await until(lambda: _empty(list_client, "a"))
     row = await outbox.one()
     assert (row["function"], row["queue"], row["state"], row["owner_id"]) == ("object_created", "documents", "ready", owner)
+    assert batches == ["documents"], "the dispatcher looks where there is something"
     assert await outbox.value("SELECT type || ' ' || subject FROM events") == f"s3:ObjectCreated:Put {key}"
     assert (await outbox.value("SELECT data FROM events"))["size"] == 7
 
